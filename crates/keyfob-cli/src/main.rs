@@ -1,0 +1,2 @@
+//! The command `keyfob`.
+fn main() {}

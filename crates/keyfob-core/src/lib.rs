@@ -1,0 +1,3 @@
+//! Everything keyfob decides without touching the world.
+#![no_std]
+extern crate alloc;
