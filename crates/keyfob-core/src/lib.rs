@@ -1,3 +1,26 @@
-//! Everything keyfob decides without touching the world.
+//! Everything keyfob decides without touching the world: the contract of variables, which credential wins,
+//! what is asked of a provider and what its answers mean, when a login is renewed.
+//!
+//! There is no clock, no randomness, no file and no socket in here: time and entropy are arguments. What
+//! acts on these decisions is the crate `keyfob`.
 #![no_std]
+
 extern crate alloc;
+
+pub mod error;
+pub mod secret;
+
+pub use error::{Error, Id, Kind};
+pub use secret::Secret;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// Lower-case hexadecimal, two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> alloc::string::String {
+    use core::fmt::Write as _;
+    bytes.iter().fold(alloc::string::String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}

@@ -1,0 +1,146 @@
+//! Secrets are a type, so that the compiler keeps them out of logs.
+
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+
+use zeroize::Zeroize;
+
+/// A text nobody may see: a token, a key, a code, a verifier.
+///
+/// It has no `Display`, no `Serialize`, no `Clone` and no `==`; its `Debug` is redacted and its memory is
+/// zeroed when it is dropped. [`Secret::expose`] is the only door, and every use of it states its reason.
+///
+/// ```
+/// use keyfob_core::Secret;
+///
+/// let token = Secret::new("sesame");
+/// assert_eq!(format!("{token:?}"), "Secret(…)");
+/// ```
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Takes the text in. The caller's own copy, if it keeps one, is the caller's to wipe.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself. Banned by lint: an `#[expect(clippy::disallowed_methods, reason = "…")]` says why
+    /// it has to leave, where it goes, and who wipes the copy.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// A second owner of the same secret. Named, so that copies are looked for and found.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Refuses what cannot be a header value: RFC 6750 §2.1 and RFC 6749 appendix A want visible ASCII, and
+    /// a line break or blank inside a token would be header injection. One final newline, as files and
+    /// helpers write it, may be stripped first with [`strip_newline`].
+    ///
+    /// # Errors
+    /// Says what is wrong, never what was given.
+    pub fn visible(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err("is empty");
+        }
+        match text.bytes().find(|b| !(0x21..=0x7e).contains(b)) {
+            None => Ok(Self::new(text)),
+            Some(b'\n' | b'\r') => Err("has a line break inside"),
+            Some(b' ' | b'\t') => Err("has a blank inside"),
+            Some(0x80..) => Err("has a character outside ASCII"),
+            Some(_) => Err("has a control character inside"),
+        }
+    }
+
+    /// Whether both hold the same text, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn same_as(&self, other: &str) -> bool {
+        let (a, b) = (self.0.as_bytes(), other.as_bytes());
+        a.len() == b.len() && a.iter().zip(b).fold(0, |seen, (x, y)| seen | (x ^ y)) == 0
+    }
+
+    /// The first 12 hexadecimal digits of SHA-256 over `keyfob/fingerprint/v1` and the secret: enough to
+    /// tell two apart in a report, useless for guessing a token of 128 bits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::new().chain_update("keyfob/fingerprint/v1").chain_update(&*self.0).finalize();
+        crate::hex(&digest[..6])
+    }
+}
+
+/// Strips one final newline (LF or CRLF), and only one.
+#[must_use]
+pub fn strip_newline(text: &str) -> &str {
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    text.strip_suffix('\r').unwrap_or(text)
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into_boxed_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Some(Secret::new("sesame"))), "Some(Secret(…))");
+    }
+
+    #[test]
+    fn only_visible_ascii_is_a_token() {
+        for (text, why) in [
+            ("", "is empty"),
+            ("a b", "has a blank inside"),
+            ("a\nb", "has a line break inside"),
+            ("a\u{7f}", "has a control character inside"),
+            ("ä", "has a character outside ASCII"),
+        ] {
+            assert_eq!(Secret::visible(text).err(), Some(why), "{text:?}");
+        }
+        assert!(Secret::visible("aZ09-._~+/=").is_ok());
+    }
+
+    #[test]
+    fn one_newline_is_stripped_and_no_more() {
+        assert_eq!(strip_newline("a\r\n"), "a");
+        assert_eq!(strip_newline("a\n\n"), "a\n");
+        assert_eq!(strip_newline("a\n"), "a");
+        assert_eq!(strip_newline(" a"), " a");
+    }
+
+    #[test]
+    fn fingerprints_are_the_documented_hash() {
+        // printf 'keyfob/fingerprint/v1sesame' | sha256sum | cut -c1-12
+        assert_eq!(Secret::new("sesame").fingerprint(), "3b468237d6b9");
+    }
+
+    #[test]
+    fn comparison_needs_the_whole_text() {
+        let secret = Secret::new("sesame");
+        assert!(secret.same_as("sesame"));
+        assert!(!secret.same_as("sesamf"));
+        assert!(!secret.same_as("sesam"));
+    }
+}
