@@ -54,6 +54,12 @@ macro_rules! ids {
             #[must_use]
             pub const fn word(self) -> &'static str { match self { $(Id::$name => $word,)* } }
 
+            /// The id of this word.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|id| id.word() == word)
+            }
+
             /// What sort of failure it is.
             #[must_use]
             pub const fn kind(self) -> Kind { match self { $(Id::$name => Kind::$kind,)* } }

@@ -7,11 +7,28 @@
 
 extern crate alloc;
 
+pub mod approved;
+pub mod config;
+pub mod contract;
+pub mod environment;
 pub mod error;
+pub mod identity;
+pub mod json;
+pub mod login;
+pub mod record;
+pub mod refresh;
 pub mod secret;
+pub mod settings;
+pub mod source;
+pub mod time;
+pub mod token;
+pub mod values;
 
 pub use error::{Error, Id, Kind};
+pub use record::Record;
 pub use secret::Secret;
+pub use source::Source;
+pub use time::Timestamp;
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = core::result::Result<T, E>;

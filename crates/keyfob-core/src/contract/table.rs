@@ -1,0 +1,384 @@
+//! The twenty rows, and the few others the contract refers to.
+
+use alloc::{format, string::ToString};
+
+use crate::{
+    Secret,
+    contract::{State, shown},
+    settings::{ClientId, Descriptor, Scopes, Settings},
+    values::{self, Expected},
+};
+
+/// The names, for those who have to speak of one. No other file spells one out.
+pub mod names {
+    #![expect(missing_docs, reason = "the table says what each of them means")]
+    pub const OAUTH_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+    pub const OAUTH_DESCRIPTOR: &str = "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR";
+    pub const API_KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
+    pub const WEBSOCKET_DESCRIPTOR: &str = "CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR";
+    pub const SESSION_TOKEN: &str = "CLAUDE_CODE_SESSION_ACCESS_TOKEN";
+    pub const REFRESH_TOKEN: &str = "CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
+    pub const SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";
+    pub const CLIENT_ID: &str = "CLAUDE_CODE_OAUTH_CLIENT_ID";
+    pub const CUSTOM_URL: &str = "CLAUDE_CODE_CUSTOM_OAUTH_URL";
+    pub const ACCOUNT_UUID: &str = "CLAUDE_CODE_ACCOUNT_UUID";
+    pub const ORGANIZATION_UUID: &str = "CLAUDE_CODE_ORGANIZATION_UUID";
+    pub const USER_EMAIL: &str = "CLAUDE_CODE_USER_EMAIL";
+    pub const TAGGED_ID: &str = "CLAUDE_CODE_ACCOUNT_TAGGED_ID";
+    pub const HELPER_TTL: &str = "CLAUDE_CODE_API_KEY_HELPER_TTL_MS";
+    pub const DEVICE_TOKEN: &str = "CLAUDE_TRUSTED_DEVICE_TOKEN";
+    pub const USE_LOCAL: &str = "USE_LOCAL_OAUTH";
+    pub const USE_STAGING: &str = "USE_STAGING_OAUTH";
+    pub const API_BASE: &str = "CLAUDE_LOCAL_OAUTH_API_BASE";
+    pub const APPS_BASE: &str = "CLAUDE_LOCAL_OAUTH_APPS_BASE";
+    pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
+    pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+    pub const API_KEY: &str = "ANTHROPIC_API_KEY";
+}
+
+/// What sort of value a variable takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Visible ASCII that nobody may see.
+    Secret,
+    /// The number of an inherited descriptor.
+    Descriptor,
+    /// Scope names separated by blanks.
+    Scopes,
+    /// Printable text.
+    Text,
+    /// A strict URL.
+    Url,
+    /// A strict URL on loopback.
+    LoopbackUrl,
+    /// A UUID.
+    Uuid,
+    /// An e-mail address.
+    Email,
+    /// Milliseconds.
+    Millis,
+    /// `1`, `true`, `0` or `false`.
+    Boolean,
+}
+
+impl Kind {
+    /// The word in documents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Descriptor => "descriptor",
+            Self::Scopes => "scopes",
+            Self::Text => "text",
+            Self::Url => "URL",
+            Self::LoopbackUrl => "loopback URL",
+            Self::Uuid => "UUID",
+            Self::Email => "e-mail",
+            Self::Millis => "milliseconds",
+            Self::Boolean => "boolean",
+        }
+    }
+}
+
+/// How a row takes a value in: it validates, and never acts.
+pub type Apply = fn(&mut Settings, &str) -> Result<State, Expected>;
+
+/// One row.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What sort of value it takes.
+    pub kind: Kind,
+    /// What counts when it is unset, in words.
+    pub default: &'static str,
+    /// A value that passes.
+    pub example: &'static str,
+    /// What it means.
+    pub about: &'static str,
+    /// How it is taken in.
+    pub apply: Apply,
+}
+
+impl core::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! secret {
+    ($field:ident) => {
+        |settings, text| secret(&mut settings.$field, text)
+    };
+}
+
+macro_rules! descriptor {
+    ($field:ident, $name:expr) => {
+        |settings, text| {
+            let number = values::descriptor(text)?;
+            settings.$field = Some(Descriptor { number, variable: $name });
+            Ok(shown(&number))
+        }
+    };
+}
+
+macro_rules! value {
+    ($parse:expr, $($field:ident).+) => {
+        |settings, text| {
+            let value = $parse(text)?;
+            let state = shown(&value);
+            settings.$($field).+ = value.into();
+            Ok(state)
+        }
+    };
+}
+
+fn secret(slot: &mut Option<Secret>, text: &str) -> Result<State, Expected> {
+    let secret = Secret::visible(text).map_err(|why| match why {
+        "has a line break inside" => "expected one token without a line break",
+        "has a blank inside" => "expected one token without a blank",
+        "has a character outside ASCII" => "expected visible ASCII only",
+        _ => "expected visible ASCII without control characters",
+    })?;
+    let fingerprint = Some(secret.fingerprint());
+    *slot = Some(secret);
+    Ok(State::Set { value: None, fingerprint })
+}
+
+/// The twenty variables, in the order of the contract.
+pub const VARIABLES: [Variable; 20] = [
+    Variable {
+        name: names::OAUTH_TOKEN,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "oauth_token_abc123",
+        about: "Access token that is used as it is, as `Authorization: Bearer`. Ranks after \
+            `ANTHROPIC_AUTH_TOKEN`. It is never refreshed: its expiry is unknown.",
+        apply: secret!(oauth_token),
+    },
+    Variable {
+        name: names::OAUTH_DESCRIPTOR,
+        kind: Kind::Descriptor,
+        default: "unset",
+        example: "4",
+        about: "The same token, read from an inherited descriptor: once, to its end, at most 64 KiB and 5 s.",
+        apply: descriptor!(oauth_descriptor, names::OAUTH_DESCRIPTOR),
+    },
+    Variable {
+        name: names::API_KEY_DESCRIPTOR,
+        kind: Kind::Descriptor,
+        default: "unset",
+        example: "3",
+        about: "API key, read from an inherited descriptor and sent as `X-Api-Key`.",
+        apply: descriptor!(api_key_descriptor, names::API_KEY_DESCRIPTOR),
+    },
+    Variable {
+        name: names::WEBSOCKET_DESCRIPTOR,
+        kind: Kind::Descriptor,
+        default: "unset",
+        example: "5",
+        about: "Credential for remote and bridge (WebSocket) connections, read from an inherited descriptor.",
+        apply: descriptor!(websocket_descriptor, names::WEBSOCKET_DESCRIPTOR),
+    },
+    Variable {
+        name: names::SESSION_TOKEN,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "session_token_xyz",
+        about: "Credential of one session, for remote and bridge connections.",
+        apply: secret!(session_token),
+    },
+    Variable {
+        name: names::REFRESH_TOKEN,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "refresh_token_abc",
+        about: "Seed of a login without a person: exchanged on first use. From then on the rotated token lives \
+            in the store, in a record of its own keyed by this value's fingerprint; a restart continues there \
+            and never replays the value, not even after `keyfob logout`. On a store that does not last (a fresh \
+            container each time) a single-use seed works once.",
+        apply: secret!(refresh_token),
+    },
+    Variable {
+        name: names::SCOPES,
+        kind: Kind::Scopes,
+        default: "the environment's scopes",
+        example: "openid profile email offline_access",
+        about: "Scopes to request, separated by blanks. With a refresh token, never more than it was granted.",
+        apply: |settings, text| {
+            let scopes = Scopes::parse(text)?;
+            let state = shown(&scopes);
+            settings.scopes = Some(scopes);
+            Ok(state)
+        },
+    },
+    Variable {
+        name: names::CLIENT_ID,
+        kind: Kind::Text,
+        default: "the environment's client id",
+        example: "custom_client_id_123",
+        about: "OAuth client id to sign in as.",
+        apply: |settings, text| {
+            let id = ClientId::parse(text)?;
+            let state = shown(&id.as_str());
+            settings.client_id = Some(id);
+            Ok(state)
+        },
+    },
+    Variable {
+        name: names::CUSTOM_URL,
+        kind: Kind::Url,
+        default: "unset",
+        example: "https://oauth.company.com/authorize",
+        about: "Authorization endpoint of another provider. It must be on the approved list, which never comes \
+            through the environment.",
+        apply: |settings, text| {
+            let url = values::url(text)?;
+            if url.scheme() != "https" {
+                return Err("expected a URL that begins with https://");
+            }
+            settings.custom_url = Some(text.to_string());
+            Ok(shown(&url))
+        },
+    },
+    Variable {
+        name: names::ACCOUNT_UUID,
+        kind: Kind::Uuid,
+        default: "looked up",
+        example: "550e8400-e29b-41d4-a716-446655440000",
+        about: "Account to report. Setting it skips that look-up.",
+        apply: value!(values::uuid, presets.account_uuid),
+    },
+    Variable {
+        name: names::ORGANIZATION_UUID,
+        kind: Kind::Uuid,
+        default: "looked up",
+        example: "550e8400-e29b-41d4-a716-446655440001",
+        about: "Organisation to report. Setting it skips that look-up.",
+        apply: value!(values::uuid, presets.organization_uuid),
+    },
+    Variable {
+        name: names::USER_EMAIL,
+        kind: Kind::Email,
+        default: "looked up",
+        example: "user@company.com",
+        about: "E-mail address to report. Setting it skips that look-up.",
+        apply: value!(values::email, presets.email),
+    },
+    Variable {
+        name: names::TAGGED_ID,
+        kind: Kind::Text,
+        default: "a keyed hash of the account UUID",
+        example: "acct_12345_prod",
+        about: "Account id in OpenTelemetry metrics.",
+        apply: value!(values::tag, presets.tagged_id),
+    },
+    Variable {
+        name: names::HELPER_TTL,
+        kind: Kind::Millis,
+        default: "300000",
+        example: "300000",
+        about: "How long the output of the API key helper is reused, in milliseconds. 0 means never.",
+        apply: value!(values::integer, helper_ttl_ms),
+    },
+    Variable {
+        name: names::DEVICE_TOKEN,
+        kind: Kind::Secret,
+        default: "the stored one",
+        example: "device_token_xyz",
+        about: "Trusted-device token. When set there is no enrolment; it outranks the stored one and is never \
+            written to the store.",
+        apply: secret!(device_token),
+    },
+    Variable {
+        name: names::USE_LOCAL,
+        kind: Kind::Boolean,
+        default: "false",
+        example: "1",
+        about: "Use the local provider, at the three local bases.",
+        apply: value!(values::boolean, local),
+    },
+    Variable {
+        name: names::USE_STAGING,
+        kind: Kind::Boolean,
+        default: "false",
+        example: "1",
+        about: "Use the staging provider. It has no public endpoints: they come from the configuration file.",
+        apply: value!(values::boolean, staging),
+    },
+    Variable {
+        name: names::API_BASE,
+        kind: Kind::LoopbackUrl,
+        default: "http://localhost:3000",
+        example: "http://localhost:3001",
+        about: "Base of the local provider's token, profile, revocation, device and session endpoints, and its \
+            issuer.",
+        apply: value!(values::loopback_base, bases.api),
+    },
+    Variable {
+        name: names::APPS_BASE,
+        kind: Kind::LoopbackUrl,
+        default: "http://localhost:3000",
+        example: "http://localhost:3001/apps",
+        about: "Base of the local provider's sign-in page.",
+        apply: value!(values::loopback_base, bases.apps),
+    },
+    Variable {
+        name: names::CONSOLE_BASE,
+        kind: Kind::LoopbackUrl,
+        default: "http://localhost:3000",
+        example: "http://localhost:3001/console",
+        about: "Base of the local provider's console page, for accounts that use API keys.",
+        apply: value!(values::loopback_base, bases.console),
+    },
+];
+
+/// Secrets the contract refers to without counting them. They are read and checked like the twenty.
+pub const REFERENCED: &[Variable] = &[
+    Variable {
+        name: names::AUTH_TOKEN,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "auth_token_abc",
+        about: "Bearer token that comes before every other source. A leading `Bearer ` is accepted once.",
+        apply: |settings, text| {
+            secret(&mut settings.auth_token, text.strip_prefix("Bearer ").unwrap_or(text))
+        },
+    },
+    Variable {
+        name: names::API_KEY,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "api_key_abc",
+        about: "API key, sent as `X-Api-Key`.",
+        apply: secret!(api_key),
+    },
+];
+
+/// What else is read, for the documents: name and meaning.
+pub const DESCRIBED: &[(&str, &str)] = &[
+    (
+        "KEYFOB_HOME",
+        "One directory for configuration and logins instead of the XDG ones. Refused inside the repository one stands in.",
+    ),
+    ("KEYFOB_PROFILE", "The login to use, as `--profile`. Inherited OAuth tokens then do not count."),
+    ("KEYFOB_ENVIRONMENT", "The configured environment to use, as `--environment`."),
+    (
+        "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",
+        "Where the configuration, the logins and what need not last are kept.",
+    ),
+    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "Proxies. Loopback is never proxied."),
+    ("SSL_CERT_FILE", "Certificates to trust. Refused inside the repository one stands in."),
+    ("NO_COLOR", "No colour on a terminal."),
+    ("BROWSER", "The browser to open."),
+];
+
+const _: () = assert!(VARIABLES.len() == 20);
+
+impl Variable {
+    /// The line of a shell that sets it.
+    #[must_use]
+    pub fn export(&self) -> alloc::string::String {
+        let quote = if self.example.contains(' ') { "'" } else { "" };
+        format!("export {}={quote}{}{quote}", self.name, self.example)
+    }
+}

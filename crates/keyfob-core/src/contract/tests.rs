@@ -1,0 +1,128 @@
+use alloc::{collections::BTreeSet, format, string::ToString, vec, vec::Vec};
+
+use super::*;
+
+fn variables(pairs: &[(&str, &str)]) -> Variables {
+    pairs.iter().map(|(name, value)| (name.to_string(), Some(value.to_string()))).collect()
+}
+
+fn problems(pairs: &[(&str, &str)]) -> Vec<Error> {
+    read(&variables(pairs)).problems
+}
+
+#[test]
+fn twenty_unique_rows_whose_examples_pass() {
+    let names: BTreeSet<_> = VARIABLES.iter().map(|v| v.name).collect();
+    assert_eq!(names.len(), 20);
+    for v in VARIABLES.iter().chain(REFERENCED) {
+        assert!(problems(&[(v.name, v.example)]).is_empty(), "{}", v.name);
+        assert!(!v.about.is_empty() && !v.default.is_empty(), "{}", v.name);
+        let reading = read(&variables(&[(v.name, v.example)]));
+        let entry = reading.entries.iter().find(|e| e.variable.name == v.name).unwrap();
+        match (&entry.state, v.kind) {
+            (State::Set { value: None, fingerprint: Some(_) }, Kind::Secret) => {}
+            (State::Set { value: Some(_), fingerprint: None }, kind) if kind != Kind::Secret => {}
+            (state, _) => panic!("{}: {state:?}", v.name),
+        }
+    }
+}
+
+/// The seed's own examples, to the letter.
+#[test]
+fn the_examples_of_the_seed_pass() {
+    for (name, value) in [
+        ("CLAUDE_CODE_OAUTH_TOKEN", "oauth_token_abc123..."),
+        ("CLAUDE_CODE_ACCOUNT_UUID", "550e8400-e29b-41d4-a716-446655440000"),
+        ("CLAUDE_CODE_ORGANIZATION_UUID", "550e8400-e29b-41d4-a716-446655440001"),
+        ("CLAUDE_CODE_USER_EMAIL", "user@company.com"),
+        ("CLAUDE_CODE_ACCOUNT_TAGGED_ID", "acct_12345_prod"),
+        ("CLAUDE_CODE_SESSION_ACCESS_TOKEN", "session_token_xyz..."),
+        ("CLAUDE_CODE_OAUTH_CLIENT_ID", "custom_client_id_123"),
+        ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "refresh_token_abc..."),
+        ("CLAUDE_CODE_OAUTH_SCOPES", "openid profile email offline_access"),
+        ("CLAUDE_CODE_CUSTOM_OAUTH_URL", "https://oauth.company.com/authorize"),
+        ("CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "3"),
+        ("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", "300000"),
+        ("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "4"),
+        ("CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR", "5"),
+        ("CLAUDE_TRUSTED_DEVICE_TOKEN", "device_token_xyz..."),
+        ("USE_LOCAL_OAUTH", "1"),
+        ("CLAUDE_LOCAL_OAUTH_API_BASE", "http://localhost:3001"),
+        ("CLAUDE_LOCAL_OAUTH_APPS_BASE", "http://localhost:3001/apps"),
+        ("CLAUDE_LOCAL_OAUTH_CONSOLE_BASE", "http://localhost:3001/console"),
+        ("USE_STAGING_OAUTH", "1"),
+    ] {
+        assert!(VARIABLES.iter().any(|v| v.name == name), "{name}");
+        assert!(problems(&[(name, value)]).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn empty_is_unset() {
+    let all: Vec<_> = VARIABLES.iter().chain(REFERENCED).map(|v| (v.name, "")).collect();
+    let reading = read(&variables(&all));
+    assert!(reading.problems.is_empty());
+    assert!(reading.entries.iter().all(|entry| entry.state == State::Unset));
+}
+
+#[test]
+fn every_problem_is_told_at_once_and_by_name() {
+    let all: Vec<_> = VARIABLES.iter().chain(REFERENCED).map(|v| (v.name, "\u{7f} wrong\n")).collect();
+    let problems = problems(&all);
+    for v in VARIABLES.iter().chain(REFERENCED) {
+        assert!(problems.iter().any(|p| p.what().contains(v.name)), "{}", v.name);
+    }
+    assert!(problems.iter().all(|p| p.exit_code() == 3));
+}
+
+/// No error repeats a secret, nor what may be one in the wrong variable.
+#[test]
+fn errors_do_not_repeat_secrets() {
+    for v in VARIABLES.iter().chain(REFERENCED) {
+        let marked = if v.kind == Kind::Secret { "MARKED secret" } else { "https://u:MARKED@host/" };
+        for problem in problems(&[(v.name, marked)]) {
+            assert!(!format!("{problem} {problem:?}").contains("MARKED"), "{}", v.name);
+        }
+    }
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_malformed() {
+    let reading = read(&[("USE_LOCAL_OAUTH".to_string(), None)].into_iter().collect());
+    assert_eq!(reading.problems.len(), 1);
+    assert!(reading.problems[0].why().contains("UTF-8"));
+}
+
+#[test]
+fn two_environments_at_once_are_an_error() {
+    let url = ("CLAUDE_CODE_CUSTOM_OAUTH_URL", "https://oauth.company.com/authorize");
+    for pair in [
+        vec![("USE_LOCAL_OAUTH", "1"), ("USE_STAGING_OAUTH", "1")],
+        vec![("USE_LOCAL_OAUTH", "1"), url],
+        vec![("USE_STAGING_OAUTH", "true"), url],
+    ] {
+        let problems = problems(&pair);
+        assert_eq!(problems.len(), 1, "{pair:?}");
+        assert_eq!(problems[0].id(), Id::VariablesConflict);
+        assert!(problems[0].what().contains(pair[0].0) && problems[0].what().contains(pair[1].0));
+    }
+    assert!(problems(&[("USE_LOCAL_OAUTH", "1"), ("USE_STAGING_OAUTH", "0")]).is_empty());
+}
+
+#[test]
+fn one_descriptor_serves_one_variable() {
+    let pair =
+        [("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "4"), ("CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "4")];
+    let problems = problems(&pair);
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].what().contains("descriptor 4"));
+}
+
+/// A leading `Bearer ` is accepted once and never doubled.
+#[test]
+fn a_bearer_prefix_is_taken_off_once() {
+    let token = |text: &str| read(&variables(&[("ANTHROPIC_AUTH_TOKEN", text)])).settings.auth_token;
+    assert!(token("Bearer abc").unwrap().same_as("abc"));
+    assert!(token("abc").unwrap().same_as("abc"));
+    assert!(token("Bearer Bearer abc").is_none(), "a blank inside a token is refused");
+}

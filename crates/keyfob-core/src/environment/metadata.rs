@@ -1,0 +1,98 @@
+//! What a provider says of itself (RFC 8414, OpenID Connect Discovery), and what of it is believed.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde::Deserialize;
+
+use super::{Discovery, Endpoints, Environment, origin};
+use crate::{Error, Id, Result, error::escape, json, values};
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    introspection_endpoint: Option<String>,
+    device_authorization_endpoint: Option<String>,
+    userinfo_endpoint: Option<String>,
+    #[serde(default)]
+    code_challenge_methods_supported: Vec<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Where an issuer's metadata may lie: RFC 8414 §3.1 puts the well-known part between host and path, OpenID
+/// Connect Discovery §4 appends it.
+#[must_use]
+pub fn well_known(issuer: &str) -> [String; 2] {
+    let host = origin(issuer);
+    let path = issuer.get(issuer.find("://").map_or(0, |at| at + 3)..).unwrap_or("");
+    let path = path.find('/').map_or("", |at| path[at..].trim_end_matches('/'));
+    [
+        format!("{host}/.well-known/oauth-authorization-server{path}"),
+        format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')),
+    ]
+}
+
+impl Environment {
+    /// Lays the provider's own metadata over what is known. What somebody named explicitly stays.
+    ///
+    /// # Errors
+    /// [`Id::MetadataInvalid`]: the issuer is not the one asked, character by character (RFC 8414 §3.3); the
+    /// authorization endpoint is not the approved one; PKCE with S256 is not announced (RFC 9700 §2.1.1); an
+    /// endpoint is not https, or not where the approval says.
+    pub fn completed_by(&self, body: &[u8]) -> Result<Self> {
+        let refuse = |why: String| {
+            Error::new(Id::MetadataInvalid, format!("the metadata of {} is not believed", self.issuer), why)
+        };
+        let said: Metadata = json::strict(body).map_err(|why| refuse(format!("the answer {why}")))?;
+        if said.issuer != self.issuer {
+            return Err(refuse(format!("it is that of `{}`", escape(&said.issuer))));
+        }
+        if !said.code_challenge_methods_supported.iter().any(|method| method == "S256") {
+            return Err(refuse("it does not announce PKCE with S256".into()));
+        }
+        let needed_origin = match &self.discovery {
+            Discovery::Needed { origin } => origin.as_deref(),
+            Discovery::Done => None,
+        };
+        let endpoint = |name: &str, url: &Option<String>| -> Result<Option<String>> {
+            let Some(url) = url else { return Ok(None) };
+            let url = values::endpoint(url).map_err(|why| refuse(format!("its `{name}`: {why}")))?;
+            match needed_origin {
+                Some(needed) if origin(&url) != needed => {
+                    Err(refuse(format!("its `{name}` is not on the approved {needed}")))
+                }
+                _ => Ok(Some(url)),
+            }
+        };
+        let discovered = Endpoints {
+            authorize_url: endpoint("authorization_endpoint", &said.authorization_endpoint)?,
+            token_url: endpoint("token_endpoint", &said.token_endpoint)?,
+            revoke_url: endpoint("revocation_endpoint", &said.revocation_endpoint)?,
+            introspect_url: endpoint("introspection_endpoint", &said.introspection_endpoint)?,
+            device_url: endpoint("device_authorization_endpoint", &said.device_authorization_endpoint)?,
+            userinfo_url: endpoint("userinfo_endpoint", &said.userinfo_endpoint)?,
+            ..Endpoints::default()
+        };
+        if let (Some(_), Some(ours)) = (needed_origin, &self.endpoints.authorize_url) {
+            let bare = |url: &str| url.split('?').next().unwrap_or("").to_string();
+            if discovered.authorize_url.as_deref().map(bare) != Some(bare(ours)) {
+                return Err(refuse("its `authorization_endpoint` is not the custom URL".into()));
+            }
+        }
+        let mut complete = self.clone();
+        complete.endpoints = complete.endpoints.or(&discovered);
+        complete.iss_promised = said.authorization_response_iss_parameter_supported;
+        complete.issuer_is_known = true;
+        complete.discovery = Discovery::Done;
+        complete.token_url()?;
+        complete.sign_in(false)?;
+        Ok(complete)
+    }
+}

@@ -1,0 +1,284 @@
+//! Which provider: production, staging, local, custom, or one the configuration names.
+
+mod endpoints;
+mod metadata;
+mod table;
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+};
+
+pub use endpoints::Endpoints;
+pub use metadata::well_known;
+
+use crate::{
+    Error, Id, Record, Result, Secret, Timestamp,
+    approved::ApprovedList,
+    config::{Config, Configured},
+    error::escape,
+    identity::Identity,
+    record::Generation,
+    settings::{ClientId, Scopes, Settings},
+    values,
+};
+
+/// A provider, as far as it is known without asking it.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Its name: `production`, `staging`, `local`, `custom`, or the configured one.
+    pub name: String,
+    issuer: String,
+    /// Whether `iss` in an answer can be compared: not where nobody told the issuer's own spelling.
+    issuer_is_known: bool,
+    /// Where everything is asked.
+    pub endpoints: Endpoints,
+    /// Base of API endpoints.
+    pub api_base: Option<String>,
+    /// Base of the sign-in page.
+    pub apps_base: Option<String>,
+    /// Base of the console's page.
+    pub console_base: Option<String>,
+    /// The client to ask as, if there is one.
+    pub client_id: Option<ClientId>,
+    /// The scopes to ask for.
+    pub scopes: Scopes,
+    /// The scopes to ask the console's page for.
+    pub console_scopes: Scopes,
+    /// Whether the redirect must be the name `localhost`.
+    pub redirect_is_name: bool,
+    /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
+    pub iss_promised: bool,
+    discovery: Discovery,
+}
+
+/// What of a provider has to be asked of itself first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Discovery {
+    /// Nothing: every endpoint is known.
+    Done,
+    /// The metadata of the issuer. With an origin, every endpoint must be there.
+    Needed { origin: Option<String> },
+}
+
+/// Decides which provider is meant: the contract's variables, then the name somebody chose, then the
+/// configuration's, then production. Asks nobody.
+///
+/// # Errors
+/// [`Id::UrlNotApproved`], [`Id::EnvironmentUnknown`], [`Id::EnvironmentIncomplete`].
+pub fn resolve(
+    settings: &Settings,
+    config: &Config,
+    chosen: Option<&str>,
+    approved: &ApprovedList,
+) -> Result<Environment> {
+    let configured = |name: &str| config.environments.get(name);
+    let mut environment = if settings.local {
+        table::local(&settings.bases)
+    } else if settings.staging {
+        staging(configured("staging"))?
+    } else if let Some(url) = &settings.custom_url {
+        custom(url, approved)?
+    } else {
+        match chosen.or(config.environment.as_deref()).unwrap_or("production") {
+            "production" => table::production(configured("production")),
+            "staging" => staging(configured("staging"))?,
+            "local" => table::local(&settings.bases),
+            name => match configured(name) {
+                Some(configured) => of_configuration(name, configured)?,
+                None => {
+                    let what = format!("there is no environment `{}`", escape(name));
+                    return Err(Error::new(
+                        Id::EnvironmentUnknown,
+                        what,
+                        "the configuration file does not define it",
+                    ));
+                }
+            },
+        }
+    };
+    if let Some(id) = &settings.client_id {
+        environment.client_id = Some(id.clone());
+    }
+    if let Some(scopes) = &settings.scopes {
+        environment.scopes = scopes.clone();
+        environment.console_scopes = scopes.clone();
+    }
+    Ok(environment)
+}
+
+fn staging(configured: Option<&Configured>) -> Result<Environment> {
+    let incomplete =
+        |why: &str| Error::new(Id::EnvironmentIncomplete, "the environment `staging` is incomplete", why);
+    let configured = configured
+        .ok_or_else(|| incomplete("it has no public endpoints, and the configuration file names none"))?;
+    of_configuration("staging", configured)
+}
+
+fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> {
+    let given = &configured.endpoints;
+    let complete = given.authorize_url.is_some() && given.token_url.is_some();
+    let issuer = match (&configured.issuer, &given.token_url) {
+        (Some(issuer), _) => issuer.clone(),
+        (None, Some(token)) if complete => origin(token),
+        _ => {
+            let what = format!("the environment `{name}` is incomplete");
+            let why = "it names neither an `issuer` nor both `authorize_url` and `token_url`";
+            return Err(Error::new(Id::EnvironmentIncomplete, what, why));
+        }
+    };
+    let default = table::default_scopes();
+    let scopes = configured.scopes.clone().unwrap_or(default);
+    let mut endpoints = given.clone();
+    if let Some(base) = &configured.api_base {
+        endpoints = endpoints.or(&Endpoints::below(base));
+    }
+    Ok(Environment {
+        name: name.to_string(),
+        issuer_is_known: configured.issuer.is_some(),
+        issuer,
+        endpoints,
+        api_base: configured.api_base.clone(),
+        apps_base: None,
+        console_base: None,
+        client_id: configured.client_id.clone(),
+        console_scopes: scopes.clone(),
+        scopes,
+        redirect_is_name: configured.redirect_is_name,
+        iss_promised: false,
+        discovery: if complete { Discovery::Done } else { Discovery::Needed { origin: None } },
+    })
+}
+
+fn custom(url: &str, approved: &ApprovedList) -> Result<Environment> {
+    let entry = approved.verdict(url)?;
+    let authorize_url = values::url(url).map_or_else(|_| url.to_string(), String::from);
+    let endpoints = Endpoints { authorize_url: Some(authorize_url), ..entry.endpoints.clone() };
+    let complete = endpoints.token_url.is_some();
+    let scopes = table::default_scopes();
+    Ok(Environment {
+        name: "custom".into(),
+        issuer: entry.issuer.clone(),
+        issuer_is_known: true,
+        endpoints,
+        api_base: None,
+        apps_base: None,
+        console_base: None,
+        client_id: None,
+        console_scopes: scopes.clone(),
+        scopes,
+        redirect_is_name: false,
+        iss_promised: false,
+        discovery: match complete {
+            true => Discovery::Done,
+            false => Discovery::Needed { origin: Some(entry.origin().to_string()) },
+        },
+    })
+}
+
+fn origin(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| url.to_string(), |url| url.origin().ascii_serialization())
+}
+
+impl Environment {
+    /// The issuer: what a login belongs to.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer an answer's `iss` must be (RFC 9207 §2.4), where its spelling is known.
+    #[must_use]
+    pub fn iss(&self) -> Option<&str> {
+        self.issuer_is_known.then_some(&*self.issuer)
+    }
+
+    /// The client to ask as.
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`]: this project ships none of somebody else's.
+    pub fn require_client_id(&self) -> Result<&ClientId> {
+        self.client_id.as_ref().ok_or_else(|| {
+            let what = format!("there is no OAuth client id for environment `{}`", self.name);
+            let why =
+                "keyfob ships none: a client id identifies one application, and another's must not be used";
+            Error::new(Id::ClientIdMissing, what, why)
+        })
+    }
+
+    /// Whether [`Environment::completed_by`] is needed before anything can be asked.
+    #[must_use]
+    pub fn needs_discovery(&self) -> bool {
+        self.discovery != Discovery::Done
+    }
+
+    /// The token endpoint.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`].
+    pub fn token_url(&self) -> Result<&str> {
+        self.endpoints.token_url.as_deref().ok_or_else(|| self.lacks("token_url"))
+    }
+
+    /// Where a person signs in, and what is asked for there.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`] where there is no such page.
+    pub fn sign_in(&self, console: bool) -> Result<(&str, &Scopes)> {
+        let (url, name, scopes) = match console {
+            true => (&self.endpoints.console_authorize_url, "console page", &self.console_scopes),
+            false => (&self.endpoints.authorize_url, "authorize_url", &self.scopes),
+        };
+        Ok((url.as_deref().ok_or_else(|| self.lacks(name))?, scopes))
+    }
+
+    /// The redirect to the provider's page that shows `code#state`.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`] where there is none.
+    pub fn paste_redirect(&self) -> Result<String> {
+        let base = self.apps_base.as_ref().ok_or_else(|| self.lacks("page that shows a code to copy"))?;
+        Ok(format!("{base}/oauth/code/callback"))
+    }
+
+    fn lacks(&self, what: &str) -> Error {
+        let lacking = format!("environment `{}` has no {what}", self.name);
+        Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
+    }
+
+    /// An empty record of a login here: with a seed for a refresh token, or to be filled from a grant.
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`].
+    pub fn record(
+        &self,
+        generation: Generation,
+        profile: &str,
+        now: Timestamp,
+        seed: Option<Secret>,
+    ) -> Result<Record> {
+        Ok(Record {
+            generation,
+            profile: profile.to_string(),
+            environment: self.name.clone(),
+            issuer: self.issuer.clone(),
+            client_id: self.require_client_id()?.clone(),
+            endpoints: self.endpoints.clone(),
+            scopes: self.scopes.clone(),
+            access_token: None,
+            refresh_token: seed,
+            issued_at: now,
+            expires_at: None,
+            clocks: BTreeMap::new(),
+            identity: Identity::default(),
+            refused: None,
+            cooldown: None,
+            unknown: None,
+            other: serde_json::Map::new(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The built-in rows.
+
+use super::{Discovery, Endpoints, Environment};
+use crate::{
+    config::Configured,
+    settings::{Bases, ClientId, Scopes},
+};
+
+/// The client id of whoever built this, if they set one at compile time.
+const BUILT_IN_CLIENT_ID: Option<&str> = option_env!("KEYFOB_DEFAULT_CLIENT_ID");
+
+const APPS: &str = "https://claude.ai";
+const CONSOLE: &str = "https://platform.claude.com";
+const API: &str = "https://api.anthropic.com";
+const TOKEN: &str = "https://platform.claude.com/v1/oauth/token";
+
+pub(super) fn default_scopes() -> Scopes {
+    Scopes::parse("user:profile user:inference").unwrap_or_default()
+}
+
+fn console_scopes() -> Scopes {
+    Scopes::parse("org:create_api_key user:profile").unwrap_or_default()
+}
+
+/// Its endpoints are fixed. Configuration may add a client id and scopes.
+pub(super) fn production(configured: Option<&Configured>) -> Environment {
+    let client_id = configured.and_then(|c| c.client_id.clone());
+    let scopes = configured.and_then(|c| c.scopes.clone());
+    Environment {
+        name: "production".into(),
+        issuer: APPS.into(),
+        issuer_is_known: false,
+        endpoints: Endpoints { token_url: Some(TOKEN.into()), ..Endpoints::below(API) }.pages(APPS, CONSOLE),
+        api_base: Some(API.into()),
+        apps_base: Some(APPS.into()),
+        console_base: Some(CONSOLE.into()),
+        client_id: client_id.or_else(|| BUILT_IN_CLIENT_ID.and_then(|id| ClientId::parse(id).ok())),
+        console_scopes: scopes.clone().unwrap_or_else(console_scopes),
+        scopes: scopes.unwrap_or_else(default_scopes),
+        redirect_is_name: false,
+        iss_promised: false,
+        discovery: Discovery::Done,
+    }
+}
+
+/// Works out of the box; its issuer is the API base.
+pub(super) fn local(bases: &Bases) -> Environment {
+    Environment {
+        name: "local".into(),
+        issuer: bases.api.clone(),
+        issuer_is_known: true,
+        endpoints: Endpoints::below(&bases.api).pages(&bases.apps, &bases.console),
+        api_base: Some(bases.api.clone()),
+        apps_base: Some(bases.apps.clone()),
+        console_base: Some(bases.console.clone()),
+        client_id: ClientId::parse("keyfob-local").ok(),
+        scopes: default_scopes(),
+        console_scopes: console_scopes(),
+        redirect_is_name: false,
+        iss_promised: false,
+        discovery: Discovery::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_built_in_scopes_are_scopes() {
+        use alloc::string::ToString;
+        assert_eq!(super::default_scopes().to_string(), "user:profile user:inference");
+        assert_eq!(super::console_scopes().to_string(), "org:create_api_key user:profile");
+    }
+}

@@ -1,0 +1,178 @@
+//! Where a credential can come from, and which source wins for which purpose. One slice per purpose: changing
+//! precedence is moving one word.
+
+use core::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// What a credential is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Requests to the API.
+    Api,
+    /// Remote and bridge connections (WebSocket).
+    Remote,
+}
+
+/// Which kind goes first when both are there: configuration `prefer`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// API keys before OAuth.
+    #[default]
+    ApiKey,
+    /// OAuth before API keys.
+    OAuth,
+}
+
+/// A place a credential comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// `ANTHROPIC_AUTH_TOKEN`.
+    AuthToken,
+    /// The API key on an inherited descriptor.
+    ApiKeyDescriptor,
+    /// `ANTHROPIC_API_KEY`.
+    ApiKey,
+    /// The command named in the configuration file.
+    ApiKeyHelper,
+    /// The access token in a variable.
+    OauthToken,
+    /// The access token on an inherited descriptor.
+    OauthTokenDescriptor,
+    /// The login seeded by the refresh token of a variable.
+    RefreshToken,
+    /// The stored login of the chosen profile, issuer and client.
+    Login,
+    /// The session's own token.
+    SessionToken,
+    /// The WebSocket credential on an inherited descriptor.
+    WebSocketDescriptor,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Source; 10] = {
+        use Source::*;
+        [
+            AuthToken,
+            ApiKeyDescriptor,
+            ApiKey,
+            ApiKeyHelper,
+            OauthToken,
+            OauthTokenDescriptor,
+            RefreshToken,
+            Login,
+            SessionToken,
+            WebSocketDescriptor,
+        ]
+    };
+
+    /// The name in reports and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AuthToken => "auth-token",
+            Self::ApiKeyDescriptor => "api-key-descriptor",
+            Self::ApiKey => "api-key",
+            Self::ApiKeyHelper => "api-key-helper",
+            Self::OauthToken => "oauth-token",
+            Self::OauthTokenDescriptor => "oauth-token-descriptor",
+            Self::RefreshToken => "refresh-token",
+            Self::Login => "login",
+            Self::SessionToken => "session-token",
+            Self::WebSocketDescriptor => "websocket-descriptor",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl core::str::FromStr for Source {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|source| source.name() == text).ok_or(())
+    }
+}
+
+/// The order in which sources are asked. The first that is present wins; a present one that is broken stops
+/// the search.
+#[must_use]
+pub const fn order(purpose: Purpose, prefer: Prefer) -> &'static [Source] {
+    use Source::*;
+    match (purpose, prefer) {
+        (Purpose::Api, Prefer::ApiKey) => &[
+            AuthToken,
+            ApiKeyDescriptor,
+            ApiKey,
+            ApiKeyHelper,
+            OauthToken,
+            OauthTokenDescriptor,
+            RefreshToken,
+            Login,
+        ],
+        (Purpose::Api, Prefer::OAuth) => &[
+            AuthToken,
+            OauthToken,
+            OauthTokenDescriptor,
+            RefreshToken,
+            Login,
+            ApiKeyDescriptor,
+            ApiKey,
+            ApiKeyHelper,
+        ],
+        (Purpose::Remote, _) => {
+            &[SessionToken, WebSocketDescriptor, OauthToken, OauthTokenDescriptor, RefreshToken, Login]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn names(purpose: Purpose, prefer: Prefer) -> Vec<&'static str> {
+        order(purpose, prefer).iter().map(|s| s.name()).collect()
+    }
+
+    /// The contract, "Which credential wins": `prefer = "oauth"` moves 5–8 ahead of 2–4 and nothing else.
+    #[test]
+    fn preferring_oauth_moves_it_ahead_of_keys() {
+        let keys = names(Purpose::Api, Prefer::ApiKey);
+        let oauth = names(Purpose::Api, Prefer::OAuth);
+        assert_eq!(oauth[0], keys[0]);
+        assert_eq!(oauth[1..5], keys[4..8]);
+        assert_eq!(oauth[5..8], keys[1..4]);
+    }
+
+    #[test]
+    fn a_remote_connection_never_takes_an_api_key() {
+        let remote = order(Purpose::Remote, Prefer::ApiKey);
+        assert_eq!(
+            remote[2..],
+            order(Purpose::Api, Prefer::ApiKey)[4..],
+            "the OAuth sources, in their order"
+        );
+        for key in [Source::ApiKey, Source::ApiKeyDescriptor, Source::ApiKeyHelper] {
+            assert!(!remote.contains(&key));
+        }
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for source in Source::ALL {
+            assert_eq!(source.name().parse(), Ok(source));
+        }
+    }
+}
