@@ -1,0 +1,224 @@
+//! The client: one setup, one world, and the questions a program asks of them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use keyfob_core::{
+    Error, Id, Result, Secret, Source,
+    environment::Environment,
+    record::{Generation, Key},
+    settings::ClientId,
+    source::Purpose,
+};
+
+use crate::{
+    grant::Grant,
+    real::{self, descriptors::Inherited, env},
+    renew::{InThread, Need, Spender},
+    setup::{Choices, Setup},
+    store::Store,
+    world::World,
+};
+
+/// Hands out credentials. Cheap to keep, safe to share between threads; every call looks again at what other
+/// processes have done meanwhile.
+///
+/// ```no_run
+/// use keyfob::{Client, Purpose};
+///
+/// let grant = Client::from_env()?.grant(Purpose::Api)?;
+/// for (name, value) in &grant.headers {
+///     // Hand name and value to the HTTP client of your choice.
+///     let _ = (name, value);
+/// }
+/// println!("from {}, until {:?}", grant.source, grant.expires_at);
+/// # Ok::<(), keyfob::Error>(())
+/// ```
+pub struct Client {
+    pub(crate) world: World,
+    pub(crate) setup: Setup,
+    pub(crate) spender: Arc<dyn Spender>,
+    only: Option<Source>,
+    inherited: Mutex<Vec<Inherited>>,
+    /// What was read from descriptors: once, then kept.
+    pub(crate) read: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
+}
+
+impl Client {
+    /// A client from this process's environment and the user's files. Descriptors named by variables are not
+    /// touched: a host opts in with [`Choices::descriptors`] and [`Client::new`].
+    ///
+    /// # Errors
+    /// Every malformed variable, unsafe file and contradiction, all in one error.
+    pub fn from_env() -> Result<Self> {
+        Self::new(Choices::default())
+    }
+
+    /// The same with choices of the host's own.
+    ///
+    /// # Errors
+    /// As [`Client::from_env`].
+    pub fn new(choices: Choices) -> Result<Self> {
+        let setup = Setup::read(&env::variables(), choices, &real::files::Disk, env::here().as_deref());
+        setup.check()?;
+        let world = real::world(setup.routes.clone());
+        Ok(Self::with(setup, world, Arc::new(InThread)))
+    }
+
+    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
+    #[must_use]
+    pub fn with(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+        let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
+        Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Only this source counts: without it there is an error, never another identity.
+    #[must_use]
+    pub fn only(mut self, source: Option<Source>) -> Self {
+        self.only = source;
+        self
+    }
+
+    /// The source everything is confined to, if it is.
+    #[must_use]
+    pub fn confined_to(&self) -> Option<Source> {
+        self.only
+    }
+
+    /// What this client was told.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// A credential for this purpose, renewed if that is due.
+    ///
+    /// # Errors
+    /// [`Id::LoginNeeded`] when nothing is there; otherwise what is wrong with the source that won.
+    pub fn grant(&self, purpose: Purpose) -> Result<Grant> {
+        crate::resolve::grant(self, purpose, &Need::default())
+    }
+
+    /// The same, good for at least so many seconds where it can be renewed.
+    ///
+    /// # Errors
+    /// As [`Client::grant`].
+    pub fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
+        crate::resolve::grant(self, purpose, need)
+    }
+
+    /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
+    /// source.
+    ///
+    /// # Errors
+    /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed.
+    pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
+        if grant.source == Source::ApiKeyHelper {
+            crate::helper::forget(self)?;
+            return crate::resolve::grant(self, grant.purpose, &Need::default());
+        }
+        let Some(generation) = grant.generation.clone() else {
+            let what = format!("the credential from {} was rejected", grant.source);
+            return Err(Error::new(Id::ProviderRefused, what, "it is used as it is and cannot be renewed")
+                .hint("replace it, or unset it to use the stored login"));
+        };
+        let need = Need { min_valid: 0, rejected: Some(generation) };
+        crate::resolve::grant(self, grant.purpose, &need)
+    }
+
+    /// The generation now stored for the chosen login, if somebody signed in.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn generation(&self) -> Result<Option<Generation>> {
+        match self.store()?.look()? {
+            crate::store::Seen::Record(record) => Ok(Some(record.generation)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The provider everything is asked of.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn environment(&self) -> Result<&Environment> {
+        self.setup.require_environment()
+    }
+
+    /// The store of the chosen profile, issuer and client.
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`], [`Id::NoHome`], [`Id::HomeUnsafe`].
+    pub fn store(&self) -> Result<Store> {
+        let client_id = self.environment()?.require_client_id()?;
+        self.store_of(client_id, None)
+    }
+
+    pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
+        let home = self.setup.require_home()?;
+        let key = Key {
+            profile: self.setup.profile.clone(),
+            issuer: self.environment()?.issuer().to_owned(),
+            client_id: client_id.as_str().to_owned(),
+            seed,
+        };
+        let spare: Vec<_> = home.runtime.iter().cloned().collect();
+        Store::new(&self.world, &home.logins, &key, &spare)
+    }
+
+    /// The descriptor a variable names, if it was taken over and not yet read.
+    pub(crate) fn inherited(&self, variable: &'static str) -> Option<Inherited> {
+        let mut inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = inherited.iter().position(|i| i.variable() == variable)?;
+        Some(inherited.swap_remove(at))
+    }
+
+    /// Whether [`Client::inherited`] would find one, without taking it.
+    pub(crate) fn has_inherited(&self, variable: &'static str) -> bool {
+        let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
+        inherited.iter().any(|i| i.variable() == variable)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("profile", &self.setup.profile).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Asks the provider whether it accepts the credential that would be used. Renews nothing.
+    ///
+    /// # Errors
+    /// [`Id::LoginNeeded`] when there is none, [`Id::ProviderRefused`] when it is not accepted,
+    /// [`Id::Unreachable`].
+    pub fn verify(&self, purpose: Purpose) -> Result<()> {
+        let survey = crate::resolve::survey(self, purpose);
+        if let Some(error) = survey.broken {
+            return Err(error);
+        }
+        let environment = self.complete_environment()?;
+        let endpoints = &environment.endpoints;
+        let url = endpoints.whoami_url.as_ref().or(endpoints.userinfo_url.as_ref()).ok_or_else(|| {
+            let what = format!("environment `{}` cannot be asked", environment.name);
+            Error::new(
+                Id::EnvironmentIncomplete,
+                what,
+                "it has no endpoint that says whose credential it sees",
+            )
+        })?;
+        let headers = crate::resolve::headers_at_hand(self, &survey)?;
+        let timeout = std::time::Duration::from_secs(15);
+        let request = crate::world::Request { method: "GET", url, headers, body: None, timeout };
+        match self.world.http.send(&request) {
+            Ok(answer) if answer.reply.status == 200 => Ok(()),
+            Ok(answer) => {
+                let why = format!("{} answered {}", crate::login::origin(url), answer.reply.status);
+                Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
+            }
+            Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),
+        }
+    }
+}

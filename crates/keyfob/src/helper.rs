@@ -1,0 +1,164 @@
+//! The API key helper: a command from the configuration file whose output is a key. Its output is reused for
+//! the time the contract says, by all processes; one of them runs it at a time; its failures are remembered
+//! briefly, and never as a key.
+
+use std::{path::PathBuf, time::Duration};
+
+use keyfob_core::{Error, Id, Result, Secret, error::escape, secret::strip_newline};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    client::Client,
+    world::{Lock, World},
+};
+
+/// How long a failure is remembered, so that fifty processes do not run into it one after the other.
+const FAILURE_MS: i64 = 5_000;
+/// How long to wait for another process's run: longer than a run may take.
+const PATIENCE: Duration = Duration::from_secs(70);
+
+/// What the last run came to.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    /// When, in milliseconds by the wall clock.
+    at: i64,
+    /// The key.
+    key: Option<Zeroizing<String>>,
+    /// Why there is none.
+    failure: Option<String>,
+}
+
+/// The key: remembered, or from a run now.
+///
+/// # Errors
+/// [`Id::HelperFailed`].
+pub fn run(client: &Client) -> Result<Secret> {
+    let Some(command) = &client.setup.config.api_key_helper else {
+        return Err(failed("the configuration names none"));
+    };
+    let ttl = client.setup.settings.helper_ttl_ms;
+    let place = place(client, command)?;
+    let world = &client.world;
+    if let Some(remembered) = recall(world, &place, ttl) {
+        return remembered;
+    }
+    let _alone = alone(world, &place)?;
+    // Perhaps somebody was faster.
+    if let Some(remembered) = recall(world, &place, ttl) {
+        return remembered;
+    }
+    let outcome = run_now(world, command);
+    if ttl > 0 || outcome.is_err() {
+        remember(world, &place, &outcome);
+    }
+    outcome
+}
+
+/// Forgets the remembered key: it was rejected.
+///
+/// # Errors
+/// The disk's.
+pub fn forget(client: &Client) -> Result<()> {
+    let Some(command) = &client.setup.config.api_key_helper else { return Ok(()) };
+    let place = place(client, command)?;
+    client.world.files.remove(&place).map_err(|e| failed(&e.to_string()))
+}
+
+/// Where the memory of this command is: another profile, or other values of the variables the configuration
+/// names, make it another one.
+fn place(client: &Client, command: &str) -> Result<PathBuf> {
+    use sha2::{Digest, Sha256};
+    let home = client.setup.require_home()?;
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    add(command);
+    add(&client.setup.profile);
+    for name in &client.setup.config.api_key_helper_env {
+        add(name);
+        add(&client.world.helper.variable(name).unwrap_or_default());
+    }
+    let digest = hash.finalize();
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let dir = home.transient().join("helper");
+    let files = &client.world.files;
+    files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
+        Error::new(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error.to_string())
+    })?;
+    Ok(dir.join(format!("{name}.json")))
+}
+
+fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Secret>> {
+    let bytes = world.files.read(place).ok()??;
+    let memory: Memory = serde_json::from_slice(&bytes).ok()?;
+    let age = world.clock.millis().checked_sub(memory.at)?;
+    let lasts = match memory.key {
+        Some(_) => i64::try_from(ttl).unwrap_or(i64::MAX),
+        None => FAILURE_MS,
+    };
+    // From the future: the clock was stepped back, and nobody knows how old it is.
+    if age < 0 || age >= lasts {
+        return None;
+    }
+    match memory {
+        Memory { key: Some(key), .. } => Some(Secret::visible(&key).map_err(failed)),
+        Memory { failure, .. } => Some(Err(failed(&format!("{} (remembered for a moment)", failure?)))),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the remembered key goes into a file of this user's alone")]
+fn remember(world: &World, place: &std::path::Path, outcome: &Result<Secret>) {
+    let memory = Memory {
+        at: world.clock.millis(),
+        key: outcome.as_ref().ok().map(|key| Zeroizing::new(key.expose().to_owned())),
+        failure: outcome.as_ref().err().map(|error| error.why().to_owned()),
+    };
+    // Not being able to remember costs a run, not the key.
+    if let Ok(bytes) = serde_json::to_vec(&memory).map(Zeroizing::new) {
+        let _ = world.files.write(place, &bytes);
+    }
+}
+
+fn alone(world: &World, place: &std::path::Path) -> Result<Box<dyn crate::world::Held>> {
+    let lock = place.with_extension("lock");
+    let mut waited = Duration::ZERO;
+    let pause = Duration::from_millis(10);
+    loop {
+        match world.files.lock(&lock) {
+            Ok(Lock::Held(held)) => return Ok(held),
+            Ok(_) if waited < PATIENCE => {
+                world.clock.sleep(pause);
+                waited += pause;
+            }
+            Ok(_) => {
+                let holder = world.files.holder(&lock).unwrap_or_else(|| "another process".into());
+                return Err(failed(&format!("{holder} has been running it for {} s", PATIENCE.as_secs())));
+            }
+            Err(error) => return Err(failed(&error.to_string())),
+        }
+    }
+}
+
+fn run_now(world: &World, command: &str) -> Result<Secret> {
+    let slow = || (world.notice)("The configured api_key_helper has been running for ten seconds.");
+    let ran = world.helper.run(command, &slow).map_err(|error| failed(&error.to_string()))?;
+    if let Some(failure) = ran.failure {
+        let said = if ran.said.is_empty() { String::new() } else { format!("; it said: {}", ran.said) };
+        return Err(failed(&format!("{failure}{said}")));
+    }
+    if !ran.said.is_empty() {
+        (world.notice)(&format!("api_key_helper: {}", escape(&ran.said)));
+    }
+    if ran.output.len() > 64 * 1024 {
+        return Err(failed("it printed more than 64 KiB"));
+    }
+    let text = std::str::from_utf8(&ran.output).map_err(|_| failed("its output is not text"))?;
+    Secret::visible(strip_newline(text)).map_err(|why| failed(&format!("its output {why}")))
+}
+
+fn failed(why: &str) -> Error {
+    Error::new(Id::HelperFailed, "the configured api_key_helper gave no key", why)
+}

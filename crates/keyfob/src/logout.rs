@@ -1,0 +1,153 @@
+//! Signing out: revoked at the provider first, removed here in any case, and told which of both happened.
+
+use std::time::Duration;
+
+use keyfob_core::{Error, Record, Result, Secret, record::Refusal};
+
+use crate::{
+    client::Client,
+    renew,
+    store::{Found, Store},
+    world::Request,
+};
+
+/// What the provider said to the revocation (RFC 7009).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revocation {
+    /// It confirmed: the refresh token and what was minted from it is dead.
+    Confirmed,
+    /// It did not: until they expire by themselves the tokens work for whoever has them.
+    Failed(String),
+    /// There was nothing to revoke, or this provider has no endpoint for it.
+    Impossible(&'static str),
+}
+
+/// What signing out did.
+#[derive(Debug)]
+pub struct SignedOut {
+    /// The profile.
+    pub profile: String,
+    /// The provider.
+    pub issuer: String,
+    /// At the provider.
+    pub revocation: Revocation,
+}
+
+impl Client {
+    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
+    /// cannot bring the login back.
+    ///
+    /// # Errors
+    /// The store's: then the login may still be here, and the error says so.
+    pub fn logout(&self) -> Result<Option<SignedOut>> {
+        let survey = crate::resolve::survey(self, keyfob_core::source::Purpose::Api);
+        match survey.winner {
+            // The login in use is the one a variable seeded: its record stays, so that the seed is never
+            // replayed.
+            Some(keyfob_core::Source::RefreshToken) => {
+                self.sign_out(&crate::resolve::seed_store(self)?, true)
+            }
+            _ => self.sign_out(&self.store()?, false),
+        }
+    }
+
+    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
+    /// keys.
+    ///
+    /// # Errors
+    /// As [`Client::logout`], for the first login that cannot be removed; those before it are.
+    pub fn logout_all(&self) -> Result<Vec<SignedOut>> {
+        let home = self.setup.require_home()?;
+        let list = |dir: &std::path::Path| {
+            self.world.files.list(dir).map_err(|error| {
+                Error::new(
+                    keyfob_core::Id::StoreFailed,
+                    format!("cannot list {}", dir.display()),
+                    error.to_string(),
+                )
+            })
+        };
+        let spare: Vec<_> = home.runtime.iter().cloned().collect();
+        let mut ended = Vec::new();
+        for path in list(&home.logins)? {
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let store = Store::at(&self.world, &path, &spare)?;
+                let seeded = path
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .is_some_and(|name| name.starts_with("seed-"));
+                ended.extend(self.sign_out(&store, seeded)?);
+            }
+        }
+        for path in list(&home.transient().join("helper"))? {
+            if path.extension().is_some_and(|extension| extension == "json") {
+                let _ = self.world.files.remove(&path);
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
+    /// variable that seeded it is never replayed.
+    ///
+    /// # Errors
+    /// As [`Client::logout`].
+    pub fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+        let lease = renew::wait_for_lease(&self.world, store)?;
+        let mut record = match lease.read()? {
+            Found::Record(record) => *record,
+            Found::Nothing => return Ok(None),
+            Found::SetAside(path) => {
+                let why = format!("the file was damaged and has been kept as {}", path.display());
+                return Err(Error::new(keyfob_core::Id::StoreCorrupt, "the login could not be revoked", why)
+                    .hint("it is no longer used here; revoke it on the provider's own page"));
+            }
+        };
+        let revocation = revoke(self, &record);
+        let told = SignedOut { profile: record.profile.clone(), issuer: record.issuer.clone(), revocation };
+        if keep_spent {
+            record.access_token = None;
+            record.refresh_token = None;
+            record.refused = Some(Refusal {
+                generation: record.generation.number,
+                at: self.world.clock.now(),
+                why: "it was signed out".into(),
+            });
+            lease.commit(&record)?;
+        } else {
+            lease.erase()?;
+        }
+        Ok(Some(told))
+    }
+}
+
+/// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token
+/// where there is nothing else.
+#[expect(clippy::disallowed_methods, reason = "the token goes into the body of the one request that ends it")]
+pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
+    let Some(url) = &record.endpoints.revoke_url else {
+        return Revocation::Impossible("this provider has no revocation endpoint");
+    };
+    let (token, hint) = match (&record.refresh_token, &record.access_token) {
+        (Some(token), _) => (token, "refresh_token"),
+        (None, Some(token)) => (token, "access_token"),
+        (None, None) => return Revocation::Impossible("there was no token left"),
+    };
+    let body = url::form_urlencoded::Serializer::new(String::with_capacity(4096))
+        .append_pair("token", token.expose())
+        .append_pair("token_type_hint", hint)
+        .append_pair("client_id", record.client_id.as_str())
+        .finish();
+    let request = Request {
+        method: "POST",
+        url,
+        headers: Vec::new(),
+        body: Some(("application/x-www-form-urlencoded", Secret::from(body))),
+        timeout: Duration::from_secs(10),
+    };
+    match client.world.http.send(&request) {
+        Ok(answer) if answer.reply.status == 200 => Revocation::Confirmed,
+        Ok(answer) => Revocation::Failed(format!("the provider answered {}", answer.reply.status)),
+        Err(no_answer) => Revocation::Failed(no_answer.why),
+    }
+}

@@ -1,0 +1,30 @@
+//! The system's clock.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::world::Clock;
+
+/// Wall time of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn millis(&self) -> i64 {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+        let now = SystemTime::now();
+        match now.duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    fn kernel(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let id: String = id.trim().chars().filter(char::is_ascii_hexdigit).take(12).collect();
+        (id.len() == 12).then_some(id)
+    }
+}

@@ -1,0 +1,295 @@
+//! Files as a store of secrets needs them: created private, opened without following links, checked after
+//! opening, replaced at once, locked by the kernel.
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use crate::world::{Files, Held, Lock};
+
+/// No file of ours is larger; what is larger is not ours.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+struct Locked(File);
+
+impl Held for Locked {
+    fn file(&self) -> Option<&File> {
+        Some(&self.0)
+    }
+}
+
+/// A lock that this process inherited with an open file: whoever started it holds it together with us, and
+/// it is free when the last of us has ended.
+pub fn inherited(file: File) -> Box<dyn Held> {
+    Box::new(Locked(file))
+}
+
+impl Files for Disk {
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        let mut path = path.to_path_buf();
+        for _ in 0..16 {
+            match std::fs::read_link(&path) {
+                Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
+                Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                    return Ok(path);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("too many symbolic links"))
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+
+    fn check_dir(&self, path: &Path, private: bool) -> io::Result<()> {
+        let meta = std::fs::symlink_metadata(path)?;
+        let mode = meta.mode() & 0o7777;
+        if meta.file_type().is_symlink() || !meta.is_dir() {
+            return Err(refusal("it is not a directory"));
+        }
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+        }
+        let (forbidden, who) =
+            if private { (0o077, "open to others") } else { (0o022, "writable by others") };
+        if mode & forbidden != 0 {
+            return Err(refusal(&format!("it is {who} (mode {mode:04o})")));
+        }
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let file = match open(OpenOptions::new().read(true), path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let length = ours(&file)?;
+        // One byte more than it should hold, so that the end is seen in the first read.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn read_trusted(&self, path: &Path, root_only: bool) -> io::Result<Option<Vec<u8>>> {
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let meta = file.metadata()?;
+        let own = rustix::process::geteuid().as_raw();
+        if !meta.is_file() {
+            return Err(refusal("it is not a regular file"));
+        }
+        if meta.uid() != 0 && (root_only || meta.uid() != own) {
+            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+        }
+        if meta.mode() & 0o022 != 0 {
+            return Err(refusal(&format!("it is writable by others (mode {:04o})", meta.mode() & 0o7777)));
+        }
+        if meta.len() > LARGEST {
+            return Err(refusal("it is larger than a mebibyte"));
+        }
+        let mut bytes = Vec::new();
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let entries = match std::fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        files.sort();
+        Ok(files)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let file = open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)?;
+        ours(&file)?;
+        match try_lock(&file)? {
+            false => Ok(Lock::Busy),
+            true => {
+                works(path)?;
+                // For the message of whoever waits. Nobody trusts it, and nothing depends on it being written.
+                let _ = write_all(&file, format!("process {}\n", std::process::id()).as_bytes());
+                Ok(Lock::Held(Box::new(Locked(file))))
+            }
+        }
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Lock> {
+        // Somebody may put another file in this place between opening and locking: then look again.
+        for _ in 0..16 {
+            let file = match open(OpenOptions::new().read(true), path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lock::Absent),
+                Err(error) => return Err(error),
+            };
+            if !try_lock(&file)? {
+                return Ok(Lock::Busy);
+            }
+            let locked = file.metadata()?;
+            match std::fs::symlink_metadata(path) {
+                Ok(now) if now.ino() == locked.ino() && now.dev() == locked.dev() => {
+                    return Ok(if locked.nlink() == 0 {
+                        Lock::Detached
+                    } else {
+                        Lock::Held(Box::new(Locked(file)))
+                    });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lock::Absent),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Lock::Busy)
+    }
+
+    fn holder(&self, path: &Path) -> Option<String> {
+        let bytes = self.read(path).ok()??;
+        let text = std::str::from_utf8(&bytes).ok()?.trim();
+        (!text.is_empty()).then(|| keyfob_core::error::escape(text))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = open(OpenOptions::new().write(true).create(true).truncate(false), path)?;
+        ours(&file)?;
+        write_all(&file, bytes)
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        open(OpenOptions::new().write(true), path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        match File::open(path)?.sync_all() {
+            // Some filesystems cannot sync a directory; they do not need to be asked.
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(()),
+            other => other,
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Opens without following a link in the last place and without ever waiting, and created files private
+/// whatever the umask. The standard library sets close-on-exec and repeats what a signal interrupts.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    options.mode(0o600).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+/// Checks after opening that a file is regular, this user's, has one name and no permission for others.
+/// Its length.
+fn ours(file: &File) -> io::Result<u64> {
+    let meta = file.metadata()?;
+    let mode = meta.mode() & 0o7777;
+    if !meta.is_file() {
+        return Err(refusal("it is not a regular file"));
+    }
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+    }
+    if mode & 0o077 != 0 {
+        return Err(refusal(&format!("it is open to others (mode {mode:04o})")));
+    }
+    if meta.nlink() > 1 {
+        return Err(refusal("it has a second name (a hard link)"));
+    }
+    if meta.len() > LARGEST {
+        return Err(refusal("it is larger than a mebibyte"));
+    }
+    Ok(meta.len())
+}
+
+/// At the beginning, all of it, and nothing after it.
+fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
+    // A umask may have taken permissions from us, never added any for others.
+    if file.metadata()?.mode() & 0o600 != 0o600 {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    file.write_all_at(bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
+    (&mut &*file).flush()
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => match error.raw_os_error() {
+            // ENOSYS, ENOLCK, EOPNOTSUPP and the kernel's own ENOTSUPP: this filesystem has no locks.
+            Some(38 | 37 | 95 | 524) => Err(no_locks(file, "refuses locks")),
+            _ => Err(error),
+        },
+    }
+}
+
+/// A lock nobody else notices is no lock: with ours held, a second try must fail.
+fn works(path: &Path) -> io::Result<()> {
+    let second = open(OpenOptions::new().read(true).write(true), path)?;
+    if try_lock(&second)? {
+        return Err(no_locks(&second, "pretends to lock but does not"));
+    }
+    Ok(())
+}
+
+fn no_locks(file: &File, how: &str) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, format!("its filesystem ({}) {how}", filesystem(file)))
+}
+
+/// The filesystem's name, where people know it by one (statfs(2)).
+fn filesystem(file: &File) -> String {
+    let Ok(stat) = rustix::fs::fstatfs(file) else { return "unknown".into() };
+    #[expect(clippy::unnecessary_cast, reason = "its width differs between systems")]
+    match stat.f_type as u32 {
+        0x6969 => "NFS".into(),
+        0xff53_4d42 | 0xfe53_4d42 | 0x517b => "SMB".into(),
+        0x6573_5546 => "FUSE".into(),
+        0x0102_1997 => "9P".into(),
+        0x794c_7630 => "overlay".into(),
+        0x0102_1994 => "tmpfs".into(),
+        0xef53 => "ext".into(),
+        0x5846_5342 => "XFS".into(),
+        0x9123_683e => "btrfs".into(),
+        other => format!("type {other:#x}"),
+    }
+}
+
+/// A rule of ours that a file breaks. It has no error number: so it is told from the system's own refusal.
+fn refusal(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::PermissionDenied, why.to_owned())
+}

@@ -1,0 +1,224 @@
+//! Where keyfob keeps its things, and who may say so.
+//!
+//! Whoever controls the environment must not be able to plant a login or a configuration: a repository that
+//! sets variables (direnv, a task runner) is the case to think of. So a place that came through a variable is
+//! refused when it lies inside the repository one stands in; `--home DIR` is a person's own choice.
+
+use std::path::{Path, PathBuf};
+
+use keyfob_core::{Error, Id, Result};
+
+use crate::world::Files;
+
+/// The directories of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// The configuration file, which need not exist.
+    pub config: PathBuf,
+    /// The directory of the logins.
+    pub logins: PathBuf,
+    /// A directory that does not outlast the session, where there is one: helper output, recovery files.
+    pub runtime: Option<PathBuf>,
+    /// Whether one directory was chosen for everything.
+    pub explicit: bool,
+}
+
+/// What the environment and the command line say about places.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// `--home DIR`.
+    pub chosen: Option<PathBuf>,
+    /// `KEYFOB_HOME`.
+    pub keyfob_home: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub xdg_config: Option<PathBuf>,
+    /// `XDG_STATE_HOME`.
+    pub xdg_state: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub xdg_runtime: Option<PathBuf>,
+}
+
+impl Home {
+    /// Decides, and refuses what is not safe.
+    ///
+    /// # Errors
+    /// [`Id::HomeUnsafe`], [`Id::NoHome`].
+    pub fn find(places: &Places, files: &dyn Files, here: Option<&Path>) -> Result<Self> {
+        if let Some(dir) = &places.chosen {
+            return Ok(Self::in_one(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
+        }
+        let repository = here.and_then(repository);
+        if let Some(dir) = &places.keyfob_home {
+            let refuse = |why: String| {
+                Error::new(
+                    Id::HomeUnsafe,
+                    format!("KEYFOB_HOME names {}, which is refused", dir.display()),
+                    why,
+                )
+            };
+            if !dir.is_absolute() {
+                return Err(refuse("it is not an absolute path".into()));
+            }
+            if let Some(root) = repository.as_deref().filter(|root| inside(dir, root)) {
+                return Err(refuse(format!("it lies inside the repository {}", root.display())));
+            }
+            if dir.exists() {
+                let resolved = files.resolve(dir).map_err(|error| refuse(error.to_string()))?;
+                files.check_dir(&resolved, false).map_err(|error| refuse(error.to_string()))?;
+            }
+            return Ok(Self::in_one(dir.clone()));
+        }
+        // XDG: a relative path is ignored, an unset one has its default under the home directory.
+        let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
+        let home = match absolute(&places.home) {
+            Some(home) => home,
+            None => own_home().ok_or_else(|| {
+                Error::new(
+                    Id::NoHome,
+                    "there is no home directory",
+                    "HOME is unset and the password database has none",
+                )
+            })?,
+        };
+        let found = Self {
+            config: absolute(&places.xdg_config)
+                .unwrap_or_else(|| home.join(".config"))
+                .join("keyfob/config.toml"),
+            logins: absolute(&places.xdg_state)
+                .unwrap_or_else(|| home.join(".local/state"))
+                .join("keyfob/logins"),
+            runtime: absolute(&places.xdg_runtime).map(|dir| dir.join("keyfob")),
+            explicit: false,
+        };
+        for (path, variable) in
+            [(&found.config, "XDG_CONFIG_HOME or HOME"), (&found.logins, "XDG_STATE_HOME or HOME")]
+        {
+            let planted = repository.as_deref().filter(|root| inside(path, root));
+            // People who keep their home directory itself in a repository are not attacked by it.
+            if let Some(root) = planted.filter(|_| !own_home().is_some_and(|own| is_default(path, &own))) {
+                let what = format!("{variable} leads to {}, which is refused", path.display());
+                return Err(Error::new(
+                    Id::HomeUnsafe,
+                    what,
+                    format!("it lies inside the repository {}", root.display()),
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where things are kept that need not last.
+    #[must_use]
+    pub fn transient(&self) -> PathBuf {
+        let beside = || self.logins.parent().unwrap_or(Path::new("/")).join("run");
+        self.runtime.clone().unwrap_or_else(beside)
+    }
+
+    fn in_one(dir: PathBuf) -> Self {
+        Self {
+            config: dir.join("config.toml"),
+            logins: dir.join("logins"),
+            runtime: Some(dir.join("run")),
+            explicit: true,
+        }
+    }
+}
+
+fn is_default(path: &Path, home: &Path) -> bool {
+    path == home.join(".config/keyfob/config.toml") || path == home.join(".local/state/keyfob/logins")
+}
+
+/// The user's home as the password database names it: nothing an environment says changes it.
+#[must_use]
+pub fn own_home() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
+    user.dir.is_absolute().then_some(user.dir)
+}
+
+/// The root of the repository a directory lies in.
+#[must_use]
+pub fn repository(here: &Path) -> Option<PathBuf> {
+    let marks = [".git", ".jj", ".hg", ".svn"];
+    let root =
+        here.ancestors().find(|dir| marks.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok()))?;
+    Some(root.to_path_buf())
+}
+
+/// Whether a path, links followed as far as they exist, lies inside a directory.
+#[must_use]
+pub fn inside(path: &Path, root: &Path) -> bool {
+    let real_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let existing = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    let real = match existing {
+        Some((dir, real)) => real.join(path.strip_prefix(dir).unwrap_or(Path::new(""))),
+        None => path.to_path_buf(),
+    };
+    real.starts_with(&real_root) || path.starts_with(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::real::files::Disk;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn find(places: &Places, here: &Path) -> Result<Home> {
+        Home::find(places, &Disk, Some(here))
+    }
+
+    #[test]
+    fn a_repository_cannot_choose_the_home() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("repo");
+        std::fs::create_dir_all(repo.join(".git")).unwrap();
+        std::fs::create_dir_all(repo.join("sub/home")).unwrap();
+        let here = repo.join("sub");
+        let link = dir.path().join("link");
+        symlink(repo.join("sub/home"), &link).unwrap();
+        for inside in [repo.join("sub/home"), repo.join("not/yet"), link] {
+            let places = Places { keyfob_home: Some(inside.clone()), ..Places::default() };
+            let error = find(&places, &here).expect_err("inside");
+            assert_eq!(error.id(), Id::HomeUnsafe, "{}", inside.display());
+        }
+        for xdg in [
+            Places { xdg_config: Some(repo.join("c")), home: Some(dir.path().into()), ..Places::default() },
+            Places { xdg_state: Some(repo.join("s")), home: Some(dir.path().into()), ..Places::default() },
+            Places { home: Some(repo.clone()), ..Places::default() },
+        ] {
+            assert_eq!(find(&xdg, &here).expect_err("inside").id(), Id::HomeUnsafe);
+        }
+        let chosen = Places { chosen: Some(repo.join("sub/home")), ..Places::default() };
+        assert!(find(&chosen, &here).is_ok(), "a person's own choice");
+        let outside = Places { keyfob_home: Some(dir.path().join("home")), ..Places::default() };
+        assert!(find(&outside, &here).is_ok());
+    }
+
+    #[test]
+    fn the_home_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        std::fs::set_permissions(&home, PermissionsExt::from_mode(0o777)).unwrap();
+        let places = Places { keyfob_home: Some(home), ..Places::default() };
+        assert!(find(&places, dir.path()).expect_err("open").why().contains("writable by others"));
+        let relative = Places { keyfob_home: Some("home".into()), ..Places::default() };
+        assert!(find(&relative, dir.path()).expect_err("relative").why().contains("absolute"));
+    }
+
+    /// XDG Base Directory: absolute paths count, relative ones are ignored.
+    #[test]
+    fn xdg_directories() {
+        let places = Places {
+            home: Some("/home/ada".into()),
+            xdg_config: Some("relative".into()),
+            xdg_state: Some("/state".into()),
+            ..Places::default()
+        };
+        let home = find(&places, Path::new("/")).unwrap();
+        assert_eq!(home.config, Path::new("/home/ada/.config/keyfob/config.toml"));
+        assert_eq!(home.logins, Path::new("/state/keyfob/logins"));
+        assert_eq!(home.runtime, None);
+    }
+}

@@ -1,0 +1,326 @@
+//! The loopback redirect of a native application (RFC 8252 §7.3): one port, one path, one answer.
+//!
+//! Browsers ask for more than the callback: icons, previews, a second tab. A page anywhere can make them ask
+//! for anything. None of that ends the wait: only a request with the right Host, method, path and `state`.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+    time::Duration,
+};
+
+use keyfob_core::{Error, Id, Result};
+
+/// The path of the callback.
+pub const PATH: &str = "/callback";
+/// A browser's whole request head; ours are far smaller.
+const LARGEST: usize = 16 * 1024;
+/// A connection that says nothing for this long is closed.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// The address a redirect names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Host {
+    /// `127.0.0.1`, the recommended literal (RFC 8252 §8.3).
+    #[default]
+    V4,
+    /// `localhost`: both address families are bound, because nobody knows which one the browser takes.
+    Name,
+}
+
+/// A bound callback address, waiting.
+pub struct Loopback {
+    host: &'static str,
+    port: u16,
+    requests: Receiver<Callback>,
+}
+
+/// A request for the callback path. Dropping it closes the connection without a word.
+pub struct Callback {
+    /// Its query, without the question mark.
+    pub query: String,
+    stream: TcpStream,
+}
+
+impl Loopback {
+    /// Binds before anybody is told the address. Port 0 lets the system choose.
+    ///
+    /// # Errors
+    /// [`Id::Unreachable`] when the port is taken or there is no loopback.
+    pub fn bind(host: Host, port: u16) -> Result<Self> {
+        let failed = |error: io::Error| {
+            let what = match port {
+                0 => "no port for the callback".to_owned(),
+                port => format!("port {port} for the callback"),
+            };
+            Error::new(Id::Unreachable, what, error.to_string())
+                .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
+        };
+        let listeners = match host {
+            Host::V4 => vec![TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?],
+            Host::Name => both(port).map_err(failed)?,
+        };
+        let port = listeners[0].local_addr().map_err(failed)?.port();
+        let host = match host {
+            Host::V4 => "127.0.0.1",
+            Host::Name => "localhost",
+        };
+        let (sender, requests) = mpsc::channel();
+        for listener in listeners {
+            let sender = sender.clone();
+            thread::spawn(move || accept(&listener, host, port, &sender));
+        }
+        Ok(Self { host, port, requests })
+    }
+
+    /// The redirect URI to register and to send.
+    #[must_use]
+    pub fn redirect_uri(&self) -> String {
+        format!("http://{}:{}{PATH}", self.host, self.port)
+    }
+
+    /// The next request for the callback path, whoever sent it.
+    #[must_use]
+    pub fn next(&self, wait: Duration) -> Option<Callback> {
+        self.requests.recv_timeout(wait).ok()
+    }
+}
+
+impl Callback {
+    /// Sends the browser on to a page without code or state in its address, and shows it there.
+    pub fn finish(self, signed_in: bool) {
+        let path = if signed_in { "/signed-in" } else { "/not-signed-in" };
+        respond(&self.stream, "303 See Other", &[("Location", path)], "");
+    }
+
+    /// Tells the browser that this was not the answer waited for.
+    pub fn refuse(self) {
+        respond(
+            &self.stream,
+            "400 Bad Request",
+            &[],
+            &page(
+                "This is not the answer keyfob is waiting for",
+                "Go back to the tab that keyfob opened, or start again with keyfob login.",
+            ),
+        );
+    }
+}
+
+/// Both families on one port, which the system chose for the first.
+fn both(port: u16) -> io::Result<Vec<TcpListener>> {
+    let mut last = None;
+    for _ in 0..16 {
+        let Ok(v4) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else {
+            // A machine with IPv6 alone.
+            return Ok(vec![TcpListener::bind((Ipv6Addr::LOCALHOST, port))?]);
+        };
+        let chosen = v4.local_addr()?.port();
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, chosen)) {
+            Ok(v6) => return Ok(vec![v4, v6]),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 => last = Some(error),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            // A machine with IPv4 alone.
+            Err(_) => return Ok(vec![v4]),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrInUse)))
+}
+
+fn accept(listener: &TcpListener, host: &'static str, port: u16, sender: &Sender<Callback>) {
+    while let Ok((stream, peer)) = listener.accept() {
+        if !peer_is_loopback(&peer) {
+            continue;
+        }
+        let sender = sender.clone();
+        // A connection of its own thread: a browser opens some ahead and says nothing on them.
+        thread::spawn(move || {
+            if let Some(callback) = handle(stream, host, port) {
+                let _ = sender.send(callback);
+            }
+        });
+    }
+}
+
+fn peer_is_loopback(peer: &SocketAddr) -> bool {
+    peer.ip().is_loopback()
+}
+
+fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Callback> {
+    stream.set_read_timeout(Some(QUIET)).ok()?;
+    stream.set_write_timeout(Some(QUIET)).ok()?;
+    let head = read_head(&mut stream)?;
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut headers);
+    if !matches!(request.parse(&head), Ok(httparse::Status::Complete(_))) {
+        respond(&stream, "400 Bad Request", &[], "");
+        return None;
+    }
+    let hosts: Vec<_> = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).collect();
+    let right = |value: &[u8]| {
+        let names = [format!("{host}:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
+        names.iter().any(|name| value.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    // Exactly one Host, and ours (RFC 9112 §3.2): a name that somebody pointed at loopback is not.
+    if hosts.len() != 1 || !right(hosts[0].value) {
+        respond(&stream, "400 Bad Request", &[], "");
+        return None;
+    }
+    let prefetch = request.headers.iter().any(|h| {
+        (h.name.eq_ignore_ascii_case("sec-purpose") || h.name.eq_ignore_ascii_case("purpose"))
+            && h.value.windows(8).any(|w| w.eq_ignore_ascii_case(b"prefetch"))
+    });
+    let target = request.path.unwrap_or("");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    match (request.method.unwrap_or(""), path) {
+        ("GET", PATH) if prefetch => respond(&stream, "503 Service Unavailable", &[], ""),
+        ("GET", PATH) => return Some(Callback { query: query.to_owned(), stream }),
+        ("GET", "/signed-in") => {
+            respond(
+                &stream,
+                "200 OK",
+                &[],
+                &page("You are signed in", "You can close this tab and go back to the terminal."),
+            );
+        }
+        ("GET", "/not-signed-in") => {
+            respond(
+                &stream,
+                "200 OK",
+                &[],
+                &page("You are not signed in", "The terminal says why. You can close this tab."),
+            );
+        }
+        ("HEAD", PATH) => respond(&stream, "204 No Content", &[], ""),
+        ("GET" | "HEAD", _) => respond(&stream, "404 Not Found", &[], ""),
+        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET")], ""),
+    }
+    None
+}
+
+fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut chunk = [0; 2048];
+    while head.len() < LARGEST {
+        match stream.read(&mut chunk) {
+            Ok(0) | Err(_) => return None,
+            Ok(n) => head.extend_from_slice(&chunk[..n]),
+        }
+        if head.windows(4).any(|w| w == b"\r\n\r\n") {
+            return Some(head);
+        }
+    }
+    None
+}
+
+fn respond(mut stream: &TcpStream, status: &str, headers: &[(&str, &str)], body: &str) {
+    let mut text = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
+         Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n\
+         X-Frame-Options: DENY\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-{STYLE_HASH}'; \
+         frame-ancestors 'none'\r\nConnection: close\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    let _ = stream.write_all(text.as_bytes());
+    let _ = stream.flush();
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+}
+
+/// The style of the closing pages; [`STYLE_HASH`] lets just this one in.
+const STYLE: &str = ":root{color-scheme:light dark}body{font:1.1rem/1.6 system-ui,sans-serif;margin:0;min-height:100vh;\
+display:grid;place-items:center;background:Canvas;color:CanvasText}main{max-width:28rem;padding:2rem}h1{font-size:1.5rem;\
+margin:0 0 .5rem}p{margin:0}";
+/// SHA-256 of [`STYLE`], base64; a test computes it again.
+const STYLE_HASH: &str = "pTyZUlLSo46ZRKDxQthjRZpYIzAFZCMu+hDBRnoMKzg=";
+
+/// A page of constants: nothing from a request is ever in it.
+fn page(title: &str, text: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} · keyfob</title>\
+         <style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p></main></body></html>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(port: u16, request: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(request.replace("PORT", &port.to_string()).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn strangers_do_not_end_the_wait() {
+        let loopback = Loopback::bind(Host::V4, 0).unwrap();
+        for (request, status) in [
+            ("GET /favicon.ico HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "404"),
+            ("HEAD /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "204"),
+            ("GET /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nSec-Purpose: prefetch\r\n\r\n", "503"),
+            ("GET /callback?code=c HTTP/1.1\r\nHost: rebound.example:PORT\r\n\r\n", "400"),
+            ("GET /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nHost: 127.0.0.1:PORT\r\n\r\n", "400"),
+            ("GET /callback?code=c HTTP/1.1\r\n\r\n", "400"),
+            ("POST /callback HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "405"),
+            ("nonsense\r\n\r\n", "400"),
+        ] {
+            let answer = ask(loopback.port, request);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+        }
+        assert!(loopback.next(Duration::from_millis(50)).is_none());
+    }
+
+    #[test]
+    fn the_answer_leaves_no_code_in_the_address_bar() {
+        let loopback = Loopback::bind(Host::V4, 0).unwrap();
+        let port = loopback.port;
+        let browser = thread::spawn(move || {
+            ask(port, "GET /callback?code=c&state=s HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n")
+        });
+        let callback = loopback.next(QUIET).unwrap();
+        assert_eq!(callback.query, "code=c&state=s");
+        callback.finish(true);
+        let answer = browser.join().unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 303") && answer.contains("\r\nLocation: /signed-in\r\n"),
+            "{answer}"
+        );
+        let page = ask(port, "GET /signed-in HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
+        assert!(page.contains("You are signed in") && page.contains("frame-ancestors 'none'"));
+    }
+
+    /// pain.md 32: where the redirect is a name, both families are bound before anybody sees it.
+    #[test]
+    fn a_name_is_bound_in_both_families() {
+        let loopback = Loopback::bind(Host::Name, 0).unwrap();
+        assert!(loopback.redirect_uri().starts_with("http://localhost:"));
+        let port = loopback.port;
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        // A machine without IPv6 has nothing to bind there; then nothing else can be bound either.
+        match TcpListener::bind((Ipv6Addr::LOCALHOST, port)) {
+            Ok(_) => panic!("::1 was left unbound"),
+            Err(_) => assert!(TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok() || !has_v6()),
+        }
+    }
+
+    fn has_v6() -> bool {
+        TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+    }
+
+    #[test]
+    fn the_style_is_the_one_the_policy_lets_in() {
+        use base64::{Engine, prelude::BASE64_STANDARD};
+        use sha2::{Digest, Sha256};
+        assert_eq!(BASE64_STANDARD.encode(Sha256::digest(STYLE)), STYLE_HASH);
+    }
+}

@@ -1,0 +1,367 @@
+//! Walks the order of sources. Each answers *nothing* (go on), *here* (stop) or *broken* (stop and explain).
+
+use std::sync::{Arc, PoisonError};
+
+use keyfob_core::{
+    Error, Id, Record, Result, Secret, Source,
+    contract::names,
+    record::{Generation, LoginId},
+    source::{self, Purpose},
+};
+
+use crate::{
+    client::Client,
+    grant::{self, Considered, Grant, Outcome},
+    helper,
+    renew::{self, Need, Usable},
+    store::{Found, Seen, Store},
+};
+
+/// What a look at a source shows, without reading a secret, running anything or asking anybody.
+#[derive(Debug)]
+pub enum Look {
+    /// Go on, for this reason.
+    Nothing(String),
+    /// It is there.
+    Here(String),
+    /// It is there and cannot be used.
+    Broken(Error),
+}
+
+/// Everything a report says: who would win, and what became of every source.
+#[derive(Debug)]
+pub struct Survey {
+    /// The winner, if there is one.
+    pub winner: Option<Source>,
+    /// The stored login the winner stands for, if it is one.
+    pub record: Option<Box<Record>>,
+    /// Every source, in order.
+    pub considered: Vec<Considered>,
+    /// What stopped the search, if something did.
+    pub broken: Option<Error>,
+}
+
+/// Looks at every source without renewing, reading or asking anything.
+#[must_use]
+pub fn survey(client: &Client, purpose: Purpose) -> Survey {
+    let mut survey = Survey { winner: None, record: None, considered: Vec::new(), broken: None };
+    for &source in source::order(purpose, client.setup.config.prefer) {
+        let (outcome, reason) = match look(client, source) {
+            Look::Nothing(why) => (Outcome::Nothing, why),
+            Look::Here(what) => match survey.winner {
+                Some(winner) => (Outcome::Shadowed, format!("{what}; {winner} comes first")),
+                None if survey.broken.is_some() => (Outcome::Shadowed, what),
+                None => {
+                    survey.winner = Some(source);
+                    (Outcome::Here, what)
+                }
+            },
+            Look::Broken(error) => {
+                let why = error.message();
+                if survey.winner.is_none() && survey.broken.is_none() {
+                    survey.broken = Some(error);
+                }
+                (Outcome::Broken, why)
+            }
+        };
+        survey.considered.push(Considered { source, outcome, reason });
+    }
+    survey.record = match survey.winner {
+        Some(Source::Login) => stored(client),
+        Some(Source::RefreshToken) => seed_store(client).ok().and_then(|store| record_in(&store)),
+        _ => None,
+    };
+    survey
+}
+
+/// The headers of the winner as it is now, without renewing it.
+///
+/// # Errors
+/// [`Id::LoginNeeded`] when there is no winner; what is wrong with reading it.
+pub(crate) fn headers_at_hand(client: &Client, survey: &Survey) -> Result<Vec<(&'static str, Secret)>> {
+    match (survey.winner, &survey.record) {
+        (Some(source), Some(record)) => match &record.access_token {
+            Some(token) => Ok(grant::headers(source, token)),
+            None => Err(nothing(client, &survey.considered)),
+        },
+        (Some(Source::Login | Source::RefreshToken) | None, None) | (None, Some(_)) => {
+            Err(nothing(client, &survey.considered))
+        }
+        (Some(source), None) => {
+            let grant = acquire(client, Purpose::Api, source, &Need::default(), Vec::new())?;
+            Ok(grant.headers)
+        }
+    }
+}
+
+/// The winner's credential, renewed if that is due.
+///
+/// # Errors
+/// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
+pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
+    let mut considered = Vec::new();
+    for &source in source::order(purpose, client.setup.config.prefer) {
+        match look(client, source) {
+            Look::Nothing(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Nothing, reason })
+            }
+            Look::Broken(error) => return Err(error),
+            Look::Here(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Here, reason });
+                return acquire(client, purpose, source, need, considered);
+            }
+        }
+    }
+    Err(nothing(client, &considered))
+}
+
+fn nothing(client: &Client, considered: &[Considered]) -> Error {
+    let profile = &client.setup.profile;
+    let what = match &client.setup.environment {
+        Some(environment) => {
+            format!("no credential for profile `{profile}` in environment `{}`", environment.name)
+        }
+        None => format!("no credential for profile `{profile}`"),
+    };
+    if let Some(only) = client.confined_to() {
+        let why = considered
+            .iter()
+            .find(|c| c.source == only)
+            .map_or("it is not one of the sources for this purpose", |c| &c.reason);
+        return Error::new(
+            Id::SourceExcluded,
+            format!("only {only} may be used, and it has no credential"),
+            why,
+        );
+    }
+    Error::new(Id::LoginNeeded, what, "no variable holds one and nobody has signed in")
+}
+
+/// Looks at one source.
+fn look(client: &Client, source: Source) -> Look {
+    if client.confined_to().is_some_and(|only| only != source) {
+        return Look::Nothing("excluded by --only".into());
+    }
+    let settings = &client.setup.settings;
+    let inherits = matches!(
+        source,
+        Source::AuthToken | Source::OauthToken | Source::OauthTokenDescriptor | Source::RefreshToken
+    );
+    let is_set = match source {
+        Source::AuthToken => settings.auth_token.is_some(),
+        Source::OauthToken => settings.oauth_token.is_some(),
+        Source::OauthTokenDescriptor => settings.oauth_descriptor.is_some(),
+        Source::RefreshToken => settings.refresh_token.is_some(),
+        _ => false,
+    };
+    if client.setup.pinned && inherits && is_set {
+        return Look::Nothing(format!(
+            "set, but the profile `{}` was chosen explicitly",
+            client.setup.profile
+        ));
+    }
+    let variable = |name: &str, secret: &Option<Secret>| match secret {
+        Some(secret) => Look::Here(format!("{name} is set ({})", secret.fingerprint())),
+        None => Look::Nothing(format!("{name} is not set")),
+    };
+    match source {
+        Source::AuthToken => variable(names::AUTH_TOKEN, &settings.auth_token),
+        Source::ApiKey => variable(names::API_KEY, &settings.api_key),
+        Source::OauthToken => variable(names::OAUTH_TOKEN, &settings.oauth_token),
+        Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
+        Source::RefreshToken => variable(names::REFRESH_TOKEN, &settings.refresh_token),
+        Source::OauthTokenDescriptor => descriptor(client, names::OAUTH_DESCRIPTOR),
+        Source::ApiKeyDescriptor => descriptor(client, names::API_KEY_DESCRIPTOR),
+        Source::WebSocketDescriptor => descriptor(client, names::WEBSOCKET_DESCRIPTOR),
+        Source::ApiKeyHelper => match &client.setup.config.api_key_helper {
+            Some(_) => Look::Here("the configuration names an api_key_helper".into()),
+            None => Look::Nothing("the configuration names no api_key_helper".into()),
+        },
+        Source::Login => login(client),
+    }
+}
+
+fn descriptor(client: &Client, name: &'static str) -> Look {
+    let settings = &client.setup.settings;
+    let set = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
+    let Some(descriptor) = set.into_iter().flatten().find(|d| d.variable == name) else {
+        return Look::Nothing(format!("{name} is not set"));
+    };
+    let number = descriptor.number;
+    if client.setup.consumed.contains(descriptor) {
+        return Look::Nothing(format!(
+            "descriptor {number} was handed over by `keyfob exec` and has been read"
+        ));
+    }
+    let kept = client.read.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+    if kept || client.has_inherited(name) {
+        return Look::Here(format!("{name} names descriptor {number}"));
+    }
+    let what = format!("{name} names descriptor {number}, which was not taken over");
+    let why = "the program that embeds keyfob did not allow descriptors to be taken over, or it was refused";
+    Look::Broken(Error::new(Id::DescriptorUnusable, what, why))
+}
+
+fn login(client: &Client) -> Look {
+    let environment = match client.environment() {
+        Ok(environment) => environment,
+        Err(error) => return Look::Broken(error),
+    };
+    if environment.client_id.is_none() {
+        return Look::Nothing(format!("environment `{}` has no client id to sign in with", environment.name));
+    }
+    let seen = client.store().and_then(|store| store.look());
+    match seen {
+        Err(error) => Look::Broken(error),
+        Ok(Seen::Nothing) => Look::Nothing(format!(
+            "nobody signed in to profile `{}` at {}",
+            client.setup.profile,
+            environment.issuer()
+        )),
+        Ok(Seen::Record(record)) => Look::Here(format!("profile `{}` at {}", record.profile, record.issuer)),
+        // Whether it really is damaged is for the holder of the lease to find out.
+        Ok(Seen::Damaged(why)) => {
+            Look::Here(format!("profile `{}`, but its file {why}", client.setup.profile))
+        }
+    }
+}
+
+fn acquire(
+    client: &Client,
+    purpose: Purpose,
+    source: Source,
+    need: &Need,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let settings = &client.setup.settings;
+    let fixed = |secret: &Option<Secret>| {
+        let missing =
+            || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
+        secret.as_ref().map(Secret::duplicate).ok_or_else(missing)
+    };
+    let credential = match source {
+        Source::AuthToken => fixed(&settings.auth_token)?,
+        Source::ApiKey => fixed(&settings.api_key)?,
+        Source::OauthToken => fixed(&settings.oauth_token)?,
+        Source::SessionToken => fixed(&settings.session_token)?,
+        Source::OauthTokenDescriptor => read(client, names::OAUTH_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyDescriptor => read(client, names::API_KEY_DESCRIPTOR)?.duplicate(),
+        Source::WebSocketDescriptor => read(client, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyHelper => helper::run(client)?,
+        Source::RefreshToken => return seeded(client, purpose, need, considered),
+        Source::Login => {
+            let store = client.store()?;
+            let usable = renew::usable(&client.world, &store, need, &*client.spender)?;
+            let usable = usable.ok_or_else(|| nothing(client, &considered))?;
+            return stored_grant(purpose, source, usable, considered);
+        }
+    };
+    Ok(Grant {
+        headers: grant::headers(source, &credential),
+        credential,
+        purpose,
+        source,
+        expires_at: None,
+        generation: None,
+        profile: None,
+        considered,
+        warning: None,
+    })
+}
+
+fn stored_grant(
+    purpose: Purpose,
+    source: Source,
+    usable: Usable,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let Usable { record, warning } = usable;
+    let what = || format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    let credential = record
+        .access_token
+        .as_ref()
+        .ok_or_else(|| Error::new(Id::LoginNeeded, what(), "it has no access token"))?;
+    Ok(Grant {
+        headers: grant::headers(source, credential),
+        credential: credential.duplicate(),
+        purpose,
+        source,
+        expires_at: record.expires_at,
+        generation: Some(record.generation.clone()),
+        profile: Some(record.profile.clone()),
+        considered,
+        warning,
+    })
+}
+
+/// What stands on an inherited descriptor: read once, then kept.
+fn read(client: &Client, variable: &'static str) -> Result<Arc<Secret>> {
+    let mut kept = client.read.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(secret) = kept.get(variable) {
+        return Ok(secret.clone());
+    }
+    let inherited = client.inherited(variable).ok_or_else(|| {
+        Error::new(
+            Id::DescriptorContent,
+            format!("{variable} cannot be read again"),
+            "it was read before, and failed",
+        )
+    })?;
+    let secret = Arc::new(inherited.read(&*client.world.clock)?);
+    kept.insert(variable, secret.clone());
+    Ok(secret)
+}
+
+/// The login seeded by the refresh token of a variable: a record of its own, keyed by the variable's
+/// fingerprint. The variable's value is spent at most once; from then on the record is the login.
+fn seeded(client: &Client, purpose: Purpose, need: &Need, considered: Vec<Considered>) -> Result<Grant> {
+    let store = seed_store(client)?;
+    if matches!(store.look()?, Seen::Nothing) {
+        plant(client, &store)?;
+    }
+    let usable = renew::usable(&client.world, &store, need, &*client.spender).map_err(|error| {
+        let unspent = record_in(&store).is_some_and(|record| record.generation.number == 0);
+        if error.id() != Id::LoginRefused || !unspent {
+            return error;
+        }
+        let why = "the provider refuses it: a single-use refresh token works once, and this store has not seen it before";
+        Error::new(Id::SeedSpent, format!("the refresh token in {} is spent", names::REFRESH_TOKEN), why)
+    })?;
+    let usable = usable.ok_or_else(|| nothing(client, &considered))?;
+    stored_grant(purpose, Source::RefreshToken, usable, considered)
+}
+
+pub(crate) fn seed_store(client: &Client) -> Result<Store> {
+    let seed = client.setup.settings.refresh_token.as_ref().map(Secret::fingerprint);
+    client.store_of(client.environment()?.require_client_id()?, seed)
+}
+
+/// Writes the seed's record, unless somebody else just did.
+fn plant(client: &Client, store: &Store) -> Result<()> {
+    let environment = client.environment()?;
+    let mut octets = [0; 16];
+    client
+        .world
+        .entropy
+        .fill(&mut octets)
+        .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    let lease = renew::wait_for_lease(&client.world, store)?;
+    if !matches!(lease.read()?, Found::Nothing) {
+        return Ok(());
+    }
+    let token = client.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
+    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    let record = environment.record(generation, &client.setup.profile, client.world.clock.now(), token)?;
+    lease.commit(&record).map(|_| ())
+}
+
+fn stored(client: &Client) -> Option<Box<Record>> {
+    client.store().ok().and_then(|store| record_in(&store))
+}
+
+fn record_in(store: &Store) -> Option<Box<Record>> {
+    match store.look() {
+        Ok(Seen::Record(record)) => Some(record),
+        _ => None,
+    }
+}

@@ -1,0 +1,292 @@
+//! Everything a run is told: variables, places, configuration, environment, descriptors. All of it is
+//! checked, used or not, before any network use; all problems are found in one look.
+
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use keyfob_core::{
+    Error, Id, Result,
+    approved::ApprovedList,
+    config::Config,
+    contract::{self, Reading, Variables},
+    environment::{self, Environment},
+    error::escape,
+    settings::{Descriptor, Settings},
+};
+
+use crate::{
+    real::{
+        descriptors::Inherited,
+        home::{self, Home, Places},
+        http::{Network, Routes},
+    },
+    world::Files,
+};
+
+/// What the command line, or a host, chooses. Everything else comes from the environment and the files.
+#[derive(Debug, Default)]
+pub struct Choices {
+    /// `--home DIR`.
+    pub home: Option<PathBuf>,
+    /// `--approved FILE`.
+    pub approved: Option<PathBuf>,
+    /// `--environment NAME`.
+    pub environment: Option<String>,
+    /// `--profile NAME`.
+    pub profile: Option<String>,
+    /// Whether descriptors named by variables may be taken over. A host says yes only when nothing of its
+    /// own can have one of those numbers.
+    pub descriptors: bool,
+    /// Descriptors a host hands over itself, by the name of their variable.
+    pub given: Vec<(&'static str, OwnedFd)>,
+}
+
+/// Everything a run was told, with everything that is wrong about it.
+#[derive(Debug)]
+pub struct Setup {
+    /// What each variable says.
+    pub reading: Reading,
+    /// The typed whole of it.
+    pub settings: Settings,
+    /// The directories. `None` when they were refused.
+    pub home: Option<Home>,
+    /// The configuration file.
+    pub config: Config,
+    /// The provider. `None` when it cannot be told which.
+    pub environment: Option<Environment>,
+    /// The profile.
+    pub profile: String,
+    /// Whether the profile was named for this very call: then inherited tokens do not count.
+    pub pinned: bool,
+    /// Proxies.
+    pub routes: Routes,
+    /// The file of further certificates, for reports.
+    pub ca_file: Option<PathBuf>,
+    /// Descriptors taken over and not yet read.
+    pub inherited: Vec<Inherited>,
+    /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
+    pub consumed: Vec<Descriptor>,
+    /// Everything that is wrong, in the order it was found.
+    pub problems: Vec<Error>,
+}
+
+/// `keyfob exec` names here what it handed over: the program it started has read that descriptor, so a keyfob
+/// below it must not.
+pub const HANDED_OVER: &str = "KEYFOB_HANDED_OVER";
+
+impl Setup {
+    /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`].
+    #[must_use]
+    pub fn read(variables: &Variables, choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
+        let mut reading = contract::read(variables);
+        let mut problems = std::mem::take(&mut reading.problems);
+        let settings = std::mem::take(&mut reading.settings);
+        // Descriptors before anything of ours is opened: a stale number must not name a file of our own.
+        let (inherited, consumed) =
+            descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
+
+        let home = keep(home::Home::find(&places(variables, choices.home), files, here), &mut problems);
+        let config = home.as_ref().map(|home| read_config(&home.config, files));
+        let config = config.and_then(|config| keep(config, &mut problems)).unwrap_or_default();
+        let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
+        let approved = match settings.wants_approval() || choices.approved.is_some() {
+            true => keep(approved(choices.approved.as_deref(), files), &mut problems),
+            false => Some(ApprovedList::default()),
+        };
+        // With a malformed variable nobody can say which provider was meant: never a default, never
+        // production by accident.
+        let environment = approved.filter(|_| problems.is_empty()).and_then(|approved| {
+            keep(
+                environment::resolve(&settings, &config, environment_name.as_deref(), &approved),
+                &mut problems,
+            )
+        });
+        let (profile, pinned) = keep(profile(variables, choices.profile), &mut problems).unwrap_or_default();
+        let routes = routes(variables);
+        keep(Network::check(&routes), &mut problems);
+        let ca_file = text(variables, "SSL_CERT_FILE").map(PathBuf::from);
+        keep(check_ca(ca_file.as_deref(), here), &mut problems);
+        Self {
+            reading,
+            settings,
+            home,
+            config,
+            environment,
+            profile,
+            pinned,
+            routes,
+            ca_file,
+            inherited,
+            consumed,
+            problems,
+        }
+    }
+
+    /// All problems as one error.
+    ///
+    /// # Errors
+    /// When there is any.
+    pub fn check(&self) -> Result<()> {
+        Error::all(self.problems.clone()).map_or(Ok(()), Err)
+    }
+
+    /// The home, for those who go on although something else is wrong.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn require_home(&self) -> Result<&Home> {
+        self.home.as_ref().ok_or_else(|| self.first_problem(Id::NoHome))
+    }
+
+    /// The environment, likewise.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn require_environment(&self) -> Result<&Environment> {
+        self.environment.as_ref().ok_or_else(|| self.first_problem(Id::EnvironmentUnknown))
+    }
+
+    fn first_problem(&self, otherwise: Id) -> Error {
+        Error::all(self.problems.clone()).unwrap_or_else(|| {
+            Error::new(otherwise, "the set-up is incomplete", "nothing says which is meant")
+        })
+    }
+}
+
+fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|error| problems.push(error)).ok()
+}
+
+fn text(variables: &Variables, name: &str) -> Option<String> {
+    variables.text(name).map(str::to_owned)
+}
+
+fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
+    let path = |name| text(variables, name).map(PathBuf::from);
+    Places {
+        chosen,
+        keyfob_home: path("KEYFOB_HOME"),
+        home: path("HOME"),
+        xdg_config: path("XDG_CONFIG_HOME"),
+        xdg_state: path("XDG_STATE_HOME"),
+        xdg_runtime: path("XDG_RUNTIME_DIR"),
+    }
+}
+
+fn descriptors(
+    settings: &Settings,
+    variables: &Variables,
+    allowed: bool,
+    given: Vec<(&'static str, OwnedFd)>,
+    problems: &mut Vec<Error>,
+) -> (Vec<Inherited>, Vec<Descriptor>) {
+    let handed = text(variables, HANDED_OVER).unwrap_or_default();
+    let mut inherited = Vec::new();
+    let mut consumed = Vec::new();
+    for (variable, descriptor) in given {
+        inherited.extend(keep(Inherited::given(variable, descriptor), problems));
+    }
+    let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
+    for descriptor in named.into_iter().flatten() {
+        if handed == format!("{}={}", descriptor.variable, descriptor.number) {
+            consumed.push(descriptor.clone());
+        } else if allowed && !inherited.iter().any(|i| i.variable() == descriptor.variable) {
+            inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
+        }
+    }
+    (inherited, consumed)
+}
+
+fn profile(variables: &Variables, chosen: Option<String>) -> Result<(String, bool)> {
+    let (name, by, pinned) = match (chosen, text(variables, "KEYFOB_PROFILE")) {
+        (Some(name), _) => (name, "--profile", true),
+        (None, Some(name)) => (name, "KEYFOB_PROFILE", true),
+        (None, None) => return Ok(("default".into(), false)),
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let what = format!("{by} names the profile `{}`", escape(&name));
+        let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
+        return Err(Error::new(Id::Usage, what, why).hint("choose another name"));
+    }
+    Ok((name, pinned))
+}
+
+fn routes(variables: &Variables) -> Routes {
+    // Both spellings are in use; the one in capitals is the documented one.
+    let either =
+        |upper: &str| text(variables, upper).or_else(|| text(variables, &upper.to_ascii_lowercase()));
+    Routes {
+        https_proxy: either("HTTPS_PROXY"),
+        http_proxy: either("HTTP_PROXY"),
+        no_proxy: either("NO_PROXY"),
+    }
+}
+
+/// Further certificates decide whom we believe: a repository must not bring its own.
+fn check_ca(file: Option<&Path>, here: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    let what = || format!("SSL_CERT_FILE names {}, which is refused", file.display());
+    if let Some(root) = here.and_then(home::repository).filter(|root| home::inside(file, root)) {
+        return Err(Error::new(
+            Id::CaFileUnsafe,
+            what(),
+            format!("it lies inside the repository {}", root.display()),
+        ));
+    }
+    Ok(())
+}
+
+/// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
+/// write it.
+fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Result<Option<String>> {
+    let what = || format!("{} is refused", path.display());
+    match files.read_trusted(path, root_only) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => {
+            String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
+        }
+        Err(error) => Err(Error::new(id, what(), error.to_string())),
+    }
+}
+
+fn read_config(path: &Path, files: &dyn Files) -> Result<Config> {
+    let Some(text) = read_trusted(path, files, false, Id::ConfigUnsafe)? else {
+        return Ok(Config::default());
+    };
+    let wrong =
+        |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", path.display()), why);
+    let raw = toml::from_str(&text).map_err(|error| wrong(escape(error.message())))?;
+    Config::parse(raw)
+}
+
+/// The approved list: never through a variable or the working directory.
+fn approved(chosen: Option<&Path>, files: &dyn Files) -> Result<ApprovedList> {
+    let mut list = ApprovedList::default();
+    let own = home::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
+    let places = [Some((Path::new("/etc/keyfob/approved.toml"), true)), own.as_deref().map(|p| (p, false))];
+    for (path, root_only) in places.into_iter().flatten() {
+        if let Some(text) = read_trusted(path, files, root_only, Id::ApprovedListUnsafe)? {
+            list.extend(parse_approved(path, &text)?);
+        }
+    }
+    if let Some(path) = chosen {
+        let Some(text) = read_trusted(path, files, false, Id::ApprovedListUnsafe)? else {
+            let what = format!("--approved names {}", path.display());
+            return Err(
+                Error::new(Id::ApprovedListUnsafe, what, "there is no such file").hint("check the path")
+            );
+        };
+        list.extend(parse_approved(path, &text)?);
+    }
+    Ok(list)
+}
+
+fn parse_approved(path: &Path, text: &str) -> Result<ApprovedList> {
+    let wrong =
+        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", path.display()), why);
+    let raw = toml::from_str(text).map_err(|error| wrong(&escape(error.message())))?;
+    ApprovedList::parse(raw).map_err(|error| wrong(error.why()))
+}
