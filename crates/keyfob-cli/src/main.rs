@@ -1,2 +1,46 @@
-//! The command `keyfob`.
-fn main() {}
+//! The command `keyfob`: words in; words and an exit code out.
+
+mod args;
+mod commands;
+mod report;
+mod terminal;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{args::Arguments, report::Report};
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // The way most runs take, many times an hour: no parser is built for it.
+    if let [_, command] = words.as_slice()
+        && command == "token"
+    {
+        return finish(commands::token::run(&args::Global::default(), &args::Token::default()), false);
+    }
+    // Renewal in a process of its own: must come before anything is opened.
+    if words.get(1).is_some_and(|word| word == commands::WORKER) {
+        return commands::work(&words[2..]);
+    }
+    let arguments = match Arguments::try_parse_from(&words) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    finish(commands::run(&arguments), arguments.global.json)
+}
+
+fn finish(result: report::Result, json: bool) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(report::Failure::Pipe) => ExitCode::SUCCESS,
+        Err(report::Failure::Error(error)) => Report::failure(&error, json),
+    }
+}
+
+/// The parser's own words go where they belong: help to stdout, mistakes to stderr with exit code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { 2 } else { 0 };
+    let _ = error.print();
+    ExitCode::from(code)
+}

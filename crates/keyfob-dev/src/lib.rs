@@ -1,1 +1,74 @@
 //! An OAuth 2.0 authorization server for development and tests.
+//!
+//! It reads the RFCs by itself and shares no code with the client it is used to test. It is **insecure by design**
+//! (anybody on this machine may sign in as anybody), says so in every answer, and listens on loopback only.
+//!
+//! ```no_run
+//! use keyfob_dev::{DevServer, FaultKind, Options};
+//!
+//! let server = DevServer::start(Options { port: 0, auto_approve: true, ..Options::default() })?;
+//! // ... a client signs in at server.base_url() ...
+//! server.inject(FaultKind::DropAfter, 1); // the next refresh: rotated, but the answer is lost
+//! server.advance(3600); // every access token has expired
+//! assert_eq!(server.grants().reuses, 0);
+//! # Ok::<(), keyfob_dev::StartError>(())
+//! ```
+//!
+//! # What it answers
+//!
+//! Relative to [`DevServer::base_url`]; everything is also reachable under the prefixes `/apps` and `/console`, so
+//! that the bases of an environment may differ.
+//!
+//! | path | what |
+//! |---|---|
+//! | `GET /oauth/authorize` | sign-in and consent (RFC 6749 §3.1, RFC 7636, RFC 9207) |
+//! | `GET /oauth/code/callback` | the page that shows `code#state` |
+//! | `POST /v1/oauth/token` | grants `authorization_code`, `refresh_token`, `client_credentials`, device code |
+//! | `POST /v1/oauth/revoke` | RFC 7009 |
+//! | `POST /v1/oauth/introspect` | RFC 7662, confidential clients only |
+//! | `POST /v1/oauth/device/code`, `/device` | RFC 8628 |
+//! | `GET /api/oauth/profile`, `GET /v1/whoami`, `GET /oauth/userinfo` | who is this |
+//! | `POST /api/auth/trusted_devices`, `DELETE …/{id}` | trusted devices |
+//! | `GET /v1/session/ws` | an echoing WebSocket |
+//! | `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | RFC 8414 |
+//!
+//! # What it does not do
+//!
+//! No ID tokens: `openid` is granted and `/oauth/userinfo` answers, but nothing is signed. No DPoP, pushed
+//! authorization requests, token exchange or dynamic registration. No TLS.
+
+mod account;
+mod authorize;
+mod base;
+mod bearer;
+mod body;
+mod call;
+mod client_auth;
+mod clock;
+mod credential;
+mod device_grant;
+mod devices;
+mod faults;
+mod form;
+mod introspect;
+mod listen;
+mod log;
+mod metadata;
+mod options;
+mod pages;
+mod persist;
+mod profile;
+mod redirect;
+mod revoke;
+mod scope;
+mod server;
+mod session;
+mod state;
+mod token;
+
+pub use account::{ACCOUNT_NAMESPACE, ORGANIZATION_NAMESPACE, account_uuid, organization_uuid};
+pub use faults::{Fault, FaultError, FaultGrant, FaultKind, FaultPlan};
+pub use log::{LoggedRequest, REMEMBERED_REQUESTS};
+pub use options::{ApiKey, Client, ClientError, DEFAULT_EMAIL, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
+pub use server::{DevServer, MintError, Minted, StartError};
+pub use state::Grants;

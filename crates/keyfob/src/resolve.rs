@@ -103,7 +103,7 @@ pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
     for &source in source::order(purpose, client.setup.config.prefer) {
         match look(client, source) {
             Look::Nothing(reason) => {
-                considered.push(Considered { source, outcome: Outcome::Nothing, reason })
+                considered.push(Considered { source, outcome: Outcome::Nothing, reason });
             }
             Look::Broken(error) => return Err(error),
             Look::Here(reason) => {

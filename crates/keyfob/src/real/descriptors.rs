@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn why(descriptor: impl Into<OwnedFd>) -> String {
-        read(descriptor).err().expect("refused").why().to_owned()
+        read(descriptor).expect_err("refused").why().to_owned()
     }
 
     fn file(content: &[u8]) -> std::fs::File {
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_not_open_is_named() {
-        let error = Inherited::take("TEST_FD", 987).err().expect("not open");
+        let error = Inherited::take("TEST_FD", 987).expect_err("not open");
         assert_eq!(error.id(), Id::DescriptorNotOpen);
         assert!(error.what().contains("TEST_FD names descriptor 987"));
     }

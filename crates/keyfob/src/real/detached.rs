@@ -75,7 +75,7 @@ impl Spender for Detached {
             )
         };
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
-        let report = child.stdout.take().map_or(Ok(Vec::new()), |pipe| read_report(pipe));
+        let report = child.stdout.take().map_or(Ok(Vec::new()), read_report);
         drop(lease);
         match report {
             Err(Late) => {

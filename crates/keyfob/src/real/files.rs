@@ -274,7 +274,11 @@ fn no_locks(file: &File, how: &str) -> io::Error {
 /// The filesystem's name, where people know it by one (statfs(2)).
 fn filesystem(file: &File) -> String {
     let Ok(stat) = rustix::fs::fstatfs(file) else { return "unknown".into() };
-    #[expect(clippy::unnecessary_cast, reason = "its width differs between systems")]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "a number of 32 bits, whatever its type"
+    )]
     match stat.f_type as u32 {
         0x6969 => "NFS".into(),
         0xff53_4d42 | 0xfe53_4d42 | 0x517b => "SMB".into(),

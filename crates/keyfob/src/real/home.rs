@@ -47,7 +47,7 @@ impl Home {
     /// [`Id::HomeUnsafe`], [`Id::NoHome`].
     pub fn find(places: &Places, files: &dyn Files, here: Option<&Path>) -> Result<Self> {
         if let Some(dir) = &places.chosen {
-            return Ok(Self::in_one(std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
+            return Ok(Self::in_one(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
         }
         let repository = here.and_then(repository);
         if let Some(dir) = &places.keyfob_home {
@@ -68,7 +68,7 @@ impl Home {
                 let resolved = files.resolve(dir).map_err(|error| refuse(error.to_string()))?;
                 files.check_dir(&resolved, false).map_err(|error| refuse(error.to_string()))?;
             }
-            return Ok(Self::in_one(dir.clone()));
+            return Ok(Self::in_one(dir));
         }
         // XDG: a relative path is ignored, an unset one has its default under the home directory.
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
@@ -116,7 +116,7 @@ impl Home {
         self.runtime.clone().unwrap_or_else(beside)
     }
 
-    fn in_one(dir: PathBuf) -> Self {
+    fn in_one(dir: &Path) -> Self {
         Self {
             config: dir.join("config.toml"),
             logins: dir.join("logins"),

@@ -239,7 +239,7 @@ mod tests {
                 body: None,
                 timeout: Duration::from_secs(1),
             };
-            let failure = network.send(&request).err().expect(url);
+            let failure = network.send(&request).expect_err(url);
             assert!(!failure.sent && failure.why.contains("only https"), "{url}: {}", failure.why);
         }
     }

@@ -1,0 +1,253 @@
+//! The words the command understands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use keyfob::{Source, core::record::Generation};
+
+/// Signs a person or a machine in once and hands every program a valid credential.
+#[derive(Debug, Parser)]
+#[command(name = "keyfob", version, about, long_about = None, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  keyfob login                       sign in through the browser
+  keyfob exec -- my-agent            run a program with the credential on a pipe
+  curl -H \"$(keyfob header)\" URL     one request
+  keyfob status                      who am I, with what, until when
+
+Exit codes: 0 done, 1 not signed in (status), 2 usage, 3 a variable or file, 4 sign-in needed,
+5 refused by the provider, 6 unreachable, 7 store, 70 bug")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "For every command")]
+pub(crate) struct Global {
+    /// Use this directory for configuration and logins (also KEYFOB_HOME)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Use this login; inherited OAuth tokens then do not count (also KEYFOB_PROFILE)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Use this configured environment (also KEYFOB_ENVIRONMENT)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) environment: Option<String>,
+    /// Approve the custom OAuth URLs this file lists
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) approved: Option<PathBuf>,
+    /// Use this source or fail, never another one
+    #[arg(long, global = true, value_name = "SOURCE", value_parser = source)]
+    pub(crate) only: Option<Source>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    let all = || Source::ALL.map(Source::name).join(", ");
+    text.parse().map_err(|()| format!("the sources are {}", all()))
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sign in
+    Login(Login),
+    /// Revoke the login and remove it from this machine
+    Logout(Logout),
+    /// Print a valid access token
+    Token(Token),
+    /// Print the header to send, one `Name: value` a line
+    Header(Header),
+    /// Run a program with the credential, and without the others in its environment
+    Exec(Exec),
+    /// Say who is signed in, with what, until when, and what would win
+    Status(Status),
+    /// Say what each variable of the contract does now
+    Env(Env),
+    /// Run a provider to develop against, on loopback
+    DevServer(DevServer),
+    /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
+    Demo(Demo),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write all of them into a directory
+    Man {
+        /// Write one page for each command here
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Open an address in the browser, for `login`
+    #[command(hide = true)]
+    Browse {
+        /// The address
+        url: String,
+    },
+    /// Ask the provider who it sees, for `demo`
+    #[command(hide = true)]
+    Whoami {
+        /// The provider's base
+        base: String,
+    },
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob login                 opens the browser; a pasted answer is accepted at the same time
+  keyfob login --no-browser    prints the address on stdout and waits
+  keyfob login --paste         for machines no browser can reach: the page shows a code to copy")]
+pub(crate) struct Login {
+    /// Do not open a browser; print the address on stdout
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Use the provider's page that shows a code to copy instead of a callback
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// Sign in at the console, for accounts that use API keys
+    #[arg(long)]
+    pub(crate) console: bool,
+    /// Listen for the callback on this port
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Suggest this account to the provider
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) email: Option<String>,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Logout {
+    /// Sign out of every login on this machine
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob token                                 the token, alone on a line
+  keyfob token --min-valid 600                 good for at least ten minutes, where it can be renewed
+  keyfob token --json                          with expiry, login, generation and source
+  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest")]
+pub(crate) struct Token {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+}
+
+/// What `token`, `header` and `exec` need of a credential.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Wanted {
+    /// Renew unless it is good for so many seconds more
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
+    pub(crate) min_valid: i64,
+    /// After a 401: the login and generation that were rejected, as `token --json` names them
+    #[arg(long, value_name = "LOGIN:GENERATION")]
+    pub(crate) rejected: Option<Generation>,
+    /// For a remote connection (WebSocket) instead of the API
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Header {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  keyfob exec -- my-agent --task 7         the token on a pipe, named by CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
+  keyfob exec --env API_TOKEN -- my-tool   the token in a variable of this name
+
+The program takes keyfob's place: its exit code and signals are its own. A program that runs longer than
+the token asks `keyfob token` again.")]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Hand it over in this variable instead of a pipe
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    pub(crate) env: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+fn variable(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
+        return Err("a variable's name has letters, digits and _, and does not begin with a digit");
+    }
+    Ok(text.to_owned())
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Status {
+    /// Say what a remote connection (WebSocket) would use instead of the API
+    #[arg(long)]
+    pub(crate) remote: bool,
+    /// Ask the provider whether it accepts the credential
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Env {
+    /// Print the reference page
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DevServer {
+    /// Listen on this port; 0 lets the system choose
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub(crate) port: u16,
+    /// Answer the sign-in page automatically
+    #[arg(long)]
+    pub(crate) auto_approve: bool,
+    /// Lifetime of access tokens
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) access_token_ttl: Option<u64>,
+    /// Wait before every answer
+    #[arg(long, value_name = "MS")]
+    pub(crate) latency: Option<u64>,
+    /// Accept a just-rotated refresh token once more for so long
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) reuse_grace: Option<u64>,
+    /// Plan a fault, so many times or for ever
+    #[arg(long, value_name = "KIND[=COUNT]")]
+    pub(crate) fault: Vec<String>,
+    /// Know this client; with a secret it is confidential
+    #[arg(long, value_name = "ID[:SECRET]")]
+    pub(crate) client: Vec<String>,
+    /// Append one JSON line for every request
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Keep logins in this file across restarts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Demo {
+    /// Answer the sign-in page automatically
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_parser_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

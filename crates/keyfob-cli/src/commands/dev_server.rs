@@ -1,0 +1,64 @@
+//! `keyfob dev-server`: the development provider in the foreground.
+
+use std::{process::ExitCode, time::Duration};
+
+use keyfob::{Error, Id};
+use keyfob_dev::{DevServer, Options};
+
+use crate::{
+    args::DevServer as Arguments,
+    report::{Report, Result},
+};
+
+pub(crate) fn run(args: &Arguments) -> Result {
+    let server = start(options(args)?)?;
+    // The first line is the base alone, for whoever reads it from a script.
+    Report::answer(&server.base_url())?;
+    Report::say(
+        "A provider for development: anybody on this machine can sign in as anybody. Ctrl-C ends it.",
+    );
+    server.wait().map_err(|error| Error::new(Id::Bug, "the development provider", error.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn start(options: Options) -> Result<DevServer> {
+    let port = options.port;
+    let started = DevServer::start(options).map_err(|error| {
+        Error::new(
+            Id::Usage,
+            format!("the development provider cannot start on port {port}"),
+            error.to_string(),
+        )
+        .hint("choose another port; `--port 0` lets the system choose")
+    })?;
+    Ok(started)
+}
+
+fn options(args: &Arguments) -> Result<Options> {
+    let usage = |flag: &str, why: String| Error::new(Id::Usage, format!("{flag} is malformed"), why);
+    let defaults = Options::default();
+    let mut clients = Vec::new();
+    for client in &args.client {
+        clients.push(
+            client.parse().map_err(|error: keyfob_dev::ClientError| usage("--client", error.to_string()))?,
+        );
+    }
+    let mut faults = Vec::new();
+    for fault in &args.fault {
+        faults.push(
+            fault.parse().map_err(|error: keyfob_dev::FaultError| usage("--fault", error.to_string()))?,
+        );
+    }
+    Ok(Options {
+        port: args.port,
+        auto_approve: args.auto_approve,
+        access_token_ttl: args.access_token_ttl.map_or(defaults.access_token_ttl, Duration::from_secs),
+        latency: args.latency.map_or(defaults.latency, Duration::from_millis),
+        reuse_grace: args.reuse_grace.map_or(defaults.reuse_grace, Duration::from_secs),
+        clients,
+        faults,
+        log: args.log.clone(),
+        state: args.state.clone(),
+        ..defaults
+    })
+}

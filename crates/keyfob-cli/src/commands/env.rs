@@ -1,0 +1,58 @@
+//! `keyfob env`: what each variable of the contract does now. Always runs; exit code 3 when one is wrong.
+
+use std::process::ExitCode;
+
+use keyfob::{
+    Error,
+    core::contract::{self, State},
+};
+
+use crate::{
+    args::{Env, Global},
+    commands,
+    report::{Report, Result},
+};
+
+pub(crate) fn run(global: &Global, args: &Env) -> Result {
+    if args.markdown {
+        Report::answer(contract::markdown().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let setup = commands::setup(global);
+    let error = Error::all(setup.problems.clone());
+    if global.json {
+        Report::json(&contract::report(&setup.reading, setup.environment.as_ref(), error.as_ref()))?;
+    } else {
+        for entry in &setup.reading.entries {
+            let said = match &entry.state {
+                State::Unset => "unset".to_owned(),
+                State::Set { value: Some(value), .. } => keyfob::core::error::escape(value),
+                State::Set { fingerprint: Some(fingerprint), .. } => {
+                    format!("set (secret, fingerprint {fingerprint})")
+                }
+                State::Set { .. } => "set".to_owned(),
+                State::Invalid { expected } => format!("INVALID: {expected}"),
+            };
+            Report::answer(&format!("{:<44} {said}", entry.variable.name))?;
+        }
+        match &setup.environment {
+            Some(environment) => {
+                let client = environment.client_id.as_ref().map_or("none", |id| id.as_str());
+                Report::answer(&format!(
+                    "\nEnvironment `{}`, issuer {}",
+                    environment.name,
+                    environment.issuer()
+                ))?;
+                Report::answer(&format!("  client id  {client}\n  scopes     {}", environment.scopes))?;
+                for (name, url) in environment.endpoints.named() {
+                    Report::answer(&format!("  {name:<10} {url}"))?;
+                }
+            }
+            None => Report::answer("\nNo environment: correct what is told on stderr first.")?,
+        }
+        if let Some(error) = &error {
+            Report::say(&error.to_string());
+        }
+    }
+    Ok(ExitCode::from(if error.is_some() { 3 } else { 0 }))
+}

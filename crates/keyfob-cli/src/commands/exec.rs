@@ -1,0 +1,91 @@
+//! `keyfob exec -- CMD`: the program takes our place with the credential in hand and no other one around it.
+
+use std::{
+    io::{self, Write},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    process::Command,
+};
+
+use keyfob::{
+    Error, Grant, Id, Source,
+    core::contract::{self, names},
+    setup::HANDED_OVER,
+};
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+
+use crate::{
+    args::{Exec, Global},
+    commands,
+    report::Result,
+};
+
+pub(crate) fn run(global: &Global, args: &Exec) -> Result {
+    let setup = commands::setup(global);
+    setup.check()?;
+    let (profile, pinned) = (setup.profile.clone(), setup.pinned);
+    let client = commands::client(global, setup);
+    let grant = commands::grant_from(&client, &args.wanted)?;
+
+    let [program, rest @ ..] = args.command.as_slice() else {
+        return Err(Error::new(Id::Usage, "no program was named", "nothing follows `--`").into());
+    };
+    #[expect(clippy::disallowed_methods, reason = "starting this program is what the command is for")]
+    let mut command = Command::new(program);
+    command.args(rest);
+    for name in contract::secret_names() {
+        command.env_remove(name);
+    }
+    command.env_remove(HANDED_OVER);
+    // A keyfob below the program answers for the same login.
+    if pinned {
+        command.env("KEYFOB_PROFILE", &profile);
+    }
+    if let Some(home) = &global.home {
+        command.env("KEYFOB_HOME", std::path::absolute(home).unwrap_or_else(|_| home.clone()));
+    }
+    if let Some(environment) = &global.environment {
+        command.env("KEYFOB_ENVIRONMENT", environment);
+    }
+    let _held_until_exec = match &args.env {
+        Some(name) => {
+            in_variable(&mut command, name, &grant);
+            None
+        }
+        None => Some(on_pipe(&mut command, &grant).map_err(|error| {
+            Error::new(Id::Bug, "the credential could not be put on a pipe", error.to_string())
+        })?),
+    };
+    // Returns only if there is no such program: its exit code and signals are its own.
+    let error = command.exec();
+    let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));
+    Err(Error::new(Id::ExecFailed, what, error.to_string()).into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]
+fn in_variable(command: &mut Command, name: &str, grant: &Grant) {
+    command.env(name, grant.credential.expose());
+}
+
+/// The whole credential fits into the pipe, so that nobody has to stay and write.
+#[expect(clippy::disallowed_methods, reason = "the pipe is for this one child, which is told its number")]
+fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    writer.write_all(grant.credential.expose().as_bytes())?;
+    drop(writer);
+    // The one descriptor that is meant to be inherited. No thread of ours can start a child meanwhile.
+    fcntl_setfd(&reader, fcntl_getfd(&reader)? - FdFlags::CLOEXEC)?;
+    let number = reader.as_raw_fd();
+    let variable = variable_for(grant.source);
+    command.env(variable, number.to_string());
+    // A keyfob below the program must not look for it: the program will have read it.
+    command.env(HANDED_OVER, format!("{variable}={number}"));
+    Ok(reader)
+}
+
+fn variable_for(source: Source) -> &'static str {
+    match source {
+        Source::ApiKey | Source::ApiKeyDescriptor | Source::ApiKeyHelper => names::API_KEY_DESCRIPTOR,
+        Source::SessionToken | Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
+        _ => names::OAUTH_DESCRIPTOR,
+    }
+}

@@ -1,0 +1,169 @@
+//! `keyfob login`: the address first, then whichever answer comes first.
+
+use std::{
+    io::{self, BufRead, IsTerminal},
+    process::{Command, ExitCode, Stdio},
+    sync::mpsc::{self, Receiver},
+    time::Duration,
+};
+
+use keyfob::{
+    Client, Error, Id,
+    core::{contract, source::Purpose},
+    login::{How, SignedIn},
+    logout::Revocation,
+    resolve,
+    store::Commit,
+};
+
+use crate::{
+    args::{Global, Login},
+    commands,
+    report::{Report, Result},
+    terminal,
+};
+
+pub(crate) fn run(global: &Global, args: &Login) -> Result {
+    let setup = commands::setup(global);
+    setup.check()?;
+    let client = commands::client(global, setup);
+    let how = How { console: args.console, paste: args.paste, port: args.port, hint: args.email.clone() };
+    let attempt = client.begin_login(&how)?;
+    let environment = client.environment()?;
+    Report::say(&format!(
+        "Signing in to profile `{}` at {} (environment `{}`). Open this address:",
+        client.setup().profile,
+        environment.issuer(),
+        environment.name
+    ));
+    Report::say("");
+    // On one undecorated line: a wrapped or padded address is the commonest way to fail.
+    if global.json {
+        Report::json(&serde_json::json!({ "url": attempt.url() }))?;
+    } else {
+        Report::answer(attempt.url())?;
+    }
+    Report::say("");
+    if !args.no_browser && !args.paste {
+        open(attempt.url());
+    }
+    match attempt.listens() {
+        true => Report::say("Waiting for the browser. You can also paste the answer of the last page here:"),
+        false => Report::say("Paste the code the page shows here:"),
+    }
+    let pasted = read_lines();
+    let mut mistaken = |error: &Error| {
+        Report::say(&format!("{error}\n"));
+    };
+    let signed_in = attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?;
+    tell(global, &client, &signed_in)
+}
+
+fn tell(global: &Global, client: &Client, signed_in: &SignedIn) -> Result {
+    let record = &signed_in.record;
+    if let Some(error) = &signed_in.unidentified {
+        Report::warn(error);
+    }
+    if let Commit::Recovered(path) = &signed_in.commit {
+        Report::warn(&Error::new(
+            Id::StoreFailed,
+            "the login could not be put in its place",
+            format!("it was kept in {}, which the next run adopts", path.display()),
+        ));
+    }
+    if let Some(Revocation::Failed(why)) = &signed_in.replaced {
+        Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
+    }
+    if let Some(shadow) = shadow(client) {
+        Report::warn(&shadow);
+    }
+    if global.json {
+        Report::json(&serde_json::json!({
+            "profile": record.profile,
+            "issuer": record.issuer,
+            "client_id": record.client_id.as_str(),
+            "scopes": record.scopes.to_string(),
+            "expires_at": record.expires_at.map(|t| t.to_string()),
+            "login": record.generation.login.as_str(),
+            "generation": record.generation.number,
+            "identity": record.identity,
+            "shadowed_by": shadow(client).map(|error| error.message()),
+        }))?;
+    } else {
+        let who = record
+            .identity
+            .email
+            .as_deref()
+            .map_or(String::new(), |email| format!(" as {}", terminal::plain(email)));
+        Report::say(&format!("Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A login that is saved but will not be used is the commonest surprise: say what wins.
+fn shadow(client: &Client) -> Option<Error> {
+    let winner = resolve::survey(client, Purpose::Api).winner?;
+    if winner == keyfob::Source::Login {
+        return None;
+    }
+    let why = format!("{winner} comes first in the order of sources");
+    Some(
+        Error::new(Id::LoginNeeded, "the new login is saved but will not be used", why)
+            .hint("unset that source, or name this login with --profile or --only login"),
+    )
+}
+
+/// Lines of stdin, as they come. The thread ends with the process: a read from a terminal cannot be called off.
+fn read_lines() -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Opens the browser through a process without credentials in its environment. Never fatal: the address has
+/// been shown.
+fn open(url: &str) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the browser must not inherit the credentials, so it is started by a scrubbed copy of us"
+    )]
+    let mut command = Command::new(commands::own_program());
+    command.arg("browse").arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for name in contract::secret_names() {
+        command.env_remove(name);
+    }
+    if command.spawn().is_err() {
+        Report::say("No browser could be started: open the address yourself.");
+    }
+}
+
+/// The scrubbed copy: `keyfob browse URL`.
+pub(crate) fn browse(url: &str) -> Result {
+    let known = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
+    if !known {
+        return Err(Error::new(Id::Usage, "the address cannot be opened", "it is not a web address").into());
+    }
+    let opened = webbrowser::open_browser_with_options(
+        webbrowser::Browser::Default,
+        url,
+        webbrowser::BrowserOptions::new().with_suppress_output(true),
+    );
+    match opened {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(Error::new(Id::Unreachable, "no browser could be started", error.to_string())
+            .hint("open the address yourself")
+            .into()),
+    }
+}
+
+/// Whether a person is there to answer.
+pub(crate) fn has_person() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

@@ -1,0 +1,58 @@
+//! `keyfob logout`: revoked first, told what came of it, removed here in any case.
+
+use std::process::ExitCode;
+
+use keyfob::{
+    Error, Id,
+    logout::{Revocation, SignedOut},
+};
+
+use crate::{
+    args::{Global, Logout},
+    commands,
+    report::{Report, Result},
+    terminal,
+};
+
+pub(crate) fn run(global: &Global, args: &Logout) -> Result {
+    let setup = commands::setup(global);
+    // Signing out always runs. What is wrong elsewhere is told, and does not stop it.
+    for problem in &setup.problems {
+        Report::warn(problem);
+    }
+    let client = commands::client(global, setup);
+    let ended = if args.all { client.logout_all()? } else { client.logout()?.into_iter().collect() };
+    if global.json {
+        let logins: Vec<_> = ended.iter().map(json).collect();
+        Report::json(&serde_json::json!({ "logged_out": logins }))?;
+    }
+    if ended.is_empty() {
+        Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile));
+    }
+    for one in &ended {
+        let place = format!("profile `{}` at {}", one.profile, one.issuer);
+        match &one.revocation {
+            Revocation::Confirmed => {
+                Report::say(&format!("Signed out of {place}: revoked at the provider and removed here."));
+            }
+            Revocation::Impossible(why) => {
+                Report::say(&format!("Signed out of {place}: removed here; {why}."));
+            }
+            Revocation::Failed(why) => {
+                let what = format!("{place} was removed here but not revoked at the provider");
+                Report::warn(&Error::new(Id::Unreachable, what, terminal::plain(why))
+                    .hint("until its tokens expire they work for whoever has a copy; revoke them on the provider's page"));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(one: &SignedOut) -> serde_json::Value {
+    let (outcome, reason) = match &one.revocation {
+        Revocation::Confirmed => ("confirmed", None),
+        Revocation::Failed(why) => ("failed", Some(why.as_str())),
+        Revocation::Impossible(why) => ("impossible", Some(*why)),
+    };
+    serde_json::json!({ "profile": one.profile, "issuer": one.issuer, "revocation": outcome, "reason": reason })
+}

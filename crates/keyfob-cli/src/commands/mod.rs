@@ -1,0 +1,107 @@
+//! One file for each command.
+
+pub(crate) mod demo;
+pub(crate) mod dev_server;
+pub(crate) mod env;
+pub(crate) mod exec;
+pub(crate) mod header;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod pages;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod whoami;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+
+use keyfob::{
+    Client, Error, Grant, Id, Purpose,
+    real::{self, detached, env as environment, files::Disk},
+    renew::Need,
+    setup::{Choices, Setup},
+};
+
+use crate::{
+    args::{Arguments, Command, Global, Wanted},
+    report::{Report, Result},
+};
+
+/// The word that makes this program a renewal of its own. Not for people.
+pub(crate) const WORKER: &str = "renew-detached";
+
+pub(crate) fn run(arguments: &Arguments) -> Result {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Login(args) => login::run(global, args),
+        Command::Logout(args) => logout::run(global, args),
+        Command::Token(args) => token::run(global, args),
+        Command::Header(args) => header::run(global, args),
+        Command::Exec(args) => exec::run(global, args),
+        Command::Status(args) => status::run(global, args),
+        Command::Env(args) => env::run(global, args),
+        Command::DevServer(args) => dev_server::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { out } => pages::manual(out.as_deref()),
+        Command::Browse { url } => login::browse(url),
+        Command::Whoami { base } => whoami::run(base),
+    }
+}
+
+/// The renewal of [`WORKER`].
+pub(crate) fn work(words: &[OsString]) -> ExitCode {
+    let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
+    let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, None);
+    detached::work(&real::world(setup.routes), &words.unwrap_or_default())
+}
+
+/// Everything this run is told. The command is a process of its own at its very start: descriptors named by
+/// variables were put there for it.
+pub(crate) fn setup(global: &Global) -> Setup {
+    let choices = Choices {
+        home: global.home.clone(),
+        approved: global.approved.clone(),
+        environment: global.environment.clone(),
+        profile: global.profile.clone(),
+        descriptors: true,
+        given: Vec::new(),
+    };
+    Setup::read(&environment::variables(), choices, &Disk, environment::here().as_deref())
+}
+
+/// A client that renews in a process of its own, so that the end of this one loses nothing.
+pub(crate) fn client(global: &Global, setup: Setup) -> Client {
+    let world = real::world(setup.routes.clone());
+    let spender = detached::Detached { program: own_program(), arguments: vec![WORKER.into()] };
+    Client::with(setup, world, Arc::new(spender)).only(global.only)
+}
+
+/// This program, also when its file has been replaced since it started.
+pub(crate) fn own_program() -> PathBuf {
+    let linux = PathBuf::from("/proc/self/exe");
+    if linux.exists() { linux } else { std::env::current_exe().unwrap_or_else(|_| "keyfob".into()) }
+}
+
+/// The credential a command was asked for.
+pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
+    let setup = setup(global);
+    setup.check()?;
+    grant_from(&client(global, setup), wanted)
+}
+
+pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
+    let purpose = if wanted.remote { Purpose::Remote } else { Purpose::Api };
+    let need = Need { min_valid: wanted.min_valid, rejected: wanted.rejected.clone() };
+    let grant = client.grant_for(purpose, &need)?;
+    if let (Some(rejected), None) = (&wanted.rejected, &grant.generation) {
+        let what = format!("the credential from {} cannot be renewed", grant.source);
+        let why = format!("it is not the login {}, and it is used as it is", rejected.login.as_str());
+        return Err(Error::new(Id::ProviderRefused, what, why)
+            .hint("replace it, or unset it to use the stored login")
+            .into());
+    }
+    if let Some(warning) = &grant.warning {
+        Report::warn(warning);
+    }
+    Ok(grant)
+}

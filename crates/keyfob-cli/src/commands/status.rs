@@ -1,0 +1,214 @@
+//! `keyfob status`: who am I, with what, until when, what would win and what is shadowed. Never renews; the
+//! network only with `--verify`.
+
+use std::process::ExitCode;
+
+use keyfob::{
+    Client, Error, Purpose, Source, Timestamp,
+    core::{Record, identity::Identity},
+    grant::{self, Outcome},
+    real::clock::SystemClock,
+    resolve::{self, Survey},
+    world::Clock,
+};
+
+use crate::{
+    args::{Global, Status},
+    commands,
+    report::{self, Report, Result},
+    terminal::plain,
+};
+
+pub(crate) fn run(global: &Global, args: &Status) -> Result {
+    let setup = commands::setup(global);
+    let problems = setup.problems.clone();
+    let client = commands::client(global, setup);
+    let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
+    let survey = resolve::survey(&client, purpose);
+    let now = SystemClock.now();
+    let verified = args.verify.then(|| client.verify(purpose));
+    if global.json {
+        Report::json(&json(&client, purpose, &survey, &problems, verified.as_ref()))?;
+    } else {
+        page(&client, &survey, now)?;
+        match &verified {
+            Some(Ok(())) => Report::answer("Verified: the provider accepts it.")?,
+            Some(Err(error)) => Report::say(&format!("\n{error}")),
+            None => {}
+        }
+        for problem in &problems {
+            Report::say(&format!("\n{problem}"));
+        }
+    }
+    if !problems.is_empty() {
+        return Ok(ExitCode::from(3));
+    }
+    if let Some(error) = &survey.broken {
+        return Ok(ExitCode::from(error.exit_code()));
+    }
+    if let Some(Err(error)) = verified {
+        return Ok(ExitCode::from(error.exit_code()));
+    }
+    Ok(ExitCode::from(u8::from(!is_signed_in(&survey, now))))
+}
+
+/// Whether the winner can be used, now or after a renewal that nothing forbids.
+fn is_signed_in(survey: &Survey, now: Timestamp) -> bool {
+    match (&survey.winner, &survey.record) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(_), Some(record)) => {
+            lives(record, now) || (record.refresh_token.is_some() && ended(record).is_none())
+        }
+    }
+}
+
+fn lives(record: &Record, now: Timestamp) -> bool {
+    record.access_token.is_some() && record.expires_at.is_none_or(|end| now < end)
+}
+
+/// Why the login has ended for good, if it has.
+fn ended(record: &Record) -> Option<&str> {
+    let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number)?;
+    Some(&refusal.why)
+}
+
+fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
+    let identity = identity(client, survey);
+    match (&survey.winner, &survey.record) {
+        (None, _) if survey.broken.is_some() => Report::answer("A credential is there but cannot be used.")?,
+        (None, _) => Report::answer(&format!(
+            "Not signed in (profile `{}`). Run `keyfob login`.",
+            client.setup().profile
+        ))?,
+        (Some(source), None) => {
+            Report::answer(&format!("A credential from {source} is used as it is; its expiry is unknown."))?;
+        }
+        (Some(source), Some(record)) => {
+            let who = identity
+                .email
+                .as_deref()
+                .map_or("Signed in".into(), |email| format!("Signed in as {}", plain(email)));
+            Report::answer(&format!(
+                "{who} (from {source}: profile `{}` at {}).",
+                record.profile, record.issuer
+            ))?;
+            Report::answer(&until(record, now))?;
+        }
+    }
+    if let Some(organization) = &identity.organization_uuid {
+        Report::answer(&format!("Organisation {organization}."))?;
+    }
+    Report::answer("\nSources, in their order:")?;
+    for one in &survey.considered {
+        let mark = match one.outcome {
+            Outcome::Here => "*",
+            Outcome::Shadowed => "~",
+            Outcome::Broken => "!",
+            Outcome::Nothing => " ",
+        };
+        Report::answer(&format!(
+            "  {mark} {:<22} {:<9} {}",
+            one.source.name(),
+            one.outcome.word(),
+            one.reason
+        ))?;
+    }
+    let setup = client.setup();
+    for (name, value) in [
+        ("HTTPS proxy", setup.routes.https_proxy.as_deref().map(without_user)),
+        ("Certificates", setup.ca_file.as_ref().map(|p| p.display().to_string())),
+    ] {
+        if let Some(value) = value {
+            Report::answer(&format!("{name}: {}", plain(&value)))?;
+        }
+    }
+    if let Some(error) = &survey.broken {
+        Report::say(&format!("\n{error}"));
+    }
+    Ok(())
+}
+
+/// A proxy's address may carry a password.
+fn without_user(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => address.to_owned(),
+    }
+}
+
+fn until(record: &Record, now: Timestamp) -> String {
+    if let Some(why) = ended(record) {
+        return format!("It has ended: {}. Run `keyfob login`.", plain(why));
+    }
+    if record.unknown_now().is_some() {
+        return "The outcome of its last renewal is unknown: the token is used until it expires, then renewed once more.".into();
+    }
+    match record.expires_at {
+        None => "The provider never said when it ends.".into(),
+        Some(end) if now < end => format!("Valid until {end} ({} s), then renewed.", end.since(now)),
+        Some(end) if record.refresh_token.is_some() => {
+            format!("The access token ended {end}; it is renewed when next asked for.")
+        }
+        Some(end) => format!("It ended {end} and cannot be renewed. Run `keyfob login`."),
+    }
+}
+
+fn identity(client: &Client, survey: &Survey) -> Identity {
+    let known = survey.record.as_ref().map(|record| record.identity.clone()).unwrap_or_default();
+    known.overlaid(&client.setup().settings.presets)
+}
+
+fn json(
+    client: &Client,
+    purpose: Purpose,
+    survey: &Survey,
+    problems: &[Error],
+    verified: Option<&keyfob::Result<()>>,
+) -> serde_json::Value {
+    let record = survey.record.as_deref();
+    let winner = survey.winner.map(|source| {
+        serde_json::json!({
+            "source": source,
+            "header": grant::header_names(source).join(", "),
+            "expires_at": record.and_then(|r| r.expires_at).map(|t| t.to_string()),
+            "login": record.map(|r| r.generation.login.as_str()),
+            "generation": record.map(|r| r.generation.number),
+            "profile": record.map(|r| r.profile.as_str()),
+            "state": state(survey, source),
+        })
+    });
+    let identity = identity(client, survey);
+    let error = Error::all(problems.to_vec()).or_else(|| survey.broken.clone());
+    serde_json::json!({
+        "purpose": match purpose { Purpose::Api => "api", Purpose::Remote => "remote" },
+        "winner": winner,
+        "considered": survey.considered,
+        "identity": {
+            "account_uuid": identity.account_uuid,
+            "organization_uuid": identity.organization_uuid,
+            "email": identity.email,
+            "tagged_id": identity.tagged_id(&client.setup().settings.presets),
+        },
+        "verified": verified.map(std::result::Result::is_ok),
+        "error": error.as_ref().map(report::error_json),
+    })
+}
+
+/// Where a stored login stands, in a word.
+fn state(survey: &Survey, source: Source) -> &'static str {
+    let Some(record) = &survey.record else {
+        return match source {
+            Source::Login | Source::RefreshToken => "not-yet-exchanged",
+            _ => "as-it-is",
+        };
+    };
+    let now = SystemClock.now();
+    match (ended(record), record.unknown_now(), lives(record, now)) {
+        (Some(_), _, _) => "ended",
+        (None, Some(_), _) => "outcome-unknown",
+        (None, None, true) => "valid",
+        (None, None, false) if record.refresh_token.is_some() => "renewal-due",
+        (None, None, false) => "expired",
+    }
+}

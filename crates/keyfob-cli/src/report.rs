@@ -1,0 +1,88 @@
+//! How the command speaks: answers on stdout, words for people on stderr.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use keyfob::{Error, Id};
+use serde::Serialize;
+
+/// What a command comes to.
+pub(crate) type Result<T = ExitCode> = std::result::Result<T, Failure>;
+
+/// Why a command ended early.
+pub(crate) enum Failure {
+    /// Something failed.
+    Error(Error),
+    /// Whoever read our output has gone: that is their good right.
+    Pipe,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// The two streams.
+pub(crate) struct Report;
+
+impl Report {
+    /// One line of the answer.
+    pub(crate) fn answer(text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        let written =
+            out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Pipe,
+            kind => Failure::Error(
+                Error::new(Id::Usage, "standard output cannot be written", kind.to_string())
+                    .hint("check where the output goes"),
+            ),
+        })
+    }
+
+    /// The answer in JSON, on one line for scripts and indented for people.
+    pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+        let text = if io::stdout().is_terminal() {
+            serde_json::to_string_pretty(value)
+        } else {
+            serde_json::to_string(value)
+        };
+        Self::answer(&text.map_err(|_| Error::new(Id::Bug, "the answer", "it cannot be written as JSON"))?)
+    }
+
+    /// A line for a person. That nobody reads it is no failure.
+    pub(crate) fn say(text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// A warning, in the three lines of an error.
+    pub(crate) fn warn(error: &Error) {
+        Self::say(&error.to_string().replacen("error:", "warning:", 1));
+    }
+
+    /// Tells a failure and gives its exit code.
+    pub(crate) fn failure(error: &Error, json: bool) -> ExitCode {
+        Self::say(&error.to_string());
+        if json {
+            let _ = Self::json(&serde_json::json!({ "error": error_json(error) }));
+        }
+        ExitCode::from(error.exit_code())
+    }
+}
+
+/// An error for scripts: the id is stable, the words are not.
+pub(crate) fn error_json(error: &Error) -> serde_json::Value {
+    let also: Vec<_> = error.also().iter().map(error_json).collect();
+    let mut value = serde_json::json!({
+        "id": error.id().word(),
+        "message": error.message(),
+        "hint": error.advice(),
+    });
+    if !also.is_empty() {
+        value["also"] = also.into();
+    }
+    value
+}

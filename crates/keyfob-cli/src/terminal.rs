@@ -1,0 +1,6 @@
+//! What may reach a terminal.
+
+/// Text from outside, made harmless.
+pub(crate) fn plain(text: &str) -> String {
+    keyfob::core::error::escape(text)
+}

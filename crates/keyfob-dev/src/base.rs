@@ -1,0 +1,104 @@
+//! The base URL as the client addresses it.
+//!
+//! `localhost`, `127.0.0.1` and `[::1]` all reach this server, so the issuer follows the request. Only loopback names
+//! with our own port are believed: anything else is DNS rebinding or a mistake (RFC 9112 §3.2).
+
+use http::header::HOST;
+use http::request::Parts;
+use std::net::Ipv4Addr;
+
+/// `http://HOST:PORT`, without a final slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base(String);
+
+impl Base {
+    pub(crate) fn of(parts: &Parts, port: u16) -> Result<Self, &'static str> {
+        let mut hosts = parts.headers.get_all(HOST).iter();
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
+            return Err("exactly one Host header is required");
+        };
+        let host = host.to_str().map_err(|_| "the Host header is not ASCII")?;
+        // RFC 9112 §3.2.2: an absolute-form target replaces Host; both must be ours.
+        let target = parts.uri.authority().map_or(host, |authority| authority.as_str());
+        let base = Self::parse(target, port);
+        match (base, Self::parse(host, port)) {
+            (Some(base), Some(_)) if parts.uri.scheme_str().is_none_or(|s| s == "http") => Ok(base),
+            _ => Err("the Host header does not name this server on loopback"),
+        }
+    }
+
+    fn parse(authority: &str, port: u16) -> Option<Self> {
+        let (host, given) = split_authority(authority)?;
+        let host = host.to_ascii_lowercase();
+        (is_loopback(&host) && given.unwrap_or(80) == port).then(|| Self(format!("http://{host}:{port}")))
+    }
+
+    /// What a refusal is made with when the request named no base of ours.
+    pub(crate) fn default_for(port: u16) -> Self {
+        Self(format!("http://127.0.0.1:{port}"))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Another spelling of this server, which is another origin for a careful client.
+    pub(crate) fn elsewhere(&self, port: u16) -> String {
+        let other = if self.0.starts_with("http://localhost:") { "127.0.0.1" } else { "localhost" };
+        format!("http://{other}:{port}")
+    }
+}
+
+/// Host and port of an authority without user info. `None` = malformed.
+pub(crate) fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
+    let end = if authority.starts_with('[') {
+        authority.find(']')? + 1
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
+    let (host, rest) = authority.split_at(end);
+    if host.is_empty() {
+        return None;
+    }
+    match rest.strip_prefix(':') {
+        None if rest.is_empty() => Some((host, None)),
+        None => None,
+        Some(digits) => {
+            let plain = !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse().ok()).flatten().map(|port| (host, Some(port)))
+        }
+    }
+}
+
+pub(crate) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host == "[::1]" || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_with_our_port_is_a_base() {
+        for good in ["localhost:3000", "LOCALHOST:3000", "127.0.0.1:3000", "127.9.9.9:3000", "[::1]:3000"] {
+            assert!(Base::parse(good, 3000).is_some(), "{good}");
+        }
+        for bad in [
+            "example.com:3000",
+            "localhost",
+            "localhost:3001",
+            "localhost:",
+            "localhost:03000",
+            "127.1:3000",
+            "a@localhost:3000",
+            "localhost.:3000",
+            "[::2]:3000",
+            "[::1]3000",
+            ":3000",
+            "",
+            "localhost:+3000",
+        ] {
+            assert!(Base::parse(bad, 3000).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! Faults: what goes wrong between a provider and its clients, on demand.
+
+use crate::body::{Script, Step};
+use crate::call::{Call, Reply, json, status_only};
+use crate::server::Shared;
+use crate::state::Issued;
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use serde_json::{Value, json};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// More than any client should read from a token endpoint.
+const HUGE: usize = 2 * 1024 * 1024 + 1;
+/// Into how many pieces `slow-body` cuts an answer.
+const SLOW_PIECES: usize = 20;
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What goes wrong with one token request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum FaultKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl FaultKind {
+            /// Every kind, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word on the command line and, after `fault:`, in the log.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            const fn outcome(self) -> &'static str {
+                match self { $(Self::$name => concat!("fault:", $word),)* }
+            }
+        }
+    };
+}
+
+faults! {
+    /// Status 500 without a useful body. Nothing is rotated.
+    Status500 = "500",
+    /// Status 503. Nothing is rotated.
+    Status503 = "503",
+    /// Status 429 with `Retry-After: 2`. Nothing is rotated.
+    Status429 = "429",
+    /// Status 429 with `Retry-After` as an HTTP-date two seconds ahead. Nothing is rotated.
+    Status429Date = "429-date",
+    /// The connection is closed before anything is rotated; no octet is sent.
+    DropBefore = "drop-before",
+    /// The connection is closed after the rotation; no octet is sent.
+    DropAfter = "drop-after",
+    /// Rotated at once, answered after [`Options::late`](crate::Options::late).
+    Late = "late",
+    /// Rotated; `Content-Length` promises more than comes before the connection closes (RFC 9112 §8).
+    Truncated = "truncated",
+    /// Rotated; the body is not JSON.
+    Malformed = "malformed",
+    /// Status 200 with an HTML page, as a captive portal sends it. Nothing is rotated.
+    Html = "html",
+    /// Rotated; `token_type` is `mac`, which no client may use (RFC 6749 §7.1).
+    OddTokenType = "odd-token-type",
+    /// Rotated; `expires_in` is missing.
+    NoExpiry = "no-expiry",
+    /// A new access token without a new refresh token: the old one stays valid (RFC 6749 §6).
+    NoRefreshToken = "no-refresh-token",
+    /// Rotated; `access_token` stands twice with different values (RFC 8259 §4).
+    DuplicateMember = "duplicate-member",
+    /// Rotated; the valid JSON body is larger than 2 MiB.
+    Huge = "huge",
+    /// A 307 to another origin, which must not get the credential. Nothing is rotated.
+    Redirect = "redirect",
+    /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
+    SlowBody = "slow-body",
+}
+
+/// Which grant a fault waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultGrant {
+    /// `grant_type=refresh_token`, the default.
+    Refresh,
+    /// `grant_type=authorization_code`, written `code:KIND`.
+    Code,
+}
+
+/// A fault of one kind for one grant. Parsed from `KIND` or `code:KIND`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// Which token requests it strikes.
+    pub grant: FaultGrant,
+    /// What happens to them.
+    pub kind: FaultKind,
+}
+
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        Self { grant: FaultGrant::Refresh, kind }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(words: &str) -> Result<Self, FaultError> {
+        let (grant, word) =
+            words.strip_prefix("code:").map_or((FaultGrant::Refresh, words), |word| (FaultGrant::Code, word));
+        let kind = FaultKind::ALL.iter().copied().find(|kind| kind.word() == word);
+        kind.map(|kind| Self { grant, kind }).ok_or(FaultError::UnknownKind)
+    }
+}
+
+/// A fault and how many requests it strikes. Parsed from `FAULT` (for ever) or `FAULT=COUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// The fault.
+    pub fault: Fault,
+    /// `None` = for ever.
+    pub count: Option<u32>,
+}
+
+impl FromStr for FaultPlan {
+    type Err = FaultError;
+
+    fn from_str(words: &str) -> Result<Self, FaultError> {
+        let Some((fault, count)) = words.split_once('=') else {
+            return Ok(Self { fault: words.parse()?, count: None });
+        };
+        let fault = fault.parse()?;
+        let plain = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+        let count = plain.then(|| count.parse().ok()).flatten().ok_or(FaultError::BadCount)?;
+        Ok(Self { fault, count: Some(count) })
+    }
+}
+
+/// Why a fault was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// The word names no fault.
+    UnknownKind,
+    /// The count is not a plain number up to `u32::MAX`.
+    BadCount,
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadCount => f.write_str("the count of a fault is a plain number, as in drop-after=1"),
+            Self::UnknownKind => {
+                f.write_str("unknown fault; known, with an optional prefix code: and suffix =COUNT, are")?;
+                FaultKind::ALL.iter().try_for_each(|kind| write!(f, " {}", kind.word()))
+            }
+        }
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+/// The armed faults; the first that fits strikes.
+#[derive(Debug, Default)]
+pub(crate) struct Armed(Vec<FaultPlan>);
+
+impl Armed {
+    pub(crate) fn arm(&mut self, plan: FaultPlan) {
+        self.0.push(plan);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn take(&mut self, grant: FaultGrant) -> Option<FaultKind> {
+        self.0.retain(|plan| plan.count != Some(0));
+        let plan = self.0.iter_mut().find(|plan| plan.fault.grant == grant)?;
+        if let Some(count) = &mut plan.count {
+            *count -= 1;
+        }
+        Some(plan.fault.kind)
+    }
+}
+
+/// The answer of a fault that strikes before anything is granted.
+pub(crate) fn before(kind: FaultKind, shared: &Shared, call: &mut Call) -> Option<Reply> {
+    let unavailable =
+        |status, error| json(status, &json!({ "error": error, "error_description": "injected fault" }));
+    let mut reply = match kind {
+        FaultKind::Status500 => unavailable(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        FaultKind::Status503 => unavailable(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        FaultKind::Status429 | FaultKind::Status429Date => {
+            unavailable(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+        }
+        FaultKind::Html => page(),
+        FaultKind::Redirect => status_only(StatusCode::TEMPORARY_REDIRECT),
+        FaultKind::DropBefore => {
+            call.hang_up = true;
+            status_only(StatusCode::OK)
+        }
+        _ => return None,
+    };
+    call.note.outcome = kind.outcome();
+    match kind {
+        FaultKind::Status429 => put(&mut reply, RETRY_AFTER, "2"),
+        FaultKind::Status429Date => put(&mut reply, RETRY_AFTER, &shared.clock.http_date_in(2)),
+        FaultKind::Redirect => {
+            let elsewhere = call.base.elsewhere(shared.port);
+            put(&mut reply, LOCATION, &format!("{elsewhere}/elsewhere/v1/oauth/token"));
+        }
+        _ => {}
+    }
+    Some(reply)
+}
+
+/// The answer of a fault that strikes after the grant.
+pub(crate) fn after(kind: FaultKind, shared: &Shared, call: &mut Call, issued: &Issued) -> Reply {
+    call.note.outcome = kind.outcome();
+    let mut members = crate::token::members(issued);
+    match kind {
+        FaultKind::OddTokenType => members["token_type"] = Value::from("mac"),
+        FaultKind::NoExpiry => drop(members.as_object_mut().and_then(|m| m.remove("expires_in"))),
+        FaultKind::Huge => members["padding"] = Value::from("x".repeat(HUGE)),
+        FaultKind::Late => call.delay = shared.late,
+        FaultKind::DropAfter => call.hang_up = true,
+        _ => {}
+    }
+    let text = members.to_string();
+    let mut reply = json(StatusCode::OK, &Value::Null);
+    let body = match kind {
+        FaultKind::Truncated => {
+            put(&mut reply, CONTENT_LENGTH, &text.len().to_string());
+            let half = text.as_bytes()[..text.len() / 2].to_vec();
+            // The first half must have left before the connection is cut, or there would be nothing to truncate.
+            Script::new([Step::Octets(half), Step::Wait(Duration::from_millis(20)), Step::Fail])
+        }
+        FaultKind::SlowBody => {
+            put(&mut reply, CONTENT_LENGTH, &text.len().to_string());
+            let pieces = text.as_bytes().chunks(text.len().div_ceil(SLOW_PIECES));
+            let pause = shared.late / u32::try_from(SLOW_PIECES).unwrap_or(1);
+            Script::new(pieces.flat_map(|piece| [Step::Wait(pause), Step::Octets(piece.to_vec())]))
+        }
+        FaultKind::Malformed => Script::new([Step::Octets(text.replacen('{', "{{", 1).into_bytes())]),
+        FaultKind::DuplicateMember => {
+            let doubled = text.replacen('{', "{\"access_token\":\"kdev-at-the-other-one\",", 1);
+            Script::new([Step::Octets(doubled.into_bytes())])
+        }
+        _ => Script::new([Step::Octets(text.into_bytes())]),
+    };
+    *reply.body_mut() = axum::body::Body::new(body);
+    reply
+}
+
+fn page() -> Reply {
+    let mut reply = status_only(StatusCode::OK);
+    put(&mut reply, CONTENT_TYPE, "text/html; charset=utf-8");
+    *reply.body_mut() = "<!doctype html><title>Welcome to the guest network</title>".into();
+    reply
+}
+
+fn put(reply: &mut Reply, name: http::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.word().parse(), Ok(Fault::from(*kind)));
+        }
+        let plan: FaultPlan = "code:drop-after=3".parse().expect("known");
+        assert_eq!(plan.fault, Fault { grant: FaultGrant::Code, kind: FaultKind::DropAfter });
+        assert_eq!(plan.count, Some(3));
+        assert_eq!("late=+1".parse::<FaultPlan>(), Err(FaultError::BadCount));
+        assert_eq!("later".parse::<FaultPlan>(), Err(FaultError::UnknownKind));
+    }
+
+    #[test]
+    fn faults_strike_in_order_and_run_out() {
+        let mut armed = Armed::default();
+        for words in ["500=1", "code:html=1", "late=1"] {
+            armed.arm(words.parse().expect("known"));
+        }
+        assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Status500));
+        assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Late));
+        assert_eq!(armed.take(FaultGrant::Refresh), None);
+        assert_eq!(armed.take(FaultGrant::Code), Some(FaultKind::Html));
+    }
+}

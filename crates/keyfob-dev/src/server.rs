@@ -1,0 +1,399 @@
+//! The server as its host sees it: start, observe, disturb, stop.
+
+use crate::clock::Clock;
+use crate::faults::{Armed, Fault, FaultGrant, FaultKind, FaultPlan};
+use crate::listen;
+use crate::log::{Log, LoggedRequest};
+use crate::options::{ApiKey, Client, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
+use crate::persist;
+use crate::scope::Scopes;
+use crate::state::{Grants, Tables};
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What every request needs, shared between the server's thread and its host.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) port: u16,
+    pub(crate) auto_approve: bool,
+    pub(crate) late: Duration,
+    pub(crate) reuse_grace: u64,
+    pub(crate) clock: Clock,
+    pub(crate) rotate_devices: AtomicBool,
+    clients: HashMap<String, Client>,
+    api_keys: Vec<ApiKey>,
+    access_token_ttl: AtomicU64,
+    latency_ms: AtomicU64,
+    tables: Mutex<Tables>,
+    faults: Mutex<Armed>,
+    log: Mutex<Log>,
+    state_file: Option<PathBuf>,
+    state_problem: Mutex<Option<io::Error>>,
+    /// Counts turned clocks and revocations, so that open connections look again.
+    changes: watch::Sender<u64>,
+}
+
+impl Shared {
+    fn new(options: Options, port: u16) -> Result<Self, StartError> {
+        let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
+        let mut clients = HashMap::from([(local.id.clone(), local)]);
+        for client in options.clients {
+            if let Some(twin) = clients.insert(client.id.clone(), client) {
+                return Err(StartError::TwoClients(twin.id));
+            }
+        }
+        let log = Log::open(options.log.as_deref());
+        let log = log.map_err(|e| StartError::Log(options.log.unwrap_or_default(), e))?;
+        let tables = options.state.as_deref().map(persist::load).transpose();
+        let tables = tables.map_err(|e| StartError::State(options.state.clone().unwrap_or_default(), e))?;
+        let mut api_keys = options.api_keys;
+        api_keys.push(ApiKey::new(LOCAL_API_KEY, crate::DEFAULT_EMAIL));
+        let mut armed = Armed::default();
+        options.faults.into_iter().for_each(|plan| armed.arm(plan));
+        Ok(Self {
+            port,
+            auto_approve: options.auto_approve,
+            late: options.late,
+            reuse_grace: options.reuse_grace.as_secs(),
+            clock: Clock::default(),
+            rotate_devices: AtomicBool::new(false),
+            clients,
+            api_keys,
+            access_token_ttl: AtomicU64::new(options.access_token_ttl.as_secs()),
+            latency_ms: AtomicU64::new(millis(options.latency)),
+            tables: Mutex::new(tables.unwrap_or_default()),
+            faults: Mutex::new(armed),
+            log: Mutex::new(log),
+            state_file: options.state,
+            state_problem: Mutex::new(None),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    pub(crate) fn client(&self, id: &str) -> Option<&Client> {
+        self.clients.get(id)
+    }
+
+    /// The e-mail address an API key belongs to.
+    pub(crate) fn api_key(&self, key: &str) -> Option<&str> {
+        self.api_keys.iter().find(|known| known.digest.matches(key)).map(|known| &*known.email)
+    }
+
+    pub(crate) fn access_token_ttl(&self) -> u64 {
+        self.access_token_ttl.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn take_fault(&self, grant: FaultGrant) -> Option<FaultKind> {
+        lock(&self.faults).take(grant)
+    }
+
+    /// Looks at the tables, at one moment.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&Tables, u64) -> R) -> R {
+        look(&lock(&self.tables), self.clock.now())
+    }
+
+    /// Makes one transition, and writes the state file before anybody can see it.
+    pub(crate) fn change<R>(&self, transition: impl FnOnce(&mut Tables, u64) -> R) -> R {
+        let mut tables = lock(&self.tables);
+        let result = transition(&mut tables, self.clock.now());
+        if let Some(path) = &self.state_file
+            && let Err(error) = persist::save(path, &tables)
+        {
+            *lock(&self.state_problem) = Some(error);
+        }
+        result
+    }
+
+    /// Tells open connections that a token may have ended.
+    pub(crate) fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(crate) fn log(&self, entry: LoggedRequest) {
+        lock(&self.log).write(entry);
+    }
+}
+
+/// A running development server. Dropping it stops it.
+///
+/// Blocking and embeddable: it runs on a thread and an asynchronous runtime of its own.
+#[derive(Debug)]
+pub struct DevServer {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl DevServer {
+    /// Starts a server on `127.0.0.1` and, where the machine has it, on `[::1]` with the same port. When this
+    /// returns, the port is open.
+    ///
+    /// # Errors
+    /// When the port is taken, a file cannot be opened or read, or two clients have one id. Nothing is left running.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+        let (listeners, port) = {
+            let _inside = runtime.enter();
+            listen::bind(options.port).map_err(|e| StartError::Bind(options.port, e))?
+        };
+        let shared = Arc::new(Shared::new(options, port)?);
+        let (stop, stopped) = watch::channel(false);
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("keyfob-dev".to_owned())
+            .spawn(move || {
+                runtime.block_on(listen::serve(serving, listeners, stopped));
+                runtime.shutdown_background();
+            })
+            .map_err(StartError::Thread)?;
+        Ok(Self { shared, stop, thread: Some(thread) })
+    }
+
+    /// `http://127.0.0.1:PORT`. The server answers as `http://localhost:PORT` and `http://[::1]:PORT`, too; issuer
+    /// and metadata then follow the spelling of the request.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port())
+    }
+
+    /// The TCP port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.shared.port
+    }
+
+    /// The requests so far, oldest first; at most the last [`REMEMBERED_REQUESTS`](crate::REMEMBERED_REQUESTS).
+    /// A request is in here before its answer leaves.
+    #[must_use]
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        lock(&self.shared.log).entries()
+    }
+
+    /// How often what was granted or detected so far.
+    #[must_use]
+    pub fn grants(&self) -> Grants {
+        lock(&self.shared.tables).counters
+    }
+
+    /// Turns the server's clock by so many seconds; a negative number turns it back. Expiry, `Date` headers and the
+    /// log follow.
+    pub fn advance(&self, seconds: i64) {
+        self.shared.clock.advance(seconds);
+        self.shared.changed();
+    }
+
+    /// Unix seconds by the server's clock.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.shared.clock.now()
+    }
+
+    /// Life of the access tokens issued from now on, in whole seconds.
+    pub fn set_access_token_ttl(&self, ttl: Duration) {
+        self.shared.access_token_ttl.store(ttl.as_secs(), Ordering::Relaxed);
+    }
+
+    /// How long every request from now on waits before it is processed. It is then processed even if its client has
+    /// gone, as a distant server would.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.latency_ms.store(millis(latency), Ordering::Relaxed);
+    }
+
+    /// Arms a fault for the next `count` requests it fits; `None` = for ever. Faults that were armed before it strike
+    /// first.
+    pub fn inject(&self, fault: impl Into<Fault>, count: impl Into<Option<u32>>) {
+        let plan = FaultPlan { fault: fault.into(), count: count.into() };
+        lock(&self.shared.faults).arm(plan);
+    }
+
+    /// Disarms all faults.
+    pub fn clear_faults(&self) {
+        lock(&self.shared.faults).clear();
+    }
+
+    /// With `true`, every API request that brings a valid device token is answered with its successor, however young
+    /// the token is.
+    pub fn rotate_device_tokens(&self, always: bool) {
+        self.shared.rotate_devices.store(always, Ordering::Relaxed);
+    }
+
+    /// Signs in without a browser: tokens for the client [`LOCAL_CLIENT_ID`], with these scopes. For tests that are
+    /// not about signing in; it counts as no grant and is not logged.
+    ///
+    /// # Errors
+    /// When the address is none, or a scope is malformed or not known.
+    pub fn mint(&self, email: &str, scope: &str) -> Result<Minted, MintError> {
+        let email = crate::account::normalise(email).ok_or(MintError::NoAddress)?;
+        let scope = Scopes::parse(scope).ok_or(MintError::BadScope)?;
+        let ttl = self.shared.access_token_ttl();
+        let minted = self.shared.change(|tables, now| {
+            let family = tables.begin(LOCAL_CLIENT_ID, Some(&email), scope, 0)?;
+            let access_token = tables.issue_access(family, scope, now, ttl)?;
+            let refresh_token = tables.issue_refresh(family, now)?;
+            Ok(Minted { access_token, refresh_token, expires_in: ttl })
+        });
+        minted.map_err(|crate::credential::NoEntropy| MintError::NoEntropy)
+    }
+
+    /// Takes the last problem of writing the state file, if there was one. Such a problem never fails a request.
+    #[must_use]
+    pub fn take_state_problem(&self) -> Option<io::Error> {
+        lock(&self.shared.state_problem).take()
+    }
+
+    /// Stops: open WebSockets are closed with 1001, other connections within a second.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Runs until the process is interrupted (SIGINT, SIGTERM; Ctrl-C elsewhere), then stops. For a command in the
+    /// foreground: it takes these signals over for the rest of the process.
+    ///
+    /// # Errors
+    /// When the signals cannot be watched; the server has then been stopped.
+    pub fn wait(mut self) -> io::Result<()> {
+        let result = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .and_then(|runtime| runtime.block_on(interrupted()));
+        self.end();
+        result
+    }
+
+    fn end(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread has been reported already; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for DevServer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(unix)]
+async fn interrupted() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn interrupted() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// Tokens that [`DevServer::mint`] made. `Debug` does not show them.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Minted {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// Life of the access token, in seconds.
+    pub expires_in: u64,
+}
+
+impl fmt::Debug for Minted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Minted").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// Why [`DevServer::mint`] made nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MintError {
+    /// Not an e-mail address.
+    NoAddress,
+    /// A scope is malformed or not known.
+    BadScope,
+    /// The system has no randomness to give.
+    NoEntropy,
+}
+
+impl fmt::Display for MintError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoAddress => "not an e-mail address",
+            Self::BadScope => "a scope is malformed or not known",
+            Self::NoEntropy => "the system has no randomness to give",
+        })
+    }
+}
+
+impl std::error::Error for MintError {}
+
+/// Why a server did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The port could not be opened on loopback.
+    Bind(u16, io::Error),
+    /// The log file could not be opened.
+    Log(PathBuf, io::Error),
+    /// The state file could not be read, or is not one.
+    State(PathBuf, io::Error),
+    /// Two clients have this id.
+    TwoClients(String),
+    /// The system gave no thread or no event queue.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(port, error) => write!(f, "cannot listen on loopback port {port}: {error}"),
+            Self::Log(path, error) => write!(f, "cannot open the log file {}: {error}", path.display()),
+            Self::State(path, error) => write!(f, "cannot read the state file {}: {error}", path.display()),
+            Self::TwoClients(id) => write!(f, "the client id {id} stands twice, or is the built-in one"),
+            Self::Thread(error) => write!(f, "cannot start the server's thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind(_, error) | Self::Log(_, error) | Self::State(_, error) | Self::Thread(error) => {
+                Some(error)
+            }
+            Self::TwoClients(_) => None,
+        }
+    }
+}
+
+/// A panic in one request must not take the server down: every transition leaves the tables whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
