@@ -43,6 +43,7 @@ pub struct How {
 /// listening already.
 pub struct Attempt<'c> {
     client: &'c Client,
+    environment: Environment,
     flow: Flow,
     url: String,
     loopback: Option<Loopback>,
@@ -96,7 +97,7 @@ impl Client {
         };
         let flow = Flow::begin(request, &random);
         let url = flow.url()?;
-        Ok(Attempt { client: self, flow, url, loopback })
+        Ok(Attempt { client: self, environment, flow, url, loopback })
     }
 
     /// The environment with its endpoints discovered, where they must be.
@@ -184,7 +185,7 @@ impl Attempt<'_> {
 
     fn finish(&self, code: &Code) -> Result<SignedIn> {
         let client = self.client;
-        let environment = client.complete_environment()?;
+        let environment = &self.environment;
         let body = self.flow.exchange(code, None);
         let reply = post(client, environment.token_url()?, body)?;
         let mut octets = [0; 16];

@@ -169,7 +169,10 @@ fn look(client: &Client, source: Source) -> Look {
         Source::ApiKey => variable(names::API_KEY, &settings.api_key),
         Source::OauthToken => variable(names::OAUTH_TOKEN, &settings.oauth_token),
         Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
-        Source::RefreshToken => variable(names::REFRESH_TOKEN, &settings.refresh_token),
+        Source::RefreshToken => match &client.setup.seed {
+            Some(seed) if settings.refresh_token.is_none() => inherited_seed(client, seed),
+            _ => variable(names::REFRESH_TOKEN, &settings.refresh_token),
+        },
         Source::OauthTokenDescriptor => descriptor(client, names::OAUTH_DESCRIPTOR),
         Source::ApiKeyDescriptor => descriptor(client, names::API_KEY_DESCRIPTOR),
         Source::WebSocketDescriptor => descriptor(client, names::WEBSOCKET_DESCRIPTOR),
@@ -200,6 +203,15 @@ fn descriptor(client: &Client, name: &'static str) -> Look {
     let what = format!("{name} names descriptor {number}, which was not taken over");
     let why = "the program that embeds keyfob did not allow descriptors to be taken over, or it was refused";
     Look::Broken(Error::new(Id::DescriptorUnusable, what, why))
+}
+
+/// A seeded login that `keyfob exec` above us used: only its record counts, there is nothing to exchange.
+fn inherited_seed(client: &Client, seed: &str) -> Look {
+    match seed_store(client).and_then(|store| store.look()) {
+        Ok(Seen::Nothing) => Look::Nothing(format!("{} is not set", names::REFRESH_TOKEN)),
+        Ok(_) => Look::Here(format!("the login seeded by {seed}, named by `keyfob exec`")),
+        Err(error) => Look::Broken(error),
+    }
 }
 
 fn login(client: &Client) -> Look {
@@ -316,7 +328,7 @@ fn read(client: &Client, variable: &'static str) -> Result<Arc<Secret>> {
 /// fingerprint. The variable's value is spent at most once; from then on the record is the login.
 fn seeded(client: &Client, purpose: Purpose, need: &Need, considered: Vec<Considered>) -> Result<Grant> {
     let store = seed_store(client)?;
-    if matches!(store.look()?, Seen::Nothing) {
+    if client.setup.settings.refresh_token.is_some() && matches!(store.look()?, Seen::Nothing) {
         plant(client, &store)?;
     }
     let usable = renew::usable(&client.world, &store, need, &*client.spender).map_err(|error| {
@@ -332,8 +344,7 @@ fn seeded(client: &Client, purpose: Purpose, need: &Need, considered: Vec<Consid
 }
 
 pub(crate) fn seed_store(client: &Client) -> Result<Store> {
-    let seed = client.setup.settings.refresh_token.as_ref().map(Secret::fingerprint);
-    client.store_of(client.environment()?.require_client_id()?, seed)
+    client.store_of(client.environment()?.require_client_id()?, client.setup.seed.clone())
 }
 
 /// Writes the seed's record, unless somebody else just did.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result,
+    Error, Id, Result, Secret,
     approved::ApprovedList,
     config::Config,
     contract::{self, Reading, Variables},
@@ -68,6 +68,9 @@ pub struct Setup {
     pub inherited: Vec<Inherited>,
     /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
     pub consumed: Vec<Descriptor>,
+    /// The fingerprint of the refresh token that seeds a login: the variable's, or the one `keyfob exec` named
+    /// for the programs below it, which do not get the variable.
+    pub seed: Option<String>,
     /// Everything that is wrong, in the order it was found.
     pub problems: Vec<Error>,
 }
@@ -76,34 +79,46 @@ pub struct Setup {
 /// below it must not.
 pub const HANDED_OVER: &str = "KEYFOB_HANDED_OVER";
 
+/// `keyfob exec` names here the seeded login it used, by its fingerprint: a keyfob below it goes on with that
+/// login's record, without the seed.
+pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
+
 impl Setup {
     /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`].
     #[must_use]
     pub fn read(variables: &Variables, choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
         let mut reading = contract::read(variables);
         let mut problems = std::mem::take(&mut reading.problems);
+        let provider_is_clear = reading.provider_is_clear();
         let settings = std::mem::take(&mut reading.settings);
         // Descriptors before anything of ours is opened: a stale number must not name a file of our own.
         let (inherited, consumed) =
             descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
 
         let home = keep(home::Home::find(&places(variables, choices.home), files, here), &mut problems);
-        let config = home.as_ref().map(|home| read_config(&home.config, files));
-        let config = config.and_then(|config| keep(config, &mut problems)).unwrap_or_default();
+        let config = match &home {
+            Some(home) => keep(read_config(&home.config, files), &mut problems),
+            None => None,
+        };
         let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
         let approved = match settings.wants_approval() || choices.approved.is_some() {
             true => keep(approved(choices.approved.as_deref(), files), &mut problems),
             false => Some(ApprovedList::default()),
         };
-        // With a malformed variable nobody can say which provider was meant: never a default, never
-        // production by accident.
-        let environment = approved.filter(|_| problems.is_empty()).and_then(|approved| {
-            keep(
-                environment::resolve(&settings, &config, environment_name.as_deref(), &approved),
-                &mut problems,
-            )
-        });
+        // With a malformed choice nobody can say which provider was meant: never a default, never production
+        // by accident.
+        let environment =
+            approved.zip(config.as_ref()).filter(|_| provider_is_clear).and_then(|(approved, config)| {
+                keep(
+                    environment::resolve(&settings, config, environment_name.as_deref(), &approved),
+                    &mut problems,
+                )
+            });
+        let config = config.unwrap_or_default();
         let (profile, pinned) = keep(profile(variables, choices.profile), &mut problems).unwrap_or_default();
+        let fits = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let named = text(variables, SEEDED_BY).filter(fits);
+        let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
         let routes = routes(variables);
         keep(Network::check(&routes), &mut problems);
         let ca_file = text(variables, "SSL_CERT_FILE").map(PathBuf::from);
@@ -120,6 +135,7 @@ impl Setup {
             ca_file,
             inherited,
             consumed,
+            seed,
             problems,
         }
     }
@@ -229,12 +245,15 @@ fn routes(variables: &Variables) -> Routes {
 fn check_ca(file: Option<&Path>, here: Option<&Path>) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
     let what = || format!("SSL_CERT_FILE names {}, which is refused", file.display());
-    if let Some(root) = here.and_then(home::repository).filter(|root| home::inside(file, root)) {
+    if let Some(root) = here.and_then(|here| home::enclosing(file, here)) {
         return Err(Error::new(
             Id::CaFileUnsafe,
             what(),
             format!("it lies inside the repository {}", root.display()),
         ));
+    }
+    if !file.is_file() {
+        return Err(Error::new(Id::CaFileMalformed, what(), "there is no such file"));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
 use keyfob::{
     Error, Grant, Id, Source,
     core::contract::{self, names},
-    setup::HANDED_OVER,
+    setup::{HANDED_OVER, SEEDED_BY},
 };
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
-    let (profile, pinned) = (setup.profile.clone(), setup.pinned);
+    let (profile, pinned, seed) = (setup.profile.clone(), setup.pinned, setup.seed.clone());
     let client = commands::client(global, setup);
     let grant = commands::grant_from(&client, &args.wanted)?;
 
@@ -37,6 +37,10 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     }
     command.env_remove(HANDED_OVER);
     // A keyfob below the program answers for the same login.
+    command.env_remove(SEEDED_BY);
+    if let Some(seed) = seed.filter(|_| grant.source == Source::RefreshToken) {
+        command.env(SEEDED_BY, seed);
+    }
     if pinned {
         command.env("KEYFOB_PROFILE", &profile);
     }

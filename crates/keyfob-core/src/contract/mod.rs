@@ -81,6 +81,38 @@ pub struct Reading {
     pub problems: Vec<Error>,
 }
 
+impl Reading {
+    /// Whether everything that decides on the provider was understood: only then may one be told. A mistake
+    /// elsewhere, in an e-mail address say, does not make the provider unknown.
+    #[must_use]
+    pub fn provider_is_clear(&self) -> bool {
+        const DECIDING: [&str; 8] = [
+            names::CUSTOM_URL,
+            names::USE_LOCAL,
+            names::USE_STAGING,
+            names::API_BASE,
+            names::APPS_BASE,
+            names::CONSOLE_BASE,
+            names::CLIENT_ID,
+            names::SCOPES,
+        ];
+        let wrong = |entry: &Entry| {
+            matches!(entry.state, State::Invalid { .. }) && DECIDING.contains(&entry.variable.name)
+        };
+        !self.entries.iter().any(wrong) && chosen(&self.settings).count() < 2
+    }
+}
+
+/// The variables that choose a provider, of those that are set.
+fn chosen(settings: &Settings) -> impl Iterator<Item = &'static str> {
+    let all = [
+        (settings.local, names::USE_LOCAL),
+        (settings.staging, names::USE_STAGING),
+        (settings.custom_url.is_some(), names::CUSTOM_URL),
+    ];
+    all.into_iter().filter_map(|(set, name)| set.then_some(name))
+}
+
 /// Reads every variable, used or not, and finds every problem in one look.
 #[must_use]
 pub fn read(variables: &Variables) -> Reading {
@@ -120,14 +152,7 @@ fn could_hold_secret(text: &str) -> bool {
 }
 
 fn conflicts(settings: &Settings, problems: &mut Vec<Error>) {
-    let chosen: Vec<&str> = [
-        (settings.local, names::USE_LOCAL),
-        (settings.staging, names::USE_STAGING),
-        (settings.custom_url.is_some(), names::CUSTOM_URL),
-    ]
-    .into_iter()
-    .filter_map(|(set, name)| set.then_some(name))
-    .collect();
+    let chosen: Vec<&str> = chosen(settings).collect();
     if chosen.len() > 1 {
         let what = format!("{} are both set", chosen.join(" and "));
         problems.push(Error::new(Id::VariablesConflict, what, "each of them chooses another provider"));

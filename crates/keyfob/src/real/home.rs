@@ -49,7 +49,6 @@ impl Home {
         if let Some(dir) = &places.chosen {
             return Ok(Self::in_one(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
         }
-        let repository = here.and_then(repository);
         if let Some(dir) = &places.keyfob_home {
             let refuse = |why: String| {
                 Error::new(
@@ -61,14 +60,21 @@ impl Home {
             if !dir.is_absolute() {
                 return Err(refuse("it is not an absolute path".into()));
             }
-            if let Some(root) = repository.as_deref().filter(|root| inside(dir, root)) {
-                return Err(refuse(format!("it lies inside the repository {}", root.display())));
+            let found = Self::in_one(dir);
+            for path in [dir, &found.config, &found.logins] {
+                if let Some(root) = here.and_then(|here| enclosing(path, here)) {
+                    return Err(refuse(format!(
+                        "{} lies inside the repository {}",
+                        path.display(),
+                        root.display()
+                    )));
+                }
             }
             if dir.exists() {
                 let resolved = files.resolve(dir).map_err(|error| refuse(error.to_string()))?;
                 files.check_dir(&resolved, false).map_err(|error| refuse(error.to_string()))?;
             }
-            return Ok(Self::in_one(dir));
+            return Ok(found);
         }
         // XDG: a relative path is ignored, an unset one has its default under the home directory.
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
@@ -95,9 +101,7 @@ impl Home {
         for (path, variable) in
             [(&found.config, "XDG_CONFIG_HOME or HOME"), (&found.logins, "XDG_STATE_HOME or HOME")]
         {
-            let planted = repository.as_deref().filter(|root| inside(path, root));
-            // People who keep their home directory itself in a repository are not attacked by it.
-            if let Some(root) = planted.filter(|_| !own_home().is_some_and(|own| is_default(path, &own))) {
+            if let Some(root) = here.and_then(|here| enclosing(path, here)) {
                 let what = format!("{variable} leads to {}, which is refused", path.display());
                 return Err(Error::new(
                     Id::HomeUnsafe,
@@ -126,10 +130,6 @@ impl Home {
     }
 }
 
-fn is_default(path: &Path, home: &Path) -> bool {
-    path == home.join(".config/keyfob/config.toml") || path == home.join(".local/state/keyfob/logins")
-}
-
 /// The user's home as the password database names it: nothing an environment says changes it.
 #[must_use]
 pub fn own_home() -> Option<PathBuf> {
@@ -137,18 +137,20 @@ pub fn own_home() -> Option<PathBuf> {
     user.dir.is_absolute().then_some(user.dir)
 }
 
-/// The root of the repository a directory lies in.
+/// The repository one stands in that a path lies inside of, if it does. Repositories lie within each other (a
+/// submodule, a checkout below another), so all of them count; but not one that holds the user's whole home
+/// directory: people who keep that in a repository are not attacked by it.
 #[must_use]
-pub fn repository(here: &Path) -> Option<PathBuf> {
-    let marks = [".git", ".jj", ".hg", ".svn"];
-    let root =
-        here.ancestors().find(|dir| marks.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok()))?;
-    Some(root.to_path_buf())
+pub fn enclosing(path: &Path, here: &Path) -> Option<PathBuf> {
+    const MARKS: [&str; 4] = [".git", ".jj", ".hg", ".svn"];
+    let is_root = |dir: &&Path| MARKS.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok());
+    let root = here.ancestors().filter(is_root).find(|root| inside(path, root))?;
+    let holds_home = own_home().is_some_and(|home| inside(&home, root));
+    (!holds_home).then(|| root.to_path_buf())
 }
 
 /// Whether a path, links followed as far as they exist, lies inside a directory.
-#[must_use]
-pub fn inside(path: &Path, root: &Path) -> bool {
+fn inside(path: &Path, root: &Path) -> bool {
     let real_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
     let existing = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
     let real = match existing {
@@ -193,6 +195,25 @@ mod tests {
         assert!(find(&chosen, &here).is_ok(), "a person's own choice");
         let outside = Places { keyfob_home: Some(dir.path().join("home")), ..Places::default() };
         assert!(find(&outside, &here).is_ok());
+    }
+
+    /// A submodule does not hide the repository around it, and a link does not hide where it leads.
+    #[test]
+    fn enclosing_repositories_count_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let outer = dir.path().join("outer");
+        std::fs::create_dir_all(outer.join(".git")).unwrap();
+        std::fs::create_dir_all(outer.join("sub/deep")).unwrap();
+        std::fs::write(outer.join("sub/.git"), "gitdir: ../.git/modules/sub").unwrap();
+        let here = outer.join("sub/deep");
+        assert_eq!(enclosing(&outer.join("planted"), &here), Some(outer.clone()));
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        assert_eq!(enclosing(&home, &here), None);
+        symlink(outer.join("config.toml"), home.join("config.toml")).unwrap();
+        std::fs::write(outer.join("config.toml"), "").unwrap();
+        let places = Places { keyfob_home: Some(home), ..Places::default() };
+        assert!(find(&places, &here).expect_err("linked").why().contains("config.toml lies inside"));
     }
 
     #[test]
