@@ -73,7 +73,8 @@ faults! {
     DuplicateMember = "duplicate-member",
     /// Rotated; the valid JSON body is larger than 2 MiB.
     Huge = "huge",
-    /// A 307 to another origin, which must not get the credential. Nothing is rotated.
+    /// A 307 to another origin, which must not get the credential: this server under another name, so that a request
+    /// for `/elsewhere/v1/oauth/token` in the log means that a client followed. Nothing is rotated.
     Redirect = "redirect",
     /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
     SlowBody = "slow-body",

@@ -35,6 +35,10 @@ pub struct Options {
     /// How long a just-rotated refresh token is accepted once more. Default zero: reuse revokes the family at once
     /// (RFC 9700 §4.14.2).
     pub reuse_grace: Duration,
+    /// How often a device may poll (RFC 8628 §3.5), in whole seconds. Default five seconds.
+    pub device_interval: Duration,
+    /// How long a client may take for its headers, and again for its body. Default ten seconds.
+    pub patience: Duration,
     /// Clients besides [`LOCAL_CLIENT_ID`].
     pub clients: Vec<Client>,
     /// Faults that are armed from the start, as [`DevServer::inject`](crate::DevServer::inject) does later.
@@ -56,6 +60,8 @@ impl Default for Options {
             latency: Duration::ZERO,
             late: Duration::from_secs(5),
             reuse_grace: Duration::ZERO,
+            device_interval: Duration::from_secs(5),
+            patience: Duration::from_secs(10),
             clients: Vec::new(),
             faults: Vec::new(),
             api_keys: Vec::new(),

@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) auto_approve: bool,
     pub(crate) late: Duration,
     pub(crate) reuse_grace: u64,
+    pub(crate) device_interval: u64,
+    pub(crate) patience: Duration,
     pub(crate) clock: Clock,
     pub(crate) rotate_devices: AtomicBool,
     clients: HashMap<String, Client>,
@@ -62,6 +64,8 @@ impl Shared {
             auto_approve: options.auto_approve,
             late: options.late,
             reuse_grace: options.reuse_grace.as_secs(),
+            device_interval: options.device_interval.as_secs(),
+            patience: options.patience,
             clock: Clock::default(),
             rotate_devices: AtomicBool::new(false),
             clients,
@@ -249,6 +253,20 @@ impl DevServer {
             Ok(Minted { access_token, refresh_token, expires_in: ttl })
         });
         minted.map_err(|crate::credential::NoEntropy| MintError::NoEntropy)
+    }
+
+    /// Approves a device's user code as this person, as the page `/device` does (RFC 8628 §3.3). `false` = the code
+    /// is unknown, used or expired, or the address is none.
+    #[must_use]
+    pub fn approve_device(&self, user_code: &str, email: &str) -> bool {
+        let email = crate::account::normalise(email);
+        email.is_some_and(|email| crate::device_grant::decide(&self.shared, user_code, Some(&email)).is_ok())
+    }
+
+    /// Declines a device's user code. `false` = the code is unknown, used or expired.
+    #[must_use]
+    pub fn deny_device(&self, user_code: &str) -> bool {
+        crate::device_grant::decide(&self.shared, user_code, None).is_ok()
     }
 
     /// Takes the last problem of writing the state file, if there was one. Such a problem never fails a request.

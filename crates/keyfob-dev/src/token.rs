@@ -43,7 +43,7 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
         return Ok(reply);
     }
     let client = client_auth::client(shared, call, &form)?;
-    resources_are_ours(shared, call, &form)?;
+    resources_are_ours(shared, &form)?;
     let issued = match name {
         "authorization_code" => code(shared, call, client, &form),
         "refresh_token" => refresh(shared, call, client, &form, fault == Some(FaultKind::NoRefreshToken)),
@@ -80,7 +80,7 @@ pub(crate) fn members(issued: &Issued) -> Value {
 }
 
 /// RFC 8707 §2: a token is for this server or for nobody.
-pub(crate) fn resources_are_ours(shared: &Shared, call: &Call, form: &Form) -> Result<(), Refusal> {
+pub(crate) fn resources_are_ours(shared: &Shared, form: &Form) -> Result<(), Refusal> {
     let ours = |resource: &str| {
         let plain = redirect::acceptable(resource) && resource.starts_with("http://");
         let authority = redirect::host(resource);
@@ -90,7 +90,6 @@ pub(crate) fn resources_are_ours(shared: &Shared, call: &Call, form: &Form) -> R
     if form.all("resource").all(ours) {
         return Ok(());
     }
-    let _ = call;
     Err(Refusal::new("invalid_target", "the resource is not a base URL of this server"))
 }
 
