@@ -8,7 +8,7 @@ use crate::options::DEFAULT_EMAIL;
 use crate::pages;
 use crate::redirect;
 use crate::scope::{self, Scopes};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::{CODE_LIFE, Code};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};

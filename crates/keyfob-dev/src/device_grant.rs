@@ -7,7 +7,7 @@ use crate::form::Form;
 use crate::options::{Client, DEFAULT_EMAIL};
 use crate::pages;
 use crate::scope::{self, Scopes};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::{Issued, Tables};
 use crate::{account, device_pages};
 use http::StatusCode;

@@ -2,7 +2,7 @@
 
 use crate::body::{Script, Step};
 use crate::call::{Call, Reply, json, status_only};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::Issued;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};

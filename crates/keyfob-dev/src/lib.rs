@@ -64,6 +64,7 @@ mod revoke;
 mod scope;
 mod server;
 mod session;
+mod shared;
 mod state;
 mod token;
 

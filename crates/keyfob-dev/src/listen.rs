@@ -3,7 +3,7 @@
 use crate::base::Base;
 use crate::call::{Call, Note, Refusal, Reply};
 use crate::log::{LoggedRequest, shown_path};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::{authorize, device_grant, devices, introspect, metadata, pages, profile, revoke, session, token};
 use axum::body::Bytes;
 use http::header::{ALLOW, DATE, HeaderName, HeaderValue, SERVER};

@@ -74,7 +74,7 @@ impl Default for Options {
 /// A registered client (RFC 6749 §2). Parsed from `ID` (public) or `ID:SECRET` (confidential).
 ///
 /// Every client may use the loopback redirect `/callback` on any port (RFC 8252 §7.3) and the page that shows the
-/// code; [`Client::redirect_uris`] adds exact ones. Only a digest of the secret is kept.
+/// code; [`Client::redirect_uri`] adds exact ones. Only a digest of the secret is kept.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) id: String,

@@ -5,7 +5,7 @@ use crate::call::{Call, Reply, status_only};
 use crate::form::Form;
 use crate::redirect;
 use crate::scope::Scopes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN, REFERRER_POLICY, X_FRAME_OPTIONS,

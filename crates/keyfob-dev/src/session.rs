@@ -4,7 +4,7 @@ use crate::bearer::{self, Caller};
 use crate::call::{Call, Refusal, Reply};
 use crate::devices;
 use crate::listen::Ending;
-use crate::server::Shared;
+use crate::shared::Shared;
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use http::StatusCode;

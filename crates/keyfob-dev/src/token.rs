@@ -8,7 +8,7 @@ use crate::form::Form;
 use crate::options::Client;
 use crate::redirect;
 use crate::scope::Scopes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::{Issued, NotRotated, Rotation};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -104,7 +104,7 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
     let asked_life = form.optional("expires_in").map(life).transpose()?;
     let ttl = asked_life.unwrap_or_else(|| shared.access_token_ttl());
     let refused = |text, outcome| Refusal::new("invalid_grant", text).outcome(outcome);
-    shared.change(|tables, now| {
+    let issued = shared.change(|tables, now| {
         let digest = Digest::of(presented);
         let unknown = || refused("the code is unknown or expired", "unknown-code");
         let code = tables.codes.get(&digest).ok_or_else(unknown)?;
@@ -141,7 +141,11 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
         }
         tables.counters.codes += 1;
         Ok(Issued { access_token, refresh_token, expires_in: ttl, scope, family })
-    })
+    });
+    if matches!(&issued, Err(refusal) if refusal.outcome == "code-reused") {
+        shared.changed();
+    }
+    issued
 }
 
 fn life(text: &str) -> Result<u64, Refusal> {

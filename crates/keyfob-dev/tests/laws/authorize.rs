@@ -239,7 +239,7 @@ fn a_login_hint_names_the_account() {
         keyfob_dev::account_uuid("grace@example.net")
     );
     let page = get(&manual(), &path(&[("login_hint", "grace@example.net")]), &[]);
-    assert!(page.status == 400 || page.body.contains("value=\"grace@example.net\""));
+    assert!(page.body.contains("value=\"grace@example.net\""));
 }
 
 /// The page for clients that no redirect reaches shows `code#state`, escaped.

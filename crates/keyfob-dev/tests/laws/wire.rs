@@ -150,7 +150,7 @@ fn faults_before_the_grant_rotate_nothing() {
         match kind {
             FaultKind::Status429 => assert_eq!(answer.header("retry-after"), Some("2")),
             FaultKind::Status429Date => {
-                assert!(answer.header("retry-after").is_some_and(|d| d.ends_with(" GMT")))
+                assert!(answer.header("retry-after").is_some_and(|d| d.ends_with(" GMT")));
             }
             FaultKind::Html => assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8")),
             FaultKind::Redirect => {
@@ -332,6 +332,15 @@ fn a_state_file_keeps_logins_over_a_restart() {
     std::fs::write(&file, "{").expect("written");
     let refused = DevServer::start(Options { port: 0, ..options() });
     assert!(matches!(refused, Err(StartError::State(..))), "a broken file is not an empty one");
+}
+
+/// A state file that cannot be written is found out at the start, not at the first login.
+#[test]
+fn a_state_file_that_cannot_be_written_is_refused() {
+    let folder = Folder::new("unwritable");
+    let state = Some(folder.0.join("missing").join("state.json"));
+    let refused = DevServer::start(Options { port: 0, state, ..Options::default() });
+    assert!(matches!(refused, Err(StartError::State(..))));
 }
 
 /// A taken port is an error, a stopped server gives it back.
