@@ -19,6 +19,9 @@ const SLOW_PIECES: usize = 20;
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         /// What goes wrong with one token request.
+        ///
+        /// "Rotated" means that the presented refresh token is spent and its successor is issued, whatever becomes of
+        /// the answer. A request that is refused anyway is answered as usual and uses up its fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum FaultKind {

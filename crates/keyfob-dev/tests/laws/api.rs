@@ -266,3 +266,29 @@ fn userinfo_tells_what_the_scopes_allow() {
     assert_eq!(ask("openid email").json()["email"], DEFAULT_EMAIL);
     assert_eq!(ask("profile").status, 403);
 }
+
+/// Every issued credential is new, long and recognisable (RFC 6749 §10.10).
+#[test]
+fn credentials_are_long_and_never_the_same() {
+    let server = server();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..20 {
+        let (access, token) = sign_in(&server);
+        for (credential, prefix) in [(access, "kdev-at-"), (token, "kdev-rt-")] {
+            // 43 base64url characters are 256 bits.
+            assert!(credential.strip_prefix(prefix).is_some_and(|random| random.len() == 43));
+            assert!(seen.insert(credential));
+        }
+    }
+}
+
+/// Every answer says that this is no place for production.
+#[test]
+fn every_answer_marks_the_server_insecure() {
+    let server = server();
+    for path in ["/", "/nowhere", "/v1/whoami", TOKEN, "/assets/keyfob-dev.css"] {
+        let answer = get(&server, path, &[]);
+        assert_eq!(answer.header("server"), Some("keyfob-dev (insecure, for development)"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "{path}");
+    }
+}

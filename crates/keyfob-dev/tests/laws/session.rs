@@ -86,3 +86,26 @@ fn without_a_valid_token_there_is_no_upgrade() {
     let expired = get(&server, "/v1/session/ws", &[("authorization", &format!("Bearer {access}"))]);
     assert_eq!((expired.status, expired.error().as_str()), (401, "invalid_token"));
 }
+
+/// The wire page: the upgrade's answer may bring a device token's successor.
+#[test]
+fn the_upgrade_may_bring_a_new_device_token() {
+    let server = server();
+    let (access, _) = sign_in(&server);
+    let headers =
+        [("authorization", format!("Bearer {access}")), ("content-type", "application/json".to_owned())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let enrolled =
+        request(&server, "POST", "/api/auth/trusted_devices", &headers, "{\"display_name\":\"x\"}").json();
+    server.rotate_device_tokens(true);
+    let url = format!("ws://127.0.0.1:{}/v1/session/ws", server.port());
+    let mut upgrade = url.into_client_request().expect("a request");
+    upgrade.headers_mut().insert("authorization", headers[0].1.parse().expect("a header"));
+    let device = enrolled["device_token"].as_str().expect("a token");
+    upgrade.headers_mut().insert("x-trusted-device-token", device.parse().expect("a header"));
+    let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("connected");
+    let (_, answer) = tungstenite::client(upgrade, stream).expect("upgraded");
+    let successor = answer.headers().get("x-trusted-device-token").expect("a successor");
+    assert!(successor.to_str().is_ok_and(|token| token.starts_with("kdev-dt-") && token != device));
+    assert_eq!(server.requests().last().expect("logged").credential, ["bearer", "device"]);
+}

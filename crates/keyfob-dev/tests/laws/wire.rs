@@ -383,3 +383,19 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// `--fault` and `--client` words arm a server from its start.
+#[test]
+fn words_of_the_command_line_configure_a_server() {
+    let faults = vec!["503=1".parse().expect("a fault"), "no-expiry=1".parse().expect("a fault")];
+    let clients = vec!["machine:secret".parse().expect("a client")];
+    let server = start(Options { faults, clients, ..Options::default() });
+    let (_, token) = sign_in(&server);
+    assert_eq!(refresh(&server, &token, &[]).status, 503);
+    assert!(refresh(&server, &token, &[]).json().get("expires_in").is_none());
+    let form = [("grant_type", "client_credentials"), ("client_id", "machine"), ("client_secret", "secret")];
+    assert_eq!(post(&server, TOKEN, &[], &form).status, 200);
+    let twins = vec!["x".parse().expect("a client"), "x:y".parse().expect("a client")];
+    let refused = DevServer::start(Options { port: 0, clients: twins, ..Options::default() });
+    assert!(matches!(refused, Err(StartError::TwoClients(id)) if id == "x"));
+}
