@@ -4,11 +4,11 @@ use crate::account;
 use crate::call::{Call, Refusal, Reply, status_only};
 use crate::credential::{self, AUTHORIZATION_CODE, Digest, NoEntropy, TRANSACTION};
 use crate::form::Form;
-use crate::options::{Client, DEFAULT_EMAIL};
+use crate::options::DEFAULT_EMAIL;
 use crate::pages;
 use crate::redirect;
 use crate::scope::{self, Scopes};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::{CODE_LIFE, Code};
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
@@ -63,7 +63,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
         state: form.optional("state").map(str::to_owned),
         issuer: issuer(call, &form),
     };
-    if let Err(Told(error, description)) = complete(shared, call, client, &form, &mut transaction) {
+    if let Err(Told(error, description)) = complete(shared, &form, &mut transaction) {
         call.note.outcome = error;
         return back(&transaction, &[("error", error), ("error_description", description)]);
     }
@@ -80,13 +80,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
 }
 
 /// Checks the rest of a request whose redirect URI may be used.
-fn complete(
-    shared: &Shared,
-    call: &Call,
-    _client: &Client,
-    form: &Form,
-    transaction: &mut Transaction,
-) -> Result<(), Told> {
+fn complete(shared: &Shared, form: &Form, transaction: &mut Transaction) -> Result<(), Told> {
     if form.repeats() {
         return Err(Told("invalid_request", "a parameter stands more than once"));
     }
@@ -118,7 +112,7 @@ fn complete(
         let unknown = Told("invalid_scope", "a requested scope is malformed or not known");
         transaction.scope = Scopes::parse(text).ok_or(unknown)?;
     }
-    crate::token::resources_are_ours(shared, call, form).map_err(|r| Told(r.error, r.description))
+    crate::token::resources_are_ours(shared, form).map_err(|r| Told(r.error, r.description))
 }
 
 /// `POST`: what a person typed or pressed on our pages.

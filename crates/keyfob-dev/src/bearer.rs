@@ -2,7 +2,7 @@
 
 use crate::call::{Call, Refusal};
 use crate::scope::Scopes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;

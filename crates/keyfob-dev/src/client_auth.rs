@@ -3,7 +3,7 @@
 use crate::call::{Call, Refusal};
 use crate::form::{self, Form};
 use crate::options::Client;
-use crate::server::Shared;
+use crate::shared::Shared;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;

@@ -3,7 +3,7 @@
 use crate::bearer;
 use crate::call::{Call, Refusal, Reply, json, status_only};
 use crate::credential::{self, DEVICE_TOKEN, Digest};
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json as object;
@@ -38,6 +38,7 @@ pub(crate) fn enrol(shared: &Shared, call: &mut Call) -> Reply {
 
 fn try_enrol(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
     let caller = bearer::caller(shared, call)?;
+    recognise(shared, call, caller.email.as_deref())?;
     let forbidden = |error, text| Refusal::new(error, text).status(StatusCode::FORBIDDEN);
     let email =
         caller.email.ok_or_else(|| forbidden("forbidden", "a client acting for itself has no devices"))?;
@@ -72,7 +73,9 @@ fn try_enrol(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
 
 /// `DELETE /api/auth/trusted_devices/{device_id}`.
 pub(crate) fn forget(shared: &Shared, call: &mut Call) -> Reply {
-    let caller = match bearer::caller(shared, call) {
+    let found = bearer::caller(shared, call)
+        .and_then(|caller| recognise(shared, call, caller.email.as_deref()).map(|_| caller));
+    let caller = match found {
         Ok(caller) => caller,
         Err(refusal) => return refusal.reply(call),
     };

@@ -2,7 +2,7 @@
 
 use crate::body::{Script, Step};
 use crate::call::{Call, Reply, json, status_only};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::Issued;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
@@ -19,6 +19,9 @@ const SLOW_PIECES: usize = 20;
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         /// What goes wrong with one token request.
+        ///
+        /// "Rotated" means that the presented refresh token is spent and its successor is issued, whatever becomes of
+        /// the answer. A request that is refused anyway is answered as usual and uses up its fault.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum FaultKind {
@@ -73,7 +76,8 @@ faults! {
     DuplicateMember = "duplicate-member",
     /// Rotated; the valid JSON body is larger than 2 MiB.
     Huge = "huge",
-    /// A 307 to another origin, which must not get the credential. Nothing is rotated.
+    /// A 307 to another origin, which must not get the credential: this server under another name, so that a request
+    /// for `/elsewhere/v1/oauth/token` in the log means that a client followed. Nothing is rotated.
     Redirect = "redirect",
     /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
     SlowBody = "slow-body",

@@ -3,7 +3,7 @@
 use crate::account;
 use crate::call::{Call, Refusal, Reply, json};
 use crate::client_auth;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::Family;
 use http::StatusCode;
 use serde_json::{Value, json as object};

@@ -47,6 +47,7 @@ mod client_auth;
 mod clock;
 mod credential;
 mod device_grant;
+mod device_pages;
 mod devices;
 mod faults;
 mod form;
@@ -63,6 +64,7 @@ mod revoke;
 mod scope;
 mod server;
 mod session;
+mod shared;
 mod state;
 mod token;
 

@@ -3,7 +3,7 @@
 use crate::base::Base;
 use crate::call::{Call, Note, Refusal, Reply};
 use crate::log::{LoggedRequest, shown_path};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::{authorize, device_grant, devices, introspect, metadata, pages, profile, revoke, session, token};
 use axum::body::Bytes;
 use http::header::{ALLOW, DATE, HeaderName, HeaderValue, SERVER};
@@ -25,8 +25,6 @@ pub(crate) const PREFIXES: [&str; 3] = ["", "/apps", "/console"];
 /// Enough for several hundred clients that connect at once.
 const BACKLOG: u32 = 1024;
 const LARGEST_BODY: usize = 64 * 1024;
-/// How long a client may take for its headers, and again for its body.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long connections may take to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(800);
 
@@ -148,9 +146,10 @@ impl std::error::Error for HangUp {}
 async fn connection(shared: Arc<Shared>, stream: TcpStream, ending: Ending) {
     let _ = stream.set_nodelay(true);
     let mut ended = ending.clone();
+    let patience = shared.patience;
     let service = service_fn(move |request| answer(Arc::clone(&shared), request, ending.clone()));
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(2 * LARGEST_BODY);
+    builder.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(2 * LARGEST_BODY);
     let serving = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
@@ -199,7 +198,7 @@ async fn process(
         hang_up: false,
         parts,
     };
-    let mut reply = match (base, read(body).await) {
+    let mut reply = match (base, read(body, shared.patience).await) {
         (Err(text), _) => Refusal::new("invalid_request", text).outcome("wrong-host").reply(&mut call),
         (_, Err(refusal)) => refusal.reply(&mut call),
         (Ok(_), Ok(octets)) => {
@@ -223,8 +222,8 @@ async fn process(
 }
 
 /// Reads a body within bounds of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    match tokio::time::timeout(PATIENCE, Limited::new(body, LARGEST_BODY).collect()).await {
+async fn read(body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
+    match tokio::time::timeout(patience, Limited::new(body, LARGEST_BODY).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let refusal = Refusal::new("invalid_request", "the body is larger than 64 KiB");

@@ -3,7 +3,7 @@
 use crate::call::{Call, Reply, json};
 use crate::listen::PREFIXES;
 use crate::scope;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use serde_json::json as object;
 

@@ -35,6 +35,10 @@ pub struct Options {
     /// How long a just-rotated refresh token is accepted once more. Default zero: reuse revokes the family at once
     /// (RFC 9700 §4.14.2).
     pub reuse_grace: Duration,
+    /// How often a device may poll (RFC 8628 §3.5), in whole seconds. Default five seconds.
+    pub device_interval: Duration,
+    /// How long a client may take for its headers, and again for its body. Default ten seconds.
+    pub patience: Duration,
     /// Clients besides [`LOCAL_CLIENT_ID`].
     pub clients: Vec<Client>,
     /// Faults that are armed from the start, as [`DevServer::inject`](crate::DevServer::inject) does later.
@@ -56,6 +60,8 @@ impl Default for Options {
             latency: Duration::ZERO,
             late: Duration::from_secs(5),
             reuse_grace: Duration::ZERO,
+            device_interval: Duration::from_secs(5),
+            patience: Duration::from_secs(10),
             clients: Vec::new(),
             faults: Vec::new(),
             api_keys: Vec::new(),
@@ -68,7 +74,7 @@ impl Default for Options {
 /// A registered client (RFC 6749 §2). Parsed from `ID` (public) or `ID:SECRET` (confidential).
 ///
 /// Every client may use the loopback redirect `/callback` on any port (RFC 8252 §7.3) and the page that shows the
-/// code; [`Client::redirect_uris`] adds exact ones. Only a digest of the secret is kept.
+/// code; [`Client::redirect_uri`] adds exact ones. Only a digest of the secret is kept.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) id: String,

@@ -5,7 +5,7 @@ use crate::call::{Call, Reply, status_only};
 use crate::form::Form;
 use crate::redirect;
 use crate::scope::Scopes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN, REFERRER_POLICY, X_FRAME_OPTIONS,
@@ -40,7 +40,7 @@ pub(crate) fn sign_in(call: &Call, transaction: &Transaction, id: &str, problem:
         p { "to continue to " strong { (transaction.client_id) } }
         form method="post" action={ (call.prefix) (call.path) } {
             input type="hidden" name="transaction" value=(id);
-            (address_field(email, problem))
+            (address_field(email, problem, true))
             div .buttons {
                 button .primary type="submit" { "Continue" }
                 button type="submit" name="decision" value="deny" formnovalidate { "Cancel" }
@@ -52,10 +52,10 @@ pub(crate) fn sign_in(call: &Call, transaction: &Transaction, id: &str, problem:
     page(StatusCode::OK, "Sign in", &action, &body)
 }
 
-pub(crate) fn address_field(email: &str, problem: Option<&str>) -> Markup {
+pub(crate) fn address_field(email: &str, problem: Option<&str>, focus: bool) -> Markup {
     html! {
         label for="email" { "E-mail address" }
-        input #email type="email" name="email" value=(email) autocomplete="email" autofocus required maxlength="254"
+        input #email type="email" name="email" value=(email) autocomplete="email" autofocus[focus] required maxlength="254"
             aria-invalid=[problem.map(|_| "true")] aria-describedby=[problem.map(|_| "problem")];
         @if let Some(problem) = problem { p #problem .problem role="alert" { (problem) } }
     }

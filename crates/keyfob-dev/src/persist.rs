@@ -18,8 +18,10 @@ pub(crate) fn load(path: &Path) -> io::Result<Tables> {
 pub(crate) fn save(path: &Path, tables: &Tables) -> io::Result<()> {
     let text = serde_json::to_vec(tables)?;
     let temporary = beside(path);
+    // A leftover of a crash is not reused: it may have another mode, or be a link.
+    let _ = fs::remove_file(&temporary);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&temporary)?;

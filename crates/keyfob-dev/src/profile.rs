@@ -4,7 +4,7 @@ use crate::account;
 use crate::bearer::{self, Caller};
 use crate::call::{Call, Refusal, Reply, json};
 use crate::devices;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 use serde_json::{Value, json as object};
 

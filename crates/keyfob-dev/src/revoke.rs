@@ -3,7 +3,7 @@
 use crate::call::{Call, Refusal, Reply, status_only};
 use crate::client_auth;
 use crate::credential::Digest;
-use crate::server::Shared;
+use crate::shared::Shared;
 use http::StatusCode;
 
 pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {

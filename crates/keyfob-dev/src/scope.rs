@@ -10,9 +10,9 @@ pub(crate) const KNOWN: [&str; 7] =
 /// Asked for when the request names none (RFC 6749 §3.3 lets the server choose a documented default).
 pub(crate) const DEFAULT: &str = "user:profile user:inference";
 
-/// A set of known scopes.
+/// A set of known scopes. The state file writes their names, so that it outlives the order of [`KNOWN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Scopes(u8);
 
 impl Scopes {
@@ -38,6 +38,20 @@ impl Scopes {
 
     pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
         KNOWN.into_iter().enumerate().filter(move |(i, _)| self.0 & (1 << i) != 0).map(|(_, name)| name)
+    }
+}
+
+impl From<Scopes> for String {
+    fn from(scopes: Scopes) -> Self {
+        scopes.to_string()
+    }
+}
+
+impl TryFrom<String> for Scopes {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        Self::parse(&text).ok_or("a scope is malformed or not known")
     }
 }
 

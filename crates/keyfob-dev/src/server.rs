@@ -1,133 +1,20 @@
 //! The server as its host sees it: start, observe, disturb, stop.
 
-use crate::clock::Clock;
-use crate::faults::{Armed, Fault, FaultGrant, FaultKind, FaultPlan};
+use crate::faults::{Fault, FaultPlan};
 use crate::listen;
-use crate::log::{Log, LoggedRequest};
-use crate::options::{ApiKey, Client, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
-use crate::persist;
+use crate::log::LoggedRequest;
+use crate::options::{LOCAL_CLIENT_ID, Options};
 use crate::scope::Scopes;
-use crate::state::{Grants, Tables};
-use std::collections::HashMap;
+use crate::shared::{Shared, lock, millis};
+use crate::state::Grants;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::watch;
-
-/// What every request needs, shared between the server's thread and its host.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) port: u16,
-    pub(crate) auto_approve: bool,
-    pub(crate) late: Duration,
-    pub(crate) reuse_grace: u64,
-    pub(crate) clock: Clock,
-    pub(crate) rotate_devices: AtomicBool,
-    clients: HashMap<String, Client>,
-    api_keys: Vec<ApiKey>,
-    access_token_ttl: AtomicU64,
-    latency_ms: AtomicU64,
-    tables: Mutex<Tables>,
-    faults: Mutex<Armed>,
-    log: Mutex<Log>,
-    state_file: Option<PathBuf>,
-    state_problem: Mutex<Option<io::Error>>,
-    /// Counts turned clocks and revocations, so that open connections look again.
-    changes: watch::Sender<u64>,
-}
-
-impl Shared {
-    fn new(options: Options, port: u16) -> Result<Self, StartError> {
-        let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
-        let mut clients = HashMap::from([(local.id.clone(), local)]);
-        for client in options.clients {
-            if let Some(twin) = clients.insert(client.id.clone(), client) {
-                return Err(StartError::TwoClients(twin.id));
-            }
-        }
-        let log = Log::open(options.log.as_deref());
-        let log = log.map_err(|e| StartError::Log(options.log.unwrap_or_default(), e))?;
-        let tables = options.state.as_deref().map(persist::load).transpose();
-        let tables = tables.map_err(|e| StartError::State(options.state.clone().unwrap_or_default(), e))?;
-        let mut api_keys = options.api_keys;
-        api_keys.push(ApiKey::new(LOCAL_API_KEY, crate::DEFAULT_EMAIL));
-        let mut armed = Armed::default();
-        options.faults.into_iter().for_each(|plan| armed.arm(plan));
-        Ok(Self {
-            port,
-            auto_approve: options.auto_approve,
-            late: options.late,
-            reuse_grace: options.reuse_grace.as_secs(),
-            clock: Clock::default(),
-            rotate_devices: AtomicBool::new(false),
-            clients,
-            api_keys,
-            access_token_ttl: AtomicU64::new(options.access_token_ttl.as_secs()),
-            latency_ms: AtomicU64::new(millis(options.latency)),
-            tables: Mutex::new(tables.unwrap_or_default()),
-            faults: Mutex::new(armed),
-            log: Mutex::new(log),
-            state_file: options.state,
-            state_problem: Mutex::new(None),
-            changes: watch::Sender::new(0),
-        })
-    }
-
-    pub(crate) fn client(&self, id: &str) -> Option<&Client> {
-        self.clients.get(id)
-    }
-
-    /// The e-mail address an API key belongs to.
-    pub(crate) fn api_key(&self, key: &str) -> Option<&str> {
-        self.api_keys.iter().find(|known| known.digest.matches(key)).map(|known| &*known.email)
-    }
-
-    pub(crate) fn access_token_ttl(&self) -> u64 {
-        self.access_token_ttl.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn latency(&self) -> Duration {
-        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn take_fault(&self, grant: FaultGrant) -> Option<FaultKind> {
-        lock(&self.faults).take(grant)
-    }
-
-    /// Looks at the tables, at one moment.
-    pub(crate) fn read<R>(&self, look: impl FnOnce(&Tables, u64) -> R) -> R {
-        look(&lock(&self.tables), self.clock.now())
-    }
-
-    /// Makes one transition, and writes the state file before anybody can see it.
-    pub(crate) fn change<R>(&self, transition: impl FnOnce(&mut Tables, u64) -> R) -> R {
-        let mut tables = lock(&self.tables);
-        let result = transition(&mut tables, self.clock.now());
-        if let Some(path) = &self.state_file
-            && let Err(error) = persist::save(path, &tables)
-        {
-            *lock(&self.state_problem) = Some(error);
-        }
-        result
-    }
-
-    /// Tells open connections that a token may have ended.
-    pub(crate) fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
-    }
-
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
-
-    pub(crate) fn log(&self, entry: LoggedRequest) {
-        lock(&self.log).write(entry);
-    }
-}
 
 /// A running development server. Dropping it stops it.
 ///
@@ -251,6 +138,20 @@ impl DevServer {
         minted.map_err(|crate::credential::NoEntropy| MintError::NoEntropy)
     }
 
+    /// Approves a device's user code as this person, as the page `/device` does (RFC 8628 §3.3). `false` = the code
+    /// is unknown, used or expired, or the address is none.
+    #[must_use]
+    pub fn approve_device(&self, user_code: &str, email: &str) -> bool {
+        let email = crate::account::normalise(email);
+        email.is_some_and(|email| crate::device_grant::decide(&self.shared, user_code, Some(&email)).is_ok())
+    }
+
+    /// Declines a device's user code. `false` = the code is unknown, used or expired.
+    #[must_use]
+    pub fn deny_device(&self, user_code: &str) -> bool {
+        crate::device_grant::decide(&self.shared, user_code, None).is_ok()
+    }
+
     /// Takes the last problem of writing the state file, if there was one. Such a problem never fails a request.
     #[must_use]
     pub fn take_state_problem(&self) -> Option<io::Error> {
@@ -358,7 +259,7 @@ pub enum StartError {
     Bind(u16, io::Error),
     /// The log file could not be opened.
     Log(PathBuf, io::Error),
-    /// The state file could not be read, or is not one.
+    /// The state file could not be read or written, or is not one.
     State(PathBuf, io::Error),
     /// Two clients have this id.
     TwoClients(String),
@@ -371,7 +272,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Bind(port, error) => write!(f, "cannot listen on loopback port {port}: {error}"),
             Self::Log(path, error) => write!(f, "cannot open the log file {}: {error}", path.display()),
-            Self::State(path, error) => write!(f, "cannot read the state file {}: {error}", path.display()),
+            Self::State(path, error) => write!(f, "cannot use the state file {}: {error}", path.display()),
             Self::TwoClients(id) => write!(f, "the client id {id} stands twice, or is the built-in one"),
             Self::Thread(error) => write!(f, "cannot start the server's thread: {error}"),
         }
@@ -387,13 +288,4 @@ impl std::error::Error for StartError {
             Self::TwoClients(_) => None,
         }
     }
-}
-
-/// A panic in one request must not take the server down: every transition leaves the tables whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use crate::bearer::{self, Caller};
 use crate::call::{Call, Refusal, Reply};
 use crate::devices;
 use crate::listen::Ending;
-use crate::server::Shared;
+use crate::shared::Shared;
 use axum::extract::FromRequestParts as _;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use http::StatusCode;
@@ -96,11 +96,13 @@ async fn echo(
     ping.reset();
     let mut n: u64 = 0;
     loop {
+        // Looked up before the clock is read: a token that expires in between counts as expired.
+        let valid = bearer::lookup(shared, token).is_some();
         let now = shared.clock.now();
         if now >= caller.expires_at {
             return (EXPIRED, "the access token has expired");
         }
-        if bearer::lookup(shared, token).is_none() {
+        if !valid {
             return (FORBIDDEN, "the access token has been revoked");
         }
         let left = Duration::from_secs((caller.expires_at - now).min(LONGEST_SLEEP));

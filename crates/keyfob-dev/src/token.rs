@@ -8,7 +8,7 @@ use crate::form::Form;
 use crate::options::Client;
 use crate::redirect;
 use crate::scope::Scopes;
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::state::{Issued, NotRotated, Rotation};
 use http::StatusCode;
 use serde_json::{Value, json as object};
@@ -43,7 +43,7 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
         return Ok(reply);
     }
     let client = client_auth::client(shared, call, &form)?;
-    resources_are_ours(shared, call, &form)?;
+    resources_are_ours(shared, &form)?;
     let issued = match name {
         "authorization_code" => code(shared, call, client, &form),
         "refresh_token" => refresh(shared, call, client, &form, fault == Some(FaultKind::NoRefreshToken)),
@@ -80,7 +80,7 @@ pub(crate) fn members(issued: &Issued) -> Value {
 }
 
 /// RFC 8707 §2: a token is for this server or for nobody.
-pub(crate) fn resources_are_ours(shared: &Shared, call: &Call, form: &Form) -> Result<(), Refusal> {
+pub(crate) fn resources_are_ours(shared: &Shared, form: &Form) -> Result<(), Refusal> {
     let ours = |resource: &str| {
         let plain = redirect::acceptable(resource) && resource.starts_with("http://");
         let authority = redirect::host(resource);
@@ -90,7 +90,6 @@ pub(crate) fn resources_are_ours(shared: &Shared, call: &Call, form: &Form) -> R
     if form.all("resource").all(ours) {
         return Ok(());
     }
-    let _ = call;
     Err(Refusal::new("invalid_target", "the resource is not a base URL of this server"))
 }
 
@@ -105,7 +104,7 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
     let asked_life = form.optional("expires_in").map(life).transpose()?;
     let ttl = asked_life.unwrap_or_else(|| shared.access_token_ttl());
     let refused = |text, outcome| Refusal::new("invalid_grant", text).outcome(outcome);
-    shared.change(|tables, now| {
+    let issued = shared.change(|tables, now| {
         let digest = Digest::of(presented);
         let unknown = || refused("the code is unknown or expired", "unknown-code");
         let code = tables.codes.get(&digest).ok_or_else(unknown)?;
@@ -142,7 +141,11 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
         }
         tables.counters.codes += 1;
         Ok(Issued { access_token, refresh_token, expires_in: ttl, scope, family })
-    })
+    });
+    if matches!(&issued, Err(refusal) if refusal.outcome == "code-reused") {
+        shared.changed();
+    }
+    issued
 }
 
 fn life(text: &str) -> Result<u64, Refusal> {

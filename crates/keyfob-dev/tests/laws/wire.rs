@@ -1,0 +1,401 @@
+//! Laws of the connection: hosts, bounds, faults, stopping, the log, the state file.
+
+use crate::common::*;
+use keyfob_dev::{DevServer, Fault, FaultGrant, FaultKind, LOCAL_CLIENT_ID, Options, StartError};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// RFC 9112 §3.2: exactly one Host; and only a loopback name with our port (DNS rebinding).
+#[test]
+fn only_requests_to_our_own_loopback_name_are_answered() {
+    let server = server();
+    let port = server.port();
+    let try_with = |head: &str| parse(&raw(&server, head.as_bytes()).expect("an answer")).status;
+    let get = |lines: &str| try_with(&format!("GET /v1/whoami HTTP/1.1\r\n{lines}connection: close\r\n\r\n"));
+    assert_eq!(get(&format!("host: localhost:{port}\r\n")), 401);
+    assert_eq!(get(&format!("host: [::1]:{port}\r\n")), 401);
+    for bad in [
+        String::new(),
+        format!("host: localhost:{port}\r\nhost: localhost:{port}\r\n"),
+        format!("host: evil.example:{port}\r\n"),
+        format!("host: localhost.evil.example:{port}\r\n"),
+        "host: localhost\r\n".to_owned(),
+        "host: localhost:1\r\n".to_owned(),
+    ] {
+        assert_eq!(get(&bad), 400, "{bad}");
+    }
+    // RFC 9112 §3.2.2: the absolute form is accepted, and its authority counts.
+    let absolute = |authority: &str| {
+        let line = format!("GET http://{authority}/v1/whoami HTTP/1.1\r\nhost: localhost:{port}\r\n");
+        try_with(&format!("{line}connection: close\r\n\r\n"))
+    };
+    assert_eq!(absolute(&format!("127.0.0.1:{port}")), 401);
+    assert_eq!(absolute("evil.example"), 400);
+}
+
+/// The server is on loopback and nowhere else, in both families where the machine has them.
+#[test]
+fn the_port_is_open_on_loopback_only() {
+    let server = server();
+    let port = server.port();
+    if std::net::TcpListener::bind("[::1]:0").is_ok() {
+        assert!(TcpStream::connect(("::1", port)).is_ok());
+    }
+    // 127.0.0.2 is loopback, too, but not where we listen: a listener on every address would answer here.
+    assert!(TcpStream::connect(("127.0.0.2", port)).is_err());
+}
+
+/// A body is bounded; so is the number of parameters.
+#[test]
+fn a_large_body_is_refused() {
+    let server = server();
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let large = request(&server, "POST", TOKEN, &kind, &format!("x={}", "y".repeat(64 * 1024)));
+    assert_eq!(large.status, 413);
+    let many: String = (0..101).map(|i| format!("p{i}=1&")).collect();
+    assert_eq!(request(&server, "POST", TOKEN, &kind, &many).error(), "invalid_request");
+}
+
+/// A client that stops talking is not waited for.
+#[test]
+fn a_slow_client_is_let_go() {
+    let server = start(Options { patience: Duration::from_millis(200), ..Options::default() });
+    let began = Instant::now();
+    assert!(raw(&server, b"GET / HTTP/1.1\r\nhost").unwrap_or_default().is_empty(), "headers");
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let whole = written(&server, "POST", TOKEN, &kind, "client_id=x");
+    let slow = parse(&raw(&server, &whole.as_bytes()[..whole.len() - 1]).expect("an answer"));
+    assert_eq!(slow.status, 408, "body");
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+/// Hundreds of clients at once are served.
+#[test]
+fn five_hundred_clients_at_once_are_not_refused() {
+    let server = server();
+    let mut streams: Vec<TcpStream> =
+        (0..512).map(|_| TcpStream::connect(("127.0.0.1", server.port())).expect("connected")).collect();
+    let head = written(&server, "GET", "/v1/whoami", &[], "");
+    for stream in &mut streams {
+        stream.write_all(head.as_bytes()).expect("sent");
+    }
+    for mut stream in streams {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        assert!(answer.starts_with("HTTP/1.1 401"));
+    }
+}
+
+fn refresh_octets(server: &DevServer, token: &str) -> Vec<u8> {
+    let form = [("grant_type", "refresh_token"), ("client_id", LOCAL_CLIENT_ID), ("refresh_token", token)];
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let head = written(server, "POST", TOKEN, &kind, &encode(&form));
+    raw(server, head.as_bytes()).unwrap_or_default()
+}
+
+/// No octet arrives, and nothing was rotated.
+#[test]
+fn drop_before_closes_before_the_rotation() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::DropBefore, 1);
+    assert!(refresh_octets(&server, &token).is_empty());
+    assert_eq!((server.grants().refreshes, last_outcome(&server).as_str()), (0, "fault:drop-before"));
+    assert_eq!(server.requests().last().expect("logged").status, 0);
+    assert_eq!(refresh(&server, &token, &[]).status, 200);
+}
+
+/// No octet arrives, and the token is spent: to use it again is reuse.
+#[test]
+fn drop_after_closes_after_the_rotation() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::DropAfter, 1);
+    assert!(refresh_octets(&server, &token).is_empty());
+    assert_eq!((server.grants().refreshes, last_outcome(&server).as_str()), (1, "fault:drop-after"));
+    assert_eq!(refresh(&server, &token, &[]).error(), "invalid_grant");
+    assert_eq!(server.grants().reuses, 1);
+}
+
+/// RFC 9112 §8: less than Content-Length promised.
+#[test]
+fn truncated_cuts_the_body() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::Truncated, 1);
+    let answer = parse(&refresh_octets(&server, &token));
+    let promised: usize = answer.header("content-length").expect("a length").parse().expect("a number");
+    assert_eq!(answer.status, 200);
+    assert!(!answer.body.is_empty() && answer.body.len() < promised);
+    assert_eq!(server.grants().refreshes, 1);
+}
+
+/// Faults that strike before anything is granted leave the token as it was.
+#[test]
+fn faults_before_the_grant_rotate_nothing() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    for (kind, status) in [
+        (FaultKind::Status500, 500),
+        (FaultKind::Status503, 503),
+        (FaultKind::Status429, 429),
+        (FaultKind::Status429Date, 429),
+        (FaultKind::Html, 200),
+        (FaultKind::Redirect, 307),
+    ] {
+        server.inject(kind, 1);
+        let answer = refresh(&server, &token, &[]);
+        assert_eq!(answer.status, status);
+        match kind {
+            FaultKind::Status429 => assert_eq!(answer.header("retry-after"), Some("2")),
+            FaultKind::Status429Date => {
+                assert!(answer.header("retry-after").is_some_and(|d| d.ends_with(" GMT")));
+            }
+            FaultKind::Html => assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8")),
+            FaultKind::Redirect => {
+                let to = answer.header("location").expect("a Location");
+                assert!(to.starts_with("http://localhost:"), "another origin: {to}");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(server.grants().refreshes, 0);
+    assert_eq!(refresh(&server, &token, &[]).status, 200);
+}
+
+/// Faults in an answer come with a rotated token.
+#[test]
+fn faults_in_the_answer_rotate() {
+    let server = server();
+    let (_, mut token) = sign_in(&server);
+    let mut struck = |kind: FaultKind| {
+        server.inject(kind, 1);
+        let answer = refresh(&server, &token, &[]);
+        assert_eq!(answer.status, 200);
+        // What a lenient eye still finds in the answer, so that the chain goes on.
+        let at = answer.body.find("kdev-rt-").expect("a refresh token");
+        token = answer.body[at..at + 51].to_owned();
+        answer
+    };
+    assert_eq!(struck(FaultKind::OddTokenType).json()["token_type"], "mac");
+    assert!(struck(FaultKind::NoExpiry).json().get("expires_in").is_none());
+    assert!(serde_json::from_str::<serde_json::Value>(&struck(FaultKind::Malformed).body).is_err());
+    assert_eq!(struck(FaultKind::DuplicateMember).body.matches("\"access_token\"").count(), 2);
+    assert!(struck(FaultKind::Huge).body.len() > 2 * 1024 * 1024);
+    assert_eq!(server.grants().refreshes, 5);
+    assert_eq!(refresh(&server, &token, &[]).status, 200);
+}
+
+/// RFC 6749 §6: without a new refresh token the old one stays.
+#[test]
+fn no_refresh_token_leaves_the_old_one_valid() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::NoRefreshToken, 2);
+    for _ in 0..2 {
+        assert!(refresh(&server, &token, &[]).json().get("refresh_token").is_none());
+    }
+    assert_eq!((server.grants().refreshes, server.grants().unrotated), (0, 2));
+    assert_eq!(refresh(&server, &token, &[]).status, 200);
+}
+
+/// The answer is late, the rotation is not: it happens although the client has gone.
+#[test]
+fn late_rotates_at_once() {
+    let server = start(Options { late: Duration::from_millis(400), ..Options::default() });
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::Late, None);
+    let began = Instant::now();
+    let (_, next) = tokens(&refresh(&server, &token, &[]));
+    assert!(began.elapsed() >= Duration::from_millis(400));
+    let form = [("grant_type", "refresh_token"), ("client_id", LOCAL_CLIENT_ID), ("refresh_token", &next)];
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("connected");
+    stream.write_all(written(&server, "POST", TOKEN, &kind, &encode(&form)).as_bytes()).expect("sent");
+    let began = Instant::now();
+    while server.grants().refreshes < 2 {
+        assert!(began.elapsed() < Duration::from_millis(350), "rotated before the answer");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(stream);
+    server.clear_faults();
+    assert_eq!(refresh(&server, &next, &[]).error(), "invalid_grant");
+}
+
+/// The head comes at once, the body drips, and all of it arrives.
+#[test]
+fn slow_body_drips() {
+    let server = start(Options { late: Duration::from_millis(400), ..Options::default() });
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::SlowBody, 1);
+    let began = Instant::now();
+    tokens(&refresh(&server, &token, &[]));
+    assert!(began.elapsed() >= Duration::from_millis(380));
+}
+
+/// A distant server goes on although its client has left.
+#[test]
+fn with_latency_a_request_is_processed_although_its_client_has_gone() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.set_latency(Duration::from_millis(150));
+    let form = [("grant_type", "refresh_token"), ("client_id", LOCAL_CLIENT_ID), ("refresh_token", &token)];
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("connected");
+    stream.write_all(written(&server, "POST", TOKEN, &kind, &encode(&form)).as_bytes()).expect("sent");
+    std::thread::sleep(Duration::from_millis(50));
+    drop(stream);
+    let began = Instant::now();
+    while server.grants().refreshes == 0 {
+        assert!(began.elapsed() < Duration::from_secs(2), "rotated after its client had gone");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A fault for the code grant leaves refreshing alone.
+#[test]
+fn a_fault_strikes_its_own_grant() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(Fault { grant: FaultGrant::Code, kind: FaultKind::Status503 }, 1);
+    assert_eq!(refresh(&server, &token, &[]).status, 200);
+    let code = code(&server, &[]);
+    assert_eq!(exchange(&server, &code, &[]).status, 503);
+    assert_eq!(exchange(&server, &code, &[]).status, 200);
+}
+
+/// No token, code, secret or query is ever logged, in memory or in the file.
+#[test]
+fn the_log_holds_no_secret() {
+    let folder = Folder::new("log");
+    let file = folder.0.join("log.jsonl");
+    let server = start(Options { log: Some(file.clone()), ..Options::default() });
+    let code = code(&server, &[("state", "s3cr3t-state")]);
+    let (access, token) = tokens(&exchange(&server, &code, &[]));
+    let (_, next) = tokens(&refresh(&server, &token, &[]));
+    get(&server, &format!("/v1/whoami/{access}?t={token}"), &[("x-api-key", "kdev-ak-local")]);
+    post(&server, TOKEN, &[], &[("grant_type", &token), ("client_id", &next)]);
+    request(
+        &server,
+        "POST",
+        TOKEN,
+        &[("content-type", "application/x-www-form-urlencoded")],
+        &format!("client_id={next}"),
+    );
+    let text = std::fs::read_to_string(&file).expect("a log");
+    let memory = format!("{:?}", server.requests());
+    for secret in
+        [&code, &access, &token, &next, "s3cr3t-state", VERIFIER, CHALLENGE, "kdev-ak-local", "dev@example"]
+    {
+        assert!(!text.contains(secret) && !memory.contains(secret), "{secret}");
+    }
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(lines.len(), server.requests().len());
+    assert_eq!(lines[1]["outcome"], "code-exchanged");
+    assert_eq!(lines[2]["outcome"], "rotated");
+    assert_eq!(lines[2]["grant_type"], "refresh_token");
+    assert_eq!(lines[2]["client_id"], LOCAL_CLIENT_ID);
+    assert_eq!(lines[1]["family"], lines[2]["family"]);
+}
+
+/// A restart keeps logins and what was spent; the file is private and holds no token.
+#[test]
+fn a_state_file_keeps_logins_over_a_restart() {
+    let folder = Folder::new("state");
+    let file = folder.0.join("state.json");
+    let options = || Options { state: Some(file.clone()), ..Options::default() };
+    let server = start(options());
+    let (access, first) = sign_in(&server);
+    let (_, second) = tokens(&refresh(&server, &first, &[]));
+    assert!(server.take_state_problem().is_none());
+    server.stop();
+    let text = std::fs::read_to_string(&file).expect("a state file");
+    assert!(!text.contains("kdev-"), "digests only");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    }
+    let server = start(options());
+    assert_eq!(whoami(&server, &access).status, 200);
+    let (_, third) = tokens(&refresh(&server, &second, &[]));
+    server.stop();
+    let server = start(options());
+    assert_eq!(refresh(&server, &first, &[]).error(), "invalid_grant");
+    assert_eq!(server.grants().reuses, 1, "what was spent stays spent");
+    server.stop();
+    let server = start(options());
+    assert_eq!(refresh(&server, &third, &[]).error(), "invalid_grant", "what was revoked stays revoked");
+    drop(server);
+    std::fs::write(&file, "{").expect("written");
+    let refused = DevServer::start(Options { port: 0, ..options() });
+    assert!(matches!(refused, Err(StartError::State(..))), "a broken file is not an empty one");
+}
+
+/// A state file that cannot be written is found out at the start, not at the first login.
+#[test]
+fn a_state_file_that_cannot_be_written_is_refused() {
+    let folder = Folder::new("unwritable");
+    let state = Some(folder.0.join("missing").join("state.json"));
+    let refused = DevServer::start(Options { port: 0, state, ..Options::default() });
+    assert!(matches!(refused, Err(StartError::State(..))));
+}
+
+/// A taken port is an error, a stopped server gives it back.
+#[test]
+fn a_port_is_taken_once_and_given_back() {
+    let server = server();
+    let port = server.port();
+    let again = DevServer::start(Options { port, ..Options::default() });
+    assert!(matches!(again, Err(StartError::Bind(..))));
+    let began = Instant::now();
+    server.stop();
+    assert!(began.elapsed() < Duration::from_secs(1));
+    DevServer::start(Options { port, ..Options::default() }).expect("free again").stop();
+}
+
+/// `Date` follows the server's own clock.
+#[test]
+fn the_date_follows_the_turned_clock() {
+    let server = server();
+    server.advance(86_400 * 365);
+    let date = get(&server, "/v1/whoami", &[]).header("date").expect("a date").to_owned();
+    let then = httpdate::parse_http_date(&date).expect("an HTTP-date");
+    let ahead = then.duration_since(std::time::SystemTime::now()).expect("in the future");
+    assert!(ahead > Duration::from_secs(86_400 * 364));
+}
+
+/// A folder of its own, gone afterwards.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("keyfob-dev-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `--fault` and `--client` words arm a server from its start.
+#[test]
+fn words_of_the_command_line_configure_a_server() {
+    let faults = vec!["503=1".parse().expect("a fault"), "no-expiry=1".parse().expect("a fault")];
+    let clients = vec!["machine:secret".parse().expect("a client")];
+    let server = start(Options { faults, clients, ..Options::default() });
+    let (_, token) = sign_in(&server);
+    assert_eq!(refresh(&server, &token, &[]).status, 503);
+    assert!(refresh(&server, &token, &[]).json().get("expires_in").is_none());
+    let form = [("grant_type", "client_credentials"), ("client_id", "machine"), ("client_secret", "secret")];
+    assert_eq!(post(&server, TOKEN, &[], &form).status, 200);
+    let twins = vec!["x".parse().expect("a client"), "x:y".parse().expect("a client")];
+    let refused = DevServer::start(Options { port: 0, clients: twins, ..Options::default() });
+    assert!(matches!(refused, Err(StartError::TwoClients(id)) if id == "x"));
+}
