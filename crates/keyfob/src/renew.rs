@@ -79,7 +79,8 @@ pub fn usable(world: &World, store: &Store, need: &Need, spender: &dyn Spender) 
             Seen::Nothing => return Ok(None),
             Seen::Damaged(_) => None,
             Seen::Record(record) => match refresh::next(&record, &ask(world, need, &record, &mut first)) {
-                Next::Use => return good(*record),
+                // Still good, but perhaps only because asking is not allowed just now.
+                Next::Use => return Ok(Some(Usable { record: *record, warning: failure })),
                 // What this process just tried itself says more than the mark it left.
                 Next::Stop(error) => return Err(failure.unwrap_or(error)),
                 Next::Early => Some(*record),

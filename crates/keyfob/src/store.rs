@@ -35,6 +35,8 @@ pub struct Store {
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
     dir: PathBuf,
+    /// Whether the directory is keyfob's own. Where a link leads elsewhere, others may at least not write there.
+    private: bool,
     record: PathBuf,
     lock: PathBuf,
     next: PathBuf,
@@ -97,7 +99,8 @@ impl Store {
     /// # Errors
     /// As [`Store::new`].
     pub fn at(world: &World, record: &Path, spare: &[PathBuf]) -> Result<Self> {
-        let record = world.files.resolve(record).map_err(|e| failed(record, "follow", &e))?;
+        let named = record;
+        let record = world.files.resolve(named).map_err(|e| failed(named, "follow", &e))?;
         let dir = record.parent().unwrap_or(Path::new("/")).to_path_buf();
         let mut recovery = vec![record.with_extension("recovery")];
         recovery.extend(
@@ -110,6 +113,7 @@ impl Store {
             next: record.with_extension("next"),
             recovery,
             dir,
+            private: record == named,
             record,
         })
     }
@@ -136,6 +140,10 @@ impl Store {
     /// # Errors
     /// [`Id::StoreUnsafe`], [`Id::StoreNewer`], [`Id::StoreFailed`].
     pub fn look(&self) -> Result<Seen> {
+        match self.files.check_dir(&self.dir, self.private) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Seen::Nothing),
+            other => other.map_err(|e| failed(&self.dir, "use", &e))?,
+        }
         let mut damage = "is damaged";
         for look in 0..LOOKS {
             if look > 0 {
@@ -173,7 +181,7 @@ impl Store {
     /// [`Id::LocksMissing`], [`Id::StoreReadOnly`], [`Id::StoreUnsafe`], [`Id::StoreFailed`].
     pub fn try_lease(&self) -> Result<Result<Lease<'_>, Holder>> {
         self.files.make_dir(&self.dir).map_err(|e| failed(&self.dir, "create", &e))?;
-        self.files.check_dir(&self.dir, false).map_err(|e| failed(&self.dir, "use", &e))?;
+        self.files.check_dir(&self.dir, self.private).map_err(|e| failed(&self.dir, "use", &e))?;
         match self.files.lock(&self.lock).map_err(|e| failed(&self.lock, "lock", &e))? {
             Lock::Held(lock) => self.lease(lock),
             _ => Ok(Err(self.holder())),
@@ -349,7 +357,14 @@ impl Lease<'_> {
             .write(&self.store.next, &bytes)
             .and_then(|()| files.sync(&self.store.next))
             .and_then(|()| files.sync_dir(&self.store.dir));
-        made.map_err(|error| failed(&self.store.next, "make room in", &error))
+        made.map_err(|error| {
+            // Nothing was asked: what stands there now must not look like a request that went out. An older
+            // intent is another matter, it did.
+            if attempt == 1 {
+                let _ = files.remove(&self.store.next);
+            }
+            failed(&self.store.next, "make room in", &error)
+        })
     }
 
     /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut
