@@ -112,40 +112,68 @@ pub fn tag(text: &str) -> Result<String, Expected> {
 
 /// An address, to the letter: what a lenient parser would silently repair is refused.
 ///
+/// ```
+/// use keyfob_core::values::url;
+///
+/// assert!(url("https://id.example/authorize").is_ok());
+/// assert!(url("https:/id.example/authorize").is_err(), "the parser would add a slash");
+/// assert!(url("https://127.1/authorize").is_err(), "the parser would make it 127.0.0.1");
+/// ```
+///
 /// # Errors
-/// For blanks, control characters, backslashes, missing slashes, user info, fragments, and hosts that the
-/// parser would rewrite.
+/// For blanks, control characters, backslashes, missing slashes, user info, fragments, hosts and ports that
+/// the parser would rewrite, and characters that are none of a URL's (RFC 3986 §2).
 pub fn url(text: &str) -> Result<Url, Expected> {
-    if text.bytes().any(|b| b <= 0x20 || b == 0x7f || b == b'\\')
-        || text.chars().any(|c| c.is_control() || c.is_whitespace())
-    {
+    if text.contains(['\\', '\u{7f}']) || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("expected a URL without blanks, control characters or backslashes");
     }
     let (scheme, rest) = text.split_once("://").ok_or("expected a URL like https://host/path")?;
     if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
         return Err("expected a URL that begins with https:// (or http:// on loopback)");
     }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.is_empty() {
         return Err("expected a URL with a host right after the two slashes");
     }
     if authority.contains('@') {
         return Err("expected a URL without user name or password");
     }
-    if rest.contains('#') {
-        return Err("expected a URL without a fragment");
-    }
     if authority.contains('%') {
         return Err("expected a host without percent-encoding");
     }
-    if authority.ends_with(':') {
-        return Err("expected a port after the colon");
+    if after.contains('#') {
+        return Err("expected a URL without a fragment");
+    }
+    if !is_path_and_query(after) {
+        return Err("expected a path and query in ASCII, everything else percent-encoded (RFC 3986)");
     }
     let url = Url::parse(text).map_err(|_| "expected a URL like https://host/path")?;
-    let host = authority
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(authority, |(host, _)| host);
+    host_as_written(authority, &url)?;
+    Ok(url)
+}
+
+/// Only what may stand there unencoded, and whole percent-encodings (RFC 3986 §3.3, §3.4).
+fn is_path_and_query(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&b);
+    let mut parts = text.split('%');
+    parts.next().is_some_and(|first| first.bytes().all(plain))
+        && parts.all(|part| {
+            part.len() >= 2
+                && part.bytes().take(2).all(|b| b.is_ascii_hexdigit())
+                && part.bytes().skip(2).all(plain)
+        })
+}
+
+/// Whether the parser took host and port as they were written, upper case aside.
+fn host_as_written(authority: &str, url: &Url) -> Result<(), Expected> {
+    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| digits(port)) {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    if port.is_some_and(|port| port.is_empty() || port.starts_with('0')) {
+        return Err("expected a port from 1 to 65535 after the colon, without leading zeros");
+    }
     match url.host() {
         None => Err("expected a URL with a host"),
         // `127.1`, `0x7f000001` and `2130706433` become an address in the parser: whoever wrote them hides one.
@@ -153,7 +181,17 @@ pub fn url(text: &str) -> Result<Url, Expected> {
             Err("expected an IPv4 address as four decimal numbers")
         }
         Some(Host::Domain(name)) if name.ends_with('.') => Err("expected a host without a trailing dot"),
-        Some(_) => Ok(url),
+        Some(Host::Domain(name)) if name.starts_with('.') || name.contains("..") => {
+            Err("expected a host without empty labels")
+        }
+        // Full-width letters, ideographic dots and invisible characters become ordinary ones, or nothing.
+        Some(Host::Domain(name))
+            if !host.eq_ignore_ascii_case(name)
+                && host.to_lowercase() != url::quirks::domain_to_unicode(name) =>
+        {
+            Err("expected a host without characters that stand for others")
+        }
+        Some(_) => Ok(()),
     }
 }
 
@@ -298,12 +336,34 @@ mod tests {
             "https://[::1",
             "https://x\u{a0}/",
             "https://\u{ff11}27.0.0.1/",
+            "https://x:00443/",
+            "https://x:0/",
+            "https://a..b/",
+            "https://.b/",
+            "https://\u{ff4f}auth.example/",
+            "https://oauth\u{ff0e}example/",
+            "https://oauth\u{3002}example/",
+            "https://oa\u{ad}uth.example/",
+            "https://oauth.\u{200b}example/",
+            "https://x/\u{ff0e}\u{ff0e}/y",
+            "https://x/\u{fc}",
+            "https://x/?\u{fc}",
+            "https://x/%",
+            "https://x/%2",
+            "https://x/%zz",
+            "https://x/\"<>^`{|}",
         ] {
             assert!(url(wrong).is_err(), "{wrong:?}");
         }
-        for right in
-            ["https://x", "http://localhost:3000/apps", "https://[::1]:8/x?y=z", "https://127.0.0.1/"]
-        {
+        for right in [
+            "https://x",
+            "https://X:443/",
+            "http://localhost:3000/apps",
+            "https://[::1]:8/x?y=z",
+            "https://127.0.0.1/",
+            "https://B\u{dc}CHER.example/",
+            "https://xn--bcher-kva.example/%C3%BC?a=%20",
+        ] {
             assert!(url(right).is_ok(), "{right}");
         }
     }
