@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyfob::{Source, core::record::Generation};
 
 /// Signs a person or a machine in once and hands every program a valid credential.
 #[derive(Debug, Parser)]
-#[command(name = "keyfob", version, about, long_about = None, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "keyfob", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Examples:
   keyfob login                       sign in through the browser
   keyfob exec -- my-agent            run a program with the credential on a pipe
@@ -134,10 +134,27 @@ pub(crate) struct Logout {
   keyfob token                                 the token, alone on a line
   keyfob token --min-valid 600                 good for at least ten minutes, where it can be renewed
   keyfob token --json                          with expiry, login, generation and source
-  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest")]
+  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest
+  git -c credential.helper='!keyfob token --format git-credential #' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Print it as another tool reads it
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(crate) format: Option<Format>,
+}
+
+/// Who reads the token.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// A git credential helper's answer
+    GitCredential,
+    /// An ExecCredential for kubectl
+    Kubernetes,
+    /// JSON in the manner of an AWS credential process
+    AwsProcess,
+    /// `NAME=value`, for files of variables
+    Env,
 }
 
 /// What `token`, `header` and `exec` need of a credential.

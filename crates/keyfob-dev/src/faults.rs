@@ -74,6 +74,8 @@ faults! {
     NoRefreshToken = "no-refresh-token",
     /// Rotated; `access_token` stands twice with different values (RFC 8259 §4).
     DuplicateMember = "duplicate-member",
+    /// Rotated; `refresh_token` stands twice with different values, so that nobody can know which is meant.
+    DuplicateRefreshToken = "duplicate-refresh-token",
     /// Rotated; the valid JSON body is larger than 2 MiB.
     Huge = "huge",
     /// A 307 to another origin, which must not get the credential: this server under another name, so that a request
@@ -247,14 +249,17 @@ pub(crate) fn after(kind: FaultKind, shared: &Shared, call: &mut Call, issued: &
             Script::new(pieces.flat_map(|piece| [Step::Wait(pause), Step::Octets(piece.to_vec())]))
         }
         FaultKind::Malformed => Script::new([Step::Octets(text.replacen('{', "{{", 1).into_bytes())]),
-        FaultKind::DuplicateMember => {
-            let doubled = text.replacen('{', "{\"access_token\":\"kdev-at-the-other-one\",", 1);
-            Script::new([Step::Octets(doubled.into_bytes())])
-        }
+        FaultKind::DuplicateMember => doubled(&text, "{\"access_token\":\"kdev-at-the-other-one\","),
+        FaultKind::DuplicateRefreshToken => doubled(&text, "{\"refresh_token\":\"kdev-rt-the-other-one\","),
         _ => Script::new([Step::Octets(text.into_bytes())]),
     };
     *reply.body_mut() = axum::body::Body::new(body);
     reply
+}
+
+/// The members with another one before them.
+fn doubled(text: &str, first: &str) -> Script {
+    Script::new([Step::Octets(text.replacen('{', first, 1).into_bytes())])
 }
 
 fn page() -> Reply {

@@ -26,7 +26,7 @@ pub(crate) const PREFIXES: [&str; 3] = ["", "/apps", "/console"];
 const BACKLOG: u32 = 1024;
 const LARGEST_BODY: usize = 64 * 1024;
 /// How long connections may take to end when the server stops.
-const FAREWELL: Duration = Duration::from_millis(800);
+const FAREWELL: Duration = Duration::from_millis(600);
 
 type Handler = fn(&Shared, &mut Call) -> Reply;
 

@@ -47,7 +47,8 @@ pub struct Options {
     pub api_keys: Vec<ApiKey>,
     /// A file to which every request appends one JSON line. It never holds a secret.
     pub log: Option<PathBuf>,
-    /// A file in which logins survive a restart. It holds SHA-256 digests of tokens, never tokens.
+    /// A file in which logins survive a restart, for one server at a time. It is replaced (mode 0600) on every change,
+    /// before the answer leaves, and holds e-mail addresses and SHA-256 digests of tokens, never tokens.
     pub state: Option<PathBuf>,
 }
 

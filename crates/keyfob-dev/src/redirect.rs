@@ -40,7 +40,9 @@ pub(crate) fn acceptable(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once("://") else { return false };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let Some((host, _)) = split_authority(authority) else { return false };
-    clean && !authority.contains('@') && (scheme == "https" || scheme == "http" && is_loopback(host))
+    // The authority goes into a header of ours: nothing may stand in it that means something there.
+    let plain = authority.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+    clean && plain && (scheme == "https" || scheme == "http" && is_loopback(host))
 }
 
 fn loopback_callback(uri: &str) -> bool {
@@ -101,9 +103,14 @@ mod tests {
     #[test]
     fn a_registered_redirect_is_https_or_loopback() {
         assert!(acceptable("https://app.example/cb?x=1") && acceptable("http://127.0.0.1:9/x"));
-        for bad in
-            ["http://app.example/cb", "https://a@b/cb", "https://b/cb#f", "javascript:alert(1)", "https:///x"]
-        {
+        for bad in [
+            "http://app.example/cb",
+            "https://a@b/cb",
+            "https://b/cb#f",
+            "javascript:alert(1)",
+            "https:///x",
+            "https://a;b/cb",
+        ] {
             assert!(!acceptable(bad), "{bad}");
         }
     }

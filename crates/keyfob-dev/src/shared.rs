@@ -15,7 +15,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) port: u16,
     pub(crate) auto_approve: bool,

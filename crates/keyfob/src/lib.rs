@@ -6,12 +6,14 @@
 //! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`real`].
 
 pub mod client;
+pub mod device;
 mod discovery;
 pub mod grant;
 pub mod helper;
 pub mod login;
 pub mod logout;
 pub mod real;
+pub mod remote;
 pub mod renew;
 pub mod resolve;
 pub mod setup;

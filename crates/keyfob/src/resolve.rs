@@ -67,7 +67,7 @@ pub fn survey(client: &Client, purpose: Purpose) -> Survey {
         survey.considered.push(Considered { source, outcome, reason });
     }
     survey.record = match survey.winner {
-        Some(Source::Login) => stored(client),
+        Some(Source::Login) => record_at_hand(client),
         Some(Source::RefreshToken) => seed_store(client).ok().and_then(|store| record_in(&store)),
         _ => None,
     };
@@ -366,7 +366,8 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
     lease.commit(&record).map(|_| ())
 }
 
-fn stored(client: &Client) -> Option<Box<Record>> {
+/// The stored login of the chosen profile, issuer and client, as it is now.
+pub(crate) fn record_at_hand(client: &Client) -> Option<Box<Record>> {
     client.store().ok().and_then(|store| record_in(&store))
 }
 

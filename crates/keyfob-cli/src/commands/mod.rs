@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod dev_server;
 pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod formats;
 pub(crate) mod header;
 pub(crate) mod login;
 pub(crate) mod logout;

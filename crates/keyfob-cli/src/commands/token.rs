@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Global, Token},
-    commands,
+    commands::{self, formats},
     report::{Report, Result},
 };
 
@@ -23,6 +23,10 @@ struct Answer<'g> {
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
 pub(crate) fn run(global: &Global, args: &Token) -> Result {
     let grant = commands::grant(global, &args.wanted)?;
+    if let Some(format) = args.format {
+        Report::answer(&formats::write(format, &grant))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !global.json {
         Report::answer(grant.credential.expose())?;
         return Ok(ExitCode::SUCCESS);
