@@ -7,9 +7,9 @@ use alloc::{
 };
 
 use serde::Deserialize;
-use url::Url;
+use url::{Url, form_urlencoded};
 
-use crate::{Error, Id, Result, environment::Endpoints, error::escape, values};
+use crate::{Error, Id, Result, contract::names, environment::Endpoints, error::escape, values};
 
 /// A file of approvals as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -36,6 +36,21 @@ pub struct RawEntry {
 }
 
 /// The approvals of this machine. An empty list approves nothing; there are no wildcards.
+///
+/// ```
+/// use keyfob_core::{
+///     Id,
+///     approved::{ApprovedList, RawEntry, RawList},
+/// };
+///
+/// let entry = RawEntry { url: "https://oauth.company.com/authorize".into(), ..RawEntry::default() };
+/// let list = ApprovedList::parse(RawList { approved: vec![entry] })?;
+///
+/// assert!(list.verdict("https://oauth.company.com/authorize/tenant").is_ok());
+/// let refused = list.verdict("https://oauth.company.com/authorizex").expect_err("another segment");
+/// assert_eq!((refused.id(), refused.why()), (Id::UrlNotApproved, "its path is not under an approved one"));
+/// # Ok::<(), keyfob_core::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct ApprovedList(Vec<Entry>);
 
@@ -71,11 +86,7 @@ impl ApprovedList {
     /// [`Id::UrlNotApproved`], naming the rule it breaks.
     pub fn verdict(&self, text: &str) -> Result<&Entry> {
         let refuse = |why: &str| {
-            let what = format!(
-                "{} names {}, which is not approved",
-                crate::contract::names::CUSTOM_URL,
-                escape(text)
-            );
+            let what = format!("{} names {}, which is not approved", names::CUSTOM_URL, shown(text));
             Error::new(Id::UrlNotApproved, what, why)
         };
         let url = strict(text).map_err(refuse)?;
@@ -111,6 +122,9 @@ impl Entry {
         let url = strict(&raw.url).map_err(|why| wrong("url", why))?;
         if url.query().is_some() || raw.url.contains('*') {
             return Err(wrong("url", "expected an origin and a path, without query or wildcard"));
+        }
+        if url.path().contains("//") {
+            return Err(wrong("url", "expected a path without empty segments"));
         }
         let endpoint = |key: &str, value: Option<String>| {
             value.map(|text| strict(&text).map(String::from).map_err(|why| wrong(key, why))).transpose()
@@ -152,15 +166,18 @@ fn strict(text: &str) -> Result<Url, &'static str> {
     if url.scheme() != "https" {
         return Err("expected a URL that begins with https://");
     }
-    let path = text
-        .split_once("://")
-        .map_or("", |(_, rest)| rest)
-        .split('?')
-        .next()
-        .unwrap_or("")
-        .to_ascii_lowercase();
+    let path = text.split_once("://").map_or("", |(_, rest)| rest).split('?').next().unwrap_or("");
+    // Also where it takes a second decoding (`%252f`): servers behind servers do that.
+    let mut path = path.to_ascii_lowercase();
+    while path.contains("%25") {
+        path = path.replace("%25", "%");
+    }
     if ["%2f", "%5c", "%2e"].iter().any(|hidden| path.contains(hidden)) {
         return Err("expected a path without encoded slashes, backslashes or dots");
+    }
+    // `..;x` is a dot segment for servers that know path parameters (RFC 3986 §3.3), and none for the parser.
+    if path.split('/').any(|segment| matches!(segment.split_once(';'), Some(("." | "..", _)))) {
+        return Err("expected a path without parameters on dot segments");
     }
     Ok(url)
 }
@@ -171,34 +188,55 @@ fn under(path: &str, prefix: &str) -> bool {
 }
 
 /// The OAuth request parameter that a query sets in advance, if it does (RFC 6749 §3.1: no parameter twice).
+/// In any case, and after `;` too: some servers are that lenient, and ours would come second.
 fn preset(url: &Url) -> Option<&'static str> {
-    const OURS: [&str; 24] = [
-        "response_type",
-        "client_id",
-        "redirect_uri",
-        "scope",
-        "state",
-        "code_challenge",
-        "code_challenge_method",
-        "nonce",
-        "response_mode",
-        "prompt",
-        "request",
-        "request_uri",
-        "login_hint",
-        "code",
-        "code_verifier",
-        "grant_type",
-        "id_token_hint",
-        "max_age",
-        "display",
-        "acr_values",
-        "claims",
-        "resource",
-        "client_secret",
-        "dpop_jkt",
-    ];
-    url.query_pairs().find_map(|(name, _)| OURS.into_iter().find(|ours| name.eq_ignore_ascii_case(ours)))
+    let pairs = url.query().unwrap_or("").split(['&', ';']);
+    pairs.flat_map(|pair| form_urlencoded::parse(pair.as_bytes())).find_map(|(name, _)| {
+        let name = name.split(['[', '\0']).next().unwrap_or("").trim();
+        PARAMETERS.iter().find(|ours| name.eq_ignore_ascii_case(ours)).copied()
+    })
+}
+
+/// What an authorization request can carry (the IANA registry "OAuth Parameters"), and what a token request
+/// can that must not lie in a URL.
+const PARAMETERS: &[&str] = &[
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "response_mode",
+    "prompt",
+    "request",
+    "request_uri",
+    "login_hint",
+    "id_token_hint",
+    "max_age",
+    "display",
+    "ui_locales",
+    "claims_locales",
+    "acr_values",
+    "claims",
+    "registration",
+    "resource",
+    "authorization_details",
+    "dpop_jkt",
+    "issuer_state",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "grant_type",
+    "code",
+    "code_verifier",
+];
+
+/// A refused URL for people: without its query and without what may be a password.
+fn shown(text: &str) -> String {
+    let bare = text.split(['?', '#']).next().unwrap_or("");
+    if bare.contains('@') { "a URL".into() } else { format!("`{}`", escape(bare)) }
 }
 
 #[cfg(test)]
@@ -265,6 +303,35 @@ mod tests {
             "https://oauth.company.com\t/authorize",
             "//oauth.company.com/authorize",
             "https://*.company.com/authorize",
+            "https://oauth.company.com//authorize",
+            "https://oauth.company.com/x/authorize",
+            "https://oauth.company.com/authorize/./../token",
+            "https://oauth.company.com/authorize/%252e%252e/token",
+            "https://oauth.company.com/authorize%25252ftoken",
+            "https://oauth.company.com/authorize/..;/token",
+            "https://oauth.company.com/authorize/..;x=y/token",
+            "https://oauth.company.com/authorize/.;/token",
+            "https://oauth.company.com/authorize/\u{ff0e}\u{ff0e}/token",
+            "https://oauth.company.com/authorize\u{2215}token",
+            "https://oauth\u{ff0e}company.com/authorize",
+            "https://oauth\u{3002}company.com/authorize",
+            "https://oauth.com\u{ad}pany.com/authorize",
+            "https://\u{ff4f}auth.company.com/authorize",
+            "https://oauth.company.com\u{2215}.evil.example/authorize",
+            "https://xn--oauth.company.com/authorize",
+            "https://oauth.company.com%2eevil.example/authorize",
+            "https://oauth.company.com:0443/authorize",
+            "https://oauth.company.com:/authorize",
+            "https://oauth.company.com:443@evil.example/authorize",
+            "https://oauth.company.com/authorize?a=1;redirect_uri=https://evil.example",
+            "https://oauth.company.com/authorize?redirect_uri[]=https://evil.example",
+            "https://oauth.company.com/authorize?+state=x",
+            "https://oauth.company.com/authorize?request_uri%00=x",
+            "https://oauth.company.com/authorize?authorization_details=x",
+            "https://oauth.company.com/authorize?client_id",
+            "javascript://oauth.company.com/authorize",
+            "wss://oauth.company.com/authorize",
+            "https://",
             "",
         ] {
             assert_eq!(list.verdict(url).err().map(|e| e.id()), Some(Id::UrlNotApproved), "{url:?}");
@@ -272,11 +339,52 @@ mod tests {
         assert!(ApprovedList::default().verdict("https://oauth.company.com/authorize").is_err());
     }
 
+    /// The error names the rule, and repeats neither a password nor a query.
+    #[test]
+    fn a_refusal_names_the_rule() {
+        let list = list(&["https://oauth.company.com/authorize"]);
+        for (url, why) in [
+            ("http://oauth.company.com/authorize", "https://"),
+            ("https://evil.example/authorize", "no entry has this host and port"),
+            ("https://oauth.company.com:8443/authorize", "no entry has this host and port"),
+            ("https://oauth.company.com/token", "not under an approved one"),
+            ("https://oauth.company.com./authorize", "trailing dot"),
+            ("https://u:MARKED@oauth.company.com/authorize", "user name or password"),
+            ("https://oauth.company.com/authorize#MARKED", "fragment"),
+            ("https://oauth.company.com/authorize/%2e%2e/", "encoded"),
+            ("https://oauth.company.com/authorize?client_secret=MARKED", "`client_secret`"),
+        ] {
+            let error = list.verdict(url).expect_err(url);
+            assert!(error.why().contains(why), "{url}: {}", error.why());
+            assert!(!error.to_string().contains("MARKED"), "{error}");
+        }
+        let empty = ApprovedList::default().verdict("https://oauth.company.com/").expect_err("empty");
+        assert_eq!(empty.why(), "the approved list is empty");
+    }
+
+    /// Whatever is put between an approved origin and what follows, only the prefix's own segments pass.
+    #[test]
+    fn a_prefix_ends_where_its_segment_ends() {
+        let list = list(&["https://a.example/oauth"]);
+        for byte in 0x21..=0x7e_u8 {
+            let url = format!("https://a.example/oauth{}x", char::from(byte));
+            assert_eq!(list.verdict(&url).is_ok(), matches!(byte, b'/' | b'?'), "{url}");
+        }
+    }
+
     #[test]
     fn entries_are_strict_too() {
-        for url in
-            ["http://a.example/", "https://*.example/", "https://a.example/?x", "https://a@b.example/", "x"]
-        {
+        for url in [
+            "http://a.example/",
+            "https://*.example/",
+            "https://a.example/?x",
+            "https://a@b.example/",
+            "https://a.example//",
+            "https://a.example/a//b",
+            "https://a.example/%2e%2e",
+            "https://a.example./",
+            "x",
+        ] {
             let approved = Vec::from([RawEntry { url: url.to_string(), ..RawEntry::default() }]);
             let error = ApprovedList::parse(RawList { approved }).expect_err(url);
             assert!(error.why().contains("entry 1"), "{}", error.why());
