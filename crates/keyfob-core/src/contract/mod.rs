@@ -1,8 +1,10 @@
 //! The contract: what every variable means, in one table. Parsing, reports, help and documents come from it.
 
+pub mod names;
 mod page;
 mod report;
 mod table;
+mod variable;
 
 use alloc::{
     collections::BTreeMap,
@@ -13,26 +15,41 @@ use alloc::{
 
 pub use page::markdown;
 pub use report::{EnvReport, EnvironmentReport, VariableReport, report};
-pub use table::{Apply, DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
+pub use table::{DESCRIBED, REFERENCED, VARIABLES};
+pub use variable::{Apply, Kind, Variable};
 
-use crate::{Error, Id, error::escape, settings::Settings};
+use crate::{Error, Id, error::escape, settings::Settings, values::Expected};
 
 /// The environment as it was when the process started. Names that are not text are left out; values that are
-/// not text are there, and malformed.
+/// not text, or that a name has more than one of, are there, and malformed: whoever reads the first one and
+/// whoever reads the last one would disagree about what was said.
 #[derive(Clone, Default)]
-pub struct Variables(BTreeMap<String, Option<String>>);
+pub struct Variables(BTreeMap<String, Result<String, Expected>>);
 
 impl Variables {
     /// The text of a variable. Empty, absent and not-text are all `None`.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_deref().filter(|text| !text.is_empty())
+        self.0.get(name)?.as_deref().ok().filter(|text| !text.is_empty())
+    }
+
+    /// What was expected of a value that cannot be read at all.
+    fn unreadable(&self, name: &str) -> Option<Expected> {
+        self.0.get(name)?.as_ref().err().copied()
     }
 }
 
 impl FromIterator<(String, Option<String>)> for Variables {
     fn from_iter<I: IntoIterator<Item = (String, Option<String>)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        let mut all = BTreeMap::new();
+        for (name, value) in pairs {
+            let value = value.ok_or("expected text in UTF-8");
+            let differs = all.get(&name).is_some_and(|earlier| *earlier != value);
+            let value =
+                if differs { Err("expected one value, and the environment holds two") } else { value };
+            all.insert(name, value);
+        }
+        Self(all)
     }
 }
 
@@ -79,11 +96,14 @@ pub struct Reading {
     pub settings: Settings,
     /// Everything that is wrong.
     pub problems: Vec<Error>,
+    /// Whether every variable beyond the contract could at least be read.
+    others_are_text: bool,
 }
 
 impl Reading {
     /// Whether everything that decides on the provider was understood: only then may one be told. A mistake
-    /// elsewhere, in an e-mail address say, does not make the provider unknown.
+    /// elsewhere, in an e-mail address say, does not make the provider unknown; one in what chooses the
+    /// configuration does.
     #[must_use]
     pub fn provider_is_clear(&self) -> bool {
         const DECIDING: [&str; 8] = [
@@ -99,7 +119,7 @@ impl Reading {
         let wrong = |entry: &Entry| {
             matches!(entry.state, State::Invalid { .. }) && DECIDING.contains(&entry.variable.name)
         };
-        !self.entries.iter().any(wrong) && chosen(&self.settings).count() < 2
+        self.others_are_text && !self.entries.iter().any(wrong) && chosen(&self.settings).count() < 2
     }
 }
 
@@ -114,41 +134,53 @@ fn chosen(settings: &Settings) -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads every variable, used or not, and finds every problem in one look.
+///
+/// ```
+/// use keyfob_core::{
+///     Id,
+///     contract::{self, Variables},
+/// };
+///
+/// let variables: Variables =
+///     [("USE_LOCAL_OAUTH".to_string(), Some("yes".to_string()))].into_iter().collect();
+/// let reading = contract::read(&variables);
+///
+/// assert_eq!(reading.problems[0].id(), Id::VariableMalformed);
+/// assert_eq!(reading.problems[0].what(), "USE_LOCAL_OAUTH is malformed: `yes`");
+/// assert_eq!(reading.problems[0].why(), "expected exactly 1, true, 0 or false");
+/// ```
 #[must_use]
 pub fn read(variables: &Variables) -> Reading {
-    let mut reading = Reading { entries: Vec::new(), settings: Settings::default(), problems: Vec::new() };
+    let mut settings = Settings::default();
+    let mut problems = Vec::new();
+    let mut entries = Vec::new();
     for variable in VARIABLES.iter().chain(REFERENCED) {
-        let state = match variables.0.get(variable.name) {
-            None => State::Unset,
-            Some(Some(text)) if text.is_empty() => State::Unset,
-            Some(None) => State::Invalid { expected: "expected text in UTF-8" },
-            Some(Some(text)) => match (variable.apply)(&mut reading.settings, text) {
-                Ok(state) => state,
-                Err(expected) => State::Invalid { expected },
-            },
+        let read = match (variables.unreadable(variable.name), variables.text(variable.name)) {
+            (Some(expected), _) => Err(expected),
+            (None, None) => Ok(State::Unset),
+            (None, Some(text)) => (variable.apply)(&mut settings, text),
         };
-        if let State::Invalid { expected } = state {
-            reading.problems.push(malformed(variable, expected, variables.text(variable.name)));
-        }
-        reading.entries.push(Entry { variable, state });
+        let state = read.unwrap_or_else(|expected| {
+            let shown = variables.text(variable.name).filter(|text| variable.kind.may_repeat(text));
+            problems.push(malformed(variable.name, expected, shown));
+            State::Invalid { expected }
+        });
+        entries.push(Entry { variable, state });
     }
-    conflicts(&reading.settings, &mut reading.problems);
-    reading
+    conflicts(&settings, &mut problems);
+    let before = problems.len();
+    for name in DESCRIBED.iter().flat_map(|(names, _)| names.split(", ")) {
+        problems.extend(variables.unreadable(name).map(|expected| malformed(name, expected, None)));
+    }
+    Reading { entries, settings, others_are_text: problems.len() == before, problems }
 }
 
-fn malformed(variable: &Variable, expected: &str, text: Option<&str>) -> Error {
-    let what = match text {
-        Some(text) if variable.kind != Kind::Secret && !could_hold_secret(text) => {
-            format!("{} is malformed: `{}`", variable.name, escape(text))
-        }
-        _ => format!("{} is malformed", variable.name),
+fn malformed(name: &str, expected: Expected, shown: Option<&str>) -> Error {
+    let what = match shown {
+        Some(text) => format!("{name} is malformed: `{}`", escape(text)),
+        None => format!("{name} is malformed"),
     };
     Error::new(Id::VariableMalformed, what, expected)
-}
-
-/// People put tokens into the wrong variable, and passwords into URLs. Such a value is not repeated.
-fn could_hold_secret(text: &str) -> bool {
-    text.contains('@') && text.contains("//") || text.len() > 64 || text.starts_with("sk-")
 }
 
 fn conflicts(settings: &Settings, problems: &mut Vec<Error>) {

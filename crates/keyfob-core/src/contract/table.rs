@@ -1,109 +1,13 @@
 //! The twenty rows, and the few others the contract refers to.
 
-use alloc::{format, string::ToString};
+use alloc::string::ToString;
 
 use crate::{
     Secret,
-    contract::{State, shown},
-    settings::{ClientId, Descriptor, Scopes, Settings},
+    contract::{Kind, State, Variable, names, shown},
+    settings::{ClientId, Descriptor, Scopes},
     values::{self, Expected},
 };
-
-/// The names, for those who have to speak of one. No other file spells one out.
-pub mod names {
-    #![expect(missing_docs, reason = "the table says what each of them means")]
-    pub const OAUTH_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
-    pub const OAUTH_DESCRIPTOR: &str = "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR";
-    pub const API_KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
-    pub const WEBSOCKET_DESCRIPTOR: &str = "CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR";
-    pub const SESSION_TOKEN: &str = "CLAUDE_CODE_SESSION_ACCESS_TOKEN";
-    pub const REFRESH_TOKEN: &str = "CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
-    pub const SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";
-    pub const CLIENT_ID: &str = "CLAUDE_CODE_OAUTH_CLIENT_ID";
-    pub const CUSTOM_URL: &str = "CLAUDE_CODE_CUSTOM_OAUTH_URL";
-    pub const ACCOUNT_UUID: &str = "CLAUDE_CODE_ACCOUNT_UUID";
-    pub const ORGANIZATION_UUID: &str = "CLAUDE_CODE_ORGANIZATION_UUID";
-    pub const USER_EMAIL: &str = "CLAUDE_CODE_USER_EMAIL";
-    pub const TAGGED_ID: &str = "CLAUDE_CODE_ACCOUNT_TAGGED_ID";
-    pub const HELPER_TTL: &str = "CLAUDE_CODE_API_KEY_HELPER_TTL_MS";
-    pub const DEVICE_TOKEN: &str = "CLAUDE_TRUSTED_DEVICE_TOKEN";
-    pub const USE_LOCAL: &str = "USE_LOCAL_OAUTH";
-    pub const USE_STAGING: &str = "USE_STAGING_OAUTH";
-    pub const API_BASE: &str = "CLAUDE_LOCAL_OAUTH_API_BASE";
-    pub const APPS_BASE: &str = "CLAUDE_LOCAL_OAUTH_APPS_BASE";
-    pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
-    pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-    pub const API_KEY: &str = "ANTHROPIC_API_KEY";
-}
-
-/// What sort of value a variable takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Visible ASCII that nobody may see.
-    Secret,
-    /// The number of an inherited descriptor.
-    Descriptor,
-    /// Scope names separated by blanks.
-    Scopes,
-    /// Printable text.
-    Text,
-    /// A strict URL.
-    Url,
-    /// A strict URL on loopback.
-    LoopbackUrl,
-    /// A UUID.
-    Uuid,
-    /// An e-mail address.
-    Email,
-    /// Milliseconds.
-    Millis,
-    /// `1`, `true`, `0` or `false`.
-    Boolean,
-}
-
-impl Kind {
-    /// The word in documents.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Secret => "secret",
-            Self::Descriptor => "descriptor",
-            Self::Scopes => "scopes",
-            Self::Text => "text",
-            Self::Url => "URL",
-            Self::LoopbackUrl => "loopback URL",
-            Self::Uuid => "UUID",
-            Self::Email => "e-mail",
-            Self::Millis => "milliseconds",
-            Self::Boolean => "boolean",
-        }
-    }
-}
-
-/// How a row takes a value in: it validates, and never acts.
-pub type Apply = fn(&mut Settings, &str) -> Result<State, Expected>;
-
-/// One row.
-pub struct Variable {
-    /// Its name.
-    pub name: &'static str,
-    /// What sort of value it takes.
-    pub kind: Kind,
-    /// What counts when it is unset, in words.
-    pub default: &'static str,
-    /// A value that passes.
-    pub example: &'static str,
-    /// What it means.
-    pub about: &'static str,
-    /// How it is taken in.
-    pub apply: Apply,
-}
-
-impl core::fmt::Debug for Variable {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.name)
-    }
-}
 
 macro_rules! secret {
     ($field:ident) => {
@@ -134,6 +38,7 @@ macro_rules! value {
 
 fn secret(slot: &mut Option<Secret>, text: &str) -> Result<State, Expected> {
     let secret = Secret::visible(text).map_err(|why| match why {
+        "is empty" => "expected a token, and there is none",
         "has a line break inside" => "expected one token without a line break",
         "has a blank inside" => "expected one token without a blank",
         "has a character outside ASCII" => "expected visible ASCII only",
@@ -373,12 +278,3 @@ pub const DESCRIBED: &[(&str, &str)] = &[
 ];
 
 const _: () = assert!(VARIABLES.len() == 20);
-
-impl Variable {
-    /// The line of a shell that sets it.
-    #[must_use]
-    pub fn export(&self) -> alloc::string::String {
-        let quote = if self.example.contains(' ') { "'" } else { "" };
-        format!("export {}={quote}{}{quote}", self.name, self.example)
-    }
-}

@@ -75,14 +75,41 @@ fn every_problem_is_told_at_once_and_by_name() {
     assert!(problems.iter().all(|p| p.exit_code() == 3));
 }
 
-/// No error repeats a secret, nor what may be one in the wrong variable.
+/// No error repeats a secret, nor what may be one in the wrong variable, nor a password in a URL.
 #[test]
 fn errors_do_not_repeat_secrets() {
-    for v in VARIABLES.iter().chain(REFERENCED) {
-        let marked = if v.kind == Kind::Secret { "MARKED secret" } else { "https://u:MARKED@host/" };
-        for problem in problems(&[(v.name, marked)]) {
-            assert!(!format!("{problem} {problem:?}").contains("MARKED"), "{}", v.name);
+    for marked in [
+        "MARKED secret",
+        "MARKED_TOKEN\u{e9}",
+        "MARKED\nX-Injected: 1",
+        "sk-MARKED",
+        "oauth_token_MARKED",
+        "https://u:MARKED@host/",
+        "http://host/?token=MARKED",
+        "http://host/#MARKED",
+    ] {
+        for v in VARIABLES.iter().chain(REFERENCED) {
+            let reading = read(&variables(&[(v.name, marked)]));
+            for problem in &reading.problems {
+                assert!(!format!("{problem} {problem:?}").contains("MARKED"), "{}: {problem}", v.name);
+            }
+            let shown = v.kind != Kind::Secret && reading.problems.is_empty();
+            assert!(shown || !format!("{reading:?}").contains("MARKED"), "{}", v.name);
         }
+    }
+}
+
+/// A short mistake is shown to whoever made it.
+#[test]
+fn plain_mistakes_are_shown() {
+    for (name, value) in [
+        ("USE_LOCAL_OAUTH", "TRUE"),
+        ("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", "-1"),
+        ("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "2"),
+        ("CLAUDE_CODE_CUSTOM_OAUTH_URL", "http://oauth.company.com/authorize"),
+        ("CLAUDE_LOCAL_OAUTH_API_BASE", "http://10.0.0.1:3000"),
+    ] {
+        assert_eq!(problems(&[(name, value)])[0].what(), format!("{name} is malformed: `{value}`"));
     }
 }
 
@@ -91,6 +118,38 @@ fn text_that_is_not_utf_8_is_malformed() {
     let reading = read(&[("USE_LOCAL_OAUTH".to_string(), None)].into_iter().collect());
     assert_eq!(reading.problems.len(), 1);
     assert!(reading.problems[0].why().contains("UTF-8"));
+}
+
+/// What chooses the configuration, and with it the provider, must not vanish because it is no text.
+#[test]
+fn what_is_only_described_must_be_text_too() {
+    for name in DESCRIBED.iter().flat_map(|(names, _)| names.split(", ")) {
+        let reading = read(&[(name.to_string(), None)].into_iter().collect());
+        assert_eq!(reading.problems.len(), 1, "{name}");
+        assert_eq!(reading.problems[0].what(), format!("{name} is malformed"));
+        assert!(!reading.provider_is_clear(), "{name}");
+    }
+    assert!(read(&[("LESS".to_string(), None)].into_iter().collect()).problems.is_empty(), "not ours");
+}
+
+/// An environment block can hold one name twice; `getenv` finds the first, others the last.
+#[test]
+fn a_variable_has_one_value() {
+    let twice = |a: &str, b: &str| {
+        let pair = |value: &str| ("CLAUDE_CODE_OAUTH_TOKEN".to_string(), Some(value.to_string()));
+        read(&[pair(a), pair(b)].into_iter().collect()).problems.len()
+    };
+    assert_eq!((twice("a", "b"), twice("a", ""), twice("a", "a")), (1, 1, 0));
+}
+
+/// A malformed choice never ends in production by accident.
+#[test]
+fn a_malformed_choice_leaves_the_provider_unclear() {
+    for name in ["USE_LOCAL_OAUTH", "USE_STAGING_OAUTH", "CLAUDE_CODE_CUSTOM_OAUTH_URL"] {
+        assert!(!read(&variables(&[(name, "yes")])).provider_is_clear(), "{name}");
+    }
+    assert!(!read(&variables(&[("USE_LOCAL_OAUTH", "1"), ("USE_STAGING_OAUTH", "1")])).provider_is_clear());
+    assert!(read(&variables(&[("CLAUDE_CODE_USER_EMAIL", "nobody")])).provider_is_clear());
 }
 
 #[test]
@@ -125,4 +184,8 @@ fn a_bearer_prefix_is_taken_off_once() {
     assert!(token("Bearer abc").unwrap().same_as("abc"));
     assert!(token("abc").unwrap().same_as("abc"));
     assert!(token("Bearer Bearer abc").is_none(), "a blank inside a token is refused");
+    assert_eq!(
+        problems(&[("ANTHROPIC_AUTH_TOKEN", "Bearer ")])[0].why(),
+        "expected a token, and there is none"
+    );
 }

@@ -1,0 +1,25 @@
+//! The names, for those who have to speak of one. No other file spells one out.
+#![expect(missing_docs, reason = "the table says what each of them means")]
+
+pub const OAUTH_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+pub const OAUTH_DESCRIPTOR: &str = "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR";
+pub const API_KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
+pub const WEBSOCKET_DESCRIPTOR: &str = "CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR";
+pub const SESSION_TOKEN: &str = "CLAUDE_CODE_SESSION_ACCESS_TOKEN";
+pub const REFRESH_TOKEN: &str = "CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
+pub const SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";
+pub const CLIENT_ID: &str = "CLAUDE_CODE_OAUTH_CLIENT_ID";
+pub const CUSTOM_URL: &str = "CLAUDE_CODE_CUSTOM_OAUTH_URL";
+pub const ACCOUNT_UUID: &str = "CLAUDE_CODE_ACCOUNT_UUID";
+pub const ORGANIZATION_UUID: &str = "CLAUDE_CODE_ORGANIZATION_UUID";
+pub const USER_EMAIL: &str = "CLAUDE_CODE_USER_EMAIL";
+pub const TAGGED_ID: &str = "CLAUDE_CODE_ACCOUNT_TAGGED_ID";
+pub const HELPER_TTL: &str = "CLAUDE_CODE_API_KEY_HELPER_TTL_MS";
+pub const DEVICE_TOKEN: &str = "CLAUDE_TRUSTED_DEVICE_TOKEN";
+pub const USE_LOCAL: &str = "USE_LOCAL_OAUTH";
+pub const USE_STAGING: &str = "USE_STAGING_OAUTH";
+pub const API_BASE: &str = "CLAUDE_LOCAL_OAUTH_API_BASE";
+pub const APPS_BASE: &str = "CLAUDE_LOCAL_OAUTH_APPS_BASE";
+pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
+pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+pub const API_KEY: &str = "ANTHROPIC_API_KEY";
