@@ -29,6 +29,16 @@ pub struct RawConfig {
     pub environment: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
+    #[serde(default)]
+    pub telemetry: RawTelemetry,
+}
+
+/// `[telemetry]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the keys are described in docs/configuration.md")]
+pub struct RawTelemetry {
+    pub email: Option<bool>,
 }
 
 /// One `[environments.NAME]` as it is written.
@@ -41,6 +51,8 @@ pub struct RawEnvironment {
     pub scopes: Option<Vec<String>>,
     pub redirect: Option<String>,
     pub api_base: Option<String>,
+    pub apps_base: Option<String>,
+    pub console_base: Option<String>,
     pub authorize_url: Option<String>,
     pub token_url: Option<String>,
     pub revoke_url: Option<String>,
@@ -63,6 +75,21 @@ pub struct Config {
     pub environment: Option<String>,
     /// What the file says of environments.
     pub environments: BTreeMap<String, Configured>,
+    /// What metrics may say.
+    pub telemetry: Telemetry,
+}
+
+/// What metrics may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether the e-mail address is among it.
+    pub email: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { email: true }
+    }
 }
 
 /// What the file says of one environment.
@@ -78,12 +105,25 @@ pub struct Configured {
     pub redirect_is_name: bool,
     /// The base of API endpoints.
     pub api_base: Option<String>,
+    /// The base of the sign-in page.
+    pub apps_base: Option<String>,
+    /// The base of the console's page.
+    pub console_base: Option<String>,
     /// The endpoints it names itself.
     pub endpoints: Endpoints,
 }
 
 impl Config {
     /// Parses what was written. Every key is checked, used or not.
+    ///
+    /// ```
+    /// use keyfob_core::config::{Config, RawConfig};
+    ///
+    /// let raw = RawConfig { prefer: Some("both".into()), ..RawConfig::default() };
+    /// let error = Config::parse(raw).expect_err("there are two");
+    /// assert_eq!(error.what(), "`prefer` in the configuration file is malformed");
+    /// assert_eq!(error.why(), "expected \"api-key\" or \"oauth\"");
+    /// ```
     ///
     /// # Errors
     /// [`Id::ConfigMalformed`], naming the key.
@@ -96,6 +136,9 @@ impl Config {
         if raw.api_key_helper.as_ref().is_some_and(|helper| helper.trim().is_empty()) {
             return Err(wrong("api_key_helper", "expected a command"));
         }
+        if raw.api_key_helper_env.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            return Err(wrong("api_key_helper_env", "expected names of variables"));
+        }
         let mut environments = BTreeMap::new();
         for (name, raw) in raw.environments {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -105,14 +148,17 @@ impl Config {
                     "expected names of letters, digits and the characters - _ .",
                 ));
             }
-            if matches!(name.as_str(), "local" | "custom") {
-                return Err(wrong(
-                    &format!("environments.{name}"),
-                    "expected another name: this one is built in",
-                ));
-            }
             let configured = Configured::parse(&name, raw)?;
             environments.insert(name, configured);
+        }
+        if let Some(name) = raw.environment.as_deref() {
+            let built_in = matches!(name, "production" | "staging" | "local");
+            if name == "custom" || !built_in && !environments.contains_key(name) {
+                return Err(wrong(
+                    "environment",
+                    "expected production, staging, local, or another name under [environments]",
+                ));
+            }
         }
         Ok(Self {
             prefer,
@@ -120,6 +166,7 @@ impl Config {
             api_key_helper_env: raw.api_key_helper_env,
             environment: raw.environment,
             environments,
+            telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
         })
     }
 }
@@ -137,8 +184,16 @@ impl Configured {
                 .transpose()
         }
         let url = |key: &str, value| read(name, key, value, values::endpoint);
+        let base = |key: &str, value| -> Result<Option<String>> {
+            let base = read(name, key, value, values::issuer)?;
+            Ok(base.map(|base| base.trim_end_matches('/').to_string()))
+        };
         let scopes = match raw.scopes {
             None => None,
+            Some(list) if list.iter().any(|scope| scope.is_empty() || scope.contains(' ')) => {
+                let key = format!("environments.{name}.scopes");
+                return Err(wrong(&key, "expected a list with one scope name in each text"));
+            }
             Some(list) => read(name, "scopes", Some(list.join(" ")), Scopes::parse)?,
         };
         let redirect_is_name = match raw.redirect.as_deref() {
@@ -156,8 +211,9 @@ impl Configured {
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
             scopes,
             redirect_is_name,
-            api_base: read(name, "api_base", raw.api_base, values::issuer)?
-                .map(|base| base.trim_end_matches('/').to_string()),
+            api_base: base("api_base", raw.api_base)?,
+            apps_base: base("apps_base", raw.apps_base)?,
+            console_base: base("console_base", raw.console_base)?,
             endpoints: Endpoints {
                 authorize_url: url("authorize_url", raw.authorize_url)?,
                 token_url: url("token_url", raw.token_url)?,
@@ -169,18 +225,19 @@ impl Configured {
                 ..Endpoints::default()
             },
         };
-        let endpoints = &configured.endpoints;
-        if name == "production"
-            && (configured.issuer.is_some()
-                || configured.api_base.is_some()
-                || *endpoints != Endpoints::default())
-        {
+        if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
             return Err(wrong(
-                "environments.production",
-                "expected client_id and scopes only: its endpoints are fixed",
+                &format!("environments.{name}"),
+                "expected client_id, scopes and redirect only: its endpoints do not come from here",
             ));
         }
         Ok(configured)
+    }
+
+    /// Whether it says where anything is asked.
+    fn leads_somewhere(&self) -> bool {
+        let places = [&self.issuer, &self.api_base, &self.apps_base, &self.console_base];
+        places.into_iter().any(Option::is_some) || self.endpoints != Endpoints::default()
     }
 }
 
@@ -191,6 +248,7 @@ fn wrong(key: &str, expected: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn environment(raw: RawEnvironment) -> Result<Config> {
         let environments = BTreeMap::from([("work".to_string(), raw)]);
@@ -217,23 +275,77 @@ mod tests {
             environment(RawEnvironment { token_url: text("http://127.0.0.1:3/t"), ..Default::default() })
                 .is_ok()
         );
-        let prefer = RawConfig { prefer: text("both"), ..RawConfig::default() };
-        assert!(Config::parse(prefer).expect_err("wrong").what().contains("`prefer`"));
+        for scopes in [vec![], vec!["a b".to_string()], vec!["a".to_string(), String::new()]] {
+            assert!(
+                said(RawEnvironment { scopes: Some(scopes), ..Default::default() })
+                    .contains("environments.work.scopes")
+            );
+        }
+        let said = |raw| Config::parse(raw).expect_err("wrong").what().to_string();
+        assert!(said(RawConfig { prefer: text("both"), ..Default::default() }).contains("`prefer`"));
+        assert!(said(RawConfig { api_key_helper: text(" "), ..Default::default() }).contains("helper`"));
+        let names = vec!["A=B".to_string()];
+        assert!(said(RawConfig { api_key_helper_env: names, ..Default::default() }).contains("helper_env`"));
+        for name in ["wrok", "custom", ""] {
+            let raw = RawConfig { environment: text(name), ..Default::default() };
+            assert!(said(raw).contains("`environment`"), "{name}");
+        }
     }
 
-    /// The contract: configuration may complete production, never change where it leads.
     #[test]
-    fn production_cannot_be_led_elsewhere() {
-        let with = |raw| {
-            Config::parse(RawConfig {
-                environments: BTreeMap::from([("production".to_string(), raw)]),
+    fn the_environment_may_be_built_in_or_configured() {
+        for name in ["production", "staging", "local", "work"] {
+            let raw = RawConfig {
+                environment: Some(name.into()),
+                environments: BTreeMap::from([("work".to_string(), RawEnvironment::default())]),
                 ..RawConfig::default()
-            })
-        };
-        assert!(
-            with(RawEnvironment { token_url: Some("https://evil.example/t".into()), ..Default::default() })
-                .is_err()
-        );
-        assert!(with(RawEnvironment { client_id: Some("ours".into()), ..Default::default() }).is_ok());
+            };
+            assert!(Config::parse(raw).is_ok(), "{name}");
+        }
+    }
+
+    /// The contract: configuration may complete the built-in rows, never change where they lead: production is
+    /// fixed, local has its variables, custom its approval.
+    #[test]
+    fn built_in_environments_cannot_be_led_elsewhere() {
+        let evil = || Some("https://evil.example/x".to_string());
+        for name in ["production", "local", "custom"] {
+            let with = |raw| {
+                Config::parse(RawConfig {
+                    environments: BTreeMap::from([(name.to_string(), raw)]),
+                    ..RawConfig::default()
+                })
+            };
+            for raw in [
+                RawEnvironment { issuer: evil(), ..Default::default() },
+                RawEnvironment { api_base: evil(), ..Default::default() },
+                RawEnvironment { apps_base: evil(), ..Default::default() },
+                RawEnvironment { console_base: evil(), ..Default::default() },
+                RawEnvironment { authorize_url: evil(), ..Default::default() },
+                RawEnvironment { token_url: evil(), ..Default::default() },
+                RawEnvironment { revoke_url: evil(), ..Default::default() },
+                RawEnvironment { introspect_url: evil(), ..Default::default() },
+                RawEnvironment { device_url: evil(), ..Default::default() },
+                RawEnvironment { profile_url: evil(), ..Default::default() },
+                RawEnvironment { userinfo_url: evil(), ..Default::default() },
+            ] {
+                let error = with(raw).expect_err("leads elsewhere");
+                assert!(error.what().contains(name), "{error}");
+            }
+            let raw = RawEnvironment {
+                client_id: Some("ours".into()),
+                scopes: Some(vec!["a".into()]),
+                redirect: Some("localhost".into()),
+                ..Default::default()
+            };
+            assert!(with(raw).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn metrics_have_the_address_unless_told_otherwise() {
+        assert!(Config::default().telemetry.email);
+        let raw = RawConfig { telemetry: RawTelemetry { email: Some(false) }, ..RawConfig::default() };
+        assert!(!Config::parse(raw).unwrap().telemetry.email);
     }
 }

@@ -57,8 +57,7 @@ endpoints! {
 
 impl Endpoints {
     /// The API endpoints below a base.
-    #[must_use]
-    pub fn below(api: &str) -> Self {
+    fn below(api: &str) -> Self {
         let at = |path: &str| Some(format!("{api}{path}"));
         let socket = match api.split_once("://") {
             Some(("https", rest)) => Some(format!("wss://{rest}/v1/session/ws")),
@@ -78,12 +77,15 @@ impl Endpoints {
         }
     }
 
-    /// The sign-in pages below their bases.
+    /// Everything that lies below the bases there are.
     #[must_use]
-    pub fn pages(mut self, apps: &str, console: &str) -> Self {
-        self.authorize_url = Some(format!("{apps}/oauth/authorize"));
-        self.console_authorize_url = Some(format!("{console}/oauth/authorize"));
-        self
+    pub fn relative(api: Option<&str>, apps: Option<&str>, console: Option<&str>) -> Self {
+        let page = |base: Option<&str>| base.map(|base| format!("{base}/oauth/authorize"));
+        Self {
+            authorize_url: page(apps),
+            console_authorize_url: page(console),
+            ..api.map(Self::below).unwrap_or_default()
+        }
     }
 
     /// Where to ask who it is, if this provider has such a place.

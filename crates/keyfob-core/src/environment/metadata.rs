@@ -40,7 +40,8 @@ pub fn well_known(issuer: &str) -> [String; 2] {
 }
 
 impl Environment {
-    /// Lays the provider's own metadata over what is known. What somebody named explicitly stays.
+    /// Lays the provider's own metadata over what is known. What somebody named explicitly stays; what only
+    /// lay below a base gives way.
     ///
     /// # Errors
     /// [`Id::MetadataInvalid`]: the issuer is not the one asked, character by character (RFC 8414 §3.3); the
@@ -57,13 +58,18 @@ impl Environment {
         if !said.code_challenge_methods_supported.iter().any(|method| method == "S256") {
             return Err(refuse("it does not announce PKCE with S256".into()));
         }
-        let needed_origin = match &self.discovery {
-            Discovery::Needed { origin } => origin.as_deref(),
-            Discovery::Done => None,
+        let (needed_origin, relative) = match &self.discovery {
+            Discovery::Needed { origin, relative } => (origin.as_deref(), relative.as_ref().clone()),
+            Discovery::Done => (None, Endpoints::default()),
         };
+        // Anybody on this machine may listen on loopback: only a provider that is there itself may point there.
+        let may_be_http = values::url(&self.issuer).is_ok_and(|issuer| values::is_loopback(&issuer));
         let endpoint = |name: &str, url: &Option<String>| -> Result<Option<String>> {
             let Some(url) = url else { return Ok(None) };
             let url = values::endpoint(url).map_err(|why| refuse(format!("its `{name}`: {why}")))?;
+            if url.starts_with("http:") && !may_be_http {
+                return Err(refuse(format!("its `{name}`: expected https")));
+            }
             match needed_origin {
                 Some(needed) if origin(&url) != needed => {
                     Err(refuse(format!("its `{name}` is not on the approved {needed}")))
@@ -87,7 +93,7 @@ impl Environment {
             }
         }
         let mut complete = self.clone();
-        complete.endpoints = complete.endpoints.or(&discovered);
+        complete.endpoints = complete.endpoints.or(&discovered).or(&relative);
         complete.iss_promised = said.authorization_response_iss_parameter_supported;
         complete.issuer_is_known = true;
         complete.discovery = Discovery::Done;

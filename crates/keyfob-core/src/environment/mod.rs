@@ -2,9 +2,11 @@
 
 mod endpoints;
 mod metadata;
+mod resolve;
 mod table;
 
 use alloc::{
+    boxed::Box,
     collections::BTreeMap,
     format,
     string::{String, ToString},
@@ -12,16 +14,13 @@ use alloc::{
 
 pub use endpoints::Endpoints;
 pub use metadata::well_known;
+pub use resolve::resolve;
 
 use crate::{
     Error, Id, Record, Result, Secret, Timestamp,
-    approved::ApprovedList,
-    config::{Config, Configured},
-    error::escape,
     identity::Identity,
     record::Generation,
-    settings::{ClientId, Scopes, Settings},
-    values,
+    settings::{ClientId, Scopes},
 };
 
 /// A provider, as far as it is known without asking it.
@@ -58,123 +57,9 @@ pub struct Environment {
 enum Discovery {
     /// Nothing: every endpoint is known.
     Done,
-    /// The metadata of the issuer. With an origin, every endpoint must be there.
-    Needed { origin: Option<String> },
-}
-
-/// Decides which provider is meant: the contract's variables, then the name somebody chose, then the
-/// configuration's, then production. Asks nobody.
-///
-/// # Errors
-/// [`Id::UrlNotApproved`], [`Id::EnvironmentUnknown`], [`Id::EnvironmentIncomplete`].
-pub fn resolve(
-    settings: &Settings,
-    config: &Config,
-    chosen: Option<&str>,
-    approved: &ApprovedList,
-) -> Result<Environment> {
-    let configured = |name: &str| config.environments.get(name);
-    let mut environment = if settings.local {
-        table::local(&settings.bases)
-    } else if settings.staging {
-        staging(configured("staging"))?
-    } else if let Some(url) = &settings.custom_url {
-        custom(url, approved)?
-    } else {
-        match chosen.or(config.environment.as_deref()).unwrap_or("production") {
-            "production" => table::production(configured("production")),
-            "staging" => staging(configured("staging"))?,
-            "local" => table::local(&settings.bases),
-            name => match configured(name) {
-                Some(configured) => of_configuration(name, configured)?,
-                None => {
-                    let what = format!("there is no environment `{}`", escape(name));
-                    return Err(Error::new(
-                        Id::EnvironmentUnknown,
-                        what,
-                        "the configuration file does not define it",
-                    ));
-                }
-            },
-        }
-    };
-    if let Some(id) = &settings.client_id {
-        environment.client_id = Some(id.clone());
-    }
-    if let Some(scopes) = &settings.scopes {
-        environment.scopes = scopes.clone();
-        environment.console_scopes = scopes.clone();
-    }
-    Ok(environment)
-}
-
-fn staging(configured: Option<&Configured>) -> Result<Environment> {
-    let incomplete =
-        |why: &str| Error::new(Id::EnvironmentIncomplete, "the environment `staging` is incomplete", why);
-    let configured = configured
-        .ok_or_else(|| incomplete("it has no public endpoints, and the configuration file names none"))?;
-    of_configuration("staging", configured)
-}
-
-fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> {
-    let given = &configured.endpoints;
-    let complete = given.authorize_url.is_some() && given.token_url.is_some();
-    let issuer = match (&configured.issuer, &given.token_url) {
-        (Some(issuer), _) => issuer.clone(),
-        (None, Some(token)) if complete => origin(token),
-        _ => {
-            let what = format!("the environment `{name}` is incomplete");
-            let why = "it names neither an `issuer` nor both `authorize_url` and `token_url`";
-            return Err(Error::new(Id::EnvironmentIncomplete, what, why));
-        }
-    };
-    let default = table::default_scopes();
-    let scopes = configured.scopes.clone().unwrap_or(default);
-    let mut endpoints = given.clone();
-    if let Some(base) = &configured.api_base {
-        endpoints = endpoints.or(&Endpoints::below(base));
-    }
-    Ok(Environment {
-        name: name.to_string(),
-        issuer_is_known: configured.issuer.is_some(),
-        issuer,
-        endpoints,
-        api_base: configured.api_base.clone(),
-        apps_base: None,
-        console_base: None,
-        client_id: configured.client_id.clone(),
-        console_scopes: scopes.clone(),
-        scopes,
-        redirect_is_name: configured.redirect_is_name,
-        iss_promised: false,
-        discovery: if complete { Discovery::Done } else { Discovery::Needed { origin: None } },
-    })
-}
-
-fn custom(url: &str, approved: &ApprovedList) -> Result<Environment> {
-    let entry = approved.verdict(url)?;
-    let authorize_url = values::url(url).map_or_else(|_| url.to_string(), String::from);
-    let endpoints = Endpoints { authorize_url: Some(authorize_url), ..entry.endpoints.clone() };
-    let complete = endpoints.token_url.is_some();
-    let scopes = table::default_scopes();
-    Ok(Environment {
-        name: "custom".into(),
-        issuer: entry.issuer.clone(),
-        issuer_is_known: true,
-        endpoints,
-        api_base: None,
-        apps_base: None,
-        console_base: None,
-        client_id: None,
-        console_scopes: scopes.clone(),
-        scopes,
-        redirect_is_name: false,
-        iss_promised: false,
-        discovery: match complete {
-            true => Discovery::Done,
-            false => Discovery::Needed { origin: Some(entry.origin().to_string()) },
-        },
-    })
+    /// The metadata of the issuer. With an origin, every endpoint must be there. What lies below the bases
+    /// only fills what the metadata leaves open.
+    Needed { origin: Option<String>, relative: Box<Endpoints> },
 }
 
 fn origin(url: &str) -> String {

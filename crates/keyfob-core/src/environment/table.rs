@@ -1,10 +1,7 @@
 //! The built-in rows.
 
 use super::{Discovery, Endpoints, Environment};
-use crate::{
-    config::Configured,
-    settings::{Bases, ClientId, Scopes},
-};
+use crate::settings::{Bases, ClientId, Scopes};
 
 /// The client id of whoever built this, if they set one at compile time.
 const BUILT_IN_CLIENT_ID: Option<&str> = option_env!("KEYFOB_DEFAULT_CLIENT_ID");
@@ -22,21 +19,22 @@ fn console_scopes() -> Scopes {
     Scopes::parse("org:create_api_key user:profile").unwrap_or_default()
 }
 
-/// Its endpoints are fixed. Configuration may add a client id and scopes.
-pub(super) fn production(configured: Option<&Configured>) -> Environment {
-    let client_id = configured.and_then(|c| c.client_id.clone());
-    let scopes = configured.and_then(|c| c.scopes.clone());
+/// Its endpoints are fixed. Nobody told how it spells its issuer.
+pub(super) fn production() -> Environment {
     Environment {
         name: "production".into(),
         issuer: APPS.into(),
         issuer_is_known: false,
-        endpoints: Endpoints { token_url: Some(TOKEN.into()), ..Endpoints::below(API) }.pages(APPS, CONSOLE),
+        endpoints: Endpoints {
+            token_url: Some(TOKEN.into()),
+            ..Endpoints::relative(Some(API), Some(APPS), Some(CONSOLE))
+        },
         api_base: Some(API.into()),
         apps_base: Some(APPS.into()),
         console_base: Some(CONSOLE.into()),
-        client_id: client_id.or_else(|| BUILT_IN_CLIENT_ID.and_then(|id| ClientId::parse(id).ok())),
-        console_scopes: scopes.clone().unwrap_or_else(console_scopes),
-        scopes: scopes.unwrap_or_else(default_scopes),
+        client_id: BUILT_IN_CLIENT_ID.and_then(|id| ClientId::parse(id).ok()),
+        scopes: default_scopes(),
+        console_scopes: console_scopes(),
         redirect_is_name: false,
         iss_promised: false,
         discovery: Discovery::Done,
@@ -49,7 +47,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         name: "local".into(),
         issuer: bases.api.clone(),
         issuer_is_known: true,
-        endpoints: Endpoints::below(&bases.api).pages(&bases.apps, &bases.console),
+        endpoints: Endpoints::relative(Some(&bases.api), Some(&bases.apps), Some(&bases.console)),
         api_base: Some(bases.api.clone()),
         apps_base: Some(bases.apps.clone()),
         console_base: Some(bases.console.clone()),

@@ -2,9 +2,10 @@ use alloc::{string::ToString, vec::Vec};
 
 use super::*;
 use crate::{
-    approved::{RawEntry, RawList},
-    config::{RawConfig, RawEnvironment},
+    approved::{ApprovedList, RawEntry, RawList},
+    config::{Config, RawConfig, RawEnvironment},
     contract::{self, Variables},
+    settings::Settings,
 };
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -170,6 +171,141 @@ fn metadata_is_believed_only_when_it_fits() {
         let error = e.completed_by(bad.as_bytes()).expect_err(why);
         assert!(error.id() == Id::MetadataInvalid && error.why().contains(why), "{why}: {}", error.why());
     }
+}
+
+/// The contract: rows of one table, which a configuration file may complete.
+#[test]
+fn configuration_completes_the_built_in_rows() {
+    let raw = || RawEnvironment {
+        client_id: Some("ours".into()),
+        scopes: Some(Vec::from(["openid".to_string()])),
+        redirect: Some("localhost".into()),
+        ..RawEnvironment::default()
+    };
+    let url = "https://oauth.company.com/authorize";
+    for (name, pairs) in [
+        ("production", &[][..]),
+        ("local", &[("USE_LOCAL_OAUTH", "1")]),
+        ("custom", &[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)]),
+    ] {
+        let e = resolve(&settings(pairs), &config(name, raw()), None, &approved(url)).unwrap();
+        assert_eq!(e.name, name);
+        assert_eq!(e.require_client_id().unwrap().as_str(), "ours", "{name}");
+        assert_eq!((e.scopes.to_string(), e.redirect_is_name), ("openid".to_string(), true), "{name}");
+        let over = [pairs, &[("CLAUDE_CODE_OAUTH_CLIENT_ID", "mine"), ("CLAUDE_CODE_OAUTH_SCOPES", "a b")]];
+        let e = resolve(&settings(&over.concat()), &config(name, raw()), None, &approved(url)).unwrap();
+        assert_eq!(e.require_client_id().unwrap().as_str(), "mine", "{name}: the variable outranks it");
+        assert_eq!((e.scopes.to_string(), e.console_scopes.to_string()), ("a b".into(), "a b".into()));
+    }
+}
+
+/// Variables outrank the command line, which outranks the configuration.
+#[test]
+fn who_chooses_the_environment() {
+    let mut config = config("work", RawEnvironment { api_base: Some("http://[::1]:1".into()), ..at("w") });
+    let name = |pairs, config: &Config, chosen| resolved(pairs, config, chosen).unwrap().name;
+    assert_eq!(name(&[], &config, None), "production");
+    config.environment = Some("work".into());
+    assert_eq!(name(&[], &config, None), "work");
+    assert_eq!(name(&[], &config, Some("local")), "local");
+    assert_eq!(name(&[("USE_LOCAL_OAUTH", "0")], &config, Some("production")), "production");
+    assert_eq!(name(&[("USE_LOCAL_OAUTH", "true")], &config, Some("production")), "local");
+    let error = resolved(&[], &config, Some("custom")).expect_err("no URL");
+    assert_eq!(error.id(), Id::EnvironmentIncomplete);
+    assert!(error.why().contains("CLAUDE_CODE_CUSTOM_OAUTH_URL"));
+}
+
+fn at(host: &str) -> RawEnvironment {
+    RawEnvironment {
+        authorize_url: Some(alloc::format!("https://{host}.example/authorize")),
+        token_url: Some(alloc::format!("https://{host}.example/token")),
+        ..RawEnvironment::default()
+    }
+}
+
+/// Explicit endpoints, then discovered ones, then those below a base.
+#[test]
+fn endpoints_have_an_order() {
+    let raw = RawEnvironment {
+        issuer: Some("https://i.example".into()),
+        api_base: Some("https://api.example/v/".into()),
+        revoke_url: Some("https://explicit.example/revoke".into()),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[], &config("work", raw), Some("work")).unwrap();
+    let e = e.completed_by(METADATA.as_bytes()).unwrap().endpoints;
+    assert_eq!(e.revoke_url.as_deref(), Some("https://explicit.example/revoke"));
+    assert_eq!(e.token_url.as_deref(), Some("https://i.example/token"));
+    assert_eq!(e.whoami_url.as_deref(), Some("https://api.example/v/v1/whoami"));
+}
+
+const METADATA: &str = r#"{"issuer":"https://i.example","authorization_endpoint":"https://i.example/authorize",
+    "token_endpoint":"https://i.example/token","revocation_endpoint":"https://i.example/revoke",
+    "code_challenge_methods_supported":["S256"]}"#;
+
+/// Whoever listens on loopback is not trusted: a provider elsewhere must not send a code there.
+#[test]
+fn a_remote_provider_cannot_point_to_loopback() {
+    let work = |issuer: &str| {
+        let raw = RawEnvironment { issuer: Some(issuer.into()), ..RawEnvironment::default() };
+        resolved(&[], &config("work", raw), Some("work")).unwrap()
+    };
+    let to = |text: &str| METADATA.replace("https://i.example/token", text);
+    let bad = to("http://127.0.0.1:9/token");
+    let error = work("https://i.example").completed_by(bad.as_bytes()).expect_err("loopback");
+    assert!(error.why().contains("`token_endpoint`: expected https"), "{}", error.why());
+    let here = METADATA.replace("https://i.example", "http://127.0.0.1:9");
+    assert!(work("http://127.0.0.1:9").completed_by(here.as_bytes()).is_ok());
+}
+
+/// Staging from bases alone: everything lies where it lies below production's.
+#[test]
+fn bases_alone_suffice() {
+    let base = |host: &str| Some(alloc::format!("https://{host}.staging.example/"));
+    let raw = RawEnvironment {
+        api_base: base("api"),
+        apps_base: base("apps"),
+        console_base: base("console"),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[("USE_STAGING_OAUTH", "1")], &config("staging", raw), None).unwrap();
+    assert!(!e.needs_discovery());
+    let e = e.endpoints;
+    assert_eq!(e.authorize_url.as_deref(), Some("https://apps.staging.example/oauth/authorize"));
+    assert_eq!(e.console_authorize_url.as_deref(), Some("https://console.staging.example/oauth/authorize"));
+    assert_eq!(e.token_url.as_deref(), Some("https://api.staging.example/v1/oauth/token"));
+    assert_eq!(e.session_url.as_deref(), Some("wss://api.staging.example/v1/session/ws"));
+    for raw in [
+        RawEnvironment::default(),
+        RawEnvironment { api_base: base("api"), ..RawEnvironment::default() },
+        RawEnvironment { apps_base: base("apps"), ..RawEnvironment::default() },
+    ] {
+        let error = resolved(&[], &config("staging", raw), Some("staging")).expect_err("incomplete");
+        assert_eq!(error.id(), Id::EnvironmentIncomplete);
+    }
+}
+
+/// The endpoints below the bases, to the letter of the design.
+#[test]
+fn endpoints_lie_below_their_bases() {
+    let e = resolved(&[("USE_LOCAL_OAUTH", "1")], &Config::default(), None).unwrap();
+    let named: Vec<_> = e.endpoints.named().collect();
+    assert_eq!(
+        named,
+        [
+            ("authorize", "http://localhost:3000/oauth/authorize"),
+            ("console", "http://localhost:3000/oauth/authorize"),
+            ("token", "http://localhost:3000/v1/oauth/token"),
+            ("revoke", "http://localhost:3000/v1/oauth/revoke"),
+            ("introspect", "http://localhost:3000/v1/oauth/introspect"),
+            ("device", "http://localhost:3000/v1/oauth/device/code"),
+            ("profile", "http://localhost:3000/api/oauth/profile"),
+            ("whoami", "http://localhost:3000/v1/whoami"),
+            ("devices", "http://localhost:3000/api/auth/trusted_devices"),
+            ("session", "ws://localhost:3000/v1/session/ws"),
+        ]
+    );
+    assert_eq!(e.paste_redirect().unwrap(), "http://localhost:3000/oauth/code/callback");
 }
 
 #[test]
