@@ -67,6 +67,10 @@ pub(crate) enum Command {
     Status(Status),
     /// Say what each variable of the contract does now
     Env(Env),
+    /// Make this machine a trusted device of the account, or no longer
+    Device(Device),
+    /// Open a WebSocket to the session endpoint: lines in, lines out
+    Connect(Connect),
     /// Run a provider to develop against, on loopback
     DevServer(DevServer),
     /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
@@ -218,6 +222,34 @@ pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Device {
+    #[command(subcommand)]
+    pub(crate) command: DeviceCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Enrol this machine; the login must be younger than ten minutes
+    Enroll {
+        /// The name the provider lists it under
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Say whether this machine is enrolled; exit code 1 when it is not
+    Status,
+    /// Take this machine off the account's devices
+    Forget,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Lines of standard input are sent as text frames, text frames are printed as lines.
+When the provider closes for an expired credential it is renewed and the connection opened again.")]
+pub(crate) struct Connect {
+    /// Another address on the environment's own origin
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,7 +1,9 @@
 //! One file for each command.
 
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dev_server;
+pub(crate) mod device;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod formats;
@@ -40,6 +42,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::Device(args) => device::run(global, args),
+        Command::Connect(args) => connect::run(global, args),
         Command::DevServer(args) => dev_server::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions { shell } => pages::completions(*shell),
