@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Say what each variable of the contract does now
     Env(Env),
+    /// List the logins of this machine, or choose the one that counts when none is named
+    Profiles(Profiles),
     /// Make this machine a trusted device of the account, or no longer
     Device(Device),
     /// Open a WebSocket to the session endpoint: lines in, lines out
@@ -118,12 +120,24 @@ pub(crate) struct Login {
     /// Listen for the callback on this port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
+    /// Take a token from stdin instead of signing in on a page
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
+    pub(crate) with_token: Option<TokenKind>,
     /// Suggest this account to the provider
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Option<String>,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
+}
+
+/// What sort of token stdin holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TokenKind {
+    /// A refresh token: exchanged at once
+    Refresh,
+    /// An access token: used as it is
+    Access,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -222,6 +236,21 @@ pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Profiles {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProfilesCommand>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProfilesCommand {
+    /// Make this profile the one that counts when none is named
+    Use {
+        /// Its name
+        name: String,
+    },
 }
 
 #[derive(Clone, Debug, Args)]

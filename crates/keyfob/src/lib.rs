@@ -8,10 +8,12 @@
 pub mod client;
 pub mod device;
 mod discovery;
+mod establish;
 pub mod grant;
 pub mod helper;
 pub mod login;
 pub mod logout;
+pub mod profiles;
 pub mod real;
 pub mod remote;
 pub mod renew;

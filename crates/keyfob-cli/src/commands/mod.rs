@@ -11,6 +11,7 @@ pub(crate) mod header;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod pages;
+pub(crate) mod profiles;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::Profiles(args) => profiles::run(global, args),
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
         Command::DevServer(args) => dev_server::run(args),
