@@ -19,9 +19,11 @@ pub(crate) mod whoami;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use keyfob::{
-    Client, Error, Grant, Id, Purpose,
+    Client, Error, Grant, Id, Purpose, Source,
+    grant::Outcome,
     real::{self, detached, env as environment, files::Disk},
     renew::Need,
+    resolve,
     setup::{Choices, Setup},
 };
 
@@ -110,5 +112,28 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     if let Some(warning) = &grant.warning {
         Report::warn(warning);
     }
+    if grant.source != Source::Login {
+        warn_of_shadows(client, purpose, &grant);
+    }
     Ok(grant)
+}
+
+/// The commonest surprise is a credential nobody meant: a variable that silently wins over the account. Said in
+/// scripts too, where nobody asks `status`. A stored login is last in its order and shadows nothing unless the
+/// configuration prefers it, so the way most runs take does not come here.
+fn warn_of_shadows(client: &Client, purpose: Purpose, grant: &Grant) {
+    let survey = resolve::survey(client, purpose);
+    let shadowed: Vec<_> = survey
+        .considered
+        .iter()
+        .filter(|c| c.outcome == Outcome::Shadowed)
+        .map(|c| c.source.name())
+        .collect();
+    if !shadowed.is_empty() {
+        Report::say(&format!(
+            "warning: {} is used and comes before {}; `keyfob status` says why, `--only SOURCE` forbids it",
+            grant.source,
+            shadowed.join(", ")
+        ));
+    }
 }

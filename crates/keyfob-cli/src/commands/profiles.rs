@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
             (None, false) => "",
         };
         Report::answer(
-            &format!("{mark} {:<20} {:<28} {} {state}", plain(&r.profile), who, plain(&r.issuer)).trim_end(),
+            format!("{mark} {:<20} {:<28} {} {state}", plain(&r.profile), who, plain(&r.issuer)).trim_end(),
         )?;
     }
     if profiles.is_empty() {
