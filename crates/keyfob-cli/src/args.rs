@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Say what each variable of the contract does now
     Env(Env),
+    /// Look for everything that could keep a login from working
+    Doctor(Doctor),
     /// List the logins of this machine, or choose the one that counts when none is named
     Profiles(Profiles),
     /// Make this machine a trusted device of the account, or no longer
@@ -236,6 +238,13 @@ pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Doctor {
+    /// Mend permissions and what an interrupted renewal left behind
+    #[arg(long)]
+    pub(crate) fix: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -8,6 +8,7 @@
 pub mod client;
 pub mod device;
 mod discovery;
+pub mod doctor;
 mod establish;
 pub mod grant;
 pub mod helper;

@@ -1,10 +1,10 @@
 //! `keyfob connect`: a WebSocket with the session's credential, renewed and opened again when it expires.
 
 use std::{
-    io::{self, BufRead},
+    io,
     net::TcpStream,
     process::ExitCode,
-    sync::mpsc::{self, Receiver, TryRecvError},
+    sync::mpsc::{Receiver, TryRecvError},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
     let client = commands::client(global, setup);
-    let lines = read_lines();
+    let lines = terminal::lines();
     let mut expired: Option<Grant> = None;
     let mut pause = Duration::from_millis(250);
     loop {
@@ -177,17 +177,4 @@ fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<(Ended, u32
             }
         }
     }
-}
-
-fn read_lines() -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }

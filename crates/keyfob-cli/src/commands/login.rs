@@ -1,9 +1,8 @@
 //! `keyfob login`: the address first, then whichever answer comes first.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, IsTerminal, Read},
     process::{Command, ExitCode, Stdio},
-    sync::mpsc::{self, Receiver},
     time::Duration,
 };
 
@@ -59,7 +58,7 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
         true => Report::say("Waiting for the browser. You can also paste the answer of the last page here:"),
         false => Report::say("Paste the code the page shows here:"),
     }
-    let pasted = read_lines();
+    let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
         Report::say(&format!("{error}\n"));
     };
@@ -131,20 +130,6 @@ fn read_token() -> Result<Secret> {
     let read = io::stdin().lock().take(64 * 1024).read_to_string(&mut text);
     read.map_err(|error| wrong(error.kind().to_string()))?;
     Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(format!("it {why}")))?)
-}
-
-/// Lines of stdin, as they come. The thread ends with the process: a read from a terminal cannot be called off.
-fn read_lines() -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
 }
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has

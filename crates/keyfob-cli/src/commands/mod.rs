@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dev_server;
 pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod formats;
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::Doctor(args) => doctor::run(global, args),
         Command::Profiles(args) => profiles::run(global, args),
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
