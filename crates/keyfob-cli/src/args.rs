@@ -67,6 +67,14 @@ pub(crate) enum Command {
     Status(Status),
     /// Say what each variable of the contract does now
     Env(Env),
+    /// Look for everything that could keep a login from working
+    Doctor(Doctor),
+    /// List the logins of this machine, or choose the one that counts when none is named
+    Profiles(Profiles),
+    /// Make this machine a trusted device of the account, or no longer
+    Device(Device),
+    /// Open a WebSocket to the session endpoint: lines in, lines out
+    Connect(Connect),
     /// Run a provider to develop against, on loopback
     DevServer(DevServer),
     /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
@@ -114,12 +122,24 @@ pub(crate) struct Login {
     /// Listen for the callback on this port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
+    /// Take a token from stdin instead of signing in on a page
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
+    pub(crate) with_token: Option<TokenKind>,
     /// Suggest this account to the provider
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Option<String>,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
+}
+
+/// What sort of token stdin holds.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TokenKind {
+    /// A refresh token: exchanged at once
+    Refresh,
+    /// An access token: used as it is
+    Access,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -218,6 +238,56 @@ pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Doctor {
+    /// Mend permissions and what an interrupted renewal left behind
+    #[arg(long)]
+    pub(crate) fix: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Profiles {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProfilesCommand>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProfilesCommand {
+    /// Make this profile the one that counts when none is named
+    Use {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Device {
+    #[command(subcommand)]
+    pub(crate) command: DeviceCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum DeviceCommand {
+    /// Enrol this machine; the login must be younger than ten minutes
+    Enroll {
+        /// The name the provider lists it under
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Say whether this machine is enrolled; exit code 1 when it is not
+    Status,
+    /// Take this machine off the account's devices
+    Forget,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Lines of standard input are sent as text frames, text frames are printed as lines.
+When the provider closes for an expired credential it is renewed and the connection opened again.")]
+pub(crate) struct Connect {
+    /// Another address on the environment's own origin
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -9,7 +9,7 @@ use keyfob::{Error, Id};
 use serde::Serialize;
 
 /// What a command comes to.
-pub(crate) type Result<T = ExitCode> = std::result::Result<T, Failure>;
+pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
 
 /// Why a command ended early.
 pub(crate) enum Failure {

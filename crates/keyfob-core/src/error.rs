@@ -232,12 +232,17 @@ impl core::error::Error for Error {}
 /// and invisible characters are escaped, and it ends after 200 characters.
 #[must_use]
 pub fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == 200 {
-            out.push('…');
-            break;
-        }
+    match text.char_indices().nth(200) {
+        Some((end, _)) => escape_whole(&text[..end]) + "…",
+        None => escape_whole(text),
+    }
+}
+
+/// The same for text of any length.
+#[must_use]
+pub fn escape_whole(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
         let hidden = matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');

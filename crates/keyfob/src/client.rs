@@ -215,7 +215,7 @@ impl Client {
         match self.world.http.send(&request) {
             Ok(answer) if answer.reply.status == 200 => Ok(()),
             Ok(answer) => {
-                let why = format!("{} answered {}", crate::login::origin(url), answer.reply.status);
+                let why = format!("{} answered {}", crate::establish::origin(url), answer.reply.status);
                 Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
             }
             Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),

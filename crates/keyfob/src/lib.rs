@@ -8,10 +8,13 @@
 pub mod client;
 pub mod device;
 mod discovery;
+pub mod doctor;
+mod establish;
 pub mod grant;
 pub mod helper;
 pub mod login;
 pub mod logout;
+pub mod profiles;
 pub mod real;
 pub mod remote;
 pub mod renew;

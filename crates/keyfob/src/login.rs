@@ -3,26 +3,19 @@
 use std::{sync::mpsc::Receiver, time::Duration};
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret,
+    Error, Id, Result,
     environment::Environment,
-    identity::Identity,
     login::{Code, Flow, Request as Ask},
-    record::{Generation, LoginId},
-    refresh,
-    token::{self, Outcome, Reply},
 };
 
+pub use crate::establish::{SignedIn, TokenKind};
 use crate::{
     client::Client,
-    logout::{self, Revocation},
+    establish::{establish, post},
     real::loopback::{Callback, Host, Loopback},
     renew,
-    store::{Commit, Found},
-    world::Request,
 };
 
-/// How long one request of a sign-in may take.
-const ANSWER: Duration = Duration::from_secs(30);
 /// How often a wait looks at the pasted text.
 const LOOK: Duration = Duration::from_millis(40);
 
@@ -47,19 +40,6 @@ pub struct Attempt<'c> {
     flow: Flow,
     url: String,
     loopback: Option<Loopback>,
-}
-
-/// A finished sign-in.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// The record as it was saved.
-    pub record: Record,
-    /// Where it was saved.
-    pub commit: Commit,
-    /// What became of the login that was there before, if there was one.
-    pub replaced: Option<Revocation>,
-    /// Why the identity could not be looked up, if it could not.
-    pub unidentified: Option<Error>,
 }
 
 impl Client {
@@ -188,87 +168,6 @@ impl Attempt<'_> {
         let environment = &self.environment;
         let body = self.flow.exchange(code, None);
         let reply = post(client, environment.token_url()?, body)?;
-        let mut octets = [0; 16];
-        client
-            .world
-            .entropy
-            .fill(&mut octets)
-            .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
-        let generation = Generation { login: LoginId::new(octets), number: 0 };
-        let now = client.world.clock.now();
-        let mut record = environment.record(generation, &client.setup.profile, now, None)?;
-        record.scopes = self.flow.request().scopes.clone();
-        match token::read(&reply) {
-            Outcome::Granted(tokens) => {
-                refresh::accept(&mut record, tokens, reply.provider_time(), now, client.world.clock.kernel());
-            }
-            Outcome::Later { why } => return Err(exchange_failed(Id::Unreachable, why)),
-            Outcome::Odd { why, .. } => return Err(exchange_failed(Id::AnswerInvalid, why)),
-            Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
-                return Err(exchange_failed(Id::ProviderRefused, why));
-            }
-        }
-        let unidentified = identify(client, &mut record);
-        let store = client.store()?;
-        let lease = renew::wait_for_lease(&client.world, &store)?;
-        let old = match lease.read()? {
-            Found::Record(old) => Some(old),
-            Found::Nothing | Found::SetAside(_) => None,
-        };
-        let commit = lease.commit(&record)?;
-        // The old login ends only when the new one is on the disk.
-        let replaced = old.map(|old| logout::revoke(client, &old));
-        Ok(SignedIn { record, commit, replaced, unidentified })
-    }
-}
-
-fn exchange_failed(id: Id, why: String) -> Error {
-    Error::new(id, "the code could not be exchanged for tokens", why).hint("start again with `keyfob login`")
-}
-
-pub(crate) fn post(client: &Client, url: &str, body: Secret) -> Result<Reply> {
-    let request = Request {
-        method: "POST",
-        url,
-        headers: Vec::new(),
-        body: Some(("application/x-www-form-urlencoded", body)),
-        timeout: ANSWER,
-    };
-    match client.world.http.send(&request) {
-        Ok(answer) => Ok(answer.reply),
-        Err(no_answer) => {
-            Err(Error::new(Id::Unreachable, format!("no answer from {}", origin(url)), no_answer.why))
-        }
-    }
-}
-
-/// Scheme, host and port, for messages.
-pub(crate) fn origin(url: &str) -> String {
-    url::Url::parse(url).map_or_else(|_| "the provider".into(), |url| url.origin().ascii_serialization())
-}
-
-/// Looks up who it is, where a variable does not say so already, and keeps it with the login. Not knowing is
-/// no reason to lose a login.
-fn identify(client: &Client, record: &mut Record) -> Option<Error> {
-    if !Identity::needs_lookup(&client.setup.settings.presets) {
-        return None;
-    }
-    let url = record.endpoints.identity_url()?.to_owned();
-    let token = record.access_token.as_ref()?;
-    let headers = crate::grant::headers(keyfob_core::Source::Login, token);
-    let request = Request { method: "GET", url: &url, headers, body: None, timeout: Duration::from_secs(10) };
-    let failed = |why: String| Some(Error::new(Id::Unreachable, "who signed in could not be looked up", why));
-    match client.world.http.send(&request) {
-        Err(no_answer) => failed(no_answer.why),
-        Ok(answer) if answer.reply.status != 200 => {
-            failed(format!("the provider answered {}", answer.reply.status))
-        }
-        Ok(answer) => match Identity::parse(&answer.reply.body) {
-            Ok(identity) => {
-                record.identity = identity;
-                None
-            }
-            Err(why) => failed(format!("the answer {why}")),
-        },
+        establish(client, environment, &self.flow.request().scopes, &reply)
     }
 }

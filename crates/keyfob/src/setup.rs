@@ -17,6 +17,7 @@ use keyfob_core::{
 };
 
 use crate::{
+    profiles,
     real::{
         descriptors::Inherited,
         home::{self, Home, Places},
@@ -115,7 +116,9 @@ impl Setup {
                 )
             });
         let config = config.unwrap_or_default();
-        let (profile, pinned) = keep(profile(variables, choices.profile), &mut problems).unwrap_or_default();
+        let (profile, pinned) =
+            keep(profile(variables, choices.profile, home.as_ref(), files), &mut problems)
+                .unwrap_or_default();
         let fits = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let named = text(variables, SEEDED_BY).filter(fits);
         let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
@@ -215,19 +218,33 @@ fn descriptors(
     (inherited, consumed)
 }
 
-fn profile(variables: &Variables, chosen: Option<String>) -> Result<(String, bool)> {
-    let (name, by, pinned) = match (chosen, text(variables, "KEYFOB_PROFILE")) {
-        (Some(name), _) => (name, "--profile", true),
-        (None, Some(name)) => (name, "KEYFOB_PROFILE", true),
-        (None, None) => return Ok(("default".into(), false)),
-    };
+fn profile(
+    variables: &Variables,
+    chosen: Option<String>,
+    home: Option<&Home>,
+    files: &dyn Files,
+) -> Result<(String, bool)> {
+    if let Some(name) = chosen {
+        check_profile(&name, "--profile")?;
+        return Ok((name, true));
+    }
+    if let Some(name) = text(variables, "KEYFOB_PROFILE") {
+        check_profile(&name, "KEYFOB_PROFILE")?;
+        return Ok((name, true));
+    }
+    let kept = home.map_or(Ok(None), |home| profiles::chosen(&home.logins, files))?;
+    Ok((kept.unwrap_or_else(|| "default".into()), false))
+}
+
+/// Refuses what is no profile's name.
+pub(crate) fn check_profile(name: &str, by: &str) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        let what = format!("{by} names the profile `{}`", escape(&name));
+        let what = format!("{by} names the profile `{}`", escape(name));
         let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
         return Err(Error::new(Id::Usage, what, why).hint("choose another name"));
     }
-    Ok((name, pinned))
+    Ok(())
 }
 
 fn routes(variables: &Variables) -> Routes {

@@ -166,6 +166,11 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Takes every permission of others away from a file or directory of this user's.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::PermissionDenied`] when it is somebody else's; the system's.
+    fn restrict(&self, path: &Path) -> io::Result<()>;
     /// Removes a file. It not being there is success.
     ///
     /// # Errors

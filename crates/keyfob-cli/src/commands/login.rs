@@ -1,16 +1,15 @@
 //! `keyfob login`: the address first, then whichever answer comes first.
 
 use std::{
-    io::{self, BufRead, IsTerminal},
+    io::{self, IsTerminal, Read},
     process::{Command, ExitCode, Stdio},
-    sync::mpsc::{self, Receiver},
     time::Duration,
 };
 
 use keyfob::{
-    Client, Error, Id,
-    core::{contract, source::Purpose},
-    login::{How, SignedIn},
+    Client, Error, Id, Secret,
+    core::{contract, secret::strip_newline, source::Purpose},
+    login::{How, SignedIn, TokenKind},
     logout::Revocation,
     resolve,
     store::Commit,
@@ -27,6 +26,14 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
     let client = commands::client(global, setup);
+    if let Some(kind) = args.with_token {
+        let kind = match kind {
+            crate::args::TokenKind::Refresh => TokenKind::Refresh,
+            crate::args::TokenKind::Access => TokenKind::Access,
+        };
+        let signed_in = client.login_with(kind, read_token()?)?;
+        return tell(global, &client, &signed_in);
+    }
     let how = How { console: args.console, paste: args.paste, port: args.port, hint: args.email.clone() };
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
@@ -51,7 +58,7 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
         true => Report::say("Waiting for the browser. You can also paste the answer of the last page here:"),
         false => Report::say("Paste the code the page shows here:"),
     }
-    let pasted = read_lines();
+    let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
         Report::say(&format!("{error}\n"));
     };
@@ -113,18 +120,16 @@ fn shadow(client: &Client) -> Option<Error> {
     )
 }
 
-/// Lines of stdin, as they come. The thread ends with the process: a read from a terminal cannot be called off.
-fn read_lines() -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
+/// One token, whole: from a pipe or a file, with at most a newline after it.
+fn read_token() -> Result<Secret> {
+    let wrong = |why: String| {
+        Error::new(Id::Usage, "standard input does not hold a token", why)
+            .hint("write one token and nothing else to it")
+    };
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(64 * 1024));
+    let read = io::stdin().lock().take(64 * 1024).read_to_string(&mut text);
+    read.map_err(|error| wrong(error.kind().to_string()))?;
+    Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(format!("it {why}")))?)
 }
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has

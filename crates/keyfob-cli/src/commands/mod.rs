@@ -1,7 +1,10 @@
 //! One file for each command.
 
+pub(crate) mod connect;
 pub(crate) mod demo;
 pub(crate) mod dev_server;
+pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod formats;
@@ -9,6 +12,7 @@ pub(crate) mod header;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod pages;
+pub(crate) mod profiles;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
@@ -16,9 +20,11 @@ pub(crate) mod whoami;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 use keyfob::{
-    Client, Error, Grant, Id, Purpose,
+    Client, Error, Grant, Id, Purpose, Source,
+    grant::Outcome,
     real::{self, detached, env as environment, files::Disk},
     renew::Need,
+    resolve,
     setup::{Choices, Setup},
 };
 
@@ -40,6 +46,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::Doctor(args) => doctor::run(global, args),
+        Command::Profiles(args) => profiles::run(global, args),
+        Command::Device(args) => device::run(global, args),
+        Command::Connect(args) => connect::run(global, args),
         Command::DevServer(args) => dev_server::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions { shell } => pages::completions(*shell),
@@ -104,5 +114,28 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     if let Some(warning) = &grant.warning {
         Report::warn(warning);
     }
+    if grant.source != Source::Login {
+        warn_of_shadows(client, purpose, &grant);
+    }
     Ok(grant)
+}
+
+/// The commonest surprise is a credential nobody meant: a variable that silently wins over the account. Said in
+/// scripts too, where nobody asks `status`. A stored login is last in its order and shadows nothing unless the
+/// configuration prefers it, so the way most runs take does not come here.
+fn warn_of_shadows(client: &Client, purpose: Purpose, grant: &Grant) {
+    let survey = resolve::survey(client, purpose);
+    let shadowed: Vec<_> = survey
+        .considered
+        .iter()
+        .filter(|c| c.outcome == Outcome::Shadowed)
+        .map(|c| c.source.name())
+        .collect();
+    if !shadowed.is_empty() {
+        Report::say(&format!(
+            "warning: {} is used and comes before {}; `keyfob status` says why, `--only SOURCE` forbids it",
+            grant.source,
+            shadowed.join(", ")
+        ));
+    }
 }

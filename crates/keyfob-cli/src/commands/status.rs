@@ -81,6 +81,11 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
             "Not signed in (profile `{}`). Run `keyfob login`.",
             client.setup().profile
         ))?,
+        (Some(Source::RefreshToken), None) => {
+            Report::answer(
+                "A login seeded by refresh-token: it is exchanged when a token is first asked for.",
+            )?;
+        }
         (Some(source), None) => {
             Report::answer(&format!("A credential from {source} is used as it is; its expiry is unknown."))?;
         }

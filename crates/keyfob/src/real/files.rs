@@ -197,6 +197,16 @@ impl Files for Disk {
         }
     }
 
+    fn restrict(&self, path: &Path) -> io::Result<()> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+        let meta = file.metadata()?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+        }
+        file.set_permissions(std::fs::Permissions::from_mode(meta.mode() & 0o700))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

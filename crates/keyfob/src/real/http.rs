@@ -3,14 +3,18 @@
 //! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are
 //! bounded, and nothing of a request's headers or body gets into an error.
 
-use std::{io, sync::OnceLock, time::Duration};
+use std::{cell::Cell, io, sync::OnceLock, time::Duration};
 
-use keyfob_core::{Error, Id, Result, Secret, token::Reply};
+use keyfob_core::{Error, Id, Result, Secret, error::escape, token::Reply};
 use ureq::{
-    Agent, Body, Timeout,
+    Agent, Body,
     config::Config,
     http::{self, Response, Uri},
     tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{ConnectionDetails, Connector, DefaultConnector, Transport},
+    },
 };
 
 use crate::world::{Answer, Http, NoAnswer, Request};
@@ -76,7 +80,7 @@ impl Network {
 
 fn agent(proxy: Option<ureq::Proxy>) -> Agent {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    Config::builder()
+    let config = Config::builder()
         .tls_config(tls)
         .proxy(proxy)
         .max_redirects(0)
@@ -85,8 +89,28 @@ fn agent(proxy: Option<ureq::Proxy>) -> Agent {
         .max_idle_connections(0)
         .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
         .timeout_connect(Some(Duration::from_secs(10)))
-        .build()
-        .new_agent()
+        .build();
+    Agent::with_parts(config, DefaultConnector::default().chain(Mark), DefaultResolver::default())
+}
+
+thread_local! {
+    /// Whether the request this thread is sending has got a connection.
+    static CONNECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The last link of the chain of connectors: reached only when there is a connection. What fails before it was
+/// certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
+/// host that is unreachable may be so before a connection or in the middle of one.
+#[derive(Debug)]
+struct Mark;
+
+impl<In: Transport> Connector<In> for Mark {
+    type Out = In;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        CONNECTED.set(chained.is_some());
+        Ok(chained)
+    }
 }
 
 fn proxy_of(name: &str, text: &str, no_proxy: Option<&str>) -> Result<ureq::Proxy> {
@@ -130,6 +154,7 @@ impl Http for Network {
             _ => return Err(not_sent("only https, or http on loopback, is used")),
         }
         let agent = self.agent(&uri)?;
+        CONNECTED.set(false);
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
         for (name, value) in &request.headers {
@@ -175,19 +200,6 @@ fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
 /// Sorts a failure: did the request certainly not reach the other side?
 fn no_answer(error: &ureq::Error, host: &str) -> NoAnswer {
     use ureq::Error as E;
-    let never = matches!(
-        error,
-        E::HostNotFound
-            | E::ConnectionFailed
-            | E::ConnectProxyFailed(_)
-            | E::InvalidProxyUrl
-            | E::BadUri(_)
-            | E::Http(_)
-            | E::Tls(_)
-            | E::TlsRequired
-            | E::Pem(_)
-            | E::Timeout(Timeout::Resolve | Timeout::Connect)
-    ) || matches!(error, E::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
     // A refused certificate ends the handshake before anything of ours is sent. Later TLS failures may not.
     let certificate = is_certificate(error);
     let why = match error {
@@ -200,12 +212,14 @@ fn no_answer(error: &ureq::Error, host: &str) -> NoAnswer {
         E::Io(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused => format!("{host} refused the connection"),
             io::ErrorKind::UnexpectedEof => format!("{host} closed the connection without a whole answer"),
+            // Looking a name up fails without a kind of its own.
+            _ if !CONNECTED.get() => format!("no connection to {host}: {}", escape(&error.to_string())),
             kind => format!("the connection to {host} failed ({kind})"),
         },
         E::Protocol(_) => format!("the answer of {host} is not whole HTTP"),
         _ => format!("the request to {host} failed"),
     };
-    NoAnswer { sent: !never && !certificate, why }
+    NoAnswer { sent: CONNECTED.get() && !certificate, why }
 }
 
 fn is_certificate(error: &ureq::Error) -> bool {
@@ -242,6 +256,28 @@ mod tests {
             let failure = network.send(&request).expect_err(url);
             assert!(!failure.sent && failure.why.contains("only https"), "{url}: {}", failure.why);
         }
+    }
+
+    fn post(url: &str) -> NoAnswer {
+        let body = Some(("text/plain", Secret::new("x")));
+        let request =
+            Request { method: "POST", url, headers: Vec::new(), body, timeout: Duration::from_secs(5) };
+        Network::new(Routes::default()).send(&request).expect_err(url)
+    }
+
+    /// The difference a login depends on: what certainly never left, and what may have arrived.
+    #[test]
+    fn sent_or_not() {
+        let closed =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+        assert!(!post(&format!("http://{closed}/")).sent, "refused");
+        assert!(!post("https://name.invalid/").sent, "a name that is not found");
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || drop(listener.accept()));
+        assert!(post(&url).sent, "closed without an answer");
+        server.join().unwrap();
     }
 
     #[test]

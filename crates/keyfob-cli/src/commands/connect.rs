@@ -1,0 +1,180 @@
+//! `keyfob connect`: a WebSocket with the session's credential, renewed and opened again when it expires.
+
+use std::{
+    io,
+    net::TcpStream,
+    process::ExitCode,
+    sync::mpsc::{Receiver, TryRecvError},
+    time::Duration,
+};
+
+use keyfob::{
+    Client, Error, Grant, Id, Secret, device,
+    remote::{self, Ended, Handshake},
+};
+use tungstenite::{
+    Message, WebSocket,
+    client::IntoClientRequest,
+    error::Error as SocketError,
+    http::{HeaderName, HeaderValue},
+    stream::MaybeTlsStream,
+};
+
+use crate::{
+    args::{Connect, Global},
+    commands,
+    report::{Report, Result},
+    terminal,
+};
+
+type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
+
+/// How long one look at the socket waits before it looks at the lines to send.
+const LOOK: Duration = Duration::from_millis(25);
+/// The longest pause before connecting again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A connection that lasted this long counts as a good one: the pauses start over.
+const ENDURING: u32 = 400;
+
+pub(crate) fn run(global: &Global, args: &Connect) -> Result {
+    let setup = commands::setup(global);
+    setup.check()?;
+    let client = commands::client(global, setup);
+    let lines = terminal::lines();
+    let mut expired: Option<Grant> = None;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let handshake = client.handshake(args.url.as_deref(), expired.take().as_ref())?;
+        match open(&client, &handshake) {
+            Ok(mut socket) => {
+                Report::say(&format!("Connected to {}.", terminal::plain(&handshake.url)));
+                let (ended, looks) = converse(&mut socket, &lines)?;
+                if looks >= ENDURING {
+                    pause = Duration::from_millis(250);
+                }
+                match ended {
+                    Ended::Done => return Ok(ExitCode::SUCCESS),
+                    Ended::Renew => {
+                        Report::say("The credential expired: renewing it.");
+                        expired = handshake.grant.generation.is_some().then_some(handshake.grant);
+                        if expired.is_none() {
+                            let what = "the connection was closed for an expired credential";
+                            return Err(Error::new(
+                                Id::ProviderRefused,
+                                what,
+                                "it is used as it is and cannot be renewed",
+                            )
+                            .into());
+                        }
+                        continue;
+                    }
+                    Ended::Stop => {
+                        let why = "the provider closed the connection and would do so again";
+                        return Err(Error::new(
+                            Id::ProviderRefused,
+                            "the remote connection was refused",
+                            why,
+                        )
+                        .into());
+                    }
+                    Ended::Again => {}
+                }
+            }
+            Err(Opening::Rejected(401)) if handshake.grant.generation.is_some() => {
+                expired = Some(handshake.grant);
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+            Err(Opening::Rejected(status)) => {
+                let why = format!("it answered {status}");
+                return Err(Error::new(Id::ProviderRefused, "the remote connection was refused", why).into());
+            }
+            Err(Opening::Failed(why)) => Report::say(&format!("No connection: {why}.")),
+        }
+        Report::say(&format!("Connecting again in {} ms.", pause.as_millis()));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+enum Opening {
+    Rejected(u16),
+    Failed(String),
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the credential goes into the handshake of the one address it is for"
+)]
+fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
+    let failed = |error: &dyn std::fmt::Display| Opening::Failed(terminal::plain(&error.to_string()));
+    let mut request = handshake.url.as_str().into_client_request().map_err(|error| failed(&error))?;
+    for (name, value) in &handshake.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| failed(&error))?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|error| failed(&error))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(name, value);
+    }
+    match tungstenite::connect(request) {
+        Ok((socket, answer)) => {
+            let successor = answer.headers().get(device::HEADER).and_then(|value| value.to_str().ok());
+            if let Some(successor) = successor.and_then(|text| Secret::visible(text).ok())
+                && let Err(error) = client.renew_device(&successor)
+            {
+                Report::warn(&error);
+            }
+            let stream = match socket.get_ref() {
+                MaybeTlsStream::Plain(stream) => Some(stream),
+                MaybeTlsStream::Rustls(stream) => Some(stream.get_ref()),
+                _ => None,
+            };
+            // Reads give way to the lines that wait to be sent.
+            if let Some(stream) = stream {
+                stream.set_read_timeout(Some(LOOK)).map_err(|error| failed(&error))?;
+            }
+            Ok(socket)
+        }
+        Err(SocketError::Http(answer)) => Err(Opening::Rejected(answer.status().as_u16())),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Lines out, lines in, until one side ends it. Pings are answered by the library as it reads.
+fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<(Ended, u32)> {
+    let mut looks = 0_u32;
+    let mut closing = false;
+    loop {
+        looks = looks.saturating_add(1);
+        match socket.read() {
+            Ok(Message::Text(text)) => Report::answer(&terminal::plain_whole(&text))?,
+            Ok(Message::Close(frame)) => {
+                let code = frame.map(|frame| u16::from(frame.code));
+                let _ = socket.flush();
+                return Ok((if closing { Ended::Done } else { remote::ended(code) }, looks));
+            }
+            Ok(_) => {}
+            Err(SocketError::Io(error))
+                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            // We said good-bye: however the other side takes it, there is nothing left to do.
+            Err(_) if closing => return Ok((Ended::Done, looks)),
+            Err(_) => return Ok((Ended::Again, looks)),
+        }
+        while !closing {
+            match lines.try_recv() {
+                Ok(line) => {
+                    if socket.send(Message::Text(line.into())).is_err() {
+                        Report::say("The connection ended while a line was sent: it may not have arrived.");
+                        return Ok((Ended::Again, looks));
+                    }
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    // Everything was sent: say good-bye, and still take in what is on its way.
+                    closing = true;
+                    let _ = socket.close(None);
+                }
+            }
+        }
+    }
+}

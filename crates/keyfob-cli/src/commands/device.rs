@@ -1,0 +1,92 @@
+//! `keyfob device enroll|status|forget`: trusted devices.
+
+use std::process::ExitCode;
+
+use keyfob::{Error, core::contract::names};
+
+use crate::{
+    args::{Device, DeviceCommand, Global},
+    commands,
+    report::{Report, Result},
+};
+
+pub(crate) fn run(global: &Global, args: &Device) -> Result {
+    let setup = commands::setup(global);
+    setup.check()?;
+    let client = commands::client(global, setup);
+    match &args.command {
+        DeviceCommand::Enroll { name } => {
+            let device = client.enroll_device(&name.clone().unwrap_or_else(machine))?;
+            let end = device.expires_at.map(|end| end.to_string());
+            match global.json {
+                true => Report::json(&serde_json::json!({ "device_id": device.id, "expires_at": end }))?,
+                false => Report::say(&format!(
+                    "This machine is a trusted device until {}.",
+                    end.unwrap_or_default()
+                )),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        DeviceCommand::Status => {
+            let device = client.device()?;
+            if global.json {
+                Report::json(&serde_json::json!({
+                    "enrolled": device.is_some(),
+                    "from": device.as_ref().map(|d| if d.id.is_some() { "store" } else { names::DEVICE_TOKEN }),
+                    "device_id": device.as_ref().and_then(|d| d.id.clone()),
+                    "expires_at": device.as_ref().and_then(|d| d.expires_at).map(|end| end.to_string()),
+                }))?;
+            } else {
+                Report::answer(&match &device {
+                    None => "Not a trusted device. Run `keyfob device enroll`.".into(),
+                    Some(d) if d.id.is_none() => format!("{} names this device.", names::DEVICE_TOKEN),
+                    Some(d) => format!(
+                        "A trusted device until {}.",
+                        d.expires_at.map(|end| end.to_string()).unwrap_or_default()
+                    ),
+                })?;
+            }
+            Ok(ExitCode::from(u8::from(device.is_none())))
+        }
+        DeviceCommand::Forget => {
+            let told = client.forget_device()?;
+            if global.json {
+                let outcome = told.as_ref().map(|told| if told.is_ok() { "confirmed" } else { "failed" });
+                Report::json(&serde_json::json!({ "forgotten": told.is_some(), "provider": outcome }))?;
+            }
+            match told {
+                None => Report::say("There was no device token to forget."),
+                Some(Ok(())) => Report::say("This machine is no longer a trusted device."),
+                Some(Err(error)) => {
+                    Report::warn(
+                        &Error::new(
+                            error.id(),
+                            "the token was removed here, but the provider still lists this device",
+                            error.why(),
+                        )
+                        .hint("take it off on the provider's own page"),
+                    );
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The name this machine is listed under when nobody gives it another one.
+fn machine() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() { "keyfob".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_a_printable_name() {
+        let name = machine();
+        assert!(!name.is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control));
+    }
+}

@@ -1,0 +1,48 @@
+//! `keyfob doctor`: what could keep a login from working, and with `--fix` what can be mended.
+
+use std::process::ExitCode;
+
+use keyfob::doctor::{self, State};
+
+use crate::{
+    args::{Doctor, Global},
+    commands,
+    report::{self, Report, Result},
+};
+
+pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
+    let client = commands::client(global, commands::setup(global));
+    Report::say("Examining the variables, the store, the provider and the clock.");
+    let findings = doctor::examine(&client, args.fix);
+    // The first failure decides, malformed variables before all others.
+    let code = findings.iter().find_map(|finding| match &finding.state {
+        State::Wrong(error) => Some(error.exit_code()),
+        _ => None,
+    });
+    if global.json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|finding| {
+                let (state, text, error) = match &finding.state {
+                    State::Fine(text) => ("ok", Some(text), None),
+                    State::Mended(text) => ("fixed", Some(text), None),
+                    State::Wrong(error) => ("problem", None, Some(report::error_json(error))),
+                };
+                serde_json::json!({ "subject": finding.subject, "state": state, "text": text, "error": error })
+            })
+            .collect();
+        Report::json(&serde_json::json!({ "findings": list }))?;
+        return Ok(ExitCode::from(code.unwrap_or(0)));
+    }
+    for finding in &findings {
+        let (mark, text) = match &finding.state {
+            State::Fine(text) => ("ok   ", text.clone()),
+            State::Mended(text) => ("fixed", text.clone()),
+            State::Wrong(error) => {
+                ("WRONG", format!("{}: {}\n{:22}{}", error.what(), error.why(), "", error.advice()))
+            }
+        };
+        Report::answer(&format!("{mark}  {:<14} {text}", finding.subject))?;
+    }
+    Ok(ExitCode::from(code.unwrap_or(0)))
+}

@@ -1,0 +1,100 @@
+//! Several logins side by side: which there are, and which one counts when none is named.
+
+use std::path::{Path, PathBuf};
+
+use keyfob_core::{Error, Id, Record, Result};
+
+use crate::{
+    client::Client,
+    setup,
+    store::{Seen, Store},
+    world::Files,
+};
+
+/// One stored login.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its record.
+    pub record: Record,
+    /// Whether it was seeded by a variable.
+    pub seeded: bool,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl Client {
+    /// Every stored login of this home that can be read, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
+        let home = self.setup.require_home()?;
+        let failed = |error: std::io::Error| {
+            Error::new(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error.to_string())
+        };
+        let mut profiles = Vec::new();
+        let mut problems = Vec::new();
+        for path in self.world.files.list(&home.logins).map_err(failed)? {
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let seeded =
+                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("seed-"));
+            match Store::at(&self.world, &path, &[]).and_then(|store| store.look()) {
+                Ok(Seen::Record(record)) => profiles.push(Profile { record: *record, seeded, path }),
+                Ok(Seen::Nothing) => {}
+                Ok(Seen::Damaged(why)) => {
+                    problems.push(Error::new(
+                        Id::StoreCorrupt,
+                        format!("the login in {}", path.display()),
+                        format!("it {why}"),
+                    ));
+                }
+                Err(error) => problems.push(error),
+            }
+        }
+        Ok((profiles, problems))
+    }
+
+    /// Makes a profile the one that counts when none is named.
+    ///
+    /// # Errors
+    /// [`Id::Usage`] for a name that is none; the disk's.
+    pub fn use_profile(&self, name: &str) -> Result<()> {
+        setup::check_profile(name, "the command line")?;
+        let place = chosen_in(&self.setup.require_home()?.logins);
+        let files = &self.world.files;
+        let dir = place.parent().unwrap_or(Path::new("/"));
+        let next = place.with_extension("next");
+        let written = files
+            .make_dir(dir)
+            .and_then(|()| files.write(&next, name.as_bytes()))
+            .and_then(|()| files.sync(&next))
+            .and_then(|()| files.rename(&next, &place))
+            .and_then(|()| files.sync_dir(dir));
+        written.map_err(|error| {
+            Error::new(
+                Id::StoreFailed,
+                format!("the choice could not be kept in {}", place.display()),
+                error.to_string(),
+            )
+        })
+    }
+}
+
+/// Where the choice is kept.
+fn chosen_in(logins: &Path) -> PathBuf {
+    logins.with_file_name("profile")
+}
+
+/// The profile that was chosen to count when none is named.
+pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>> {
+    let place = chosen_in(logins);
+    let bytes = files.read(&place).map_err(|error| {
+        Error::new(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error.to_string())
+    })?;
+    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+    let name = String::from_utf8_lossy(&bytes).into_owned();
+    setup::check_profile(&name, &place.display().to_string())?;
+    Ok(Some(name))
+}
