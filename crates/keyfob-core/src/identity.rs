@@ -71,7 +71,7 @@ impl Identity {
         }
         let account = presets.account_uuid.as_ref().or(self.account_uuid.as_ref())?;
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(b"keyfob/account-tag/v1").ok()?;
-        mac.update(account.as_bytes());
+        mac.update(account.to_ascii_lowercase().as_bytes());
         Some(format!("acct_{}", hex(&mac.finalize().into_bytes()[..16])))
     }
 }
@@ -117,6 +117,8 @@ mod tests {
             identity.tagged_id(&Presets::default()).as_deref(),
             Some("acct_62a18fdb74f3bff0a383cac45ac00036")
         );
+        let shouted = Identity { account_uuid: Some(ACCOUNT.to_uppercase()), ..Identity::default() };
+        assert_eq!(shouted.tagged_id(&Presets::default()), identity.tagged_id(&Presets::default()));
         assert_eq!(Identity::default().tagged_id(&Presets::default()), None);
         let preset = Presets { tagged_id: Some("acct_12345_prod".into()), ..Presets::default() };
         assert_eq!(Identity::default().tagged_id(&preset).as_deref(), Some("acct_12345_prod"));

@@ -1,9 +1,6 @@
 //! `keyfob env --json`.
 
-use alloc::{
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{string::String, vec::Vec};
 
 use serde::Serialize;
 
@@ -88,7 +85,7 @@ pub fn report<'r>(
                 message.push_str("; ");
                 message.push_str(&other.message());
             }
-            ErrorReport { id: error.id().word(), message: message.to_string() }
+            ErrorReport { id: error.id().word(), message }
         }),
     }
 }
@@ -107,5 +104,85 @@ fn variable(entry: &super::Entry) -> VariableReport<'_> {
         State::Invalid { expected } => {
             VariableReport { name, state: "invalid", value: None, fingerprint: None, error: Some(expected) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        approved::ApprovedList,
+        config::Config,
+        contract::{self, Variables},
+        environment::resolve,
+    };
+
+    fn answer(pairs: &[(&str, &str)]) -> Value {
+        let variables: Variables =
+            pairs.iter().map(|(name, value)| (name.to_string(), Some(value.to_string()))).collect();
+        let reading = contract::read(&variables);
+        let environment =
+            resolve(&reading.settings, &Config::default(), None, &ApprovedList::default()).unwrap();
+        let error = Error::all(reading.problems.clone());
+        let told = error.is_none().then_some(&environment);
+        serde_json::to_value(report(&reading, told, error.as_ref())).unwrap()
+    }
+
+    fn variable<'a>(answer: &'a Value, name: &str) -> &'a Value {
+        let all = answer["variables"].as_array().unwrap();
+        all.iter().find(|v| v["name"] == name).expect("one of the twenty")
+    }
+
+    /// The documented shape, member by member.
+    #[test]
+    fn the_answer_is_the_documented_one() {
+        let told = answer(&[
+            ("USE_LOCAL_OAUTH", "true"),
+            ("CLAUDE_CODE_ACCOUNT_UUID", "550E8400-E29B-41D4-A716-446655440000"),
+            ("CLAUDE_CODE_OAUTH_TOKEN", "sesame"),
+        ]);
+        assert_eq!(told["variables"].as_array().unwrap().len(), 20);
+        assert_eq!(
+            *variable(&told, "CLAUDE_CODE_OAUTH_TOKEN"),
+            json!({"name": "CLAUDE_CODE_OAUTH_TOKEN", "state": "set", "value": null,
+                "fingerprint": "3b468237d6b9", "error": null})
+        );
+        assert_eq!(
+            *variable(&told, "CLAUDE_CODE_ACCOUNT_UUID"),
+            json!({"name": "CLAUDE_CODE_ACCOUNT_UUID", "state": "set",
+                "value": "550e8400-e29b-41d4-a716-446655440000", "fingerprint": null, "error": null})
+        );
+        assert_eq!(
+            *variable(&told, "USE_STAGING_OAUTH"),
+            json!({"name": "USE_STAGING_OAUTH", "state": "unset", "value": null, "fingerprint": null,
+                "error": null})
+        );
+        assert_eq!(
+            told["environment"],
+            json!({"name": "local", "authorize_url": "http://localhost:3000/oauth/authorize",
+                "token_url": "http://localhost:3000/v1/oauth/token", "api_base": "http://localhost:3000",
+                "apps_base": "http://localhost:3000", "console_base": "http://localhost:3000",
+                "client_id": "keyfob-local", "scopes": ["user:profile", "user:inference"]})
+        );
+        assert_eq!(told["error"], Value::Null);
+        assert!(!told.to_string().contains("sesame"));
+    }
+
+    #[test]
+    fn every_problem_is_in_the_error() {
+        let told = answer(&[("USE_LOCAL_OAUTH", "yes"), ("CLAUDE_CODE_USER_EMAIL", "nobody")]);
+        assert_eq!(
+            *variable(&told, "USE_LOCAL_OAUTH"),
+            json!({"name": "USE_LOCAL_OAUTH", "state": "invalid", "value": null, "fingerprint": null,
+                "error": "expected exactly 1, true, 0 or false"})
+        );
+        assert_eq!(told["environment"], Value::Null);
+        assert_eq!(told["error"]["id"], "variable-malformed");
+        let message = told["error"]["message"].as_str().unwrap();
+        assert!(message.contains("USE_LOCAL_OAUTH") && message.contains("CLAUDE_CODE_USER_EMAIL"));
     }
 }
