@@ -186,11 +186,24 @@ impl ClientId {
     /// # Errors
     /// For characters outside %x20-7E, blanks at an end, and more than 512 characters.
     pub fn parse(text: &str) -> Result<Self, Expected> {
-        let fits = text.bytes().all(|b| (0x20..=0x7e).contains(&b));
-        if text.is_empty() || text.len() > 512 || !fits || text.trim() != text {
-            return Err("expected printable ASCII without a blank at either end");
+        if !Self::fits(text) {
+            return Err("expected printable ASCII without a blank at either end, at most 512 characters");
         }
         Ok(Self(text.to_string()))
+    }
+
+    /// Whether it is one, also while compiling.
+    pub(crate) const fn fits(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at] < 0x20 || bytes[at] > 0x7e {
+                return false;
+            }
+            at += 1;
+        }
+        let length = bytes.len();
+        length > 0 && length <= 512 && bytes[0] != b' ' && bytes[length - 1] != b' '
     }
 
     /// Its text.

@@ -4,7 +4,19 @@ use super::{Discovery, Endpoints, Environment};
 use crate::settings::{Bases, ClientId, Scopes};
 
 /// The client id of whoever built this, if they set one at compile time.
-const BUILT_IN_CLIENT_ID: Option<&str> = option_env!("KEYFOB_DEFAULT_CLIENT_ID");
+const BUILT_IN_CLIENT_ID: Option<&str> = match option_env!("KEYFOB_DEFAULT_CLIENT_ID") {
+    Some(id) if !id.is_empty() => Some(id),
+    _ => None,
+};
+
+// A build with a malformed one must not come out as a build without.
+const _: () = assert!(
+    match BUILT_IN_CLIENT_ID {
+        Some(id) => ClientId::fits(id),
+        None => true,
+    },
+    "KEYFOB_DEFAULT_CLIENT_ID: expected printable ASCII without a blank at either end"
+);
 
 const APPS: &str = "https://claude.ai";
 const CONSOLE: &str = "https://platform.claude.com";
