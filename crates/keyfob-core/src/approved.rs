@@ -325,6 +325,7 @@ mod tests {
             "https://oauth.company.com:443@evil.example/authorize",
             "https://oauth.company.com/authorize?a=1;redirect_uri=https://evil.example",
             "https://oauth.company.com/authorize?redirect_uri[]=https://evil.example",
+            "https://oauth.company.com/authorize?redirect_uri%5B%5D=https://evil.example",
             "https://oauth.company.com/authorize?+state=x",
             "https://oauth.company.com/authorize?request_uri%00=x",
             "https://oauth.company.com/authorize?authorization_details=x",
@@ -370,6 +371,23 @@ mod tests {
             let url = format!("https://a.example/oauth{}x", char::from(byte));
             assert_eq!(list.verdict(&url).is_ok(), matches!(byte, b'/' | b'?'), "{url}");
         }
+    }
+
+    #[test]
+    fn the_longest_prefix_decides() {
+        let entry = |url: &str, issuer: &str| RawEntry {
+            url: url.into(),
+            issuer: Some(issuer.into()),
+            ..RawEntry::default()
+        };
+        let entries = [
+            entry("https://a.example/tenant", "https://tenant.example"),
+            entry("https://a.example", "https://a.example"),
+        ];
+        let list = ApprovedList::parse(RawList { approved: Vec::from(entries) }).unwrap();
+        let issuer = |url: &str| list.verdict(url).unwrap().issuer.clone();
+        assert_eq!(issuer("https://a.example/tenant/authorize"), "https://tenant.example");
+        assert_eq!(issuer("https://a.example/tenants"), "https://a.example");
     }
 
     #[test]

@@ -287,7 +287,8 @@ mod tests {
         let names = vec!["A=B".to_string()];
         assert!(said(RawConfig { api_key_helper_env: names, ..Default::default() }).contains("helper_env`"));
         for name in ["wrok", "custom", ""] {
-            let raw = RawConfig { environment: text(name), ..Default::default() };
+            let environments = BTreeMap::from([("custom".to_string(), RawEnvironment::default())]);
+            let raw = RawConfig { environment: text(name), environments, ..Default::default() };
             assert!(said(raw).contains("`environment`"), "{name}");
         }
     }

@@ -224,7 +224,9 @@ mod tests {
         for wrong in ["", "  ", "a\"b", "a\\b", "a\tb", "ä", "a\nb"] {
             assert!(Scopes::parse(wrong).is_err(), "{wrong:?}");
         }
+        assert_eq!(Scopes::parse("b  a b ").map(|scopes| scopes.to_string()).as_deref(), Ok("b a"));
         assert!(ClientId::parse("9d1c250a e61b").is_ok());
+        assert!(ClientId::parse(&"a".repeat(512)).is_ok() && ClientId::parse(&"a".repeat(513)).is_err());
         for wrong in ["", " a", "a ", "a\n", "ä"] {
             assert!(ClientId::parse(wrong).is_err(), "{wrong:?}");
         }

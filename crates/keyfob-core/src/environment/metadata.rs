@@ -95,7 +95,6 @@ impl Environment {
         let mut complete = self.clone();
         complete.endpoints = complete.endpoints.or(&discovered).or(&relative);
         complete.iss_promised = said.authorization_response_iss_parameter_supported;
-        complete.issuer_is_known = true;
         complete.discovery = Discovery::Done;
         complete.token_url()?;
         complete.sign_in(false)?;

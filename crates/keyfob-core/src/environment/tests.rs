@@ -239,6 +239,19 @@ fn endpoints_have_an_order() {
     assert_eq!(e.whoami_url.as_deref(), Some("https://api.example/v/v1/whoami"));
 }
 
+/// RFC 9207 §2.4: `iss` is compared where somebody told how the issuer spells itself, and nowhere else.
+#[test]
+fn when_iss_can_be_compared() {
+    let iss = |e: &Environment| e.iss().map(ToString::to_string);
+    assert_eq!(iss(&resolved(&[], &Config::default(), None).unwrap()), None, "production");
+    assert_eq!(iss(&resolved(&[], &config("work", at("w")), Some("work")).unwrap()), None, "only endpoints");
+    let raw = || RawEnvironment { issuer: Some("https://i.example".into()), ..at("w") };
+    let told = resolved(&[], &config("work", raw()), Some("work")).unwrap();
+    assert_eq!(iss(&told).as_deref(), Some("https://i.example"), "configured");
+    let local = resolved(&[("USE_LOCAL_OAUTH", "1")], &Config::default(), None).unwrap();
+    assert_eq!(iss(&local).as_deref(), Some("http://localhost:3000"), "local");
+}
+
 const METADATA: &str = r#"{"issuer":"https://i.example","authorization_endpoint":"https://i.example/authorize",
     "token_endpoint":"https://i.example/token","revocation_endpoint":"https://i.example/revoke",
     "code_challenge_methods_supported":["S256"]}"#;
