@@ -108,6 +108,7 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   keyfob login                 opens the browser; a pasted answer is accepted at the same time
   keyfob login --no-browser    prints the address on stdout and waits
+  keyfob login --device        shows a code to type on another device
   keyfob login --paste         for machines no browser can reach: the page shows a code to copy")]
 pub(crate) struct Login {
     /// Do not open a browser; print the address on stdout
@@ -116,6 +117,12 @@ pub(crate) struct Login {
     /// Use the provider's page that shows a code to copy instead of a callback
     #[arg(long)]
     pub(crate) paste: bool,
+    /// Sign in with a code typed on another device
+    #[arg(long, conflicts_with_all = ["no_browser", "paste", "console", "port", "with_token"])]
+    pub(crate) device: bool,
+    /// Show the address as a QR code too
+    #[arg(long)]
+    pub(crate) qr: bool,
     /// Sign in at the console, for accounts that use API keys
     #[arg(long)]
     pub(crate) console: bool,

@@ -28,3 +28,11 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn plain_whole(text: &str) -> String {
     keyfob::core::error::escape_whole(text)
 }
+
+/// A text as a QR code of half blocks, dark on light whatever the terminal's colours; nothing when it is too long.
+pub(crate) fn qr(text: &str) -> String {
+    use qrcode::{QrCode, render::unicode::Dense1x2};
+    QrCode::new(text).map_or(String::new(), |code| {
+        code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
+    })
+}

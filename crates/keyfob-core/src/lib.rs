@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod approved;
 pub mod config;
 pub mod contract;
+pub mod device_grant;
 pub mod environment;
 pub mod error;
 pub mod identity;

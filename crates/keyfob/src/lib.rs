@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod device;
+pub mod device_login;
 mod discovery;
 pub mod doctor;
 mod establish;

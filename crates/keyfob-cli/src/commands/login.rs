@@ -34,6 +34,9 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
         let signed_in = client.login_with(kind, read_token()?)?;
         return tell(global, &client, &signed_in);
     }
+    if args.device {
+        return with_code(global, args, &client);
+    }
     let how = How { console: args.console, paste: args.paste, port: args.port, hint: args.email.clone() };
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
@@ -51,6 +54,9 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
         Report::answer(attempt.url())?;
     }
     Report::say("");
+    if args.qr {
+        Report::say(&terminal::qr(attempt.url()));
+    }
     if !args.no_browser && !args.paste {
         open(attempt.url());
     }
@@ -64,6 +70,41 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
     };
     let signed_in = attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?;
     tell(global, &client, &signed_in)
+}
+
+/// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
+fn with_code(global: &Global, args: &Login, client: &Client) -> Result {
+    let attempt = client.begin_device_login()?;
+    let shown = attempt.shown();
+    if global.json {
+        Report::json(&serde_json::json!({
+            "verification_uri": shown.verification_uri,
+            "verification_uri_complete": shown.verification_uri_complete,
+            "user_code": shown.user_code,
+            "expires_in": shown.expires_in,
+        }))?;
+    } else {
+        Report::say("Open this address on any device:\n");
+        Report::answer(&shown.verification_uri)?;
+        Report::say(&format!("\nand type this code:\n\n    {}\n", shown.user_code));
+        if let Some(complete) = &shown.verification_uri_complete {
+            Report::say(&format!("or open this one, and check that it shows the same code:\n{complete}\n"));
+        }
+    }
+    if args.qr {
+        Report::say(&terminal::qr(
+            shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri),
+        ));
+    }
+    let mut told = i64::MAX;
+    let signed_in = attempt.wait(&mut |left| {
+        // A countdown that can be read in a log: once a minute, not once a second.
+        if told.saturating_sub(left) >= 60 {
+            told = left;
+            Report::say(&format!("Waiting. The code is good for {left} s more."));
+        }
+    })?;
+    tell(global, client, &signed_in)
 }
 
 fn tell(global: &Global, client: &Client, signed_in: &SignedIn) -> Result {
