@@ -209,7 +209,7 @@ pub fn is_loopback(url: &Url) -> bool {
 /// The base of a local provider: on loopback, without a query. Its path is kept, without a final slash.
 ///
 /// # Errors
-/// As [`url`], and for any host beyond this machine.
+/// As [`url()`], and for any host beyond this machine.
 pub fn loopback_base(text: &str) -> Result<String, Expected> {
     let url = url(text)?;
     if !is_loopback(&url) {
@@ -221,7 +221,7 @@ pub fn loopback_base(text: &str) -> Result<String, Expected> {
 /// An endpoint somebody configured: https, or http on loopback.
 ///
 /// # Errors
-/// As [`url`], and for http elsewhere.
+/// As [`url()`], and for http elsewhere.
 pub fn endpoint(text: &str) -> Result<String, Expected> {
     let url = url(text)?;
     if url.scheme() != "https" && !is_loopback(&url) {
