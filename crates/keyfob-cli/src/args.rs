@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Say what each variable of the contract does now
     Env(Env),
+    /// Mint a token that lasts, for CI and other machines
+    SetupToken(SetupToken),
     /// Look for everything that could keep a login from working
     Doctor(Doctor),
     /// List the logins of this machine, or choose the one that counts when none is named
@@ -245,6 +247,44 @@ pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
     pub(crate) markdown: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  keyfob setup-token --name ci --out token.txt   writes the token 0600 into a new file
+  keyfob setup-token list                        what was minted here, without the tokens
+
+Use it as CLAUDE_CODE_OAUTH_TOKEN. It cannot be renewed: `keyfob status` says when it ends."
+)]
+pub(crate) struct SetupToken {
+    #[command(subcommand)]
+    pub(crate) command: Option<SetupTokenCommand>,
+    /// How long it is to last
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    pub(crate) days: u64,
+    /// What it is for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Write it into this new file instead of printing it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Use the provider's page that shows a code to copy instead of a callback
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum SetupTokenCommand {
+    /// Say what was minted here and when it ends
+    List,
 }
 
 #[derive(Clone, Debug, Default, Args)]

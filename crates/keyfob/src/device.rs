@@ -219,11 +219,10 @@ impl Client {
         json::strict(&bytes).map(Some).map_err(|why| damaged(place, why))
     }
 
-    /// Written beside, synced, renamed: the old token stays until the new one is on the disk.
+    /// The old token stays until the new one is on the disk.
     fn write_device(&self, place: &std::path::Path, stored: &Stored) -> Result<()> {
         let files = &self.world.files;
         let dir = place.parent().unwrap_or(place);
-        let next = place.with_extension("next");
         let bytes = serde_json::to_vec_pretty(stored).map(Zeroizing::new);
         let bytes =
             bytes.map_err(|_| Error::new(Id::Bug, "the device token", "it cannot be written as JSON"))?;
@@ -234,10 +233,7 @@ impl Client {
                 Lock::Held(held) => held,
                 _ => return Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy)),
             };
-            files.write(&next, &bytes)?;
-            files.sync(&next)?;
-            files.rename(&next, place)?;
-            files.sync_dir(dir)
+            files.replace(place, &bytes)
         };
         write().map_err(|error| failed(place, &error.to_string()))
     }

@@ -21,6 +21,7 @@ pub mod remote;
 pub mod renew;
 pub mod resolve;
 pub mod setup;
+pub mod setup_token;
 pub mod store;
 pub mod world;
 

@@ -6,6 +6,7 @@ use keyfob_core::{
     Error, Id, Result,
     environment::Environment,
     login::{Code, Flow, Request as Ask},
+    token::Reply,
 };
 
 pub use crate::establish::{SignedIn, TokenKind};
@@ -14,8 +15,11 @@ use crate::{
     establish::{establish, post},
     real::loopback::{Callback, Host, Loopback},
     renew,
+    setup_token::{self, Minted},
 };
 
+/// How long a browser may take to follow to the closing page.
+const CLOSING: Duration = Duration::from_millis(1500);
 /// How often a wait looks at the pasted text.
 const LOOK: Duration = Duration::from_millis(40);
 
@@ -30,6 +34,8 @@ pub struct How {
     pub port: u16,
     /// An e-mail address to suggest to the provider.
     pub hint: Option<String>,
+    /// Ask for a token that lasts so many seconds instead of a renewable login: see [`Attempt::wait_for_token`].
+    pub lasting: Option<u64>,
 }
 
 /// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
@@ -40,6 +46,7 @@ pub struct Attempt<'c> {
     flow: Flow,
     url: String,
     loopback: Option<Loopback>,
+    lasting: Option<u64>,
 }
 
 impl Client {
@@ -61,6 +68,7 @@ impl Client {
             (Some(loopback), uri)
         };
         let (authorize_url, scopes) = environment.sign_in(how.console)?;
+        let scopes = if how.lasting.is_some() { setup_token::scopes(self)? } else { scopes.clone() };
         let mut random = [0; 64];
         self.world
             .entropy
@@ -70,14 +78,14 @@ impl Client {
             authorize_url: authorize_url.to_owned(),
             client_id,
             redirect_uri,
-            scopes: scopes.clone(),
+            scopes,
             issuer: environment.iss().map(str::to_owned),
             iss_promised: environment.iss_promised,
             extra: how.hint.iter().map(|hint| ("login_hint", hint.clone())).collect(),
         };
         let flow = Flow::begin(request, &random);
         let url = flow.url()?;
-        Ok(Attempt { client: self, environment, flow, url, loopback })
+        Ok(Attempt { client: self, environment, flow, url, loopback, lasting: how.lasting })
     }
 
     /// The environment with its endpoints discovered, where they must be.
@@ -114,6 +122,39 @@ impl Attempt<'_> {
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
     ) -> Result<SignedIn> {
+        self.answered(pasted, patience, mistaken, |attempt, code| {
+            let reply = attempt.exchange(code)?;
+            establish(attempt.client, &attempt.environment, &attempt.flow.request().scopes, &reply)
+        })
+    }
+
+    /// The same for a token that lasts: it is handed over instead of saved.
+    ///
+    /// # Errors
+    /// As [`Attempt::wait`].
+    pub fn wait_for_token(
+        self,
+        pasted: Option<&Receiver<String>>,
+        patience: Duration,
+        mistaken: &mut dyn FnMut(&Error),
+    ) -> Result<Minted> {
+        self.answered(pasted, patience, mistaken, |attempt, code| {
+            Minted::read(
+                attempt.client,
+                &attempt.environment,
+                &attempt.flow.request().scopes,
+                &attempt.exchange(code)?,
+            )
+        })
+    }
+
+    fn answered<T>(
+        &self,
+        pasted: Option<&Receiver<String>>,
+        patience: Duration,
+        mistaken: &mut dyn FnMut(&Error),
+        finish: impl Fn(&Self, &Code) -> Result<T>,
+    ) -> Result<T> {
         let mut waited = Duration::ZERO;
         let mut typed = String::new();
         while waited < patience {
@@ -122,7 +163,13 @@ impl Attempt<'_> {
                     callback.refuse();
                     continue;
                 }
-                return self.called_back(callback);
+                let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
+                // The page tells the truth: it is shown when the login is on the disk, or is not.
+                callback.finish(result.is_ok());
+                if let Some(loopback) = &self.loopback {
+                    loopback.wait_for_closing_page(CLOSING);
+                }
+                return result;
             }
             waited += LOOK;
             let before = typed.len();
@@ -133,12 +180,12 @@ impl Attempt<'_> {
             // A wrapped paste arrives in several lines: judged when no more came for a moment.
             if !typed.trim().is_empty() && typed.len() == before {
                 match self.flow.pasted(&std::mem::take(&mut typed)) {
-                    Ok(code) => return self.finish(&code),
+                    Ok(code) => return finish(self, &code),
                     Err(error) => mistaken(&error),
                 }
             }
         }
-        let why = format!("no answer came in {} minutes", patience.as_secs() / 60);
+        let why = format!("no answer came in {} s", patience.as_secs());
         Err(Error::new(Id::LoginTimeout, "signing in was not finished", why))
     }
 
@@ -152,22 +199,8 @@ impl Attempt<'_> {
         }
     }
 
-    fn called_back(self, callback: Callback) -> Result<SignedIn> {
-        let result = self.flow.callback(&callback.query).and_then(|code| self.finish(&code));
-        // The page tells the truth: it is shown when the login is on the disk, or is not.
-        callback.finish(result.is_ok());
-        if self.loopback.is_some() {
-            // The browser follows to the closing page: give it the moment it needs.
-            self.client.world.clock.sleep(Duration::from_millis(300));
-        }
-        result
-    }
-
-    fn finish(&self, code: &Code) -> Result<SignedIn> {
-        let client = self.client;
-        let environment = &self.environment;
-        let body = self.flow.exchange(code, None);
-        let reply = post(client, environment.token_url()?, body)?;
-        establish(client, environment, &self.flow.request().scopes, &reply)
+    fn exchange(&self, code: &Code) -> Result<Reply> {
+        let body = self.flow.exchange(code, self.lasting);
+        post(self.client, self.environment.token_url()?, body)
     }
 }

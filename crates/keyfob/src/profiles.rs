@@ -63,15 +63,7 @@ impl Client {
     pub fn use_profile(&self, name: &str) -> Result<()> {
         setup::check_profile(name, "the command line")?;
         let place = chosen_in(&self.setup.require_home()?.logins);
-        let files = &self.world.files;
-        let dir = place.parent().unwrap_or(Path::new("/"));
-        let next = place.with_extension("next");
-        let written = files
-            .make_dir(dir)
-            .and_then(|()| files.write(&next, name.as_bytes()))
-            .and_then(|()| files.sync(&next))
-            .and_then(|()| files.rename(&next, &place))
-            .and_then(|()| files.sync_dir(dir));
+        let written = self.world.files.replace(&place, name.as_bytes());
         written.map_err(|error| {
             Error::new(
                 Id::StoreFailed,

@@ -171,6 +171,20 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] when it is somebody else's; the system's.
     fn restrict(&self, path: &Path) -> io::Result<()>;
+    /// Puts new content in a small file's place at once, or leaves the old: written beside it, synced, renamed.
+    /// For what may be lost between two writers; a login is not, and has its own store.
+    ///
+    /// # Errors
+    /// The system's.
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let dir = path.parent().unwrap_or(path);
+        let next = path.with_extension("next");
+        self.make_dir(dir)?;
+        self.write(&next, bytes)?;
+        self.sync(&next)?;
+        self.rename(&next, path)?;
+        self.sync_dir(dir)
+    }
     /// Removes a file. It not being there is success.
     ///
     /// # Errors

@@ -37,7 +37,13 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
     if args.device {
         return with_code(global, args, &client);
     }
-    let how = How { console: args.console, paste: args.paste, port: args.port, hint: args.email.clone() };
+    let how = How {
+        console: args.console,
+        paste: args.paste,
+        port: args.port,
+        hint: args.email.clone(),
+        lasting: None,
+    };
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
     Report::say(&format!(
@@ -175,7 +181,7 @@ fn read_token() -> Result<Secret> {
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has
 /// been shown.
-fn open(url: &str) {
+pub(crate) fn open(url: &str) {
     #[expect(
         clippy::disallowed_methods,
         reason = "the browser must not inherit the credentials, so it is started by a scrubbed copy of us"

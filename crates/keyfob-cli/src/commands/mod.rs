@@ -13,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod pages;
 pub(crate) mod profiles;
+pub(crate) mod setup_token;
 pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::SetupToken(args) => setup_token::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Profiles(args) => profiles::run(global, args),
         Command::Device(args) => device::run(global, args),

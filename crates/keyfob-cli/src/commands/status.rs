@@ -9,12 +9,13 @@ use keyfob::{
     grant::{self, Outcome},
     real::clock::SystemClock,
     resolve::{self, Survey},
+    setup_token::Note,
     world::Clock,
 };
 
 use crate::{
     args::{Global, Status},
-    commands,
+    commands::{self, setup_token},
     report::{self, Report, Result},
     terminal::plain,
 };
@@ -86,6 +87,10 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 "A login seeded by refresh-token: it is exchanged when a token is first asked for.",
             )?;
         }
+        (Some(Source::OauthToken), None) if minted_here(client).is_some() => {
+            let note = minted_here(client).map_or(String::new(), |note| setup_token::ends(&note, now));
+            Report::answer(&format!("A token that was minted here is used as it is; it {note}."))?;
+        }
         (Some(source), None) => {
             Report::answer(&format!("A credential from {source} is used as it is; its expiry is unknown."))?;
         }
@@ -142,6 +147,12 @@ fn without_user(address: &str) -> String {
     }
 }
 
+/// What is known of the token in the variable, if it was minted on this machine.
+fn minted_here(client: &Client) -> Option<Note> {
+    let fingerprint = client.setup().settings.oauth_token.as_ref()?.fingerprint();
+    client.minted().ok()?.into_iter().find(|note| note.fingerprint == fingerprint)
+}
+
 fn until(record: &Record, now: Timestamp) -> String {
     if let Some(why) = ended(record) {
         return format!("It has ended: {}. Run `keyfob login`.", plain(why));
@@ -172,11 +183,12 @@ fn json(
     verified: Option<&keyfob::Result<()>>,
 ) -> serde_json::Value {
     let record = survey.record.as_deref();
+    let noted = minted_here(client).filter(|_| survey.winner == Some(Source::OauthToken));
     let winner = survey.winner.map(|source| {
         serde_json::json!({
             "source": source,
             "header": grant::header_names(source).join(", "),
-            "expires_at": record.and_then(|r| r.expires_at).map(|t| t.to_string()),
+            "expires_at": record.map_or_else(|| noted.as_ref().and_then(|n| n.expires_at), |r| r.expires_at).map(|t| t.to_string()),
             "login": record.map(|r| r.generation.login.as_str()),
             "generation": record.map(|r| r.generation.number),
             "profile": record.map(|r| r.profile.as_str()),

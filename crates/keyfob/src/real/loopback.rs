@@ -15,6 +15,9 @@ use keyfob_core::{Error, Id, Result};
 
 /// The path of the callback.
 pub const PATH: &str = "/callback";
+/// The closing pages.
+const SIGNED_IN: &str = "/signed-in";
+const NOT_SIGNED_IN: &str = "/not-signed-in";
 /// A browser's whole request head; ours are far smaller.
 const LARGEST: usize = 16 * 1024;
 /// A connection that says nothing for this long is closed.
@@ -35,6 +38,7 @@ pub struct Loopback {
     host: &'static str,
     port: u16,
     requests: Receiver<Callback>,
+    closed: Receiver<()>,
 }
 
 /// A request for the callback path. Dropping it closes the connection without a word.
@@ -68,17 +72,23 @@ impl Loopback {
             Host::Name => "localhost",
         };
         let (sender, requests) = mpsc::channel();
+        let (closing, closed) = mpsc::channel();
         for listener in listeners {
-            let sender = sender.clone();
-            thread::spawn(move || accept(&listener, host, port, &sender));
+            let (sender, closing) = (sender.clone(), closing.clone());
+            thread::spawn(move || accept(&listener, host, port, &sender, &closing));
         }
-        Ok(Self { host, port, requests })
+        Ok(Self { host, port, requests, closed })
     }
 
     /// The redirect URI to register and to send.
     #[must_use]
     pub fn redirect_uri(&self) -> String {
         format!("http://{}:{}{PATH}", self.host, self.port)
+    }
+
+    /// Gives a browser the moment it needs to follow to the closing page.
+    pub fn wait_for_closing_page(&self, wait: Duration) {
+        let _ = self.closed.recv_timeout(wait);
     }
 
     /// The next request for the callback path, whoever sent it.
@@ -91,7 +101,7 @@ impl Loopback {
 impl Callback {
     /// Sends the browser on to a page without code or state in its address, and shows it there.
     pub fn finish(self, signed_in: bool) {
-        let path = if signed_in { "/signed-in" } else { "/not-signed-in" };
+        let path = if signed_in { SIGNED_IN } else { NOT_SIGNED_IN };
         respond(&self.stream, "303 See Other", &[("Location", path)], "");
     }
 
@@ -129,17 +139,23 @@ fn both(port: u16) -> io::Result<Vec<TcpListener>> {
     Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrInUse)))
 }
 
-fn accept(listener: &TcpListener, host: &'static str, port: u16, sender: &Sender<Callback>) {
+fn accept(
+    listener: &TcpListener,
+    host: &'static str,
+    port: u16,
+    sender: &Sender<Callback>,
+    closing: &Sender<()>,
+) {
     while let Ok((stream, peer)) = listener.accept() {
         if !peer_is_loopback(&peer) {
             continue;
         }
-        let sender = sender.clone();
+        let (sender, closing) = (sender.clone(), closing.clone());
         // A connection of its own thread: a browser opens some ahead and says nothing on them.
-        thread::spawn(move || {
-            if let Some(callback) = handle(stream, host, port) {
-                let _ = sender.send(callback);
-            }
+        thread::spawn(move || match handle(stream, host, port) {
+            Some(Asked::Callback(callback)) => drop(sender.send(callback)),
+            Some(Asked::ClosingPage) => drop(closing.send(())),
+            None => {}
         });
     }
 }
@@ -148,7 +164,14 @@ fn peer_is_loopback(peer: &SocketAddr) -> bool {
     peer.ip().is_loopback()
 }
 
-fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Callback> {
+/// A request that matters.
+enum Asked {
+    Callback(Callback),
+    ClosingPage,
+}
+
+/// Answers one request. `None`: it was nothing of ours, and has been told so.
+fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Asked> {
     stream.set_read_timeout(Some(QUIET)).ok()?;
     stream.set_write_timeout(Some(QUIET)).ok()?;
     let head = read_head(&mut stream)?;
@@ -176,22 +199,16 @@ fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Callback> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match (request.method.unwrap_or(""), path) {
         ("GET", PATH) if prefetch => respond(&stream, "503 Service Unavailable", &[], ""),
-        ("GET", PATH) => return Some(Callback { query: query.to_owned(), stream }),
-        ("GET", "/signed-in") => {
-            respond(
-                &stream,
-                "200 OK",
-                &[],
-                &page("You are signed in", "You can close this tab and go back to the terminal."),
-            );
+        ("GET", PATH) => return Some(Asked::Callback(Callback { query: query.to_owned(), stream })),
+        ("GET", SIGNED_IN) => {
+            let text = "You can close this tab and go back to the terminal.";
+            respond(&stream, "200 OK", &[], &page("You are signed in", text));
+            return Some(Asked::ClosingPage);
         }
-        ("GET", "/not-signed-in") => {
-            respond(
-                &stream,
-                "200 OK",
-                &[],
-                &page("You are not signed in", "The terminal says why. You can close this tab."),
-            );
+        ("GET", NOT_SIGNED_IN) => {
+            let text = "The terminal says why. You can close this tab.";
+            respond(&stream, "200 OK", &[], &page("You are not signed in", text));
+            return Some(Asked::ClosingPage);
         }
         ("HEAD", PATH) => respond(&stream, "204 No Content", &[], ""),
         ("GET" | "HEAD", _) => respond(&stream, "404 Not Found", &[], ""),
