@@ -36,6 +36,10 @@ impl LoginId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn is_well_formed(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }
 }
 
 /// Which state of which login: what `--rejected LOGIN:GENERATION` names.
@@ -61,15 +65,15 @@ impl core::str::FromStr for Generation {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (login, number) = text.split_once(':').ok_or("is not LOGIN:GENERATION")?;
-        let digits = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if login.len() != 32 || !login.bytes().all(digits) {
+        let login = LoginId(login.into());
+        if !login.is_well_formed() {
             return Err("does not begin with a login id of 32 hexadecimal digits");
         }
         if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err("does not end with a generation number");
         }
         let number = number.parse().map_err(|_| "has a generation number that is too large")?;
-        Ok(Self { login: LoginId(login.into()), number })
+        Ok(Self { login, number })
     }
 }
 
@@ -270,6 +274,10 @@ impl Record {
         }
         let stored: Stored = serde_json::from_slice(bytes)
             .map_err(|_| Unreadable::Corrupt("has a member of the wrong type, or lacks one"))?;
+        // What `token --json` says must be what `--rejected` takes.
+        if !stored.login.is_well_formed() {
+            return Err(Unreadable::Corrupt("has a malformed login id"));
+        }
         let secret = |text: Option<Zeroizing<String>>, why| match text {
             None => Ok(None),
             Some(text) => Secret::visible(&text).map(Some).map_err(|_| Unreadable::Corrupt(why)),
@@ -355,6 +363,15 @@ pub(crate) mod tests {
         }
         let newer = String::from_utf8(bytes.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 2");
         assert_eq!(Record::decode(newer.as_bytes()).err(), Some(Unreadable::Newer(2)));
+    }
+
+    /// Found by fuzzing: such a login could be told and never be named again.
+    #[test]
+    fn a_login_id_is_one_everywhere() {
+        let text = String::from_utf8(record(1, 1).encode().to_vec()).unwrap();
+        let text = text.replace(LoginId::new([7; 16]).as_str(), "0707070707070707070707070707'707");
+        let why = Unreadable::Corrupt("has a malformed login id");
+        assert_eq!(Record::decode(text.as_bytes()).err(), Some(why));
     }
 
     #[test]

@@ -101,7 +101,16 @@ pub(crate) fn headers_at_hand(client: &Client, survey: &Survey) -> Result<Vec<(&
 pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
     let mut considered = Vec::new();
     for &source in source::order(purpose, client.setup.config.prefer) {
-        match look(client, source) {
+        let looked = match source {
+            Source::Login if !excluded(client, source) => {
+                match stored(client, purpose, need, &mut considered)? {
+                    Ok(grant) => return Ok(grant),
+                    Err(nothing) => nothing,
+                }
+            }
+            _ => look(client, source),
+        };
+        match looked {
             Look::Nothing(reason) => {
                 considered.push(Considered { source, outcome: Outcome::Nothing, reason });
             }
@@ -137,9 +146,13 @@ fn nothing(client: &Client, considered: &[Considered]) -> Error {
     Error::new(Id::LoginNeeded, what, "no variable holds one and nobody has signed in")
 }
 
+fn excluded(client: &Client, source: Source) -> bool {
+    client.confined_to().is_some_and(|only| only != source)
+}
+
 /// Looks at one source.
 fn look(client: &Client, source: Source) -> Look {
-    if client.confined_to().is_some_and(|only| only != source) {
+    if excluded(client, source) {
         return Look::Nothing("excluded by --only".into());
     }
     let settings = &client.setup.settings;
@@ -215,27 +228,54 @@ fn inherited_seed(client: &Client, seed: &str) -> Look {
 }
 
 fn login(client: &Client) -> Look {
-    let environment = match client.environment() {
-        Ok(environment) => environment,
-        Err(error) => return Look::Broken(error),
+    let store = match login_store(client) {
+        Ok(store) => store,
+        Err(look) => return look,
     };
-    if environment.client_id.is_none() {
-        return Look::Nothing(format!("environment `{}` has no client id to sign in with", environment.name));
-    }
-    let seen = client.store().and_then(|store| store.look());
-    match seen {
+    match store.look() {
         Err(error) => Look::Broken(error),
-        Ok(Seen::Nothing) => Look::Nothing(format!(
-            "nobody signed in to profile `{}` at {}",
-            client.setup.profile,
-            environment.issuer()
-        )),
+        Ok(Seen::Nothing) => nobody(client),
         Ok(Seen::Record(record)) => Look::Here(format!("profile `{}` at {}", record.profile, record.issuer)),
         // Whether it really is damaged is for the holder of the lease to find out.
         Ok(Seen::Damaged(why)) => {
             Look::Here(format!("profile `{}`, but its file {why}", client.setup.profile))
         }
     }
+}
+
+/// Where the stored login would be, or why there cannot be one.
+fn login_store(client: &Client) -> Result<Store, Look> {
+    let environment = client.environment().map_err(Look::Broken)?;
+    if environment.client_id.is_none() {
+        let why = format!("environment `{}` has no client id to sign in with", environment.name);
+        return Err(Look::Nothing(why));
+    }
+    client.store().map_err(Look::Broken)
+}
+
+fn nobody(client: &Client) -> Look {
+    let at = client.setup.environment.as_ref().map_or("", |environment| environment.issuer());
+    Look::Nothing(format!("nobody signed in to profile `{}` at {at}", client.setup.profile))
+}
+
+/// The grant of the stored login, or the look that found none. What [`look`] and then [`acquire`] do for other
+/// sources happens in one reading here: this is the way most runs take, many times an hour.
+fn stored(
+    client: &Client,
+    purpose: Purpose,
+    need: &Need,
+    considered: &mut Vec<Considered>,
+) -> Result<Result<Grant, Look>> {
+    let store = match login_store(client) {
+        Ok(store) => store,
+        Err(look) => return Ok(Err(look)),
+    };
+    let Some(usable) = renew::usable(&client.world, &store, need, &*client.spender)? else {
+        return Ok(Err(nobody(client)));
+    };
+    let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
+    considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
+    stored_grant(purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
 }
 
 fn acquire(
@@ -262,10 +302,11 @@ fn acquire(
         Source::ApiKeyHelper => helper::run(client)?,
         Source::RefreshToken => return seeded(client, purpose, need, considered),
         Source::Login => {
-            let store = client.store()?;
-            let usable = renew::usable(&client.world, &store, need, &*client.spender)?;
-            let usable = usable.ok_or_else(|| nothing(client, &considered))?;
-            return stored_grant(purpose, source, usable, considered);
+            let mut considered = considered;
+            return stored(client, purpose, need, &mut considered)?.map_err(|look| match look {
+                Look::Broken(error) => error,
+                Look::Nothing(_) | Look::Here(_) => nothing(client, &considered),
+            });
         }
     };
     Ok(Grant {

@@ -20,7 +20,7 @@ use crate::{
     profiles,
     real::{
         descriptors::Inherited,
-        home::{self, Home, Places},
+        home::{self, Home, Places, Repositories},
         http::{Network, Routes},
     },
     world::Files,
@@ -96,7 +96,8 @@ impl Setup {
         let (inherited, consumed) =
             descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
 
-        let home = keep(home::Home::find(&places(variables, choices.home), files, here), &mut problems);
+        let around = here.map(Repositories::around).unwrap_or_default();
+        let home = keep(Home::find(&places(variables, choices.home), files, &around), &mut problems);
         let config = match &home {
             Some(home) => keep(read_config(&home.config, files), &mut problems),
             None => None,
@@ -125,7 +126,7 @@ impl Setup {
         let routes = routes(variables);
         keep(Network::check(&routes), &mut problems);
         let ca_file = text(variables, "SSL_CERT_FILE").map(PathBuf::from);
-        keep(check_ca(ca_file.as_deref(), here), &mut problems);
+        keep(check_ca(ca_file.as_deref(), &around), &mut problems);
         Self {
             reading,
             settings,
@@ -259,10 +260,10 @@ fn routes(variables: &Variables) -> Routes {
 }
 
 /// Further certificates decide whom we believe: a repository must not bring its own.
-fn check_ca(file: Option<&Path>, here: Option<&Path>) -> Result<()> {
+fn check_ca(file: Option<&Path>, around: &Repositories) -> Result<()> {
     let Some(file) = file else { return Ok(()) };
     let what = || format!("SSL_CERT_FILE names {}, which is refused", file.display());
-    if let Some(root) = here.and_then(|here| home::enclosing(file, here)) {
+    if let Some(root) = around.enclosing(file) {
         return Err(Error::new(
             Id::CaFileUnsafe,
             what(),

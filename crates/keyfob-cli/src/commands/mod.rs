@@ -24,9 +24,11 @@ use keyfob::{
     Client, Error, Grant, Id, Purpose, Source,
     grant::Outcome,
     real::{self, detached, env as environment, files::Disk},
-    renew::Need,
+    renew::{Need, Spender},
     resolve,
     setup::{Choices, Setup},
+    store::{Lease, Store},
+    world::World,
 };
 
 use crate::{
@@ -85,8 +87,17 @@ pub(crate) fn setup(global: &Global) -> Setup {
 /// A client that renews in a process of its own, so that the end of this one loses nothing.
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
     let world = real::world(setup.routes.clone());
-    let spender = detached::Detached { program: own_program(), arguments: vec![WORKER.into()] };
-    Client::with(setup, world, Arc::new(spender)).only(global.only)
+    Client::with(setup, world, Arc::new(OwnProcess)).only(global.only)
+}
+
+/// Renews in another process of this program, which is looked for only then.
+struct OwnProcess;
+
+impl Spender for OwnProcess {
+    fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
+        let detached = detached::Detached { program: own_program(), arguments: vec![WORKER.into()] };
+        detached.spend(world, store, lease, need)
+    }
 }
 
 /// This program, also when its file has been replaced since it started.

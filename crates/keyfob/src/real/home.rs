@@ -45,7 +45,7 @@ impl Home {
     ///
     /// # Errors
     /// [`Id::HomeUnsafe`], [`Id::NoHome`].
-    pub fn find(places: &Places, files: &dyn Files, here: Option<&Path>) -> Result<Self> {
+    pub fn find(places: &Places, files: &dyn Files, around: &Repositories) -> Result<Self> {
         if let Some(dir) = &places.chosen {
             return Ok(Self::in_one(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
         }
@@ -62,7 +62,7 @@ impl Home {
             }
             let found = Self::in_one(dir);
             for path in [dir, &found.config, &found.logins] {
-                if let Some(root) = here.and_then(|here| enclosing(path, here)) {
+                if let Some(root) = around.enclosing(path) {
                     return Err(refuse(format!(
                         "{} lies inside the repository {}",
                         path.display(),
@@ -101,7 +101,7 @@ impl Home {
         for (path, variable) in
             [(&found.config, "XDG_CONFIG_HOME or HOME"), (&found.logins, "XDG_STATE_HOME or HOME")]
         {
-            if let Some(root) = here.and_then(|here| enclosing(path, here)) {
+            if let Some(root) = around.enclosing(path) {
                 let what = format!("{variable} leads to {}, which is refused", path.display());
                 return Err(Error::new(
                     Id::HomeUnsafe,
@@ -137,27 +137,55 @@ pub fn own_home() -> Option<PathBuf> {
     user.dir.is_absolute().then_some(user.dir)
 }
 
-/// The repository one stands in that a path lies inside of, if it does. Repositories lie within each other (a
-/// submodule, a checkout below another), so all of them count; but not one that holds the user's whole home
-/// directory: people who keep that in a repository are not attacked by it.
-#[must_use]
-pub fn enclosing(path: &Path, here: &Path) -> Option<PathBuf> {
-    const MARKS: [&str; 4] = [".git", ".jj", ".hg", ".svn"];
-    let is_root = |dir: &&Path| MARKS.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok());
-    let root = here.ancestors().filter(is_root).find(|root| inside(path, root))?;
-    let holds_home = own_home().is_some_and(|home| inside(&home, root));
-    (!holds_home).then(|| root.to_path_buf())
+/// The repositories one stands in. They lie within each other (a submodule, a checkout below another), so all of
+/// them count. Looked for once: this is on the way of every command.
+#[derive(Clone, Debug, Default)]
+pub struct Repositories(Vec<Root>);
+
+/// The root of a repository, as it was found and with every link followed.
+#[derive(Clone, Debug)]
+struct Root {
+    found: PathBuf,
+    real: PathBuf,
 }
 
-/// Whether a path, links followed as far as they exist, lies inside a directory.
-fn inside(path: &Path, root: &Path) -> bool {
-    let real_root = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+impl Repositories {
+    /// Those around a directory.
+    #[must_use]
+    pub fn around(here: &Path) -> Self {
+        const MARKS: [&str; 4] = [".git", ".jj", ".hg", ".svn"];
+        let is_root = |dir: &&Path| MARKS.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok());
+        let root = |dir: &Path| Root {
+            found: dir.to_path_buf(),
+            real: dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()),
+        };
+        Self(here.ancestors().filter(is_root).map(root).collect())
+    }
+
+    /// The repository that a path lies inside of, if it does; but not one that holds the user's whole home
+    /// directory: people who keep that in a repository are not attacked by it.
+    #[must_use]
+    pub fn enclosing(&self, path: &Path) -> Option<&Path> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let real_path = real(path);
+        let inside = |path: &Path, real: &Path, root: &Root| {
+            real.starts_with(&root.real) || path.starts_with(&root.found)
+        };
+        let root = self.0.iter().find(|root| inside(path, &real_path, root))?;
+        let holds_home = own_home().is_some_and(|home| inside(&home, &real(&home), root));
+        (!holds_home).then_some(root.found.as_path())
+    }
+}
+
+/// A path with its links followed as far as it exists.
+fn real(path: &Path) -> PathBuf {
     let existing = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
-    let real = match existing {
+    match existing {
         Some((dir, real)) => real.join(path.strip_prefix(dir).unwrap_or(Path::new(""))),
         None => path.to_path_buf(),
-    };
-    real.starts_with(&real_root) || path.starts_with(root)
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +195,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn find(places: &Places, here: &Path) -> Result<Home> {
-        Home::find(places, &Disk, Some(here))
+        Home::find(places, &Disk, &Repositories::around(here))
     }
 
     #[test]
@@ -206,10 +234,10 @@ mod tests {
         std::fs::create_dir_all(outer.join("sub/deep")).unwrap();
         std::fs::write(outer.join("sub/.git"), "gitdir: ../.git/modules/sub").unwrap();
         let here = outer.join("sub/deep");
-        assert_eq!(enclosing(&outer.join("planted"), &here), Some(outer.clone()));
+        assert_eq!(Repositories::around(&here).enclosing(&outer.join("planted")), Some(&*outer));
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        assert_eq!(enclosing(&home, &here), None);
+        assert_eq!(Repositories::around(&here).enclosing(&home), None);
         symlink(outer.join("config.toml"), home.join("config.toml")).unwrap();
         std::fs::write(outer.join("config.toml"), "").unwrap();
         let places = Places { keyfob_home: Some(home), ..Places::default() };

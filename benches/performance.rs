@@ -1,0 +1,52 @@
+//! Every figure of docs/performance.md, each as a ratio taken in one run:
+//!
+//! ```text
+//! cargo bench -p keyfob-bench                  # all of them
+//! cargo bench -p keyfob-bench -- token storm   # some
+//! ```
+//!
+//! What is compared runs in turns (A B C A B C …), so that whatever else the machine does meets all of it
+//! alike. Nothing is asserted about times: a benchmark that fails when the machine is busy is no benchmark.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark reads the clock, starts what it measures and prints what it found"
+)]
+
+mod memory;
+mod provider;
+mod renewal;
+mod stage;
+mod statistics;
+mod storm;
+mod token;
+
+use stage::{Program, Result};
+
+/// A benchmark: its name, and what prints its rows.
+type Benchmark = (&'static str, fn(&Program) -> Result<()>);
+
+const ALL: [Benchmark; 5] = [
+    ("token", token::run),
+    ("memory", memory::run),
+    ("renewal", renewal::run),
+    ("storm", storm::run),
+    ("provider", provider::run),
+];
+
+fn main() -> Result<()> {
+    // Cargo adds words of its own, such as `--bench`.
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let Some(unknown) = wanted.iter().find(|word| !ALL.iter().any(|(name, _)| name == word)) {
+        return Err(format!("there is no benchmark `{unknown}`").into());
+    }
+    let program = Program::build()?;
+    println!("{}\n", stage::machine());
+    println!("| what | figure | ratio | aim |\n|---|---|---|---|");
+    for (name, run) in ALL {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            run(&program)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! `keyfob token` with a fresh login: the whole process, against `cat` of the record and against the least
+//! program that opens, reads and prints it.
+
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    stage::{Program, Result, Stage},
+    statistics::{median, ms, quantile, ratio},
+};
+
+const ROUNDS: usize = 2000;
+
+pub(crate) fn run(program: &Program) -> Result<()> {
+    let stage = Stage::start(program, Duration::ZERO, None)?;
+    let login = stage.sign_in("default")?;
+    let floor = floor()?;
+    let reading = |program: PathBuf| {
+        let mut command = Command::new(program);
+        command.arg(&login.path).env_clear().stdin(Stdio::null()).current_dir("/");
+        command
+    };
+    let mut runs = [
+        ("keyfob token", stage.command(&["token"]), Vec::new()),
+        ("cat", reading("/bin/cat".into()), Vec::new()),
+        ("floor", reading(floor.path().join("floor")), Vec::new()),
+    ];
+    for (name, command, _) in &mut runs {
+        let output = command.output()?;
+        if !output.status.success() || output.stdout.is_empty() {
+            return Err(format!("{name} does not do what it is measured for").into());
+        }
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    for round in 0..ROUNDS {
+        // Whoever comes first in a round must not always be the same.
+        for turn in 0..runs.len() {
+            let turn = (turn + round) % runs.len();
+            let (_, command, times) = &mut runs[turn];
+            let begin = Instant::now();
+            let status = command.spawn()?.wait()?;
+            times.push(begin.elapsed());
+            if !status.success() {
+                return Err("a measured program failed".into());
+            }
+        }
+    }
+    let [token, cat, floor] = runs.map(|(_, _, times)| times);
+    let quiet = |times: &[Duration]| ms(quantile(times, 10));
+    println!(
+        "| `keyfob token`, fresh login | {} (a tenth under {}) | **{:.2} × `cat`**, {:.2} × floor | 1 × `cat` |",
+        ms(median(&token)),
+        quiet(&token),
+        ratio(median(&token), median(&cat)),
+        ratio(median(&token), median(&floor))
+    );
+    println!("| `cat` of the record | {} (a tenth under {}) | | |", ms(median(&cat)), quiet(&cat));
+    println!(
+        "| floor: static open, read, write | {} (a tenth under {}) | | |",
+        ms(median(&floor)),
+        quiet(&floor)
+    );
+    Ok(())
+}
+
+/// Compiles the floor.
+fn floor() -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/floor.c");
+    let status = Command::new("cc")
+        .args(["-O2", "-static", "-o"])
+        .arg(dir.path().join("floor"))
+        .arg(source)
+        .status()?;
+    if status.success() { Ok(dir) } else { Err("the floor could not be compiled".into()) }
+}

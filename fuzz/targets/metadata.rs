@@ -1,0 +1,67 @@
+//! What a provider says of itself. The first byte chooses how the environment came to be known.
+#![no_main]
+
+use keyfob_core::{
+    Id,
+    approved::{ApprovedList, RawEntry, RawList},
+    config::{Config, RawConfig, RawEnvironment},
+    environment::{self, Environment},
+    settings::Settings,
+};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use url::Url;
+
+const ISSUER: &str = "https://id.example";
+
+fn configured() -> Environment {
+    let work = RawEnvironment {
+        issuer: Some(ISSUER.into()),
+        client_id: Some("client".into()),
+        ..RawEnvironment::default()
+    };
+    let raw = RawConfig { environments: [("work".into(), work)].into(), ..RawConfig::default() };
+    let config = Config::parse(raw).expect("a configuration");
+    environment::resolve(&Settings::default(), &config, Some("work"), &ApprovedList::default())
+        .expect("an environment")
+}
+
+fn custom() -> Environment {
+    let approved = vec![RawEntry { url: format!("{ISSUER}/authorize"), ..RawEntry::default() }];
+    let list = ApprovedList::parse(RawList { approved }).expect("a list");
+    let settings = Settings { custom_url: Some(format!("{ISSUER}/authorize")), ..Settings::default() };
+    environment::resolve(&settings, &Config::default(), None, &list).expect("an environment")
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let [mode, body @ ..] = bytes else { return };
+    let custom_url = mode % 2 == 1;
+    let environment = if custom_url { custom() } else { configured() };
+    match environment.completed_by(body) {
+        Err(error) => {
+            assert!(matches!(error.id(), Id::MetadataInvalid | Id::EnvironmentIncomplete));
+            for part in [error.what(), error.why(), error.advice()] {
+                keyfob_fuzz::assert_harmless(part);
+            }
+        }
+        Ok(complete) => {
+            let said: Value = serde_json::from_slice(body).expect("metadata is JSON");
+            assert_eq!(said["issuer"], ISSUER);
+            let methods = said["code_challenge_methods_supported"].as_array().expect("a list");
+            assert!(methods.iter().any(|method| method == "S256"));
+            assert!(!complete.needs_discovery());
+            complete.token_url().expect("a token endpoint");
+            for (name, endpoint) in complete.endpoints.named() {
+                let url = Url::parse(endpoint).expect("an endpoint is a URL");
+                let loopback = matches!(url.host_str(), Some(host) if host == "localhost" || host == "[::1]"
+                    || host.starts_with("127."));
+                assert!(url.scheme() == "https" || url.scheme() == "http" && loopback, "{name}: {endpoint}");
+                assert!(url.username().is_empty() && url.password().is_none(), "{name}: {endpoint}");
+                if custom_url {
+                    assert_eq!(url.origin().ascii_serialization(), ISSUER, "{name}: {endpoint}");
+                }
+            }
+            assert_eq!(complete.issuer(), ISSUER);
+        }
+    }
+});

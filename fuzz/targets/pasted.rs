@@ -1,0 +1,33 @@
+//! What people paste. `STATE` stands for the state.
+#![no_main]
+
+use keyfob_fuzz::{assert_tellable, code_of, flow};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let (flow, state) = flow(Some("https://id.example"), true);
+    let pasted = text.replace("STATE", &state);
+    match flow.pasted(&pasted) {
+        Ok(code) => {
+            let code = code_of(&flow, &code);
+            assert!(!code.is_empty() && code.bytes().all(|b| (0x21..=0x7e).contains(&b)));
+            // Whatever names a state must have named ours; only a bare code rests on PKCE alone.
+            let words: String = pasted.chars().filter(|c| !c.is_whitespace()).collect();
+            if words.contains(['?', '#']) {
+                // The state may be percent-encoded; then it is found by decoding.
+                let decoded: String = url::form_urlencoded::parse(words.as_bytes())
+                    .flat_map(|(name, value)| [name.into_owned(), value.into_owned()])
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                assert!(words.contains(&state) || decoded.contains(&state), "{words:?}");
+            } else {
+                assert!(words.contains(&code) || words.contains('%') || words.contains('+'), "{words:?}");
+            }
+        }
+        Err(error) => {
+            if !pasted.contains(keyfob_fuzz::CANARY) {
+                assert_tellable(&error);
+            }
+        }
+    }
+});

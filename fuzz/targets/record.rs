@@ -1,0 +1,37 @@
+//! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
+#![no_main]
+
+use keyfob_core::{Record, record::Unreadable};
+use libfuzzer_sys::fuzz_target;
+
+#[expect(clippy::disallowed_methods, reason = "looked for where it must not be")]
+fn check(record: &Record) {
+    let debug = format!("{record:?}");
+    for secret in [&record.access_token, &record.refresh_token].into_iter().flatten() {
+        assert!(secret.expose().bytes().all(|b| (0x21..=0x7e).contains(&b)));
+        assert!(!secret.expose().contains(keyfob_fuzz::CANARY) || !debug.contains(secret.expose()));
+    }
+    let generation = record.generation.to_string();
+    assert_eq!(generation.parse(), Ok(record.generation.clone()), "what `token --json` says is read back");
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let record = match Record::decode(bytes) {
+        Ok(record) => record,
+        Err(Unreadable::Corrupt(why)) => return keyfob_fuzz::assert_harmless(why),
+        Err(Unreadable::Newer(version)) => return assert!(version > keyfob_core::record::VERSION),
+    };
+    check(&record);
+    let written = record.encode();
+    let again = Record::decode(&written).unwrap_or_else(|why| panic!("what was written is not read: {why:?}"));
+    assert_eq!(*again.encode(), *written, "writing what was read changes it");
+    assert_eq!(again.generation, record.generation);
+    let stays = |a: &Option<keyfob_core::Secret>, b: &Option<keyfob_core::Secret>| match (a, b) {
+        #[expect(clippy::disallowed_methods, reason = "compared, not kept")]
+        (Some(a), Some(b)) => a.same_as(b.expose()),
+        (None, None) => true,
+        _ => false,
+    };
+    assert!(stays(&record.access_token, &again.access_token));
+    assert!(stays(&record.refresh_token, &again.refresh_token));
+});
