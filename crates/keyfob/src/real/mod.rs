@@ -28,3 +28,10 @@ pub fn world(routes: http::Routes) -> World {
         notice: Arc::new(|_| {}),
     }
 }
+
+/// Keeps this process's memory from core dumps and from other processes of the same user. A program that takes
+/// its place (`execve`) is not affected. Where the system has no such switch, nothing happens.
+pub fn keep_private() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
