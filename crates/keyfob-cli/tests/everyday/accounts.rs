@@ -1,0 +1,131 @@
+//! Several logins side by side, tokens brought along, tokens that last, trusted devices, codes typed elsewhere.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+};
+
+use crate::sandbox::{Sandbox, stderr};
+
+/// pain.md 37: a profile for each call, none named means the chosen one.
+#[test]
+fn profiles_lie_side_by_side() {
+    let s = Sandbox::new();
+    s.sign_in("work", "ada@work.example");
+    s.sign_in("home", "ada@home.example");
+    let (work, home) = (s.out(&["--profile", "work", "token"]), s.out(&["--profile", "home", "token"]));
+    assert_ne!(work, home);
+    assert_eq!(s.run(&["token"]).status.code(), Some(4), "nobody signed in to `default`");
+    s.out(&["profiles", "use", "work"]);
+    assert_eq!(s.out(&["token"]), work);
+    let list = s.json(&["profiles"]);
+    assert_eq!(list["current"], "work");
+    let emails: Vec<_> =
+        list["profiles"].as_array().expect("a list").iter().map(|p| p["email"].clone()).collect();
+    assert_eq!(emails, ["ada@home.example", "ada@work.example"]);
+    s.out(&["--profile", "home", "logout"]);
+    assert_eq!(s.out(&["token"]), work, "the other login is untouched");
+    let wrong = s.run(&["profiles", "use", "../x"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("`../x`"));
+}
+
+#[test]
+fn a_token_can_be_brought_along() {
+    let s = Sandbox::new();
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let output = s.feed(&["login", "--with-token", "access"], &minted.access_token);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(s.out(&["token"]).trim(), minted.access_token);
+
+    s.sign_in("default", "ada@example.com");
+    let before = s.json(&["token"]);
+    let refused = s.feed(&["login", "--with-token", "refresh"], "kdev-rt-invented\n");
+    assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+    assert!(!stderr(&refused).contains("invented"));
+    assert_eq!(s.json(&["token"])["login"], before["login"], "the login that was there stays");
+    let two = s.feed(&["login", "--with-token", "access"], "two tokens\n");
+    assert_eq!(two.status.code(), Some(2));
+}
+
+/// pain.md 39: what a lasting token may do and when it ends is known without the token.
+#[test]
+fn a_token_that_lasts_is_shown_once_and_remembered() {
+    let s = Sandbox::new();
+    let file = s.home.path().join("token.txt");
+    let path = file.to_str().expect("text");
+    let mut child = s
+        .keyfob(["setup-token", "--no-browser", "--name", "ci", "--days", "10", "--out", path])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    let url = lines.find(|line| line.starts_with("http://")).expect("an address");
+    ureq::get(url).call().expect("the page answers itself");
+    let rest: Vec<_> = lines.collect();
+    assert!(child.wait().expect("it ends").success(), "{rest:?}");
+    let token = std::fs::read_to_string(&file).expect("the token");
+    assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+    assert!(!rest.join("\n").contains(token.trim()));
+
+    let list = s.json(&["setup-token", "list"]);
+    assert_eq!((list[0]["name"].as_str(), list[0]["scopes"].as_str()), (Some("ci"), Some("user:inference")));
+    let status = s.keyfob(["status"]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&status.stdout).contains("ENDS SOON"), "{status:?}");
+    let again = s.run(&["setup-token", "--no-browser", "--out", path]);
+    assert_eq!(again.status.code(), Some(2), "an existing file is not overwritten");
+}
+
+#[test]
+fn a_device_is_enrolled_for_one_account() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    assert_eq!(s.run(&["device", "status"]).status.code(), Some(1));
+    let enrolled = s.json(&["device", "enroll", "--name", "laptop"]);
+    assert_eq!(s.json(&["device", "status"])["device_id"], enrolled["device_id"]);
+    s.sign_in("other", "eve@example.com");
+    assert_eq!(s.run(&["--profile", "other", "device", "status"]).status.code(), Some(1));
+
+    // The variable outranks the stored one, skips enrolment and is never written.
+    let variable = |words: &[&str]| {
+        s.keyfob(words).env("CLAUDE_TRUSTED_DEVICE_TOKEN", "kdev-dt-marked").output().expect("it runs")
+    };
+    let status = variable(&["device", "status", "--json"]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("\"from\":\"CLAUDE_TRUSTED_DEVICE_TOKEN\""));
+    assert_eq!(variable(&["device", "enroll"]).status.code(), Some(2));
+    for entry in std::fs::read_dir(s.home.path().join("keyfob/devices")).expect("the store") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        assert!(!text.contains("marked"));
+    }
+    assert_eq!(s.json(&["device", "forget"])["provider"], "confirmed");
+    assert_eq!(s.run(&["device", "status"]).status.code(), Some(1));
+}
+
+/// RFC 8628: the code is shown, typed elsewhere, and the login is there.
+#[test]
+fn a_code_is_typed_on_another_device() {
+    let s = Sandbox::with(keyfob_dev::Options {
+        device_interval: std::time::Duration::from_secs(1),
+        ..keyfob_dev::Options::default()
+    });
+    let mut child = s
+        .keyfob(["login", "--device", "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("the first line");
+    let shown: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    // The provider may have answered by itself: then there is nothing left to approve.
+    let _ = s.server.approve_device(shown["user_code"].as_str().expect("a code"), "ada@example.com");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).expect("the answer");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(s.json(&["status"])["winner"]["source"], "login");
+}

@@ -1,0 +1,5 @@
+//! What people do every day, with the real command against the real provider.
+
+mod accounts;
+mod sandbox;
+mod tools;
