@@ -91,6 +91,9 @@ pub(crate) enum Command {
         /// Write one page for each command here
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        /// Print the page of error ids instead
+        #[arg(long, conflicts_with = "out")]
+        errors: bool,
     },
     /// Open an address in the browser, for `login`
     #[command(hide = true)]

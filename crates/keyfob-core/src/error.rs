@@ -228,6 +228,22 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// `docs/errors.md`, from the table.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Errors\n\n<!-- Made from the table in crates/keyfob-core/src/error.rs:\n     \
+         cargo run -p keyfob-cli -- man --errors > docs/errors.md -->\n\n\
+         Every failure is told in three lines on stderr: what failed, why, one thing to do. With `--json` its id is\n\
+         on stdout too. Ids and exit codes are stable, words are not.\n\n\
+         | id | exit code | what to do |\n|---|---|---|\n",
+    );
+    for id in Id::ALL {
+        page.push_str(&alloc::format!("| `{}` | {} | {} |\n", id.word(), id.kind().exit_code(), id.advice()));
+    }
+    page
+}
+
 /// Makes text from outside harmless for a terminal, a log and a three-line error: control, bidirectional
 /// and invisible characters are escaped, and it ends after 200 characters.
 #[must_use]

@@ -32,6 +32,16 @@ fn the_environment_page_is_current() {
     );
 }
 
+/// `docs/errors.md` comes from the table of ids.
+#[test]
+fn the_page_of_errors_is_current() {
+    let page = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
+    assert!(
+        page == keyfob_core::error::markdown(),
+        "make it again: cargo run -p keyfob-cli -- man --errors > docs/errors.md"
+    );
+}
+
 /// One table: no other file of the product spells a variable's name out in its code, but for advice and help
 /// that people read. What those spell out is a name of the table.
 #[test]

@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::DevServer(args) => dev_server::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Completions { shell } => pages::completions(*shell),
-        Command::Man { out } => pages::manual(out.as_deref()),
+        Command::Man { out, errors } => pages::manual(out.as_deref(), *errors),
         Command::Browse { url } => login::browse(url),
         Command::Whoami { base } => whoami::run(base),
     }

@@ -17,7 +17,11 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) fn manual(out: Option<&Path>) -> Result {
+pub(crate) fn manual(out: Option<&Path>, errors: bool) -> Result {
+    if errors {
+        Report::answer(keyfob::core::error::markdown().trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let failed =
         |error: io::Error| Error::new(Id::Usage, "the manual pages cannot be written", error.to_string());
     match out {
