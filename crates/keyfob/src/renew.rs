@@ -76,7 +76,8 @@ pub fn usable(world: &World, store: &Store, need: &Need, spender: &dyn Spender) 
     let mut first = None;
     loop {
         let at_hand = match store.look()? {
-            Seen::Nothing => return Ok(None),
+            // A damaged record has been set aside by this very call: that is the answer, not "nobody".
+            Seen::Nothing => return failure.map_or(Ok(None), Err),
             Seen::Damaged(_) => None,
             Seen::Record(record) => match refresh::next(&record, &ask(world, need, &record, &mut first)) {
                 // Still good, but perhaps only because asking is not allowed just now.

@@ -30,7 +30,11 @@ use crate::{
 };
 
 /// Longer than the worker can take by its own bounds.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(80);
+
+/// How long the worker waits for a renewal on the other side of a mount, and how often it looks.
+const MOUNT_PATIENCE: Duration = Duration::from_secs(40);
+const MOUNT_LOOK: Duration = Duration::from_millis(10);
 
 /// Spends in a process of its own.
 #[derive(Clone, Debug)]
@@ -167,11 +171,20 @@ fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
     if !is_lease(&lock, &store) {
         return Err(misuse("its standard input is not the lease"));
     }
-    match store.lease(files::inherited(lock))? {
-        Ok(lease) => renew::spend(world, lease, &need),
-        Err(holder) => {
-            let why = format!("{holder} is renewing it on the other side of a mount");
-            Err(Error::new(Id::LeaseBusy, "the login could not be renewed", why))
+    // On the other side of a mount somebody may hold the record's own lock: wait for them, then read again.
+    let mut waited = Duration::ZERO;
+    loop {
+        let shared = lock.try_clone().map_err(|error| misuse(&error.to_string()))?;
+        match store.lease(files::inherited(shared))? {
+            Ok(lease) => return renew::spend(world, lease, &need),
+            Err(holder) if waited >= MOUNT_PATIENCE => {
+                let why = format!("{holder} has been renewing it on the other side of a mount");
+                return Err(Error::new(Id::LeaseBusy, "the login could not be renewed", why));
+            }
+            Err(_) => {
+                world.clock.sleep(MOUNT_LOOK);
+                waited += MOUNT_LOOK;
+            }
         }
     }
 }
