@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    stage::{Program, Result, Stage},
+    stage::{Program, Result, Stage, install},
     statistics::{median, ms, quantile, ratio},
 };
 
@@ -91,6 +91,6 @@ fn floor(program: &Program) -> Result<(tempfile::TempDir, PathBuf)> {
     if !status.success() {
         return Err("the floor could not be compiled".into());
     }
-    fs::copy(built, &installed)?;
+    install(&built, &installed)?;
     Ok((dir, installed))
 }
