@@ -5,6 +5,7 @@
 //! sources, [`renew`] turns "expired" into "durable" over a [`store`], [`login`] and [`logout`] begin and end
 //! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`real`].
 
+mod acquire;
 pub mod client;
 pub mod device;
 pub mod device_login;
@@ -22,6 +23,7 @@ pub mod real;
 pub mod remote;
 pub mod renew;
 pub mod resolve;
+mod seed;
 pub mod setup;
 pub mod setup_token;
 pub mod store;

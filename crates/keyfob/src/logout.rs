@@ -44,9 +44,7 @@ impl Client {
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
             // replayed.
-            Some(keyfob_core::Source::RefreshToken) => {
-                self.sign_out(&crate::resolve::seed_store(self)?, true)
-            }
+            Some(keyfob_core::Source::RefreshToken) => self.sign_out(&crate::seed::seed_store(self)?, true),
             _ => self.sign_out(&self.store()?, false),
         }
     }

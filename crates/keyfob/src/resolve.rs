@@ -1,20 +1,20 @@
 //! Walks the order of sources. Each answers *nothing* (go on), *here* (stop) or *broken* (stop and explain).
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use keyfob_core::{
     Error, Id, Record, Result, Secret, Source,
     contract::names,
-    record::{Generation, LoginId},
     source::{self, Purpose},
 };
 
 use crate::{
+    acquire::{acquire, stored},
     client::Client,
     grant::{self, Considered, Grant, Outcome},
-    helper,
-    renew::{self, Need, Usable},
-    store::{Found, Seen, Store},
+    renew::Need,
+    seed,
+    store::{Seen, Store},
 };
 
 /// What a look at a source shows, without reading a secret, running anything or asking anybody.
@@ -68,7 +68,7 @@ pub fn survey(client: &Client, purpose: Purpose) -> Survey {
     }
     survey.record = match survey.winner {
         Some(Source::Login) => record_at_hand(client),
-        Some(Source::RefreshToken) => seed_store(client).ok().and_then(|store| record_in(&store)),
+        Some(Source::RefreshToken) => seed::seed_store(client).ok().and_then(|store| record_in(&store)),
         _ => None,
     };
     survey
@@ -124,7 +124,7 @@ pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
     Err(nothing(client, &considered))
 }
 
-fn nothing(client: &Client, considered: &[Considered]) -> Error {
+pub(crate) fn nothing(client: &Client, considered: &[Considered]) -> Error {
     let profile = &client.setup.profile;
     let what = match &client.setup.environment {
         Some(environment) => {
@@ -183,7 +183,7 @@ fn look(client: &Client, source: Source) -> Look {
         Source::OauthToken => variable(names::OAUTH_TOKEN, &settings.oauth_token),
         Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
         Source::RefreshToken => match &client.setup.seed {
-            Some(seed) if settings.refresh_token.is_none() => inherited_seed(client, seed),
+            Some(seed) if settings.refresh_token.is_none() => seed::inherited_seed(client, seed),
             _ => variable(names::REFRESH_TOKEN, &settings.refresh_token),
         },
         Source::OauthTokenDescriptor => descriptor(client, names::OAUTH_DESCRIPTOR),
@@ -218,15 +218,6 @@ fn descriptor(client: &Client, name: &'static str) -> Look {
     Look::Broken(Error::new(Id::DescriptorUnusable, what, why))
 }
 
-/// A seeded login that `keyfob exec` above us used: only its record counts, there is nothing to exchange.
-fn inherited_seed(client: &Client, seed: &str) -> Look {
-    match seed_store(client).and_then(|store| store.look()) {
-        Ok(Seen::Nothing) => Look::Nothing(format!("{} is not set", names::REFRESH_TOKEN)),
-        Ok(_) => Look::Here(format!("the login seeded by {seed}, named by `keyfob exec`")),
-        Err(error) => Look::Broken(error),
-    }
-}
-
 fn login(client: &Client) -> Look {
     let store = match login_store(client) {
         Ok(store) => store,
@@ -244,7 +235,7 @@ fn login(client: &Client) -> Look {
 }
 
 /// Where the stored login would be, or why there cannot be one.
-fn login_store(client: &Client) -> Result<Store, Look> {
+pub(crate) fn login_store(client: &Client) -> Result<Store, Look> {
     let environment = client.environment().map_err(Look::Broken)?;
     if environment.client_id.is_none() {
         let why = format!("environment `{}` has no client id to sign in with", environment.name);
@@ -253,158 +244,9 @@ fn login_store(client: &Client) -> Result<Store, Look> {
     client.store().map_err(Look::Broken)
 }
 
-fn nobody(client: &Client) -> Look {
+pub(crate) fn nobody(client: &Client) -> Look {
     let at = client.setup.environment.as_ref().map_or("", |environment| environment.issuer());
     Look::Nothing(format!("nobody signed in to profile `{}` at {at}", client.setup.profile))
-}
-
-/// The grant of the stored login, or the look that found none. What [`look`] and then [`acquire`] do for other
-/// sources happens in one reading here: this is the way most runs take, many times an hour.
-fn stored(
-    client: &Client,
-    purpose: Purpose,
-    need: &Need,
-    considered: &mut Vec<Considered>,
-) -> Result<Result<Grant, Look>> {
-    let store = match login_store(client) {
-        Ok(store) => store,
-        Err(look) => return Ok(Err(look)),
-    };
-    let Some(usable) = renew::usable(&client.world, &store, need, &*client.spender)? else {
-        return Ok(Err(nobody(client)));
-    };
-    let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
-    considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
-    stored_grant(purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
-}
-
-fn acquire(
-    client: &Client,
-    purpose: Purpose,
-    source: Source,
-    need: &Need,
-    considered: Vec<Considered>,
-) -> Result<Grant> {
-    let settings = &client.setup.settings;
-    let fixed = |secret: &Option<Secret>| {
-        let missing =
-            || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
-        secret.as_ref().map(Secret::duplicate).ok_or_else(missing)
-    };
-    let credential = match source {
-        Source::AuthToken => fixed(&settings.auth_token)?,
-        Source::ApiKey => fixed(&settings.api_key)?,
-        Source::OauthToken => fixed(&settings.oauth_token)?,
-        Source::SessionToken => fixed(&settings.session_token)?,
-        Source::OauthTokenDescriptor => read(client, names::OAUTH_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyDescriptor => read(client, names::API_KEY_DESCRIPTOR)?.duplicate(),
-        Source::WebSocketDescriptor => read(client, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyHelper => helper::run(client)?,
-        Source::RefreshToken => return seeded(client, purpose, need, considered),
-        Source::Login => {
-            let mut considered = considered;
-            return stored(client, purpose, need, &mut considered)?.map_err(|look| match look {
-                Look::Broken(error) => error,
-                Look::Nothing(_) | Look::Here(_) => nothing(client, &considered),
-            });
-        }
-    };
-    Ok(Grant {
-        headers: grant::headers(source, &credential),
-        credential,
-        purpose,
-        source,
-        expires_at: None,
-        generation: None,
-        profile: None,
-        considered,
-        warning: None,
-    })
-}
-
-fn stored_grant(
-    purpose: Purpose,
-    source: Source,
-    usable: Usable,
-    considered: Vec<Considered>,
-) -> Result<Grant> {
-    let Usable { record, warning } = usable;
-    let what = || format!("the login of profile `{}` at {}", record.profile, record.issuer);
-    let credential = record
-        .access_token
-        .as_ref()
-        .ok_or_else(|| Error::new(Id::LoginNeeded, what(), "it has no access token"))?;
-    Ok(Grant {
-        headers: grant::headers(source, credential),
-        credential: credential.duplicate(),
-        purpose,
-        source,
-        expires_at: record.expires_at,
-        generation: Some(record.generation.clone()),
-        profile: Some(record.profile.clone()),
-        considered,
-        warning,
-    })
-}
-
-/// What stands on an inherited descriptor: read once, then kept.
-fn read(client: &Client, variable: &'static str) -> Result<Arc<Secret>> {
-    let mut kept = client.read.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(secret) = kept.get(variable) {
-        return Ok(secret.clone());
-    }
-    let inherited = client.inherited(variable).ok_or_else(|| {
-        Error::new(
-            Id::DescriptorContent,
-            format!("{variable} cannot be read again"),
-            "it was read before, and failed",
-        )
-    })?;
-    let secret = Arc::new(inherited.read(&*client.world.clock)?);
-    kept.insert(variable, secret.clone());
-    Ok(secret)
-}
-
-/// The login seeded by the refresh token of a variable: a record of its own, keyed by the variable's
-/// fingerprint. The variable's value is spent at most once; from then on the record is the login.
-fn seeded(client: &Client, purpose: Purpose, need: &Need, considered: Vec<Considered>) -> Result<Grant> {
-    let store = seed_store(client)?;
-    if client.setup.settings.refresh_token.is_some() && matches!(store.look()?, Seen::Nothing) {
-        plant(client, &store)?;
-    }
-    let usable = renew::usable(&client.world, &store, need, &*client.spender).map_err(|error| {
-        let unspent = record_in(&store).is_some_and(|record| record.generation.number == 0);
-        if error.id() != Id::LoginRefused || !unspent {
-            return error;
-        }
-        let why = "the provider refuses it: a single-use refresh token works once, and this store has not seen it before";
-        Error::new(Id::SeedSpent, format!("the refresh token in {} is spent", names::REFRESH_TOKEN), why)
-    })?;
-    let usable = usable.ok_or_else(|| nothing(client, &considered))?;
-    stored_grant(purpose, Source::RefreshToken, usable, considered)
-}
-
-pub(crate) fn seed_store(client: &Client) -> Result<Store> {
-    client.store_of(client.environment()?.require_client_id()?, client.setup.seed.clone())
-}
-
-/// Writes the seed's record, unless somebody else just did.
-fn plant(client: &Client, store: &Store) -> Result<()> {
-    let environment = client.environment()?;
-    let mut octets = [0; 16];
-    client
-        .world
-        .entropy
-        .fill(&mut octets)
-        .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
-    let lease = renew::wait_for_lease(&client.world, store)?;
-    if !matches!(lease.read()?, Found::Nothing) {
-        return Ok(());
-    }
-    let token = client.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
-    let generation = Generation { login: LoginId::new(octets), number: 0 };
-    let record = environment.record(generation, &client.setup.profile, client.world.clock.now(), token)?;
-    lease.commit(&record).map(|_| ())
 }
 
 /// The stored login of the chosen profile, issuer and client, as it is now.
@@ -412,7 +254,7 @@ pub(crate) fn record_at_hand(client: &Client) -> Option<Box<Record>> {
     client.store().ok().and_then(|store| record_in(&store))
 }
 
-fn record_in(store: &Store) -> Option<Box<Record>> {
+pub(crate) fn record_in(store: &Store) -> Option<Box<Record>> {
     match store.look() {
         Ok(Seen::Record(record)) => Some(record),
         _ => None,
