@@ -1,0 +1,299 @@
+//! A home of its own for the real command, against a real provider, and the few things one wants to do to both.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use keyfob_dev::{DevServer, Options};
+use serde_json::{Value, json};
+
+/// Longer than anything here takes on a busy machine: a wait that reaches it is a failure, never a pause.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The built command.
+pub(crate) fn program() -> PathBuf {
+    match option_env!("CARGO_BIN_EXE_keyfob") {
+        Some(path) => path.into(),
+        // An example lies one directory below the command.
+        None => {
+            let example = std::env::current_exe().expect("the path of this program");
+            example.parent().and_then(Path::parent).expect("a target directory").join("keyfob")
+        }
+    }
+}
+
+/// A provider that signs everybody in, on a port of its own.
+pub(crate) fn provider() -> DevServer {
+    provider_with(Options::default())
+}
+
+pub(crate) fn provider_with(options: Options) -> DevServer {
+    DevServer::start(Options { port: 0, auto_approve: true, ..options }).expect("a provider")
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The exit code; `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// Standard output, without the final newline.
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The answer of a run that must have succeeded.
+    #[track_caller]
+    pub(crate) fn answer(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        &self.out
+    }
+}
+
+/// One user's home, and the provider its environment names.
+pub(crate) struct Sandbox {
+    dir: tempfile::TempDir,
+    base: String,
+}
+
+impl Sandbox {
+    /// An empty home.
+    pub(crate) fn empty(server: &DevServer) -> Self {
+        let dir = tempfile::Builder::new().prefix("keyfob-fire-").tempdir().expect("a directory");
+        Self { dir, base: server.base_url() }
+    }
+
+    /// A home that somebody has signed in to, through the real command.
+    pub(crate) fn signed_in(server: &DevServer) -> Self {
+        let sandbox = Self::empty(server);
+        sandbox.login();
+        sandbox
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// The directory of the logins.
+    pub(crate) fn logins(&self) -> PathBuf {
+        self.home().join("logins")
+    }
+
+    /// `program` with this sandbox's environment and nothing else.
+    pub(crate) fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env_clear().env("KEYFOB_HOME", self.home()).env("USE_LOCAL_OAUTH", "1");
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        for base in ["API", "APPS", "CONSOLE"] {
+            command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), &self.base);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/")
+    }
+
+    /// The command with these words.
+    pub(crate) fn keyfob(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        self.environment(&mut command).args(words);
+        command
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+        self.keyfob(words).output().expect("the command runs").into()
+    }
+
+    /// The answer of `keyfob token`, which must succeed.
+    #[track_caller]
+    pub(crate) fn token(&self) -> String {
+        self.run(&["token"]).answer().to_owned()
+    }
+
+    /// Begins `keyfob token`.
+    pub(crate) fn start_token(&self) -> Child {
+        self.keyfob(&["token"]).spawn().expect("the command starts")
+    }
+
+    /// Signs in as a person without a screen would: prints the address, and follows it.
+    pub(crate) fn login(&self) {
+        let mut child = self.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");
+        let mut url = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut url).expect("an address");
+        let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+        agent.get(url.trim()).call().expect("the closing page");
+        let ran = Ran::from(child.wait_with_output().expect("the command ends"));
+        ran.answer();
+    }
+
+    /// The one record in this home.
+    pub(crate) fn record_path(&self) -> PathBuf {
+        let mut records = self.files("json");
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
+    }
+
+    /// The files of the store with this extension.
+    pub(crate) fn files(&self, extension: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.logins()) else { return Vec::new() };
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+    }
+
+    pub(crate) fn record(&self) -> Value {
+        read_record(&self.record_path())
+    }
+
+    /// Changes the record while nobody renews.
+    pub(crate) fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.record_path();
+        let _alone = self.idle();
+        let mut record = read_record(&path);
+        change(&mut record);
+        // In its place: whoever holds it open, a link or a mount keeps seeing it.
+        fs::write(&path, serde_json::to_vec_pretty(&record).expect("JSON")).expect("the record is ours");
+    }
+
+    /// The access token has expired an hour ago.
+    pub(crate) fn expire(&self) {
+        self.edit(expired);
+    }
+
+    /// The access token is so near its end that it should be renewed, and still good.
+    pub(crate) fn wear(&self) {
+        self.edit(|record| {
+            record["issued_at"] = json!(now() - 3600);
+            record["expires_at"] = json!(now() + 120);
+        });
+    }
+
+    /// Waits until no renewal runs, by taking the lease like everybody else.
+    pub(crate) fn idle(&self) -> File {
+        let lock = self.record_path().with_extension("lock");
+        until("the lease to be free", || self.lock(&lock))
+    }
+
+    /// Whether somebody is renewing.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.lock(&self.record_path().with_extension("lock")).is_none()
+    }
+
+    fn lock(&self, lock: &Path) -> Option<File> {
+        let file = match File::open(lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => File::create(lock).expect("a lock file"),
+            Err(error) => panic!("{error}"),
+        };
+        file.try_lock().is_ok().then_some(file)
+    }
+
+    /// Waits until a renewal has recorded what it is about to do.
+    pub(crate) fn intended(&self) {
+        let next = self.record_path().with_extension("next");
+        until("the intent to renew", || fs::read(&next).is_ok_and(|bytes| !bytes.is_empty()).then_some(()));
+    }
+}
+
+/// The change that makes a record's access token an expired one.
+pub(crate) fn expired(record: &mut Value) {
+    record["issued_at"] = json!(now() - 7200);
+    record["expires_at"] = json!(now() - 3600);
+}
+
+/// A record as it stands on the disk. It must be whole.
+pub(crate) fn read_record(path: &Path) -> Value {
+    let bytes = fs::read(path).expect("a record");
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_secs()).expect("before the end of time")
+}
+
+/// Looks until there is something, and fails when the deadline passes.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Ends processes at moments that differ from run to run; the moments asked for do not.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// A number below `end` (SplitMix64).
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (x ^ (x >> 31)) % end
+    }
+
+    /// Waits for a while below `longest`.
+    pub(crate) fn pause(&mut self, longest: Duration) {
+        let micros = u64::try_from(longest.as_micros()).expect("a short while");
+        thread::sleep(Duration::from_micros(self.below(micros)));
+    }
+}
+
+/// One storm: so many processes ask for the token of one expired login at once. Exactly one grant, the same new
+/// token for all, and no failure.
+pub(crate) fn storm(server: &DevServer, sandbox: &Sandbox, processes: usize) -> Duration {
+    let before = server.grants();
+    let old = sandbox.record()["access_token"].as_str().expect("a token").to_owned();
+    sandbox.expire();
+    let began = Instant::now();
+    let started: Vec<Child> = (0..processes).map(|_| sandbox.start_token()).collect();
+    let ended = started.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends")));
+    let answers: Vec<String> = ended
+        .map(|ran| {
+            assert_eq!(ran.err, "", "a word of trouble");
+            ran.answer().to_owned()
+        })
+        .collect();
+    let took = began.elapsed();
+    let after = server.grants();
+    assert_eq!(after.refreshes - before.refreshes, 1, "one renewal for all");
+    assert_eq!(after.reuses, 0, "a refresh token was spent twice");
+    let new = sandbox.record()["access_token"].as_str().expect("a token").to_owned();
+    assert_ne!(old, new);
+    assert!(answers.iter().all(|answer| *answer == new), "not all got the new token");
+    took
+}
+
+/// One round in which the caller is killed at some moment. Whether it was still running. The login must be intact
+/// afterwards: the next call succeeds, and there was exactly one grant, no matter who asked for it.
+pub(crate) fn kill_caller(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice, longest: Duration) -> bool {
+    let before = server.grants();
+    sandbox.expire();
+    let mut caller = sandbox.start_token();
+    dice.pause(longest);
+    let running = caller.try_wait().expect("our child").is_none();
+    caller.kill().expect("our child");
+    caller.wait().expect("our child");
+    let token = sandbox.token();
+    let after = server.grants();
+    assert_eq!(after.refreshes - before.refreshes, 1, "one renewal a round");
+    assert_eq!(after.reuses, 0, "a refresh token was spent twice");
+    assert_eq!(sandbox.record()["access_token"], token);
+    running
+}
