@@ -9,4 +9,5 @@
 mod support;
 
 mod kills;
+mod moments;
 mod storm;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use keyfob_dev::{DevServer, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// Longer than anything here takes on a busy machine: a wait that reaches it is a failure, never a pause.
@@ -59,6 +60,14 @@ impl Ran {
     pub(crate) fn answer(&self) -> &str {
         assert_eq!(self.code, Some(0), "{self:?}");
         &self.out
+    }
+
+    /// Checks that a `--json` run failed like this.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, id: &str) -> &Self {
+        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
+        assert_eq!((self.code, answer["error"]["id"].as_str()), (Some(code), Some(id)), "{self:?}");
+        self
     }
 }
 
@@ -176,6 +185,26 @@ impl Sandbox {
         });
     }
 
+    /// Puts a new login in the place of one that has been lost, without the ceremony.
+    pub(crate) fn plant(&self, server: &DevServer) {
+        let minted = server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
+        for next in self.files("next") {
+            fs::remove_file(next).expect("our file");
+        }
+        self.edit(|record| {
+            // The id of the login is random, and so are these digits.
+            let digits = record["login"].as_str().expect("an id").to_owned();
+            record["login"] = json!(digits[1..].to_owned() + &digits[..1]);
+            record["access_token"] = json!(minted.access_token);
+            record["refresh_token"] = json!(minted.refresh_token);
+            record["issued_at"] = json!(now());
+            record["expires_at"] = json!(now() + 3600);
+            for mark in ["refused", "cooldown", "unknown"] {
+                record.as_object_mut().expect("an object").remove(mark);
+            }
+        });
+    }
+
     /// Waits until no renewal runs, by taking the lease like everybody else.
     pub(crate) fn idle(&self) -> File {
         let lock = self.record_path().with_extension("lock");
@@ -255,6 +284,28 @@ impl Dice {
     }
 }
 
+/// The process that renews for this caller, once there is one. `None`: the caller ended without one.
+pub(crate) fn worker_of(caller: &mut Child) -> Option<Pid> {
+    let list = format!("/proc/{0}/task/{0}/children", caller.id());
+    until("the renewing process", || {
+        let children = fs::read_to_string(&list).unwrap_or_default();
+        if let Some(id) = children.split_whitespace().next() {
+            return Some(Pid::from_raw(id.parse().expect("a process id")));
+        }
+        caller.try_wait().expect("our child").map(|_| None)
+    })
+}
+
+/// How many requests the token endpoint has seen.
+pub(crate) fn token_requests(server: &DevServer) -> usize {
+    server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
+}
+
+/// Ends a process, if it is still there.
+pub(crate) fn kill(process: Pid) {
+    let _ = kill_process(process, Signal::KILL);
+}
+
 /// One storm: so many processes ask for the token of one expired login at once. Exactly one grant, the same new
 /// token for all, and no failure.
 pub(crate) fn storm(server: &DevServer, sandbox: &Sandbox, processes: usize) -> Duration {
@@ -278,6 +329,80 @@ pub(crate) fn storm(server: &DevServer, sandbox: &Sandbox, processes: usize) -> 
     assert_ne!(old, new);
     assert!(answers.iter().all(|answer| *answer == new), "not all got the new token");
     took
+}
+
+/// What became of a login whose renewing process was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The process was faster.
+    Renewed,
+    /// Nothing had been spent: the next call renewed.
+    Kept,
+    /// The answer was on the disk: the next call adopted it.
+    Adopted,
+    /// The answer was lost with the process: the one declared retry was refused.
+    Lost,
+}
+
+/// One round in which the process that renews is itself killed at some moment. Whatever that moment was, the next
+/// call renews, adopts, or says that the login has ended; it never crashes, hangs or asks twice.
+pub(crate) fn kill_worker(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice, longest: Duration) -> Fate {
+    let before = server.grants();
+    let generation = sandbox.record()["generation"].clone();
+    sandbox.expire();
+    let mut caller = sandbox.keyfob(&["token", "--json"]).spawn().expect("the command starts");
+    if let Some(worker) = worker_of(&mut caller) {
+        dice.pause(longest);
+        kill(worker);
+    }
+    let first = Ran::from(caller.wait_with_output().expect("it ends"));
+    // What had been sent is processed, even if nobody waits for the answer any more.
+    settled(server);
+    let spent = server.grants().refreshes - before.refreshes;
+    if first.code == Some(0) {
+        assert_eq!((spent, server.grants().reuses), (1, before.reuses), "{first:?}");
+        return Fate::Renewed;
+    }
+    first.failed(6, "outcome-unknown");
+    let written = sandbox.record()["generation"] != generation
+        || sandbox.files("next").first().is_some_and(|next| is_record(next));
+    let second = sandbox.run(&["token", "--json"]);
+    let after = server.grants();
+    match (spent, written) {
+        (0, false) => {
+            second.answer();
+            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses));
+            Fate::Kept
+        }
+        (1, true) => {
+            second.answer();
+            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses));
+            Fate::Adopted
+        }
+        (1, false) => {
+            second.failed(4, "login-refused");
+            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses + 1));
+            assert!(sandbox.record()["refresh_token"].is_string(), "a refused login is kept as it was");
+            Fate::Lost
+        }
+        other => panic!("{other:?}: {first:?} {second:?}"),
+    }
+}
+
+/// Waits until the provider has processed what it was sent before: a request behind the others takes as long, and a
+/// second one begins when the first has ended.
+fn settled(server: &DevServer) {
+    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+    for _ in 0..2 {
+        let url = format!("{}/.well-known/oauth-authorization-server", server.base_url());
+        agent.get(url).call().expect("an answer");
+    }
+}
+
+/// Whether a file holds a whole record.
+fn is_record(path: &Path) -> bool {
+    let bytes = fs::read(path).unwrap_or_default();
+    serde_json::from_slice::<Value>(&bytes).is_ok_and(|value| value["refresh_token"].is_string())
 }
 
 /// One round in which the caller is killed at some moment. Whether it was still running. The login must be intact
