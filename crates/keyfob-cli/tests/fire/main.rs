@@ -8,6 +8,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod disk;
 mod kills;
 mod moments;
+mod mounts;
 mod storm;
+mod terminal;

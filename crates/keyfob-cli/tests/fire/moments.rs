@@ -229,7 +229,9 @@ fn killed_after_the_commit() {
         let mut caller = sandbox.start_token();
         let worker = worker_of(&mut caller);
         until("the commit", || (sandbox.record()["generation"] != generation).then_some(()));
-        worker.map(kill);
+        if let Some(worker) = worker {
+            kill(worker);
+        }
         caller.wait().expect("our child");
         sandbox.token();
         assert_eq!((server.grants().refreshes, server.grants().reuses), (round, 0));

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -168,8 +169,7 @@ impl Sandbox {
         let _alone = self.idle();
         let mut record = read_record(&path);
         change(&mut record);
-        // In its place: whoever holds it open, a link or a mount keeps seeing it.
-        fs::write(&path, serde_json::to_vec_pretty(&record).expect("JSON")).expect("the record is ours");
+        write_in_place(&path, &record);
     }
 
     /// The access token has expired an hour ago.
@@ -245,6 +245,13 @@ pub(crate) fn read_record(path: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }
 
+/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty.
+pub(crate) fn write_in_place(path: &Path, record: &Value) {
+    let bytes = serde_json::to_vec_pretty(record).expect("JSON");
+    let file = File::options().write(true).open(path).expect("the record is ours");
+    file.write_all_at(&bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the record is ours");
+}
+
 /// Seconds since 1970.
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
@@ -299,6 +306,62 @@ pub(crate) fn worker_of(caller: &mut Child) -> Option<Pid> {
 /// How many requests the token endpoint has seen.
 pub(crate) fn token_requests(server: &DevServer) -> usize {
     server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
+}
+
+/// A mount namespace of its own, in which tests may fill, remount and bind what they like. An ordinary user gets one
+/// inside a user namespace; where neither is allowed the test fails and says so.
+pub(crate) struct Namespace {
+    keeper: Child,
+}
+
+impl Namespace {
+    pub(crate) fn new() -> Self {
+        let mut command = Command::new("unshare");
+        command.args(if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-Urm"] });
+        // It says when it is there, and ends with its standard input.
+        command.args(["sh", "-c", "echo there; read end"]);
+        let mut keeper =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("unshare of util-linux");
+        let mut line = String::new();
+        let _ = BufReader::new(keeper.stdout.take().expect("a pipe")).read_line(&mut line);
+        assert_eq!(line, "there\n", "this test needs `unshare -m` as root, or `unshare -Urm` as anybody");
+        Self { keeper }
+    }
+
+    /// `program` inside, with nothing but what `sandbox` gives.
+    pub(crate) fn command(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        sandbox.environment(&mut command).args(["-t", &self.keeper.id().to_string(), "-m"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["-U", "--preserve-credentials"]);
+        }
+        command.arg("--").args(words);
+        command
+    }
+
+    pub(crate) fn run(&self, sandbox: &Sandbox, words: &[&str]) -> Ran {
+        self.command(sandbox, words).output().expect("nsenter of util-linux").into()
+    }
+
+    /// A command line for the shell, which must succeed.
+    #[track_caller]
+    pub(crate) fn shell(&self, sandbox: &Sandbox, line: &str) {
+        let ran = self.run(sandbox, &["sh", "-euc", line]);
+        assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
+    }
+
+    /// A path inside, as it is reached from outside.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        let inside = path.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc").join(self.keeper.id().to_string()).join("root").join(inside)
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
 }
 
 /// Ends a process, if it is still there.
