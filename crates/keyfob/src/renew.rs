@@ -94,26 +94,33 @@ pub fn usable(world: &World, store: &Store, need: &Need, spender: &dyn Spender) 
                 None => Err(error),
             };
         }
-        match store.try_lease() {
+        let busy = match store.try_lease() {
             Ok(Ok(lease)) => match settle(world, store, lease, need, &mut first, spender) {
                 Ok(Some(record)) => return good(record),
                 Ok(None) => return Ok(None),
-                Err(error) => failure = Some(error),
+                // Between this look and the worker's, somebody on the other side of a mount was faster.
+                Err(error) if error.id() == Id::LeaseBusy => error,
+                Err(error) => {
+                    failure = Some(error);
+                    continue;
+                }
             },
-            Ok(Err(holder)) => {
-                if let Some(record) = at_hand {
-                    return good(record);
-                }
-                if waited >= PATIENCE {
-                    return Err(busy(&holder, waited));
-                }
-                world.clock.sleep(pause);
-                waited += pause;
-                pause = (pause * 2).min(Duration::from_millis(32));
-            }
+            Ok(Err(holder)) => busy(&holder, waited),
             // No lease, no renewal: what cannot be saved is not spent.
-            Err(error) => failure = Some(error),
+            Err(error) => {
+                failure = Some(error);
+                continue;
+            }
+        };
+        if let Some(record) = at_hand {
+            return good(record);
         }
+        if waited >= PATIENCE {
+            return Err(busy);
+        }
+        world.clock.sleep(pause);
+        waited += pause;
+        pause = (pause * 2).min(Duration::from_millis(32));
     }
 }
 

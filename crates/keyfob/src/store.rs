@@ -307,9 +307,10 @@ impl Lease<'_> {
         let now = self.store.clock.now();
         match serde_json::from_slice::<Intent>(&bytes) {
             Ok(intent) if intent.intent == record.generation => {
+                let noted = record.unknown_now().map_or(0, |unknown| unknown.times);
                 refresh::lost(record, now);
                 if let Some(unknown) = &mut record.unknown {
-                    unknown.times = unknown.times.max(intent.attempt);
+                    unknown.times = noted.max(intent.attempt);
                 }
             }
             Ok(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
@@ -346,25 +347,27 @@ impl Lease<'_> {
     /// # Errors
     /// [`Id::StoreReadOnly`], [`Id::StoreFailed`]: nothing was spent.
     pub fn prepare(&self, record: &Record) -> Result<()> {
-        let attempt = record.unknown_now().map_or(0, |unknown| unknown.times).saturating_add(1);
-        let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
-        let mut bytes = serde_json::to_vec(&intent)
-            .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))?;
+        let lost = record.unknown_now().map_or(0, |unknown| unknown.times);
+        let mut bytes = self.intent(record, lost.saturating_add(1))?;
         // Blanks are JSON too. They hold the place on the disk that the answer will need.
         bytes.resize(ROOM.max(2 * record.encode().len()), b' ');
-        let files = &self.store.files;
-        let made = files
-            .write(&self.store.next, &bytes)
-            .and_then(|()| files.sync(&self.store.next))
-            .and_then(|()| files.sync_dir(&self.store.dir));
-        made.map_err(|error| {
-            // Nothing was asked: what stands there now must not look like a request that went out. An older
-            // intent is another matter, it did.
-            if attempt == 1 {
-                let _ = files.remove(&self.store.next);
-            }
-            failed(&self.store.next, "make room in", &error)
-        })
+        let Store { files, next, dir, .. } = self.store;
+        let made =
+            files.write(next, &bytes).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
+        let Err(error) = made else { return Ok(()) };
+        // Nothing went out: what is left of this must not be taken for a request without an answer. Should the
+        // disk refuse even that, it is.
+        let _ = match lost {
+            0 => files.remove(next),
+            before => files.write(next, &self.intent(record, before)?),
+        };
+        Err(failed(next, "make room in", &error))
+    }
+
+    fn intent(&self, record: &Record, attempt: u32) -> Result<Vec<u8>> {
+        let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
+        serde_json::to_vec(&intent)
+            .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))
     }
 
     /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut

@@ -1,71 +1,16 @@
-//! The fire drill: real processes against the provider in its strict mode, under everything that loses logins
-//! elsewhere.
-#![expect(clippy::disallowed_methods, reason = "tests start and kill real processes")]
+//! The real command in real processes against the development provider in its strict mode: storms, kills, full disks,
+//! lost answers. What happens between two acts is explored over a fake world elsewhere; here nothing is a model.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests start, time and kill processes: that is what they are about"
+)]
 
-mod answers;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod disk;
 mod kills;
-mod places;
-#[path = "../everyday/sandbox.rs"]
-mod sandbox;
+mod moments;
+mod mounts;
 mod storm;
-
-use std::{fs, path::PathBuf, process::Child, thread, time::Duration};
-
-use sandbox::Sandbox;
-use serde_json::Value;
-
-/// The record of the one login there is.
-fn record_path(s: &Sandbox) -> PathBuf {
-    let mut records = fs::read_dir(s.logins())
-        .expect("the store")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"));
-    records.next().expect("a record")
-}
-
-fn record(s: &Sandbox) -> Value {
-    serde_json::from_slice(&fs::read(record_path(s)).expect("a record")).expect("JSON")
-}
-
-/// Makes the access token old by rewriting when it was issued: the client's clock is the machine's.
-fn expire(s: &Sandbox) {
-    age(s, 7200);
-}
-
-fn age(s: &Sandbox, seconds: i64) {
-    let path = record_path(s);
-    let mut record: Value = serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
-    for member in ["issued_at", "expires_at"] {
-        record[member] = (record[member].as_i64().expect("a moment") - seconds).into();
-    }
-    fs::write(&path, record.to_string()).expect("a record");
-}
-
-/// Waits until something is so, at most ten seconds.
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    for _ in 0..2000 {
-        if is() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    panic!("{what} did not come about in ten seconds");
-}
-
-/// SIGKILL, and nothing of it left.
-fn kill(mut child: Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// The worker's process, while there is one: it names itself in the lock file.
-fn worker(s: &Sandbox) -> Option<i32> {
-    let marker = s.home.path().join("keyfob").to_string_lossy().into_owned();
-    fs::read_dir("/proc").expect("/proc").find_map(|entry| {
-        let entry = entry.ok()?;
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        let line = String::from_utf8_lossy(&line).into_owned();
-        (line.contains("renew-detached") && line.contains(&marker)).then_some(pid)
-    })
-}
+mod terminal;
