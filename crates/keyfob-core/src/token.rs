@@ -240,7 +240,10 @@ fn salvage(body: &[u8]) -> Option<Secret> {
             Ok(found)
         }
     }
-    let found = serde_json::Deserializer::from_slice(body).deserialize_map(Found).ok()?;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let found = reader.deserialize_map(Found).ok()?;
+    // What is followed by something else is not the provider's answer but a part of something.
+    reader.end().ok()?;
     match found.as_slice() {
         [Value::String(only)] => Secret::visible(only).ok(),
         _ => None,
@@ -326,6 +329,8 @@ mod tests {
             reply(200, r#"{"access_token":"a\r\nX: y","token_type":"bearer","refresh_token":"n"}"#);
         assert_eq!(odd(&injected).0, "`access_token` has a line break inside");
         assert_eq!(odd(&reply(200, "<html>")).1, None);
+        let followed = reply(200, "{\"refresh_token\":\"next\"}\u{4}");
+        assert_eq!(odd(&followed), ("the answer is not JSON".into(), None), "found by the fuzzer");
     }
 
     /// Only `invalid_grant` is final.
