@@ -11,6 +11,8 @@ pub mod device_login;
 mod discovery;
 pub mod doctor;
 mod establish;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod grant;
 pub mod helper;
 pub mod login;

@@ -1,5 +1,5 @@
 //! Every contact with the outside, as small traits. The real ones are in [`crate::real`], one file each; the
-//! ones for tests in [`crate::fake`].
+//! ones for tests in `fake`, behind the feature of that name.
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 

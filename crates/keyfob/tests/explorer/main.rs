@@ -1,0 +1,185 @@
+//! The explorer: the real renewal code over the fake world, through *every* order in which the acts of two
+//! processes can happen, with a crash possible at each act; and for three as far as a stated bound.
+#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::print_stdout, reason = "it says how much it has tried")]
+
+mod ledger;
+mod process;
+mod search;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use keyfob::{
+    Secret, Timestamp,
+    core::{
+        Record,
+        environment::Endpoints,
+        identity::Identity,
+        record::{Generation, LoginId},
+        settings::{ClientId, Scopes},
+    },
+    fake::{Fate, Machine},
+    renew::Need,
+};
+use process::{Actor, Job};
+use search::{Figures, Scenario, Violation, explore};
+
+const NOW: i64 = 1_000_000;
+
+/// A login of this family whose access token was issued at `issued`.
+fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
+    let (access, refresh) = machine.server.mint(family.into(), Timestamp(issued));
+    Record {
+        generation: Generation { login: LoginId::new([family; 16]), number: 0 },
+        profile: "default".into(),
+        environment: "local".into(),
+        issuer: "https://provider.example".into(),
+        client_id: ClientId::parse("keyfob-local").unwrap(),
+        endpoints: Endpoints {
+            token_url: Some("https://provider.example/token".into()),
+            ..Endpoints::default()
+        },
+        scopes: Scopes::default(),
+        access_token: Some(Secret::new(access)),
+        refresh_token: Some(Secret::new(refresh)),
+        issued_at: Timestamp(issued),
+        expires_at: Some(Timestamp(issued + 3600)),
+        clocks: BTreeMap::new(),
+        identity: Identity::default(),
+        refused: None,
+        cooldown: None,
+        unknown: None,
+        other: serde_json::Map::new(),
+    }
+}
+
+/// Two processes at a login whose token was issued so many seconds ago.
+fn scenario(name: &'static str, age: i64, jobs: &[fn(&mut Machine) -> Job]) -> Scenario {
+    let mut machine = Machine::new(Timestamp(NOW));
+    let path = PathBuf::from("/logins/default.json");
+    let bytes = record(&mut machine, 1, NOW - age).encode();
+    machine.disk.put(&path, &bytes);
+    machine.disk.put(&path.with_extension("lock"), b"");
+    let actors = jobs
+        .iter()
+        .map(|job| Actor { job: job(&mut machine), record: path.clone(), spare: vec!["/spare".into()] })
+        .collect();
+    Scenario {
+        name,
+        machine,
+        actors,
+        crashes: 1,
+        power: false,
+        fates: (0, &[]),
+        failing: &[],
+        interruptions: None,
+        containers: false,
+    }
+}
+
+fn renew(_: &mut Machine) -> Job {
+    Job::Renew(Need::default())
+}
+
+const EXPIRED: i64 = 4000;
+
+fn told(scenario: &Scenario) -> Result<Figures, Violation> {
+    let found = explore(scenario);
+    match &found {
+        Ok(f) => println!(
+            "{}: {} schedules, {} states, {} moves, {} runs of the real code",
+            scenario.name, f.schedules, f.states, f.moves, f.runs
+        ),
+        Err(v) => println!("{}: {}\n  {}", scenario.name, v.law, v.schedule.join("\n  ")),
+    }
+    found
+}
+
+fn holds(scenario: &Scenario) {
+    if let Err(violation) = told(scenario) {
+        panic!("{}: {}", scenario.name, violation.law);
+    }
+}
+
+fn logout(_: &mut Machine) -> Job {
+    Job::Logout
+}
+
+/// A sign-in whose tokens have just been granted.
+fn login(machine: &mut Machine) -> Job {
+    Job::Login(record(machine, 2, NOW).encode().to_vec())
+}
+
+fn stale(_: &mut Machine) -> Job {
+    Job::Stale
+}
+
+/// The token is still good for 100 s: inside the window of early renewal, whatever the jitter.
+const NEAR_EXPIRY: i64 = 3500;
+
+#[test]
+fn two_renewals_at_an_expired_token() {
+    holds(&Scenario { crashes: 0, ..scenario("two renewals, no crash", EXPIRED, &[renew, renew]) });
+    holds(&scenario("two renewals, one crash", EXPIRED, &[renew, renew]));
+}
+
+#[test]
+fn two_renewals_near_expiry() {
+    holds(&scenario("two early renewals, one crash", NEAR_EXPIRY, &[renew, renew]));
+}
+
+#[test]
+fn a_renewal_and_a_logout() {
+    holds(&scenario("renewal and logout, one crash", EXPIRED, &[renew, logout]));
+}
+
+#[test]
+fn a_renewal_and_a_login() {
+    holds(&scenario("renewal and login, one crash", EXPIRED, &[renew, login]));
+}
+
+const FATES: &[Fate] = &[Fate::AnswerLost, Fate::NotSent, Fate::Trouble, Fate::Ended];
+
+#[test]
+fn answers_are_lost() {
+    for (name, strict, grace) in
+        [(EXPIRED, "strict", "grace"), (NEAR_EXPIRY, "early, strict", "early, grace")]
+            .map(|(age, strict, grace)| (age, strict, grace))
+    {
+        let s = Scenario { fates: (2, FATES), ..scenario(strict, name, &[renew, renew]) };
+        holds(&s);
+        let mut s = Scenario { name: grace, ..s };
+        s.machine.server.grace = true;
+        holds(&s);
+    }
+}
+
+#[test]
+fn the_power_is_cut() {
+    holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, renewals", EXPIRED, &[renew, renew]) });
+    holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, logout", EXPIRED, &[renew, logout]) });
+    holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, login", EXPIRED, &[renew, login]) });
+}
+
+#[test]
+fn three_processes() {
+    let three =
+        |name, jobs: &[fn(&mut Machine) -> Job]| Scenario { crashes: 0, ..scenario(name, EXPIRED, jobs) };
+    holds(&three("three renewals", &[renew, renew, renew]));
+}
+
+#[test]
+fn the_broken_are_found() {
+    let mut s = Scenario { crashes: 0, ..scenario("a lock that is none", EXPIRED, &[renew, renew]) };
+    s.machine.disk.pretends_to_lock = true;
+    let v = told(&s).unwrap_err();
+    assert!(v.law.contains("spent twice"), "{}", v.law);
+    let mut s =
+        Scenario { power: true, crashes: 0, ..scenario("a sync that is none", EXPIRED, &[renew, renew]) };
+    s.machine.disk.pretends_to_sync = true;
+    let v = told(&s).unwrap_err();
+    assert!(v.law.contains("lost"), "{}", v.law);
+    let v =
+        told(&Scenario { crashes: 0, ..scenario("no second look", EXPIRED, &[renew, stale]) }).unwrap_err();
+    assert!(v.law.contains("spent twice"), "{}", v.law);
+}

@@ -1,0 +1,548 @@
+//! Every schedule: a depth-first walk over what may happen next, that remembers where it has been.
+
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
+
+use keyfob::{
+    Id,
+    fake::{Act, Disk, Fate, Machine, Outcome, Torn},
+};
+
+use crate::{
+    ledger::{Ledger, is_record},
+    process::{Actor, History, Job, Report, Wish},
+};
+
+/// What one exploration is about.
+#[derive(Clone)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) machine: Machine,
+    pub(crate) actors: Vec<Actor>,
+    /// How many processes may die, anywhere.
+    pub(crate) crashes: u8,
+    /// Whether the power may be cut, once, anywhere.
+    pub(crate) power: bool,
+    /// What may become of requests, and of how many.
+    pub(crate) fates: (u8, &'static [Fate]),
+    /// Which sorts of acts may begin to fail, for as long as it is worst.
+    pub(crate) failing: &'static [Sort],
+    /// How often a process may be interrupted that could go on. `None`: always.
+    pub(crate) interruptions: Option<u8>,
+    /// Processes share the record and nothing else.
+    pub(crate) containers: bool,
+}
+
+/// Sorts of acts that a disk refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sort {
+    Write,
+    Sync,
+    Rename,
+    SyncDir,
+    Remove,
+}
+
+impl Sort {
+    fn of(act: &Act) -> Option<Self> {
+        match act {
+            Act::Write(..) => Some(Self::Write),
+            Act::Sync(_) => Some(Self::Sync),
+            Act::Rename(..) => Some(Self::Rename),
+            Act::SyncDir(_) => Some(Self::SyncDir),
+            Act::Remove(_) => Some(Self::Remove),
+            _ => None,
+        }
+    }
+}
+
+/// What a search came to.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Different schedules from beginning to end. Each was judged; those with a common state share its future.
+    pub(crate) schedules: u128,
+    /// Different states of the world and of what its processes have seen.
+    pub(crate) states: usize,
+    /// Acts, crashes and power cuts carried out.
+    pub(crate) moves: u64,
+    /// Times the real code ran.
+    pub(crate) runs: usize,
+}
+
+/// A broken law and how to get there.
+#[derive(Debug)]
+pub(crate) struct Violation {
+    pub(crate) law: String,
+    pub(crate) schedule: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Failing {
+    Not,
+    Now(Sort),
+    Over,
+}
+
+#[derive(Clone, Hash)]
+enum Phase {
+    Ready(Act),
+    Asleep(Duration),
+    Over,
+}
+
+#[derive(Clone)]
+struct Process {
+    history: Rc<History>,
+    digest: u64,
+    phase: Phase,
+    /// What the record and the locks looked like when it looked at them, since it last slept.
+    seen: (Option<u64>, Option<u64>),
+}
+
+#[derive(Clone)]
+struct State {
+    machine: Machine,
+    ledger: Ledger,
+    processes: Vec<Process>,
+    crashes: u8,
+    fates: u8,
+    failing: Failing,
+    last: Option<usize>,
+    interruptions: Option<u8>,
+}
+
+enum Move {
+    Step(usize),
+    Wake(usize, bool),
+    Crash(usize),
+    Tear(usize, Torn),
+    Fate(usize, Fate),
+    Fail(usize, Sort),
+    PowerCut(Disk),
+}
+
+pub(crate) struct Search<'s> {
+    scenario: &'s Scenario,
+    actors: Vec<Actor>,
+    wishes: HashMap<(usize, u64), Wish>,
+    known: HashMap<u64, u128>,
+    settled: HashMap<u64, ()>,
+    trail: Vec<String>,
+    /// What the process said that came when everything was over.
+    report: Option<Report>,
+    figures: Figures,
+}
+
+type Step<T> = Result<T, String>;
+
+fn digest(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Explores a scenario.
+pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
+    let mut actors = scenario.actors.clone();
+    // Whoever comes when everything is over: one for each place from which the record can be seen.
+    let mut places: Vec<PathBuf> = Vec::new();
+    for actor in &scenario.actors {
+        if !places.contains(&actor.record) {
+            places.push(actor.record.clone());
+            actors.push(Actor { job: Job::Renew(Default::default()), ..actor.clone() });
+        }
+    }
+    let mut search = Search {
+        scenario,
+        actors,
+        wishes: HashMap::new(),
+        known: HashMap::new(),
+        settled: HashMap::new(),
+        trail: Vec::new(),
+        report: None,
+        figures: Figures::default(),
+    };
+    let result = search.begin();
+    search.figures.states = search.known.len();
+    search.figures.runs = search.wishes.len();
+    match result {
+        Ok(schedules) => Ok(Figures { schedules, ..search.figures }),
+        Err(law) => Err(Violation { law, schedule: search.trail }),
+    }
+}
+
+impl Search<'_> {
+    fn begin(&mut self) -> Step<u128> {
+        let mut state = State {
+            machine: self.scenario.machine.clone(),
+            ledger: Ledger::begin(&self.scenario.machine, self.scenario.containers),
+            processes: Vec::new(),
+            crashes: self.scenario.crashes,
+            fates: self.scenario.fates.0,
+            failing: Failing::Not,
+            last: None,
+            interruptions: self.scenario.interruptions,
+        };
+        for actor in 0..self.scenario.actors.len() {
+            state.processes.push(Process::new());
+            self.resume(&mut state, actor, actor)?;
+        }
+        self.walk(&state)
+    }
+
+    /// How many schedules there are from here.
+    fn walk(&mut self, state: &State) -> Step<u128> {
+        let key = state.key();
+        if let Some(schedules) = self.known.get(&key) {
+            return Ok(*schedules);
+        }
+        let mut schedules: u128 = 0;
+        let moves = self.moves(state);
+        let over = !moves.iter().any(|m| !matches!(m, Move::PowerCut(_)));
+        for next in moves {
+            let length = self.trail.len();
+            let mut after = state.clone();
+            if self.carry_out(&mut after, next)? {
+                self.figures.moves += 1;
+                schedules =
+                    schedules.saturating_add(if after.processes.is_empty() { 1 } else { self.walk(&after)? });
+            }
+            self.trail.truncate(length);
+        }
+        if over {
+            self.settle(state)?;
+            schedules = schedules.saturating_add(1);
+        }
+        self.known.insert(key, schedules);
+        Ok(schedules)
+    }
+
+    fn moves(&self, state: &State) -> Vec<Move> {
+        let mut moves = Vec::new();
+        let mut awake = false;
+        let enabled = |at: usize| match &state.processes[at].phase {
+            Phase::Ready(_) => true,
+            // Whoever sleeps with a lock in hand is about to try again. Whoever sleeps without one waits for a
+            // change; to look again before there is one would show it the same.
+            Phase::Asleep(_) => {
+                state.machine.disk.holds(id(at)) || state.differs_from(at, state.processes[at].seen)
+            }
+            Phase::Over => false,
+        };
+        for at in 0..state.processes.len() {
+            let enabled_now = enabled(at);
+            awake |= enabled_now;
+            let interrupts = state.last.is_some_and(|last| last != at && enabled(last));
+            if !enabled_now || interrupts && state.interruptions == Some(0) {
+                continue;
+            }
+            match &state.processes[at].phase {
+                Phase::Asleep(_) => moves.push(Move::Wake(at, state.machine.disk.holds(id(at)))),
+                Phase::Ready(act) => {
+                    moves.push(Move::Step(at));
+                    if matches!(act, Act::Send(_)) && state.fates > 0 {
+                        moves.extend(self.scenario.fates.1.iter().map(|fate| Move::Fate(at, *fate)));
+                    }
+                    if let Some(sort) = Sort::of(act) {
+                        match state.failing {
+                            Failing::Not if self.scenario.failing.contains(&sort) => {
+                                moves.push(Move::Fail(at, sort));
+                            }
+                            Failing::Now(same) if same == sort => moves.push(Move::Fail(at, sort)),
+                            _ => {}
+                        }
+                    }
+                    if state.crashes > 0 && matches!(act, Act::Write(..)) {
+                        moves.extend([Torn::Created, Torn::Half, Torn::Tail].map(|t| Move::Tear(at, t)));
+                    }
+                }
+                Phase::Over => {}
+            }
+            if state.crashes > 0 {
+                moves.push(Move::Crash(at));
+            }
+        }
+        if !awake {
+            let asleep = |p: &Process| matches!(p.phase, Phase::Asleep(_));
+            moves.extend(
+                (0..state.processes.len())
+                    .filter(|at| asleep(&state.processes[*at]))
+                    .map(|at| Move::Wake(at, true)),
+            );
+        }
+        if self.scenario.power {
+            moves.extend(state.machine.disk.after_power_cut().into_iter().map(Move::PowerCut));
+        }
+        moves
+    }
+
+    /// Carries a move out. `false`: there is no such move here.
+    fn carry_out(&mut self, state: &mut State, next: Move) -> Step<bool> {
+        let at = match next {
+            Move::PowerCut(disk) => {
+                self.trail.push(format!("the power is cut, leaving {}", summary(&disk)));
+                let records: Vec<_> = self.actors.iter().map(|actor| actor.record.clone()).collect();
+                state.machine.disk = disk;
+                state.ledger = state.ledger.power_cut(&state.machine, &records);
+                state.processes.clear();
+                self.settle(state)?;
+                return Ok(true);
+            }
+            Move::Step(at)
+            | Move::Wake(at, _)
+            | Move::Crash(at)
+            | Move::Tear(at, _)
+            | Move::Fate(at, _)
+            | Move::Fail(at, _) => at,
+        };
+        if let Some(left) = &mut state.interruptions
+            && state
+                .last
+                .is_some_and(|last| last != at && !matches!(state.processes[last].phase, Phase::Over))
+        {
+            *left = left.saturating_sub(1);
+        }
+        state.last = Some(at);
+        let act = match &state.processes[at].phase {
+            Phase::Ready(act) => act.clone(),
+            Phase::Asleep(time) => Act::Sleep(*time),
+            Phase::Over => return Ok(false),
+        };
+        let name = |what: &str| format!("process {} {what} {act:?}", id(at));
+        match next {
+            Move::Step(_) => {
+                self.trail.push(name("does"));
+                self.step(state, at, at, &act, None)?;
+            }
+            Move::Wake(_, time_passes) => {
+                self.trail.push(name("wakes from"));
+                if time_passes {
+                    state.machine.perform(id(at), &act);
+                }
+                self.see(state, at, at, act, Outcome::Done)?;
+            }
+            Move::Crash(_) => {
+                self.trail.push(name("dies before"));
+                state.crash(at);
+            }
+            Move::Tear(_, torn) => {
+                let Act::Write(path, bytes) = &act else { return Ok(false) };
+                if !state.machine.disk.tear(path, bytes, torn) {
+                    return Ok(false);
+                }
+                self.trail.push(name(&format!("dies with {torn:?} of")));
+                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                state.crash(at);
+            }
+            Move::Fate(_, fate) => {
+                self.trail.push(name(&format!("meets {fate:?} with")));
+                state.fates -= 1;
+                state.ledger.troubled = true;
+                state.ledger.provider_ended |= fate == Fate::Ended;
+                self.step(state, at, at, &act, Some(fate))?;
+            }
+            Move::Fail(_, sort) => {
+                self.trail.push(name("is refused"));
+                state.failing = Failing::Now(sort);
+                state.ledger.troubled = true;
+                let outcome = state.machine.disk.fail(&act);
+                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                self.see(state, at, at, act, outcome)?;
+            }
+            Move::PowerCut(_) => {}
+        }
+        Ok(true)
+    }
+
+    /// One act as it should be.
+    fn step(
+        &mut self,
+        state: &mut State,
+        at: usize,
+        actor: usize,
+        act: &Act,
+        fate: Option<Fate>,
+    ) -> Step<()> {
+        if let Failing::Now(sort) = state.failing
+            && Sort::of(act) == Some(sort)
+        {
+            state.failing = Failing::Over;
+        }
+        let outcome = if let Act::Send(form) = act {
+            state.ledger.before_sending(&state.machine, &self.actors[actor], form)?;
+            let now = state.machine.now();
+            state.machine.server.answer(form, now, fate.unwrap_or(Fate::Arrives))
+        } else {
+            state.machine.perform(id(at), act)
+        };
+        state.ledger.after(&state.machine, &self.actors[actor], act)?;
+        self.see(state, at, actor, act.clone(), outcome)
+    }
+
+    /// A process sees what came of its act, and goes on to the next.
+    fn see(&mut self, state: &mut State, at: usize, actor: usize, act: Act, outcome: Outcome) -> Step<()> {
+        let view = state.view(at);
+        let process = &mut state.processes[at];
+        match act {
+            Act::Read(ref path) if is_record(path) => process.seen.0 = Some(view.0),
+            Act::Lock(_) | Act::LockExisting(_) => process.seen.1 = Some(view.1),
+            Act::Sleep(_) => process.seen = (None, None),
+            _ => {}
+        }
+        process.digest = digest(&(process.digest, &act, &outcome));
+        Rc::make_mut(&mut process.history).push((act, outcome));
+        self.resume(state, at, actor)
+    }
+
+    /// Where the real code goes from what it has seen. Looking at the clock is no act of its own: time stands
+    /// still while anybody can go on.
+    fn resume(&mut self, state: &mut State, at: usize, actor: usize) -> Step<()> {
+        loop {
+            let process = &mut state.processes[at];
+            let wish = match self.wishes.get(&(actor, process.digest)) {
+                Some(wish) => wish.clone(),
+                None => {
+                    let wish = self.actors[actor].drive(&process.history);
+                    self.wishes.insert((actor, process.digest), wish.clone());
+                    wish
+                }
+            };
+            match wish {
+                Wish::Act(act @ (Act::Now | Act::Random(_))) => {
+                    let outcome = state.machine.perform(id(at), &act);
+                    process.digest = digest(&(process.digest, &act, &outcome));
+                    Rc::make_mut(&mut process.history).push((act, outcome));
+                }
+                Wish::Act(Act::Sleep(time)) => {
+                    process.phase = Phase::Asleep(time);
+                    return Ok(());
+                }
+                Wish::Act(act) => {
+                    process.phase = Phase::Ready(act);
+                    return Ok(());
+                }
+                Wish::End(report) => {
+                    let left = state.machine.disk.holds(id(at)) && !state.machine.disk.pretends_to_lock;
+                    process.end();
+                    if left {
+                        return Err("a process ended with a lock in hand".into());
+                    }
+                    self.trail.push(format!("process {} ends with {report:?}", id(at)));
+                    if actor < self.scenario.actors.len() {
+                        state.ledger.report(&state.machine, &report)?;
+                        return Ok(());
+                    }
+                    process.digest = digest(&report);
+                    process.history = Rc::new(Vec::new());
+                    self.report = Some(report);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Everything is over. Whoever comes now is given a working token, and so is whoever comes after that one
+    /// has expired; or is told the truth.
+    fn settle(&mut self, state: &State) -> Step<()> {
+        let key = digest(&(&state.machine, &state.ledger));
+        if self.settled.contains_key(&key) {
+            return Ok(());
+        }
+        for fresh in self.scenario.actors.len()..self.actors.len() {
+            let mut state = state.clone();
+            state.failing = Failing::Over;
+            for hours in [0, 2] {
+                state.machine.millis += hours * 3_600_000;
+                self.trail.push(format!("{hours} hours later"));
+                let mut report = self.fresh(&mut state, fresh)?;
+                for _ in 0..3 {
+                    if report == Report::Failed(Id::CoolingDown) {
+                        state.machine.millis += 16 * 60_000;
+                        report = self.fresh(&mut state, fresh)?;
+                    }
+                }
+                state.ledger.settled(&state.machine, &self.actors[fresh], &report)?;
+            }
+        }
+        self.settled.insert(key, ());
+        Ok(())
+    }
+
+    fn fresh(&mut self, state: &mut State, actor: usize) -> Step<Report> {
+        state.processes = vec![Process::new()];
+        self.report = None;
+        self.resume(state, 0, actor)?;
+        while self.report.is_none() {
+            match state.processes[0].phase.clone() {
+                Phase::Ready(act) => {
+                    self.trail.push(format!("the next process does {act:?}"));
+                    self.step(state, 0, actor, &act, None)?;
+                }
+                Phase::Asleep(time) => {
+                    let act = Act::Sleep(time);
+                    state.machine.perform(id(0), &act);
+                    self.see(state, 0, actor, act, Outcome::Done)?;
+                }
+                Phase::Over => break,
+            }
+        }
+        Ok(self.report.take().unwrap())
+    }
+}
+
+impl Process {
+    fn new() -> Self {
+        Self { history: Rc::new(Vec::new()), digest: 0, phase: Phase::Over, seen: (None, None) }
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Over;
+        self.history = Rc::new(Vec::new());
+        self.digest = 0;
+        self.seen = (None, None);
+    }
+}
+
+impl State {
+    fn crash(&mut self, at: usize) {
+        self.machine.disk.crash(id(at));
+        self.processes[at].end();
+        self.crashes -= 1;
+        self.ledger.troubled = true;
+    }
+
+    /// What this process would see while it waits: the record, and which locks others have.
+    fn view(&self, at: usize) -> (u64, u64) {
+        let disk = &self.machine.disk;
+        let records: Vec<_> =
+            disk.paths().filter(|path| is_record(path)).map(|path| disk.bytes(path)).collect();
+        (digest(&records), digest(&disk.locked_by_others(id(at)).collect::<Vec<_>>()))
+    }
+
+    fn differs_from(&self, at: usize, seen: (Option<u64>, Option<u64>)) -> bool {
+        let view = self.view(at);
+        seen.0.is_some_and(|seen| seen != view.0) || seen.1.is_some_and(|seen| seen != view.1)
+    }
+
+    fn key(&self) -> u64 {
+        let processes: Vec<_> = self.processes.iter().map(|p| (p.digest, &p.phase, p.seen)).collect();
+        let budget = (self.crashes, self.fates, self.failing, self.interruptions);
+        let last = self.interruptions.and(self.last);
+        digest(&(&self.machine, &self.ledger, processes, budget, last))
+    }
+}
+
+/// Processes count from one.
+fn id(at: usize) -> u32 {
+    u32::try_from(at).unwrap() + 1
+}
+
+fn summary(disk: &Disk) -> String {
+    let file = |path: &std::path::Path| format!("{}: {:?}", path.display(), disk.bytes(path));
+    disk.paths().map(file).collect::<Vec<_>>().join(", ")
+}
