@@ -23,6 +23,8 @@ use crate::world::{Clock, Files, Held, Lock, World};
 
 /// Room made before a renewal: records larger than this are refused by the reader of replies long before.
 const ROOM: usize = 64 * 1024;
+/// How an intent begins, and no record.
+const INTENT: &[u8] = br#"{"intent""#;
 /// How often a failing commit is tried again, and how long it waits before each.
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];
@@ -255,16 +257,18 @@ impl Lease<'_> {
         };
         if let Some(successor) = self.successor(record.as_ref(), &store.next, 0)? {
             // Half-way through the last commit: finish it, without writing the only copy again. Should the
-            // disk refuse, the successor is still the truth, and stays where it is.
-            let files = &store.files;
-            let _ = files.sync(&store.next).and_then(|()| self.install(&successor.encode()));
+            // disk refuse, the successor is still the truth, and every copy stays where it is.
+            if store.files.sync(&store.next).and_then(|()| self.install(&successor.encode())).is_err() {
+                return Ok(Found::Record(Box::new(successor)));
+            }
             record = Some(successor);
         }
         for path in &store.recovery {
             if let Some(successor) = self.successor(record.as_ref(), path, 1)? {
-                if matches!(self.place(&successor), Ok(Commit::Durable)) {
-                    let _ = store.files.remove(path);
+                if !matches!(self.place(&successor), Ok(Commit::Durable)) {
+                    return Ok(Found::Record(Box::new(successor)));
                 }
+                let _ = store.files.remove(path);
                 record = Some(successor);
             } else if record.is_some() {
                 let _ = store.files.remove(path);
@@ -313,7 +317,11 @@ impl Lease<'_> {
                 }
             }
             Ok(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
-            // Cut short while the intent or the answer was written: nobody can tell which.
+            // Cut short while the intent was written: nothing was sent yet.
+            Err(_) if bytes.starts_with(INTENT) => {
+                self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?;
+            }
+            // Cut short while the answer was written.
             Err(_) if Record::decode(&bytes).is_err() => refresh::lost(record, now),
             // A whole record that follows nothing: of a login that has been replaced.
             Err(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
@@ -343,27 +351,30 @@ impl Lease<'_> {
     /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
     /// that it accepts writing and a crash will be recognised.
     ///
+    /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
+    /// so the record is put in its place first, if it is not there as it is.
+    ///
     /// # Errors
     /// [`Id::StoreReadOnly`], [`Id::StoreFailed`]: nothing was spent.
     pub fn prepare(&self, record: &Record) -> Result<()> {
+        let Store { files, record: path, next, dir, .. } = self.store;
+        let bytes = record.encode();
+        if files.read(path).map_err(|e| failed(path, "read", &e))?.as_ref() != Some(&bytes) {
+            self.put(&bytes).map_err(|error| failed(path, "save", &error))?;
+        }
         let attempt = record.unknown_now().map_or(0, |unknown| unknown.times).saturating_add(1);
         let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
-        let mut bytes = serde_json::to_vec(&intent)
+        let mut room = serde_json::to_vec(&intent)
             .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))?;
         // Blanks are JSON too. They hold the place on the disk that the answer will need.
-        bytes.resize(ROOM.max(2 * record.encode().len()), b' ');
-        let files = &self.store.files;
-        let made = files
-            .write(&self.store.next, &bytes)
-            .and_then(|()| files.sync(&self.store.next))
-            .and_then(|()| files.sync_dir(&self.store.dir));
+        room.resize(ROOM.max(2 * bytes.len()), b' ');
+        let made =
+            files.write(next, &room).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
         made.map_err(|error| {
-            // Nothing was asked: what stands there now must not look like a request that went out. An older
-            // intent is another matter, it did.
-            if attempt == 1 {
-                let _ = files.remove(&self.store.next);
-            }
-            failed(&self.store.next, "make room in", &error)
+            // Nothing was asked: what stands there now must not look like a request that went out. That an
+            // earlier one did stands in the record by now.
+            let _ = files.remove(next);
+            failed(next, "make room in", &error)
         })
     }
 
