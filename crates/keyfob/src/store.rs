@@ -309,22 +309,21 @@ impl Lease<'_> {
         let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
         let now = self.store.clock.now();
-        match serde_json::from_slice::<Intent>(&bytes) {
-            Ok(intent) if intent.intent == record.generation => {
+        // Behind the intent there may be what a power cut left of the answer.
+        match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
+            Some(Ok(intent)) if intent.intent == record.generation => {
                 refresh::lost(record, now);
                 if let Some(unknown) = &mut record.unknown {
                     unknown.times = unknown.times.max(intent.attempt);
                 }
             }
-            Ok(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
-            // Cut short while the intent was written: nothing was sent yet.
-            Err(_) if bytes.starts_with(INTENT) => {
-                self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?;
-            }
             // Cut short while the answer was written.
-            Err(_) if Record::decode(&bytes).is_err() => refresh::lost(record, now),
-            // A whole record that follows nothing: of a login that has been replaced.
-            Err(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
+            Some(Err(_)) if !bytes.starts_with(INTENT) && Record::decode(&bytes).is_err() => {
+                refresh::lost(record, now);
+            }
+            // Of another generation; or an intent cut short, so that nothing was sent; or a whole record that
+            // follows nothing, of a login that has been replaced.
+            _ => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
         }
         Ok(())
     }
@@ -335,12 +334,14 @@ impl Lease<'_> {
         let aside = record.with_extension(format!("damaged-{stamp}"));
         match self.store.files.rename(record, &aside) {
             Ok(()) => {}
-            // A mount point cannot be moved away: keep a copy of what it holds.
+            // A mount point cannot be moved away: keep a copy of what it holds, and leave it to the one who
+            // died while writing it in place. The whole successor may lie in that one's container.
             Err(error) if is_busy(&error) => {
+                let aside = record.with_extension("damaged-in-place");
                 let bytes = self.store.files.read(record).map_err(|e| failed(record, "read", &e))?;
                 let bytes = bytes.unwrap_or_default();
                 self.store.files.write(&aside, &bytes).map_err(|e| failed(&aside, "write", &e))?;
-                self.store.files.write(record, b"").map_err(|e| failed(record, "empty", &e))?;
+                return Ok(Found::SetAside(aside));
             }
             Err(error) => return Err(failed(record, "set aside", &error)),
         }
