@@ -343,6 +343,7 @@ impl Search<'_> {
                 self.trail.push(name(&format!("meets {fate:?} with")));
                 state.fates -= 1;
                 state.ledger.troubled = true;
+                state.ledger.unanswered += u8::from(fate == Fate::AnswerLost);
                 state.ledger.provider_ended |= fate == Fate::Ended;
                 self.step(state, at, at, &act, Some(fate))?;
             }
@@ -513,6 +514,7 @@ impl State {
         self.machine.disk.crash(id(at));
         self.processes[at].end();
         self.crashes -= 1;
+        self.ledger.unanswered += 1;
         self.ledger.troubled = true;
     }
 
