@@ -330,8 +330,7 @@ impl Lease<'_> {
 
     fn set_aside(&self) -> Result<Found> {
         let record = &self.store.record;
-        let stamp = self.store.clock.now().0;
-        let aside = record.with_extension(format!("damaged-{stamp}"));
+        let aside = self.unused_name()?;
         match self.store.files.rename(record, &aside) {
             Ok(()) => {}
             // A mount point cannot be moved away: keep a copy of what it holds, and leave it to the one who
@@ -347,6 +346,20 @@ impl Lease<'_> {
         }
         self.store.files.sync_dir(&self.store.dir).map_err(|e| failed(&self.store.dir, "sync", &e))?;
         Ok(Found::SetAside(aside))
+    }
+
+    /// A name for a damaged file that no earlier one has: what was set aside is never overwritten.
+    fn unused_name(&self) -> Result<PathBuf> {
+        let Store { files, record, dir, clock, .. } = self.store;
+        let taken = files.list(dir).map_err(|e| failed(dir, "list", &e))?;
+        let mut name = record.with_extension(format!("damaged-{}", clock.now().0));
+        for n in 1.. {
+            if !taken.contains(&name) {
+                break;
+            }
+            name = record.with_extension(format!("damaged-{}-{n}", clock.now().0));
+        }
+        Ok(name)
     }
 
     /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
