@@ -140,8 +140,10 @@ fn settle(
         Next::Early | Next::Renew => {}
     }
     if let Err(error) = spender.spend(world, store, lease, need) {
-        // Renewed, but the disk took it only in another place: the token is as good as any.
+        // Renewed, but the disk took it only in another place: the token is as good as any. The old one is not
+        // meant: that it could not be renewed must be said.
         let kept = if error.id() == Id::StoreFailed { mended(world, store, need, first)? } else { None };
+        let kept = kept.filter(|kept| kept.generation != record.generation);
         return kept.map_or(Err(error), |kept| Ok(Some(kept)));
     }
     match store.look()? {
