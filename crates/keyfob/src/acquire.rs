@@ -13,7 +13,7 @@ use crate::{
     seed,
 };
 
-/// The grant of the stored login, or the look that found none. What [`look`](crate::resolve::look) and then
+/// The grant of the stored login, or the look that found none. What `look` and then
 /// [`acquire`] do for other sources happens in one reading here: this is the way most runs take, many times an hour.
 pub(crate) fn stored(
     client: &Client,
