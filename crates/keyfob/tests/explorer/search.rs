@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     path::PathBuf,
-    rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -61,6 +61,9 @@ impl Sort {
     }
 }
 
+/// How far a write may come before its process dies. Nothing and all are the deaths before it and after it.
+const TORN: &[Torn] = &[Torn::Created, Torn::Quarters(1), Torn::Quarters(2), Torn::Quarters(3), Torn::Tail];
+
 /// What a search came to.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -97,7 +100,7 @@ enum Phase {
 
 #[derive(Clone)]
 struct Process {
-    history: Rc<History>,
+    history: Arc<History>,
     digest: u64,
     phase: Phase,
     /// What the record and the locks looked like when it looked at them, since it last slept.
@@ -225,20 +228,10 @@ impl Search<'_> {
     fn moves(&self, state: &State) -> Vec<Move> {
         let mut moves = Vec::new();
         let mut awake = false;
-        let enabled = |at: usize| match &state.processes[at].phase {
-            Phase::Ready(_) => true,
-            // Whoever sleeps with a lock in hand is about to try again. Whoever sleeps without one waits for a
-            // change; to look again before there is one would show it the same.
-            Phase::Asleep(_) => {
-                state.machine.disk.holds(id(at)) || state.differs_from(at, state.processes[at].seen)
-            }
-            Phase::Over => false,
-        };
         for at in 0..state.processes.len() {
-            let enabled_now = enabled(at);
-            awake |= enabled_now;
-            let interrupts = state.last.is_some_and(|last| last != at && enabled(last));
-            if !enabled_now || interrupts && state.interruptions == Some(0) {
+            let can_go_on = state.can_go_on(at);
+            awake |= can_go_on;
+            if !can_go_on || state.interrupts(at) && state.interruptions == Some(0) {
                 continue;
             }
             match &state.processes[at].phase {
@@ -258,7 +251,7 @@ impl Search<'_> {
                         }
                     }
                     if state.crashes > 0 && matches!(act, Act::Write(..)) {
-                        moves.extend([Torn::Created, Torn::Half, Torn::Tail].map(|t| Move::Tear(at, t)));
+                        moves.extend(TORN.iter().map(|torn| Move::Tear(at, *torn)));
                     }
                 }
                 Phase::Over => {}
@@ -300,12 +293,8 @@ impl Search<'_> {
             | Move::Fate(at, _)
             | Move::Fail(at, _) => at,
         };
-        if let Some(left) = &mut state.interruptions
-            && state
-                .last
-                .is_some_and(|last| last != at && !matches!(state.processes[last].phase, Phase::Over))
-        {
-            *left = left.saturating_sub(1);
+        if state.interrupts(at) {
+            state.interruptions = state.interruptions.map(|left| left.saturating_sub(1));
         }
         state.last = Some(at);
         let act = match &state.processes[at].phase {
@@ -336,7 +325,7 @@ impl Search<'_> {
                     return Ok(false);
                 }
                 self.trail.push(name(&format!("dies with {torn:?} of")));
-                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                state.ledger.after(&state.machine, &self.actors[at], &act, &Outcome::Done)?;
                 state.crash(at);
             }
             Move::Fate(_, fate) => {
@@ -349,10 +338,12 @@ impl Search<'_> {
             }
             Move::Fail(_, sort) => {
                 self.trail.push(name("is refused"));
+                // What no place on the disk took is an answer nobody has.
+                state.ledger.unanswered += u8::from(state.failing == Failing::Not);
                 state.failing = Failing::Now(sort);
                 state.ledger.troubled = true;
                 let outcome = state.machine.disk.fail(&act);
-                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                state.ledger.after(&state.machine, &self.actors[at], &act, &outcome)?;
                 self.see(state, at, at, act, outcome)?;
             }
             Move::PowerCut(_) => {}
@@ -381,7 +372,7 @@ impl Search<'_> {
         } else {
             state.machine.perform(id(at), act)
         };
-        state.ledger.after(&state.machine, &self.actors[actor], act)?;
+        state.ledger.after(&state.machine, &self.actors[actor], act, &outcome)?;
         self.see(state, at, actor, act.clone(), outcome)
     }
 
@@ -396,7 +387,7 @@ impl Search<'_> {
             _ => {}
         }
         process.digest = digest(&(process.digest, &act, &outcome));
-        Rc::make_mut(&mut process.history).push((act, outcome));
+        Arc::make_mut(&mut process.history).push((act, outcome));
         self.resume(state, at, actor)
     }
 
@@ -417,7 +408,7 @@ impl Search<'_> {
                 Wish::Act(act @ (Act::Now | Act::Random(_))) => {
                     let outcome = state.machine.perform(id(at), &act);
                     process.digest = digest(&(process.digest, &act, &outcome));
-                    Rc::make_mut(&mut process.history).push((act, outcome));
+                    Arc::make_mut(&mut process.history).push((act, outcome));
                 }
                 Wish::Act(Act::Sleep(time)) => {
                     process.phase = Phase::Asleep(time);
@@ -439,7 +430,7 @@ impl Search<'_> {
                         return Ok(());
                     }
                     process.digest = digest(&report);
-                    process.history = Rc::new(Vec::new());
+                    process.history = Arc::new(Vec::new());
                     self.report = Some(report);
                     return Ok(());
                 }
@@ -498,18 +489,34 @@ impl Search<'_> {
 
 impl Process {
     fn new() -> Self {
-        Self { history: Rc::new(Vec::new()), digest: 0, phase: Phase::Over, seen: (None, None) }
+        Self { history: Arc::new(Vec::new()), digest: 0, phase: Phase::Over, seen: (None, None) }
     }
 
     fn end(&mut self) {
         self.phase = Phase::Over;
-        self.history = Rc::new(Vec::new());
+        self.history = Arc::new(Vec::new());
         self.digest = 0;
         self.seen = (None, None);
     }
 }
 
 impl State {
+    /// Whether a process has anything to do now. One that sleeps with a lock in hand is about to try again. One
+    /// that sleeps without waits for a change: to look again before there is one would show it the same.
+    fn can_go_on(&self, at: usize) -> bool {
+        match &self.processes[at].phase {
+            Phase::Ready(_) => true,
+            Phase::Asleep(_) => {
+                self.machine.disk.holds(id(at)) || self.differs_from(at, self.processes[at].seen)
+            }
+            Phase::Over => false,
+        }
+    }
+
+    fn interrupts(&self, at: usize) -> bool {
+        self.last.is_some_and(|last| last != at && self.can_go_on(last))
+    }
+
     fn crash(&mut self, at: usize) {
         self.machine.disk.crash(id(at));
         self.processes[at].end();
