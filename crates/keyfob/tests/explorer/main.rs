@@ -1,14 +1,30 @@
 //! The explorer: the real renewal code over the fake world, through *every* order in which the acts of two
 //! processes can happen, with a crash possible at each act; and for three as far as a stated bound.
 //!
-//! `KEYFOB_EXPLORER_BOUND` raises that bound: how often a process that could go on is interrupted, or `none`.
-//! The figures are printed: `cargo test -p keyfob --test explorer -- --nocapture`.
+//! An act is one call of `Files` or `Http`, or the drop of a lock, which is an act of its own. Looking at the
+//! clock is none: time moves only when a process sleeps and nobody else can go on, or when it sleeps with a
+//! lock in hand. A process dies before an act, in the middle of a write, or (before the next) after it; a
+//! power cut keeps any part of the names and sectors that were not synced. Whoever comes when all is over must
+//! get a token that works, at once and again two hours later. The laws are in `ledger.rs`.
+//!
+//! A process sees only what its acts return. So it is run again over what it has seen instead of being kept
+//! waiting in a thread, and a state (the world and what each process has seen, told apart by 64-bit hashes) is
+//! visited once, however many schedules lead to it: the schedules printed are the paths through those states.
+//!
+//! What the laws do not promise: containers that share one mounted record file and nothing else cannot see each
+//! other's intents. One that dies between the provider's answer and the write in place leaves the others to
+//! spend the token again.
+//!
+//! `KEYFOB_EXPLORER_BOUND` raises the bound where there is one: how often a process that could go on is
+//! interrupted, or `none`. The figures: `cargo test -p keyfob --test explorer -- --nocapture`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::print_stdout, reason = "it says how much it has tried")]
 
 mod ledger;
 mod process;
+mod scenario;
 mod search;
+mod state;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +44,8 @@ use keyfob::{
     renew::Need,
 };
 use process::{Actor, Job};
-use search::{Figures, Scenario, Sort, Violation, explore};
+use scenario::{Figures, Scenario, Sort, Violation};
+use search::explore;
 
 const NOW: i64 = 1_000_000;
 
