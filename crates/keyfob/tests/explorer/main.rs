@@ -1,14 +1,30 @@
 //! The explorer: the real renewal code over the fake world, through *every* order in which the acts of two
 //! processes can happen, with a crash possible at each act; and for three as far as a stated bound.
 //!
-//! `KEYFOB_EXPLORER_BOUND` raises that bound: how often a process that could go on is interrupted, or `none`.
-//! The figures are printed: `cargo test -p keyfob --test explorer -- --nocapture`.
+//! An act is one call of `Files` or `Http`, or the drop of a lock, which is an act of its own. Looking at the
+//! clock is none: time moves only when a process sleeps and nobody else can go on, or when it sleeps with a
+//! lock in hand. A process dies before an act, in the middle of a write, or (before the next) after it; a
+//! power cut keeps any part of the names and sectors that were not synced. Whoever comes when all is over must
+//! get a token that works, at once and again two hours later. The laws are in `ledger.rs`.
+//!
+//! A process sees only what its acts return. So it is run again over what it has seen instead of being kept
+//! waiting in a thread, and a state (the world and what each process has seen, told apart by 64-bit hashes) is
+//! visited once, however many schedules lead to it: the schedules printed are the paths through those states.
+//!
+//! What the laws do not promise: containers that share one mounted record file and nothing else cannot see each
+//! other's intents. One that dies between the provider's answer and the write in place leaves the others to
+//! spend the token again.
+//!
+//! `KEYFOB_EXPLORER_BOUND` raises the bound where there is one: how often a process that could go on is
+//! interrupted, or `none`. The figures: `cargo test -p keyfob --test explorer -- --nocapture`.
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::print_stdout, reason = "it says how much it has tried")]
 
 mod ledger;
 mod process;
+mod scenario;
 mod search;
+mod state;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +44,8 @@ use keyfob::{
     renew::Need,
 };
 use process::{Actor, Job};
-use search::{Figures, Scenario, Sort, Violation, explore};
+use scenario::{Figures, Scenario, Sort, Violation};
+use search::explore;
 
 const NOW: i64 = 1_000_000;
 
@@ -62,6 +79,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
 /// Two processes at a login whose token was issued so many seconds ago.
 fn scenario(name: &'static str, age: i64, jobs: &[fn(&mut Machine) -> Job]) -> Scenario {
     let mut machine = Machine::new(Timestamp(NOW));
+    machine.server.uneven = true;
     let path = PathBuf::from("/logins/default.json");
     let bytes = record(&mut machine, 1, NOW - age).encode();
     machine.disk.put(&path, &bytes);
@@ -103,18 +121,41 @@ fn told(scenario: &Scenario) -> Result<Figures, Violation> {
     let found = explore(scenario);
     match &found {
         Ok(f) => println!(
-            "{}: {} schedules, {} states, {} moves, {} runs of the real code",
-            scenario.name, f.schedules, f.states, f.moves, f.runs
+            "{}, {}: {} schedules, {} states, {} moves, {} runs of the real code",
+            scenario.name,
+            limits(scenario),
+            f.schedules,
+            f.states,
+            f.moves,
+            f.runs
         ),
         Err(v) => println!("{}: {}\n  {}", scenario.name, v.law, v.schedule.join("\n  ")),
     }
     found
 }
 
+/// What may go wrong in a scenario, and how far it is tried, in words.
+fn limits(scenario: &Scenario) -> String {
+    let mut words = vec![format!("{} crashes", scenario.crashes)];
+    if scenario.power {
+        words.push("1 power cut".into());
+    }
+    words.push(match scenario.interruptions {
+        None => "every order".into(),
+        Some(most) => format!("at most {most} interruptions"),
+    });
+    words.join(", ")
+}
+
 fn holds(scenario: &Scenario) {
     if let Err(violation) = told(scenario) {
         panic!("{}: {}", scenario.name, violation.law);
     }
+}
+
+/// Somebody whose access token an API has just answered with 401.
+fn rejected(_: &mut Machine) -> Job {
+    Job::Renew(Need { min_valid: 0, rejected: Some(Generation { login: LoginId::new([1; 16]), number: 0 }) })
 }
 
 fn logout(_: &mut Machine) -> Job {
@@ -135,39 +176,53 @@ const NEAR_EXPIRY: i64 = 3500;
 
 #[test]
 fn two_renewals_at_an_expired_token() {
-    holds(&Scenario { crashes: 0, ..scenario("two renewals, no crash", EXPIRED, &[renew, renew]) });
-    holds(&scenario("two renewals, one crash", EXPIRED, &[renew, renew]));
-    holds(&Scenario { crashes: 2, ..scenario("two renewals, two crashes", EXPIRED, &[renew, renew]) });
+    holds(&Scenario { crashes: 0, ..scenario("two renewals", EXPIRED, &[renew, renew]) });
+    holds(&scenario("two renewals", EXPIRED, &[renew, renew]));
+    holds(&Scenario { crashes: 2, ..scenario("two renewals", EXPIRED, &[renew, renew]) });
 }
 
 #[test]
 fn two_renewals_near_expiry() {
-    holds(&scenario("two early renewals, one crash", NEAR_EXPIRY, &[renew, renew]));
+    holds(&scenario("two early renewals", NEAR_EXPIRY, &[renew, renew]));
 }
 
 #[test]
 fn a_renewal_and_a_logout() {
-    holds(&scenario("renewal and logout, one crash", EXPIRED, &[renew, logout]));
+    holds(&scenario("renewal and logout", EXPIRED, &[renew, logout]));
+}
+
+#[test]
+fn a_logout_and_a_login() {
+    holds(&scenario("logout and login", EXPIRED, &[logout, login]));
+}
+
+#[test]
+fn a_rejected_token() {
+    holds(&scenario("two after a 401", 100, &[rejected, rejected]));
+    holds(&scenario("one after a 401, one early", NEAR_EXPIRY, &[rejected, renew]));
 }
 
 #[test]
 fn a_renewal_and_a_login() {
-    holds(&scenario("renewal and login, one crash", EXPIRED, &[renew, login]));
+    holds(&scenario("renewal and login", EXPIRED, &[renew, login]));
 }
 
 const FATES: &[Fate] = &[Fate::AnswerLost, Fate::NotSent, Fate::Trouble, Fate::Ended];
 
 #[test]
 fn answers_are_lost() {
-    for (name, strict, grace) in
-        [(EXPIRED, "strict", "grace"), (NEAR_EXPIRY, "early, strict", "early, grace")]
-            .map(|(age, strict, grace)| (age, strict, grace))
-    {
-        let s = Scenario { fates: (2, FATES), ..scenario(strict, name, &[renew, renew]) };
-        holds(&s);
-        let mut s = Scenario { name: grace, ..s };
-        s.machine.server.grace = true;
-        holds(&s);
+    for age in [EXPIRED, NEAR_EXPIRY] {
+        for (name, crashes, lost, grace) in [
+            ("two requests meet their fate, strict", 0, 2, false),
+            ("two requests meet their fate, grace", 0, 2, true),
+            ("one request meets its fate, one crash, strict", 1, 1, false),
+            ("one request meets its fate, one crash, grace", 1, 1, true),
+        ] {
+            let s = scenario(name, age, &[renew, renew]);
+            let mut s = Scenario { crashes, fates: (lost, FATES), ..s };
+            s.machine.server.grace = grace;
+            holds(&s);
+        }
     }
 }
 
@@ -181,7 +236,8 @@ fn the_disk_refuses() {
         ("removals fail", &[Sort::Remove]),
     ] {
         let s = Scenario { failing, crashes: 0, ..scenario(name, EXPIRED, &[renew, renew]) };
-        holds(&Scenario { interruptions: bound(2), ..s });
+        holds(&Scenario { interruptions: bound(2), ..s.clone() });
+        holds(&Scenario { interruptions: bound(0), crashes: 1, ..s });
     }
 }
 
@@ -190,6 +246,10 @@ fn the_power_is_cut() {
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, renewals", EXPIRED, &[renew, renew]) });
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, logout", EXPIRED, &[renew, logout]) });
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, login", EXPIRED, &[renew, login]) });
+    let s = scenario("power cut after a crash", EXPIRED, &[renew, renew]);
+    holds(&Scenario { power: true, ..s });
+    let s = scenario("power cut and lost answers", EXPIRED, &[renew, renew]);
+    holds(&Scenario { power: true, crashes: 0, fates: (1, FATES), ..s });
 }
 
 /// The record is a mounted file, so that no name can take its place. With `own`, each process sees it from a
@@ -213,22 +273,32 @@ fn the_record_is_a_mount() {
     holds(&mounted("mounted record, renewals", false, &[renew, renew]));
     holds(&mounted("mounted record, logout", false, &[renew, logout]));
     holds(&mounted("mounted record, login", false, &[renew, login]));
+    let mut s = mounted("mounted record, records of one length", false, &[renew, renew]);
+    s.machine.server.uneven = false;
+    holds(&s);
     let s = mounted("mounted record, power cut", false, &[renew, renew]);
     holds(&Scenario { crashes: 0, power: true, ..s });
 }
 
 #[test]
 fn containers_share_the_record() {
-    holds(&Scenario { crashes: 0, ..mounted("two containers, no crash", true, &[renew, renew]) });
-    holds(&mounted("two containers, one crash", true, &[renew, renew]));
+    holds(&Scenario { crashes: 0, ..mounted("two containers", true, &[renew, renew]) });
+    holds(&mounted("two containers", true, &[renew, renew]));
     holds(&mounted("two containers, logout", true, &[renew, logout]));
+    holds(&mounted("two containers, login", true, &[renew, login]));
 }
 
 #[test]
 fn three_processes() {
-    let three =
-        |name, jobs: &[fn(&mut Machine) -> Job]| Scenario { crashes: 0, ..scenario(name, EXPIRED, jobs) };
-    holds(&three("three renewals", &[renew, renew, renew]));
+    for (name, jobs) in [
+        ("three renewals", [renew as fn(&mut Machine) -> Job, renew, renew]),
+        ("two renewals and a logout", [renew, renew, logout]),
+        ("renewal, logout and login", [renew, logout, login]),
+    ] {
+        let s = scenario(name, EXPIRED, &jobs);
+        holds(&Scenario { crashes: 0, ..s.clone() });
+        holds(&Scenario { crashes: 1, interruptions: bound(1), ..s });
+    }
 }
 
 #[test]
