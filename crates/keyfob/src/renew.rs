@@ -142,6 +142,8 @@ fn settle(
     if let Err(error) = spender.spend(world, store, lease, need) {
         // Renewed, but the disk took it only in another place: the token is as good as any.
         let kept = if error.id() == Id::StoreFailed { mended(world, store, need, first)? } else { None };
+        // Not renewed, because no room could be made: that is to be told, even while the old token is good.
+        let kept = kept.filter(|kept| kept.generation != record.generation);
         return kept.map_or(Err(error), |kept| Ok(Some(kept)));
     }
     match store.look()? {
