@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use keyfob::core::Record;
 use keyfob_dev::{DevServer, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -245,9 +246,11 @@ pub(crate) fn read_record(path: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }
 
-/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty.
+/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty. In the very
+/// form the command gives it, if it is one it knows: a renewal then has nothing to tidy up first.
 pub(crate) fn write_in_place(path: &Path, record: &Value) {
     let bytes = serde_json::to_vec_pretty(record).expect("JSON");
+    let bytes = Record::decode(&bytes).map_or(bytes, |record| record.encode().to_vec());
     let file = File::options().write(true).open(path).expect("the record is ours");
     file.write_all_at(&bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the record is ours");
 }
