@@ -65,7 +65,8 @@ impl Small {
     }
 
     fn remount(&self, how: &str) {
-        self.space.shell(&self.sandbox, &format!("mount -o remount,{how} {}", self.sandbox.home().display()));
+        self.space
+            .shell(&self.sandbox, &format!("mount -o remount,bind,{how} {}", self.sandbox.home().display()));
     }
 }
 

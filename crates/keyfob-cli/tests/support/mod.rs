@@ -11,7 +11,7 @@ use std::{
 };
 
 use keyfob::core::Record;
-use keyfob_dev::{DevServer, Options};
+use keyfob_dev::{DevServer, Grants, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -430,34 +430,42 @@ pub(crate) fn kill_worker(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice
         return Fate::Renewed;
     }
     first.failed(6, "outcome-unknown");
-    let written = sandbox.record()["generation"] != generation
+    fate(server, sandbox, before, &generation)
+}
+
+/// What became of a login after its renewing process was killed: looks at the disk and the provider, and then holds
+/// the next call to what was promised for that.
+pub(crate) fn fate(server: &DevServer, sandbox: &Sandbox, before: Grants, generation: &Value) -> Fate {
+    let spent = server.grants().refreshes - before.refreshes;
+    let written = sandbox.record()["generation"] != *generation
         || sandbox.files("next").first().is_some_and(|next| is_record(next));
-    let second = sandbox.run(&["token", "--json"]);
+    let next = sandbox.run(&["token", "--json"]);
     let after = server.grants();
+    let (granted, reused) = (after.refreshes - before.refreshes, after.reuses - before.reuses);
     match (spent, written) {
         (0, false) => {
-            second.answer();
-            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses));
+            next.answer();
+            assert_eq!((granted, reused), (1, 0));
             Fate::Kept
         }
         (1, true) => {
-            second.answer();
-            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses));
+            next.answer();
+            assert_eq!((granted, reused), (1, 0));
             Fate::Adopted
         }
         (1, false) => {
-            second.failed(4, "login-refused");
-            assert_eq!((after.refreshes - before.refreshes, after.reuses), (1, before.reuses + 1));
+            next.failed(4, "login-refused");
+            assert_eq!((granted, reused), (1, 1));
             assert!(sandbox.record()["refresh_token"].is_string(), "a refused login is kept as it was");
             Fate::Lost
         }
-        other => panic!("{other:?}: {first:?} {second:?}"),
+        other => panic!("{other:?}: {next:?}"),
     }
 }
 
 /// Waits until the provider has processed what it was sent before: a request behind the others takes as long, and a
 /// second one begins when the first has ended.
-fn settled(server: &DevServer) {
+pub(crate) fn settled(server: &DevServer) {
     let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
     for _ in 0..2 {
         let url = format!("{}/.well-known/oauth-authorization-server", server.base_url());
