@@ -247,6 +247,8 @@ pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
         return Err(Error::new(Id::StoreCorrupt, what, "its record names no token endpoint"));
     };
     let body = refresh::request(&record)?;
+    // Before the request: between its answer and the disk nothing else is done.
+    let kernel = world.clock.kernel();
     lease.prepare(&record)?;
     let answer = world.http.send(&Request {
         method: "POST",
@@ -257,7 +259,7 @@ pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
     });
     let now = world.clock.now();
     let after = match answer {
-        Ok(answer) => refresh::renewed(record, &answer.reply, now, world.clock.kernel()),
+        Ok(answer) => refresh::renewed(record, &answer.reply, now, kernel),
         Err(no_answer) => refresh::unanswered(record, no_answer.sent, &no_answer.why, now),
     };
     match (lease.commit(&after.record)?, after.error) {

@@ -65,7 +65,8 @@ impl Small {
     }
 
     fn remount(&self, how: &str) {
-        self.space.shell(&self.sandbox, &format!("mount -o remount,{how} {}", self.sandbox.home().display()));
+        self.space
+            .shell(&self.sandbox, &format!("mount -o remount,bind,{how} {}", self.sandbox.home().display()));
     }
 }
 
@@ -90,10 +91,10 @@ fn a_full_disk_spends_nothing() {
         let before = token_requests(&server);
         small.edit(worn);
         small.fill(pages);
-        for _ in 0..3 {
+        for n in 0..3 {
             let told = small.token();
             assert_eq!(token_in(&told), old);
-            assert!(told.err.contains("No space left"), "{told:?}");
+            assert!(told.err.contains("No space left"), "{pages} pages, try {n}: {told:?}");
         }
         small.edit(expired);
         for _ in 0..3 {

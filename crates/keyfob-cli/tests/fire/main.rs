@@ -8,6 +8,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "traced")]
+mod acts;
 mod answers;
 mod disk;
 mod kills;

@@ -99,3 +99,33 @@ fn nobody_takes_a_torn_record_for_a_damaged_one() {
     let kept = fs::read_dir(shared.logins()).expect("the logins").count();
     assert_eq!(kept, shared.files("json").len() + shared.files("lock").len(), "nothing was set aside");
 }
+
+/// The record's own mount cannot be written: what was renewed is kept beside it and adopted, never spent again.
+#[test]
+fn a_commit_that_fails_is_recovered() {
+    let server = provider();
+    let shared = Sandbox::signed_in(&server);
+    let container = Container::new(&server, &shared);
+    let record = container.sandbox.logins().join(shared.record_path().file_name().expect("a name"));
+    let remount = |how: &str| {
+        let line = format!("mount -o remount,bind,{how} {}", record.display());
+        container.space.shell(&container.sandbox, &line);
+    };
+    let token = || Ran::from(container.start().wait_with_output().expect("it ends"));
+    let old = token().answer().to_owned();
+    shared.expire();
+    remount("ro");
+    let new = token().answer().to_owned();
+    assert_ne!(new, old);
+    let kept = || fs::read_dir(container.sandbox.logins()).expect("the logins").count();
+    assert!(kept() > 2, "nothing besides the record and the lock");
+    assert_eq!(read_record(&shared.record_path())["access_token"], old);
+    for _ in 0..2 {
+        assert_eq!(token().answer(), new, "adopted, not spent again");
+    }
+    remount("rw");
+    assert_eq!(token().answer(), new);
+    assert_eq!(read_record(&shared.record_path())["access_token"], new, "in its place at last");
+    assert_eq!(kept(), 2, "what was kept has done its work");
+    assert_eq!((server.grants().refreshes, server.grants().reuses), (1, 0));
+}

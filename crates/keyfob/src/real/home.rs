@@ -78,23 +78,20 @@ impl Home {
         }
         // XDG: a relative path is ignored, an unset one has its default under the home directory.
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
-        let home = match absolute(&places.home) {
-            Some(home) => home,
-            None => own_home().ok_or_else(|| {
+        // Somebody without a home (a container's invented user) has what XDG names.
+        let home = absolute(&places.home).or_else(own_home);
+        let place = |named: &Option<PathBuf>, usual: &str| {
+            absolute(named).or_else(|| Some(home.as_ref()?.join(usual))).ok_or_else(|| {
                 Error::new(
                     Id::NoHome,
                     "there is no home directory",
                     "HOME is unset and the password database has none",
                 )
-            })?,
+            })
         };
         let found = Self {
-            config: absolute(&places.xdg_config)
-                .unwrap_or_else(|| home.join(".config"))
-                .join("keyfob/config.toml"),
-            logins: absolute(&places.xdg_state)
-                .unwrap_or_else(|| home.join(".local/state"))
-                .join("keyfob/logins"),
+            config: place(&places.xdg_config, ".config")?.join("keyfob/config.toml"),
+            logins: place(&places.xdg_state, ".local/state")?.join("keyfob/logins"),
             runtime: absolute(&places.xdg_runtime).map(|dir| dir.join("keyfob")),
             explicit: false,
         };
