@@ -140,13 +140,11 @@ fn settle(
         Next::Early | Next::Renew => {}
     }
     if let Err(error) = spender.spend(world, store, lease, need) {
-        // Renewed, but the disk took it only in another place: the token is as good as any.
-        let kept = if error.id() == Id::StoreFailed { store.try_lease()?.ok() } else { None };
-        let kept = kept.map(|lease| found(&lease)).transpose()?.flatten();
-        return match kept.map(|kept| (refresh::next(&kept, &ask(world, need, &kept, first)), kept)) {
-            Some((Next::Use, kept)) => Ok(Some(kept)),
-            _ => Err(error),
-        };
+        // Renewed, but the disk took it only in another place: the token is as good as any. The old one is not
+        // meant: that it could not be renewed must be said.
+        let kept = if error.id() == Id::StoreFailed { mended(world, store, need, first)? } else { None };
+        let kept = kept.filter(|kept| kept.generation != record.generation);
+        return kept.map_or(Err(error), |kept| Ok(Some(kept)));
     }
     match store.look()? {
         Seen::Record(record) => match refresh::next(&record, &ask(world, need, &record, first)) {
@@ -159,8 +157,26 @@ fn settle(
             }
         },
         Seen::Nothing => Ok(None),
-        Seen::Damaged(why) => Err(Error::new(Id::StoreCorrupt, store.path().display().to_string(), why)),
+        // Since then somebody has died while writing it in place.
+        Seen::Damaged(why) => match mended(world, store, need, first)? {
+            Some(record) => Ok(Some(record)),
+            None => Err(Error::new(Id::StoreCorrupt, store.path().display().to_string(), why)),
+        },
     }
+}
+
+/// The newest record there is, sorted out under the lease, if nobody else has that and its token can be used.
+fn mended(
+    world: &World,
+    store: &Store,
+    need: &Need,
+    first: &mut Option<Generation>,
+) -> Result<Option<Record>> {
+    let Ok(lease) = store.try_lease()? else { return Ok(None) };
+    let usable = |record: &Record, first: &mut _| {
+        matches!(refresh::next(record, &ask(world, need, record, first)), Next::Use | Next::Early)
+    };
+    Ok(found(&lease)?.filter(|record| usable(record, first)))
 }
 
 fn found(lease: &Lease<'_>) -> Result<Option<Record>> {

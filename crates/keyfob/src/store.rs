@@ -23,6 +23,8 @@ use crate::world::{Clock, Files, Held, Lock, World};
 
 /// Room made before a renewal: records larger than this are refused by the reader of replies long before.
 const ROOM: usize = 64 * 1024;
+/// How an intent begins, and no record.
+const INTENT: &[u8] = br#"{"intent""#;
 /// How often a failing commit is tried again, and how long it waits before each.
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];
@@ -255,16 +257,18 @@ impl Lease<'_> {
         };
         if let Some(successor) = self.successor(record.as_ref(), &store.next, 0)? {
             // Half-way through the last commit: finish it, without writing the only copy again. Should the
-            // disk refuse, the successor is still the truth, and stays where it is.
-            let files = &store.files;
-            let _ = files.sync(&store.next).and_then(|()| self.install(&successor.encode()));
+            // disk refuse, the successor is still the truth, and every copy stays where it is.
+            if store.files.sync(&store.next).and_then(|()| self.install(&successor.encode())).is_err() {
+                return Ok(Found::Record(Box::new(successor)));
+            }
             record = Some(successor);
         }
         for path in &store.recovery {
             if let Some(successor) = self.successor(record.as_ref(), path, 1)? {
-                if matches!(self.place(&successor), Ok(Commit::Durable)) {
-                    let _ = store.files.remove(path);
+                if !matches!(self.place(&successor), Ok(Commit::Durable)) {
+                    return Ok(Found::Record(Box::new(successor)));
                 }
+                let _ = store.files.remove(path);
                 record = Some(successor);
             } else if record.is_some() {
                 let _ = store.files.remove(path);
@@ -305,35 +309,38 @@ impl Lease<'_> {
         let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
         let now = self.store.clock.now();
-        match serde_json::from_slice::<Intent>(&bytes) {
-            Ok(intent) if intent.intent == record.generation => {
-                let noted = record.unknown_now().map_or(0, |unknown| unknown.times);
+        // Behind the intent there may be what a power cut left of the answer.
+        match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
+            Some(Ok(intent)) if intent.intent == record.generation => {
                 refresh::lost(record, now);
                 if let Some(unknown) = &mut record.unknown {
-                    unknown.times = noted.max(intent.attempt);
+                    unknown.times = unknown.times.max(intent.attempt);
                 }
             }
-            Ok(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
-            // Cut short while the intent or the answer was written: nobody can tell which.
-            Err(_) if Record::decode(&bytes).is_err() => refresh::lost(record, now),
-            // A whole record that follows nothing: of a login that has been replaced.
-            Err(_) => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
+            // Cut short while the answer was written.
+            Some(Err(_)) if !bytes.starts_with(INTENT) && Record::decode(&bytes).is_err() => {
+                refresh::lost(record, now);
+            }
+            // Of another generation; or an intent cut short, so that nothing was sent; or a whole record that
+            // follows nothing, of a login that has been replaced.
+            _ => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
         }
         Ok(())
     }
 
     fn set_aside(&self) -> Result<Found> {
         let record = &self.store.record;
-        let stamp = self.store.clock.now().0;
-        let aside = record.with_extension(format!("damaged-{stamp}"));
+        let aside = self.unused_name()?;
         match self.store.files.rename(record, &aside) {
             Ok(()) => {}
-            // A mount point cannot be moved away: keep a copy of what it holds.
+            // A mount point cannot be moved away: keep a copy of what it holds, and leave it to the one who
+            // died while writing it in place. The whole successor may lie in that one's container.
             Err(error) if is_busy(&error) => {
+                let aside = record.with_extension("damaged-in-place");
                 let bytes = self.store.files.read(record).map_err(|e| failed(record, "read", &e))?;
                 let bytes = bytes.unwrap_or_default();
                 self.store.files.write(&aside, &bytes).map_err(|e| failed(&aside, "write", &e))?;
-                self.store.files.write(record, b"").map_err(|e| failed(record, "empty", &e))?;
+                return Ok(Found::SetAside(aside));
             }
             Err(error) => return Err(failed(record, "set aside", &error)),
         }
@@ -341,33 +348,55 @@ impl Lease<'_> {
         Ok(Found::SetAside(aside))
     }
 
+    /// A name for a damaged file that no earlier one has: what was set aside is never overwritten.
+    fn unused_name(&self) -> Result<PathBuf> {
+        let Store { files, record, dir, clock, .. } = self.store;
+        let taken = files.list(dir).map_err(|e| failed(dir, "list", &e))?;
+        let mut name = record.with_extension(format!("damaged-{}", clock.now().0));
+        for n in 1.. {
+            if !taken.contains(&name) {
+                break;
+            }
+            name = record.with_extension(format!("damaged-{}-{n}", clock.now().0));
+        }
+        Ok(name)
+    }
+
     /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
     /// that it accepts writing and a crash will be recognised.
+    ///
+    /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
+    /// so the record is put in its place first, if it is not there as it is.
     ///
     /// # Errors
     /// [`Id::StoreReadOnly`], [`Id::StoreFailed`]: nothing was spent.
     pub fn prepare(&self, record: &Record) -> Result<()> {
-        let lost = record.unknown_now().map_or(0, |unknown| unknown.times);
-        let mut bytes = self.intent(record, lost.saturating_add(1))?;
-        // Blanks are JSON too. They hold the place on the disk that the answer will need.
-        bytes.resize(ROOM.max(2 * record.encode().len()), b' ');
-        let Store { files, next, dir, .. } = self.store;
-        let made =
-            files.write(next, &bytes).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
-        let Err(error) = made else { return Ok(()) };
-        // Nothing went out: what is left of this must not be taken for a request without an answer. Should the
-        // disk refuse even that, it is.
-        let _ = match lost {
-            0 => files.remove(next),
-            before => files.write(next, &self.intent(record, before)?),
-        };
-        Err(failed(next, "make room in", &error))
-    }
-
-    fn intent(&self, record: &Record, attempt: u32) -> Result<Vec<u8>> {
+        let Store { files, record: path, next, dir, .. } = self.store;
+        let bytes = record.encode();
+        if files.read(path).map_err(|e| failed(path, "read", &e))?.as_ref() != Some(&bytes) {
+            self.put(&bytes).map_err(|error| {
+                // Half a record would be taken for half an answer. Where an answer was lost before, that is what
+                // must still be known.
+                if record.unknown_now().is_none() {
+                    let _ = files.remove(next);
+                }
+                failed(path, "save", &error)
+            })?;
+        }
+        let attempt = record.unknown_now().map_or(0, |unknown| unknown.times).saturating_add(1);
         let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
-        serde_json::to_vec(&intent)
-            .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))
+        let mut room = serde_json::to_vec(&intent)
+            .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))?;
+        // Blanks are JSON too. They hold the place on the disk that the answer will need.
+        room.resize(ROOM.max(2 * bytes.len()), b' ');
+        let made =
+            files.write(next, &room).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
+        made.map_err(|error| {
+            // Nothing was asked: what stands there now must not look like a request that went out. That an
+            // earlier one did stands in the record by now.
+            let _ = files.remove(next);
+            failed(next, "make room in", &error)
+        })
     }
 
     /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut

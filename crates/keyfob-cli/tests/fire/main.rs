@@ -8,9 +8,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answers;
 mod disk;
 mod kills;
+mod logout;
 mod moments;
 mod mounts;
+mod places;
 mod storm;
 mod terminal;

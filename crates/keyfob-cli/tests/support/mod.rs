@@ -428,7 +428,7 @@ pub(crate) fn kill_worker(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice
     }
     first.failed(6, "outcome-unknown");
     let written = sandbox.record()["generation"] != generation
-        || sandbox.files("next").first().is_some_and(|next| is_record(next));
+        || sandbox.files("next").first().is_some_and(|next| is_successor(next, &generation));
     let second = sandbox.run(&["token", "--json"]);
     let after = server.grants();
     match (spent, written) {
@@ -462,10 +462,12 @@ fn settled(server: &DevServer) {
     }
 }
 
-/// Whether a file holds a whole record.
-fn is_record(path: &Path) -> bool {
+/// Whether a file holds a whole record of another generation: before it asks, a renewal may put the record itself
+/// there, to save what it knows.
+fn is_successor(path: &Path, generation: &Value) -> bool {
     let bytes = fs::read(path).unwrap_or_default();
-    serde_json::from_slice::<Value>(&bytes).is_ok_and(|value| value["refresh_token"].is_string())
+    let record = serde_json::from_slice::<Value>(&bytes);
+    record.is_ok_and(|record| record["refresh_token"].is_string() && record["generation"] != *generation)
 }
 
 /// One round in which the caller is killed at some moment. Whether it was still running. The login must be intact

@@ -120,6 +120,10 @@ impl Files for Actor {
         Ok(())
     }
 
+    fn restrict(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn check_dir(&self, _: &Path, _: bool) -> io::Result<()> {
         Ok(())
     }
@@ -165,10 +169,6 @@ impl Files for Actor {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.done(Act::SyncDir(path.into()))
-    }
-
-    fn restrict(&self, _: &Path) -> io::Result<()> {
-        Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

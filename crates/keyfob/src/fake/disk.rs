@@ -46,6 +46,9 @@ impl Bytes {
     }
 }
 
+/// What a power cut leaves whole: small, as the files of tests are.
+const SECTOR: usize = 128;
+
 trait TrimBlanks {
     fn trim_suffix_blanks(&self) -> &Self;
 }
@@ -74,8 +77,8 @@ impl fmt::Debug for Bytes {
 pub enum Torn {
     /// The file was created and nothing else.
     Created,
-    /// Half of it, then whatever was there before.
-    Half,
+    /// So many quarters of it, then whatever was there before.
+    Quarters(u8),
     /// All of it, but what was longer before has not been cut off.
     Tail,
 }
@@ -234,7 +237,7 @@ impl Disk {
     pub fn fail(&mut self, act: &Act) -> Outcome {
         match act {
             Act::Write(path, bytes) => {
-                self.tear(path, bytes, Torn::Half);
+                self.tear(path, bytes, Torn::Quarters(2));
                 Outcome::Failed(ErrorKind::StorageFull)
             }
             _ => Outcome::Failed(ErrorKind::Other),
@@ -247,7 +250,10 @@ impl Disk {
         let old = self.bytes(path).map_or(Vec::new(), |old| old.text.to_vec());
         let (cut, rest) = match torn {
             Torn::Created if !existed => (0, 0),
-            Torn::Half if new.text.len() > 1 => (new.text.len() / 2, new.text.len() / 2),
+            Torn::Quarters(quarters) if new.text.len() > 3 => {
+                let cut = new.text.len() * usize::from(quarters.min(4)) / 4;
+                (cut, cut)
+            }
             Torn::Tail if old.len() > new.text.len() + new.blanks => {
                 (new.text.len(), new.text.len() + new.blanks)
             }
@@ -264,7 +270,7 @@ impl Disk {
     }
 
     /// Every disk a power cut may leave: of the names that were not synced any part, of each content that was
-    /// not synced the old, the new, or half of the new.
+    /// not synced the old, the new, or some sectors of each.
     #[must_use]
     pub fn after_power_cut(&self) -> Vec<Self> {
         let mut disks = Vec::new();
@@ -284,11 +290,21 @@ impl Disk {
                 if inode.bytes == inode.durable || !variants[0].inodes.contains_key(number) {
                     continue;
                 }
-                let half = Bytes::new(&inode.bytes.text[..inode.bytes.text.len() / 2]);
+                let (old, new) = (&inode.durable.text, &inode.bytes.text);
+                let half = new.len() / 2 / SECTOR * SECTOR;
+                let rest = |of: &[u8]| of.get(half..).unwrap_or(&[]).to_vec();
+                let mut before = old[..half.min(old.len())].to_vec();
+                before.resize(half, 0);
+                let contents = [
+                    inode.durable.clone(),
+                    inode.bytes.clone(),
+                    Bytes::new(&[&new[..half], &rest(old)].concat()),
+                    Bytes::new(&[&*before, &rest(new)].concat()),
+                ];
                 variants = variants
                     .iter()
                     .flat_map(|disk| {
-                        [&inode.durable, &inode.bytes, &half].map(|bytes| {
+                        contents.each_ref().map(|bytes| {
                             let mut disk = disk.clone();
                             disk.inodes
                                 .insert(*number, Inode { bytes: bytes.clone(), durable: bytes.clone() });

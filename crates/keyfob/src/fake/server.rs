@@ -39,6 +39,8 @@ pub struct Token {
 pub struct Server {
     /// Accepts a token that was just replaced once more, as many providers do.
     pub grace: bool,
+    /// Its tokens differ in length, so that the records that hold them do.
+    pub uneven: bool,
     /// Every refresh token it ever minted.
     pub refresh: BTreeMap<String, Token>,
     /// Every access token, its login and its end.
@@ -55,7 +57,9 @@ impl Server {
     /// Mints tokens for a login: access and refresh token.
     pub fn mint(&mut self, family: u32, now: Timestamp) -> (String, String) {
         self.minted += 1;
-        let (access, refresh) = (format!("access-{}", self.minted), format!("refresh-{}", self.minted));
+        let tail = "x".repeat(if self.uneven { (self.minted as usize % 3) * 7 } else { 0 });
+        let (access, refresh) =
+            (format!("access-{}{tail}", self.minted), format!("refresh-{}{tail}", self.minted));
         self.access.insert(access.clone(), (family, now.plus(LIFETIME)));
         let token = Token { family, successor: None, arrived: 0, pardoned: false };
         self.refresh.insert(refresh.clone(), token);

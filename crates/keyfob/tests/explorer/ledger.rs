@@ -8,7 +8,7 @@ use std::{
 use keyfob::{
     Id,
     core::Record,
-    fake::{Act, Machine},
+    fake::{Act, Machine, Outcome},
 };
 
 use crate::process::{Actor, Report, beside, login, refresh};
@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
     pub(crate) troubled: bool,
     /// Whether the provider ended the login without being asked to.
     pub(crate) provider_ended: bool,
+    /// How many requests may have gone out without an answer coming back: deaths and lost answers.
+    pub(crate) unanswered: u8,
 }
 
 type Verdict = Result<(), String>;
@@ -109,21 +111,30 @@ impl Ledger {
         let now = machine.now();
         let still_good = whole(machine, &actor.record)
             .is_some_and(|r| r.access_token.is_some() && r.expires_at.is_none_or(|end| end > now));
-        if !self.containers && known.arrived == 1 && known.successor.is_some() && still_good {
+        let again = known.arrived == 1 && known.successor.is_some();
+        if !self.containers && again && still_good && !actor.was_rejected() {
             return Err(format!("{token} is sent again although the access token is still good"));
         }
         Ok(())
     }
 
     /// After an act, or a part of one.
-    pub(crate) fn after(&mut self, machine: &Machine, actor: &Actor, act: &Act) -> Verdict {
+    pub(crate) fn after(
+        &mut self,
+        machine: &Machine,
+        actor: &Actor,
+        act: &Act,
+        outcome: &Outcome,
+    ) -> Verdict {
         match act {
             Act::Write(path, _) => {
                 self.note_written(machine, path);
                 if is_record(path) { self.judge_record(machine, actor) } else { Ok(()) }
             }
             Act::Rename(_, path) | Act::Remove(path) if is_record(path) => self.judge_record(machine, actor),
-            Act::Rename(path, _) if is_record(path) => Err("the record was set aside".into()),
+            Act::Rename(path, _) if is_record(path) && *outcome == Outcome::Done => {
+                Err("the record was set aside".into())
+            }
             Act::Sync(_) | Act::SyncDir(_) => {
                 self.note_durable(machine);
                 Ok(())
@@ -153,7 +164,8 @@ impl Ledger {
             Some((old, newer)) if old == login && newer > number => {
                 Err(format!("generation {newer} was overwritten by {number}"))
             }
-            Some((old, _)) if old != login && !actor.ends_logins() => {
+            // A renewal changes the login only to finish what somebody died over.
+            Some((old, _)) if old != login && !actor.ends_logins() && self.unanswered == 0 => {
                 Err("a renewal changed the login".into())
             }
             Some((old, _)) if old != login => {
@@ -198,13 +210,21 @@ impl Ledger {
     pub(crate) fn settled(&self, machine: &Machine, fresh: &Actor, report: &Report) -> Verdict {
         let home = self.home(&fresh.record);
         let server = &machine.server;
-        // A login is excused when an answer was lost before any byte of it was whole in a file, or when the
-        // provider ended it.
+        // A login is excused when the provider ended it, or when an answer was lost before it was whole in a
+        // file: in one that everybody sees, where containers share only the record.
+        let known = |name: &str| {
+            let newest = server.newest(name);
+            let seen = self.written.iter().filter(|(_, token)| *token == newest).count();
+            seen >= if self.containers { 2 } else { 1 }
+        };
         let excused = self.provider_ended
-            || server
-                .refresh
-                .iter()
-                .any(|(name, token)| token.arrived > 0 && !self.answer_was_written(machine, &home, name));
+            || server.refresh.iter().any(|(name, token)| token.arrived > 0 && !known(name));
+        // Two requests without an answer: nobody can know, unless the answer is there.
+        let token = whole(machine, &fresh.record).and_then(|record| refresh(&record));
+        let unknowable = self.unanswered > 1
+            && token.is_some_and(|name| {
+                server.refresh[&name].successor.is_none() || !self.answer_was_written(machine, &home, &name)
+            });
         match report {
             Report::Token(_, login) if self.ended.contains(login) => {
                 Err("an ended login is still used".into())
@@ -214,7 +234,13 @@ impl Ledger {
             Report::Token(..) => Err("in the end a token was handed out that does not work".into()),
             Report::Nobody if self.newest.is_none() => Ok(()),
             Report::Failed(Id::LoginRefused) if excused && !server.ended.is_empty() => Ok(()),
-            Report::Failed(Id::OutcomeUnknown) if excused => Ok(()),
+            Report::Failed(Id::OutcomeUnknown) if unknowable => Ok(()),
+            // Only whoever died while writing it in place has the whole of it, and mends it.
+            Report::Failed(Id::StoreCorrupt)
+                if self.containers && whole(machine, &fresh.record).is_none() && self.troubled =>
+            {
+                Ok(())
+            }
             other => Err(format!("in the end there is no working token but {other:?}: the login was lost")),
         }
     }
@@ -223,6 +249,7 @@ impl Ledger {
     pub(crate) fn power_cut(&self, machine: &Machine, records: &[PathBuf]) -> Self {
         let mut after = self.clone();
         after.troubled = true;
+        after.unanswered += 1;
         after.written = self.durable.clone();
         after.ended = self.ended_for_good.clone();
         let signed_out = self.newest.is_none();

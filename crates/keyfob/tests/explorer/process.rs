@@ -71,7 +71,7 @@ struct Stop;
 
 /// Answers from a history; where that ends, the process stops.
 struct Script {
-    history: History,
+    history: Arc<History>,
     at: AtomicUsize,
     wish: Mutex<Option<Act>>,
 }
@@ -94,7 +94,7 @@ impl Stage for Script {
 impl Actor {
     /// Runs the real code over this history. A process sees nothing but the outcomes of its acts, so the same
     /// history leads to the same place: stopping a thread there and running it again up to there are one.
-    pub(crate) fn drive(&self, history: &History) -> Wish {
+    pub(crate) fn drive(&self, history: &Arc<History>) -> Wish {
         let script =
             Arc::new(Script { history: history.clone(), at: AtomicUsize::new(0), wish: Mutex::new(None) });
         let world = fake::world(&(script.clone() as Arc<dyn Stage>));
@@ -150,6 +150,11 @@ impl Actor {
                 Ok(Report::Token(access(&after.record), login(&after.record)))
             }
         }
+    }
+
+    /// Whether an API refused the access token it had.
+    pub(crate) fn was_rejected(&self) -> bool {
+        matches!(&self.job, Job::Renew(need) if need.rejected.is_some())
     }
 
     /// Whether it may end a login, or put another one in its place.

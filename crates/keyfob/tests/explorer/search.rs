@@ -1,120 +1,26 @@
 //! Every schedule: a depth-first walk over what may happen next, that remembers where it has been.
 
 use std::{
-    collections::{HashMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    collections::{HashMap, HashSet},
     path::PathBuf,
-    rc::Rc,
-    time::Duration,
+    sync::Arc,
 };
 
 use keyfob::{
     Id,
-    fake::{Act, Disk, Fate, Machine, Outcome, Torn},
+    fake::{Act, Disk, Fate, Outcome, Torn},
+    renew::Need,
 };
 
 use crate::{
     ledger::{Ledger, is_record},
-    process::{Actor, History, Job, Report, Wish},
+    process::{Actor, Job, Report, Wish},
+    scenario::{Figures, Scenario, Sort, Violation},
+    state::{Failing, Phase, Process, State, digest, id},
 };
 
-/// What one exploration is about.
-#[derive(Clone)]
-pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
-    pub(crate) machine: Machine,
-    pub(crate) actors: Vec<Actor>,
-    /// How many processes may die, anywhere.
-    pub(crate) crashes: u8,
-    /// Whether the power may be cut, once, anywhere.
-    pub(crate) power: bool,
-    /// What may become of requests, and of how many.
-    pub(crate) fates: (u8, &'static [Fate]),
-    /// Which sorts of acts may begin to fail, for as long as it is worst.
-    pub(crate) failing: &'static [Sort],
-    /// How often a process may be interrupted that could go on. `None`: always.
-    pub(crate) interruptions: Option<u8>,
-    /// Processes share the record and nothing else.
-    pub(crate) containers: bool,
-}
-
-/// Sorts of acts that a disk refuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Sort {
-    Write,
-    Sync,
-    Rename,
-    SyncDir,
-    Remove,
-}
-
-impl Sort {
-    fn of(act: &Act) -> Option<Self> {
-        match act {
-            Act::Write(..) => Some(Self::Write),
-            Act::Sync(_) => Some(Self::Sync),
-            Act::Rename(..) => Some(Self::Rename),
-            Act::SyncDir(_) => Some(Self::SyncDir),
-            Act::Remove(_) => Some(Self::Remove),
-            _ => None,
-        }
-    }
-}
-
-/// What a search came to.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    /// Different schedules from beginning to end. Each was judged; those with a common state share its future.
-    pub(crate) schedules: u128,
-    /// Different states of the world and of what its processes have seen.
-    pub(crate) states: usize,
-    /// Acts, crashes and power cuts carried out.
-    pub(crate) moves: u64,
-    /// Times the real code ran.
-    pub(crate) runs: usize,
-}
-
-/// A broken law and how to get there.
-#[derive(Debug)]
-pub(crate) struct Violation {
-    pub(crate) law: String,
-    pub(crate) schedule: Vec<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Failing {
-    Not,
-    Now(Sort),
-    Over,
-}
-
-#[derive(Clone, Hash)]
-enum Phase {
-    Ready(Act),
-    Asleep(Duration),
-    Over,
-}
-
-#[derive(Clone)]
-struct Process {
-    history: Rc<History>,
-    digest: u64,
-    phase: Phase,
-    /// What the record and the locks looked like when it looked at them, since it last slept.
-    seen: (Option<u64>, Option<u64>),
-}
-
-#[derive(Clone)]
-struct State {
-    machine: Machine,
-    ledger: Ledger,
-    processes: Vec<Process>,
-    crashes: u8,
-    fates: u8,
-    failing: Failing,
-    last: Option<usize>,
-    interruptions: Option<u8>,
-}
+/// How far a write may come before its process dies. Nothing and all are the deaths before it and after it.
+const TORN: &[Torn] = &[Torn::Created, Torn::Quarters(1), Torn::Quarters(2), Torn::Quarters(3), Torn::Tail];
 
 enum Move {
     Step(usize),
@@ -131,7 +37,7 @@ pub(crate) struct Search<'s> {
     actors: Vec<Actor>,
     wishes: HashMap<(usize, u64), Wish>,
     known: HashMap<u64, u128>,
-    settled: HashMap<u64, ()>,
+    settled: HashSet<u64>,
     trail: Vec<String>,
     /// What the process said that came when everything was over.
     report: Option<Report>,
@@ -139,12 +45,6 @@ pub(crate) struct Search<'s> {
 }
 
 type Step<T> = Result<T, String>;
-
-fn digest(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
 
 /// Explores a scenario.
 pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
@@ -154,7 +54,7 @@ pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
     for actor in &scenario.actors {
         if !places.contains(&actor.record) {
             places.push(actor.record.clone());
-            actors.push(Actor { job: Job::Renew(Default::default()), ..actor.clone() });
+            actors.push(Actor { job: Job::Renew(Need::default()), ..actor.clone() });
         }
     }
     let mut search = Search {
@@ -162,7 +62,7 @@ pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
         actors,
         wishes: HashMap::new(),
         known: HashMap::new(),
-        settled: HashMap::new(),
+        settled: HashSet::new(),
         trail: Vec::new(),
         report: None,
         figures: Figures::default(),
@@ -225,20 +125,10 @@ impl Search<'_> {
     fn moves(&self, state: &State) -> Vec<Move> {
         let mut moves = Vec::new();
         let mut awake = false;
-        let enabled = |at: usize| match &state.processes[at].phase {
-            Phase::Ready(_) => true,
-            // Whoever sleeps with a lock in hand is about to try again. Whoever sleeps without one waits for a
-            // change; to look again before there is one would show it the same.
-            Phase::Asleep(_) => {
-                state.machine.disk.holds(id(at)) || state.differs_from(at, state.processes[at].seen)
-            }
-            Phase::Over => false,
-        };
         for at in 0..state.processes.len() {
-            let enabled_now = enabled(at);
-            awake |= enabled_now;
-            let interrupts = state.last.is_some_and(|last| last != at && enabled(last));
-            if !enabled_now || interrupts && state.interruptions == Some(0) {
+            let can_go_on = state.can_go_on(at);
+            awake |= can_go_on;
+            if !can_go_on || state.interrupts(at) && state.interruptions == Some(0) {
                 continue;
             }
             match &state.processes[at].phase {
@@ -258,7 +148,7 @@ impl Search<'_> {
                         }
                     }
                     if state.crashes > 0 && matches!(act, Act::Write(..)) {
-                        moves.extend([Torn::Created, Torn::Half, Torn::Tail].map(|t| Move::Tear(at, t)));
+                        moves.extend(TORN.iter().map(|torn| Move::Tear(at, *torn)));
                     }
                 }
                 Phase::Over => {}
@@ -300,12 +190,8 @@ impl Search<'_> {
             | Move::Fate(at, _)
             | Move::Fail(at, _) => at,
         };
-        if let Some(left) = &mut state.interruptions
-            && state
-                .last
-                .is_some_and(|last| last != at && !matches!(state.processes[last].phase, Phase::Over))
-        {
-            *left = left.saturating_sub(1);
+        if state.interrupts(at) {
+            state.interruptions = state.interruptions.map(|left| left.saturating_sub(1));
         }
         state.last = Some(at);
         let act = match &state.processes[at].phase {
@@ -336,22 +222,25 @@ impl Search<'_> {
                     return Ok(false);
                 }
                 self.trail.push(name(&format!("dies with {torn:?} of")));
-                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                state.ledger.after(&state.machine, &self.actors[at], &act, &Outcome::Done)?;
                 state.crash(at);
             }
             Move::Fate(_, fate) => {
                 self.trail.push(name(&format!("meets {fate:?} with")));
                 state.fates -= 1;
                 state.ledger.troubled = true;
+                state.ledger.unanswered += u8::from(fate == Fate::AnswerLost);
                 state.ledger.provider_ended |= fate == Fate::Ended;
                 self.step(state, at, at, &act, Some(fate))?;
             }
             Move::Fail(_, sort) => {
                 self.trail.push(name("is refused"));
+                // What no place on the disk took is an answer nobody has.
+                state.ledger.unanswered += u8::from(state.failing == Failing::Not);
                 state.failing = Failing::Now(sort);
                 state.ledger.troubled = true;
                 let outcome = state.machine.disk.fail(&act);
-                state.ledger.after(&state.machine, &self.actors[at], &act)?;
+                state.ledger.after(&state.machine, &self.actors[at], &act, &outcome)?;
                 self.see(state, at, at, act, outcome)?;
             }
             Move::PowerCut(_) => {}
@@ -380,7 +269,7 @@ impl Search<'_> {
         } else {
             state.machine.perform(id(at), act)
         };
-        state.ledger.after(&state.machine, &self.actors[actor], act)?;
+        state.ledger.after(&state.machine, &self.actors[actor], act, &outcome)?;
         self.see(state, at, actor, act.clone(), outcome)
     }
 
@@ -395,7 +284,7 @@ impl Search<'_> {
             _ => {}
         }
         process.digest = digest(&(process.digest, &act, &outcome));
-        Rc::make_mut(&mut process.history).push((act, outcome));
+        Arc::make_mut(&mut process.history).push((act, outcome));
         self.resume(state, at, actor)
     }
 
@@ -416,7 +305,7 @@ impl Search<'_> {
                 Wish::Act(act @ (Act::Now | Act::Random(_))) => {
                     let outcome = state.machine.perform(id(at), &act);
                     process.digest = digest(&(process.digest, &act, &outcome));
-                    Rc::make_mut(&mut process.history).push((act, outcome));
+                    Arc::make_mut(&mut process.history).push((act, outcome));
                 }
                 Wish::Act(Act::Sleep(time)) => {
                     process.phase = Phase::Asleep(time);
@@ -438,7 +327,7 @@ impl Search<'_> {
                         return Ok(());
                     }
                     process.digest = digest(&report);
-                    process.history = Rc::new(Vec::new());
+                    process.history = Arc::new(Vec::new());
                     self.report = Some(report);
                     return Ok(());
                 }
@@ -450,7 +339,7 @@ impl Search<'_> {
     /// has expired; or is told the truth.
     fn settle(&mut self, state: &State) -> Step<()> {
         let key = digest(&(&state.machine, &state.ledger));
-        if self.settled.contains_key(&key) {
+        if self.settled.contains(&key) {
             return Ok(());
         }
         for fresh in self.scenario.actors.len()..self.actors.len() {
@@ -469,7 +358,7 @@ impl Search<'_> {
                 state.ledger.settled(&state.machine, &self.actors[fresh], &report)?;
             }
         }
-        self.settled.insert(key, ());
+        self.settled.insert(key);
         Ok(())
     }
 
@@ -493,53 +382,6 @@ impl Search<'_> {
         }
         Ok(self.report.take().unwrap())
     }
-}
-
-impl Process {
-    fn new() -> Self {
-        Self { history: Rc::new(Vec::new()), digest: 0, phase: Phase::Over, seen: (None, None) }
-    }
-
-    fn end(&mut self) {
-        self.phase = Phase::Over;
-        self.history = Rc::new(Vec::new());
-        self.digest = 0;
-        self.seen = (None, None);
-    }
-}
-
-impl State {
-    fn crash(&mut self, at: usize) {
-        self.machine.disk.crash(id(at));
-        self.processes[at].end();
-        self.crashes -= 1;
-        self.ledger.troubled = true;
-    }
-
-    /// What this process would see while it waits: the record, and which locks others have.
-    fn view(&self, at: usize) -> (u64, u64) {
-        let disk = &self.machine.disk;
-        let records: Vec<_> =
-            disk.paths().filter(|path| is_record(path)).map(|path| disk.bytes(path)).collect();
-        (digest(&records), digest(&disk.locked_by_others(id(at)).collect::<Vec<_>>()))
-    }
-
-    fn differs_from(&self, at: usize, seen: (Option<u64>, Option<u64>)) -> bool {
-        let view = self.view(at);
-        seen.0.is_some_and(|seen| seen != view.0) || seen.1.is_some_and(|seen| seen != view.1)
-    }
-
-    fn key(&self) -> u64 {
-        let processes: Vec<_> = self.processes.iter().map(|p| (p.digest, &p.phase, p.seen)).collect();
-        let budget = (self.crashes, self.fates, self.failing, self.interruptions);
-        let last = self.interruptions.and(self.last);
-        digest(&(&self.machine, &self.ledger, processes, budget, last))
-    }
-}
-
-/// Processes count from one.
-fn id(at: usize) -> u32 {
-    u32::try_from(at).unwrap() + 1
 }
 
 fn summary(disk: &Disk) -> String {
