@@ -387,4 +387,48 @@ mod tests {
     fn the_parser_is_consistent() {
         Arguments::command().debug_assert();
     }
+
+    /// What the pages show in their shell examples, this version understands.
+    #[test]
+    fn the_pages_show_commands_that_exist() {
+        let pages = [
+            include_str!("../../../README.md"),
+            include_str!("../../../docs/guide.md"),
+            include_str!("../../../docs/wire.md"),
+        ];
+        let shell =
+            pages.iter().flat_map(|page| page.split("```")).filter_map(|block| block.strip_prefix("sh\n"));
+        let shown: Vec<_> = shell.flat_map(str::lines).filter_map(command_in).collect();
+        assert!(shown.len() > 30, "only {} were found", shown.len());
+        for words in shown {
+            let parsed = Arguments::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{}: {}", words.join(" "), parsed.unwrap_err());
+        }
+    }
+
+    /// The words of the first keyfob command in a line of shell.
+    fn command_in(line: &str) -> Option<Vec<&str>> {
+        let mut words = line.split_whitespace().skip_while(|word| {
+            !word
+                .strip_suffix("keyfob")
+                .is_some_and(|before| before.is_empty() || before.ends_with(['(', '!']))
+        });
+        words.next()?;
+        let mut command = vec!["keyfob"];
+        for word in words {
+            if command.last() == Some(&"--rejected") {
+                command.push("0123456789abcdef0123456789abcdef:7");
+                break;
+            }
+            let end = word.find([')', '"']);
+            match &word[..end.unwrap_or(word.len())] {
+                end if end.is_empty() || end.starts_with(['#', '|', '&', '<', '>', ';']) => break,
+                word => command.push(word),
+            }
+            if end.is_some() {
+                break;
+            }
+        }
+        Some(command)
+    }
 }

@@ -11,6 +11,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+fn pages() -> Vec<PathBuf> {
+    let in_directory = |dir: PathBuf| {
+        let entries = fs::read_dir(dir).expect("a directory of the workspace");
+        entries.map(|entry| entry.expect("an entry").path())
+    };
+    let all = in_directory(root()).chain(in_directory(root().join("docs")));
+    all.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a directory of the workspace") {
         let path = entry.expect("an entry").path();
@@ -40,6 +49,64 @@ fn the_page_of_errors_is_current() {
         page == keyfob_core::error::markdown(),
         "make it again: cargo run -p keyfob-cli -- man --errors > docs/errors.md"
     );
+}
+
+/// What a page links to is there, and so is the heading.
+#[test]
+fn links_lead_somewhere() {
+    let anchors = |text: &str| -> Vec<String> {
+        let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+        let headings = text.lines().filter(|line| line.starts_with('#'));
+        let anchor =
+            |line: &str| line.trim_start_matches('#').trim().chars().filter(kept).collect::<String>();
+        headings.map(|line| anchor(line).to_lowercase().replace(' ', "-")).collect()
+    };
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name("").join(file) };
+            assert!(target.exists(), "{} links to {link}", page.display());
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).expect("a page"));
+                assert!(there.iter().any(|known| known == anchor), "{} links to {link}", page.display());
+            }
+        }
+    }
+}
+
+/// What a page says a promise is held by, exists: source files by the end of their path, tests by their name.
+#[test]
+fn pages_name_what_exists() {
+    let mut files = Vec::new();
+    for directory in ["benches", "crates", "fuzz/targets"] {
+        sources(&root().join(directory), &mut files);
+    }
+    let tests: String = files.iter().map(|file| fs::read_to_string(file).expect("a source file")).collect();
+    let mut missing = Vec::new();
+    for page in pages().iter().filter(|page| !page.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(page).expect("a page");
+        for word in text.split('`').skip(1).step_by(2) {
+            let file = word.replacen("core/", "keyfob-core/src/", usize::from(word.starts_with("core/")));
+            let is_file = word.ends_with(".rs") && !word.contains(' ');
+            if is_file && !files.iter().any(|known| known.ends_with(&file)) {
+                missing.push(format!("{} in {}", word, page.display()));
+            }
+        }
+        for row in text.lines().filter(|_| page.ends_with("SECURITY.md")) {
+            let held_by = row.trim_end_matches('|').rsplit('|').next().unwrap_or("");
+            let is_test = |word: &&str| word.contains('_') && !word.contains(|c: char| c.is_uppercase());
+            for test in held_by.split('`').skip(1).step_by(2).filter(is_test) {
+                if !tests.contains(&format!("fn {test}(")) {
+                    missing.push(format!("{test} in {}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not there: {missing:#?}");
 }
 
 /// One table: no other file of the product spells a variable's name out in its code, but for advice and help

@@ -33,3 +33,8 @@ pub use client::Client;
 pub use grant::Grant;
 pub use keyfob_core as core;
 pub use keyfob_core::{Error, Id, Kind, Result, Secret, Source, Timestamp, source::Purpose};
+
+/// The examples of the guide, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+pub struct Guide;

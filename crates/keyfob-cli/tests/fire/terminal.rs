@@ -36,10 +36,23 @@ fn slow() -> (DevServer, Sandbox, String) {
     (server, sandbox, old)
 }
 
+/// `keyfob token` as a terminal starts it. Whoever runs the tests may ignore these signals (`nohup`, a background job
+/// of a script), and what is ignored is inherited.
+fn caller(sandbox: &Sandbox, before: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    sandbox
+        .environment(&mut command)
+        .arg("--default-signal=HUP,INT")
+        .args(before)
+        .arg(program())
+        .arg("token");
+    command
+}
+
 #[test]
 fn ctrl_c_in_the_middle() {
     let (server, sandbox, old) = slow();
-    let mut caller = sandbox.keyfob(&["token"]).process_group(0).spawn().expect("the command starts");
+    let mut caller = caller(&sandbox, &[]).process_group(0).spawn().expect("the command starts");
     sandbox.intended();
     kill_process_group(Pid::from_child(&caller), Signal::INT).expect("a foreground group");
     assert_eq!(caller.wait().expect("our child").signal(), Some(2), "it ends at once, as a person expects");
@@ -54,7 +67,7 @@ fn ctrl_c_at_any_moment() {
     let mut dice = Dice(4);
     for round in 1..=40 {
         sandbox.expire();
-        let mut caller = sandbox.keyfob(&["token"]).process_group(0).spawn().expect("the command starts");
+        let mut caller = caller(&sandbox, &[]).process_group(0).spawn().expect("the command starts");
         dice.pause(Duration::from_millis(40));
         // It may have ended already: then there is nobody to tell.
         let _ = kill_process_group(Pid::from_child(&caller), Signal::INT);
@@ -77,8 +90,7 @@ fn a_closed_terminal() {
         options.open(&name).expect("a terminal")
     };
     // setsid(1) makes it the leader of a session whose terminal this is: closing it sends SIGHUP.
-    let mut command = Command::new("setsid");
-    sandbox.environment(&mut command).arg("--ctty").arg(program()).arg("token");
+    let mut command = caller(&sandbox, &["setsid", "--ctty"]);
     command.stdin(terminal(true)).stdout(terminal(true)).stderr(terminal(true));
     let mut caller = command.spawn().expect("setsid of util-linux");
     // The command holds three ends of the terminal itself.
