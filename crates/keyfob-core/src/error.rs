@@ -101,6 +101,7 @@ ids! {
     CallbackInvalid "callback-invalid" Refused "start again with `keyfob login`",
     StateMismatch "state-mismatch" Refused "paste the answer of the page that this very run opened",
     IssuerMismatch "issuer-mismatch" Refused "do not go on: the answer came from another provider than the one asked",
+    IdTokenInvalid "id-token-invalid" Refused "do not go on: it may not be you who was signed in; tell whoever runs the provider",
     ProviderRefused "provider-refused" Refused "see what the provider says above; `keyfob doctor` checks the set-up",
     AnswerInvalid "answer-invalid" Refused "tell whoever runs the provider; nothing was lost",
     MetadataInvalid "metadata-invalid" Refused "name the endpoints in the configuration or in the approved list",

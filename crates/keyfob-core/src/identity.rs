@@ -24,6 +24,9 @@ pub struct Identity {
     /// The e-mail address.
     #[serde(default)]
     pub email: Option<String>,
+    /// The subject of the ID token, where the provider speaks OpenID Connect: what its UserInfo must name as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
 }
 
 impl Identity {
@@ -49,6 +52,23 @@ impl Identity {
             email: within("account", "email")
                 .or_else(|| text(answer.get("email")))
                 .and_then(|text| values::email(&text).ok()),
+            subject: text(answer.get("sub")),
+        })
+    }
+
+    /// What UserInfo says, laid over what the ID token said.
+    ///
+    /// # Errors
+    /// When it speaks of somebody else: then it must not be used (OpenID Connect Core §5.3.2).
+    pub fn completed_by(self, said: Self) -> Result<Self, &'static str> {
+        if self.subject.is_some() && self.subject != said.subject {
+            return Err("speaks of somebody else than the ID token");
+        }
+        Ok(Self {
+            account_uuid: said.account_uuid.or(self.account_uuid),
+            organization_uuid: said.organization_uuid.or(self.organization_uuid),
+            email: said.email.or(self.email),
+            subject: said.subject,
         })
     }
 
@@ -59,6 +79,7 @@ impl Identity {
             account_uuid: presets.account_uuid.clone().or(self.account_uuid),
             organization_uuid: presets.organization_uuid.clone().or(self.organization_uuid),
             email: presets.email.clone().or(self.email),
+            subject: self.subject,
         }
     }
 
@@ -95,6 +116,24 @@ mod tests {
         );
         assert_eq!(Identity::parse(b"{\"email\":\"a\\u001b@b.c\"}").unwrap().email, None);
         assert!(Identity::parse(b"[]").is_err());
+    }
+
+    /// OpenID Connect Core §5.3.2.
+    #[test]
+    fn userinfo_must_speak_of_the_same_person() {
+        let by_token = Identity {
+            subject: Some("7".into()),
+            email: Some("old@b.c".into()),
+            account_uuid: Some(ACCOUNT.into()),
+            ..Identity::default()
+        };
+        let said = |body: &str| by_token.clone().completed_by(Identity::parse(body.as_bytes()).unwrap());
+        let both = said(r#"{"sub":"7","email":"a@b.c"}"#).unwrap();
+        assert_eq!((both.email.as_deref(), both.account_uuid.as_deref()), (Some("a@b.c"), Some(ACCOUNT)));
+        assert!(said(r#"{"sub":"8","email":"a@b.c"}"#).is_err());
+        assert!(said(r#"{"email":"a@b.c"}"#).is_err(), "it has to say whom it speaks of");
+        let profile = Identity::parse(br#"{"account":{"email":"a@b.c"}}"#).unwrap();
+        assert!(Identity::default().completed_by(profile).is_ok(), "a profile is not UserInfo");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod contract;
 pub mod device_grant;
 pub mod environment;
 pub mod error;
+pub mod id_token;
 pub mod identity;
 pub mod json;
 pub mod login;

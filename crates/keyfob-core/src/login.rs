@@ -22,6 +22,7 @@ use crate::{
 pub struct Flow {
     verifier: Secret,
     state: Secret,
+    nonce: Option<Secret>,
     request: Request,
 }
 
@@ -39,7 +40,7 @@ pub struct Request {
     pub issuer: Option<String>,
     /// Whether the provider's metadata promises `iss` in every answer: then one without is refused.
     pub iss_promised: bool,
-    /// Further parameters: `login_hint`, `prompt`, `nonce`.
+    /// Further parameters: `login_hint`, `prompt`.
     pub extra: Vec<(&'static str, String)>,
 }
 
@@ -52,7 +53,15 @@ impl Flow {
     #[must_use]
     pub fn begin(request: Request, random: &[u8; 64]) -> Self {
         let text = |octets: &[u8]| Secret::from(BASE64_URL_SAFE_NO_PAD.encode(octets));
-        Self { verifier: text(&random[..32]), state: text(&random[32..]), request }
+        // Bound to this attempt by a secret of it (OpenID Connect Core §15.5.2), and it tells nothing about that one.
+        let nonce = Sha256::new().chain_update("keyfob/nonce/v1").chain_update(&random[..32]).finalize();
+        let openid = request.scopes.iter().any(|scope| scope == "openid");
+        Self {
+            verifier: text(&random[..32]),
+            state: text(&random[32..]),
+            nonce: openid.then(|| text(&nonce)),
+            request,
+        }
     }
 
     /// The address to open. It holds the state and the challenge, which are for the provider and the person
@@ -62,7 +71,7 @@ impl Flow {
     /// [`Id::EnvironmentIncomplete`] when the authorization endpoint is not a URL.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the state travels in the URL by design (RFC 6749 §4.1.1); \
+        reason = "state and nonce travel in the URL by design (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1); \
         the verifier only as its hash (RFC 7636 §4.2)"
     )]
     pub fn url(&self) -> Result<String> {
@@ -80,6 +89,9 @@ impl Flow {
             .append_pair("state", self.state.expose())
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
+        if let Some(nonce) = &self.nonce {
+            query.append_pair("nonce", nonce.expose());
+        }
         for (name, value) in &self.request.extra {
             query.append_pair(name, value);
         }
@@ -202,6 +214,12 @@ impl Flow {
         &self.request
     }
 
+    /// What the ID token has to repeat, where an OpenID provider was asked (OpenID Connect Core §3.1.2.1).
+    #[must_use]
+    pub fn nonce(&self) -> Option<&Secret> {
+        self.nonce.as_ref()
+    }
+
     /// Whether this callback belongs to this attempt. The wait goes on when it does not: a second tab or a
     /// stranger must not end it.
     #[must_use]
@@ -292,7 +310,23 @@ mod tests {
         let url = flow.url().unwrap();
         assert!(url.contains("&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&"), "{url}");
         assert!(url.starts_with("https://id.example/authorize?tenant=7&response_type=code&"), "{url}");
-        assert!(!url.contains("dBjft"));
+        assert!(!url.contains("dBjft") && !url.contains("nonce"));
+    }
+
+    /// OpenID Connect Core §3.1.2.1: a nonce of its own for each attempt, where the provider is an OpenID one.
+    #[test]
+    fn openid_gets_a_nonce() {
+        let begin = |octet: u8| {
+            let mut request = flow().request;
+            request.scopes = Scopes::parse("openid email").unwrap();
+            Flow::begin(request, &[octet; 64])
+        };
+        let (one, two) = (begin(1), begin(2));
+        let nonce = one.nonce().unwrap().expose();
+        assert!(one.url().unwrap().contains(&format!("&nonce={nonce}")));
+        assert!(!two.nonce().unwrap().same_as(nonce) && nonce.len() == 43);
+        assert!(!one.verifier.same_as(nonce) && !one.state.same_as(nonce));
+        assert!(flow().nonce().is_none());
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl DeviceAttempt<'_> {
                             self.client,
                             &self.environment,
                             &self.environment.scopes,
+                            None,
                             &reply,
                         );
                     }

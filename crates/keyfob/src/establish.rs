@@ -14,6 +14,7 @@ use keyfob_core::{
 
 use crate::{
     client::Client,
+    id_token,
     logout::{self, Revocation},
     renew,
     store::{Commit, Found},
@@ -62,7 +63,7 @@ impl Client {
             TokenKind::Access => {
                 record.generation.number = 1;
                 record.access_token = Some(token);
-                save(self, record, false)
+                save(self, record, None, false)
             }
             TokenKind::Refresh => {
                 // Before anything is spent: the disk must accept the result.
@@ -75,7 +76,7 @@ impl Client {
                 let reply = post(self, environment.token_url()?, Secret::from(form))?;
                 // An answer without a new one leaves the old one good (RFC 6749 §6).
                 record.refresh_token = Some(token);
-                accept(self, record, &reply, false)
+                accept(self, &environment, record, &reply, &Origin::Brought)
             }
         }
     }
@@ -86,11 +87,23 @@ pub(crate) fn establish(
     client: &Client,
     environment: &Environment,
     asked: &Scopes,
+    nonce: Option<&Secret>,
     reply: &Reply,
 ) -> Result<SignedIn> {
     let mut record = blank(client, environment)?;
     record.scopes = asked.clone();
-    accept(client, record, reply, true)
+    accept(client, environment, record, reply, &Origin::Page { nonce })
+}
+
+/// Where the grant came from.
+enum Origin<'n> {
+    /// A person agreed to it just now. What it is not proven to be ends at once.
+    Page {
+        /// What its ID token has to repeat.
+        nonce: Option<&'n Secret>,
+    },
+    /// Somebody had the token already: it is kept whatever else the provider says.
+    Brought,
 }
 
 fn blank(client: &Client, environment: &Environment) -> Result<Record> {
@@ -104,25 +117,56 @@ fn blank(client: &Client, environment: &Environment) -> Result<Record> {
     environment.record(generation, &client.setup.profile, client.world.clock.now(), None)
 }
 
-fn accept(client: &Client, mut record: Record, reply: &Reply, revoke_old: bool) -> Result<SignedIn> {
+fn accept(
+    client: &Client,
+    environment: &Environment,
+    mut record: Record,
+    reply: &Reply,
+    origin: &Origin<'_>,
+) -> Result<SignedIn> {
     let now = client.world.clock.now();
-    match token::read(reply) {
-        Outcome::Granted(tokens) => {
+    let id_token = match token::read(reply) {
+        Outcome::Granted(mut tokens) => {
+            let id_token = tokens.id_token.take();
             refresh::accept(&mut record, tokens, reply.provider_time(), now, client.world.clock.kernel());
+            id_token
         }
         Outcome::Later { why } => return Err(exchange_failed(Id::Unreachable, why)),
         Outcome::Odd { why, .. } => return Err(exchange_failed(Id::AnswerInvalid, why)),
         Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
             return Err(exchange_failed(Id::ProviderRefused, why));
         }
+    };
+    let nonce = match origin {
+        Origin::Page { nonce } => *nonce,
+        Origin::Brought => None,
+    };
+    // Where nobody told the issuer's own spelling, there is nothing to hold its token against.
+    let id_token = id_token.filter(|_| environment.iss().is_some());
+    let mut unidentified = None;
+    if let Some(token) = id_token {
+        let now = reply.provider_time().unwrap_or(now);
+        match id_token::verified(client, environment, &token, nonce, now) {
+            Ok(identity) => record.identity = identity,
+            Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
+                logout::revoke(client, &record);
+                return Err(error);
+            }
+            Err(error) => unidentified = Some(error),
+        }
     }
-    save(client, record, revoke_old)
+    save(client, record, unidentified, matches!(origin, Origin::Page { .. }))
 }
 
 /// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
 /// both.
-fn save(client: &Client, mut record: Record, revoke_old: bool) -> Result<SignedIn> {
-    let unidentified = identify(client, &mut record);
+fn save(
+    client: &Client,
+    mut record: Record,
+    unidentified: Option<Error>,
+    revoke_old: bool,
+) -> Result<SignedIn> {
+    let unidentified = unidentified.or_else(|| identify(client, &mut record));
     let store = client.store()?;
     let lease = renew::wait_for_lease(&client.world, &store)?;
     let old = match lease.read()? {
@@ -166,7 +210,8 @@ fn identify(client: &Client, record: &mut Record) -> Option<Error> {
     if !Identity::needs_lookup(&client.setup.settings.presets) {
         return None;
     }
-    let url = record.endpoints.identity_url()?.to_owned();
+    let url = record.endpoints.identity_url()?;
+    let is_userinfo = record.endpoints.profile_url.is_none();
     let token = record.access_token.as_ref()?;
     let headers = crate::grant::headers(keyfob_core::Source::Login, token);
     let request = Request { method: "GET", url: &url, headers, body: None, timeout: Duration::from_secs(10) };
@@ -176,12 +221,21 @@ fn identify(client: &Client, record: &mut Record) -> Option<Error> {
         Ok(answer) if answer.reply.status != 200 => {
             failed(format!("the provider answered {}", answer.reply.status))
         }
-        Ok(answer) => match Identity::parse(&answer.reply.body) {
-            Ok(identity) => {
-                record.identity = identity;
-                None
+        Ok(answer) => {
+            let known = record.identity.clone();
+            let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
+                if !is_userinfo {
+                    said.subject.clone_from(&known.subject);
+                }
+                known.completed_by(said)
+            });
+            match said {
+                Ok(identity) => {
+                    record.identity = identity;
+                    None
+                }
+                Err(why) => failed(format!("the answer {why}")),
             }
-            Err(why) => failed(format!("the answer {why}")),
-        },
+        }
     }
 }

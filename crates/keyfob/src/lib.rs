@@ -16,6 +16,7 @@ mod establish;
 pub mod fake;
 pub mod grant;
 pub mod helper;
+mod id_token;
 pub mod login;
 pub mod logout;
 pub mod profiles;

@@ -124,7 +124,8 @@ impl Attempt<'_> {
     ) -> Result<SignedIn> {
         self.answered(pasted, patience, mistaken, |attempt, code| {
             let reply = attempt.exchange(code)?;
-            establish(attempt.client, &attempt.environment, &attempt.flow.request().scopes, &reply)
+            let flow = &attempt.flow;
+            establish(attempt.client, &attempt.environment, &flow.request().scopes, flow.nonce(), &reply)
         })
     }
 

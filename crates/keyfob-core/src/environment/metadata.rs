@@ -20,6 +20,7 @@ struct Metadata {
     introspection_endpoint: Option<String>,
     device_authorization_endpoint: Option<String>,
     userinfo_endpoint: Option<String>,
+    jwks_uri: Option<String>,
     #[serde(default)]
     code_challenge_methods_supported: Vec<String>,
     #[serde(default)]
@@ -95,6 +96,7 @@ impl Environment {
         let mut complete = self.clone();
         complete.endpoints = complete.endpoints.or(&discovered).or(&relative);
         complete.iss_promised = said.authorization_response_iss_parameter_supported;
+        complete.jwks_url = endpoint("jwks_uri", &said.jwks_uri)?;
         complete.discovery = Discovery::Done;
         complete.token_url()?;
         complete.sign_in(false)?;

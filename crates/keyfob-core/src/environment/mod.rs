@@ -49,6 +49,8 @@ pub struct Environment {
     pub redirect_is_name: bool,
     /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
     pub iss_promised: bool,
+    /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
+    pub jwks_url: Option<String>,
     discovery: Discovery,
 }
 

@@ -122,6 +122,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         scopes,
         redirect_is_name: configured.redirect_is_name,
         iss_promised: false,
+        jwks_url: None,
         discovery,
     })
 }
@@ -150,6 +151,7 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         scopes,
         redirect_is_name: false,
         iss_promised: false,
+        jwks_url: None,
         discovery: match complete {
             true => Discovery::Done,
             false => Discovery::Needed { origin: Some(entry.origin().to_string()), relative: Box::default() },

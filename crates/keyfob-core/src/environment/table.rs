@@ -49,6 +49,7 @@ pub(super) fn production() -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         iss_promised: false,
+        jwks_url: None,
         discovery: Discovery::Done,
     }
 }
@@ -68,6 +69,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         iss_promised: false,
+        jwks_url: None,
         discovery: Discovery::Done,
     }
 }
