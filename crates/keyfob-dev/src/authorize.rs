@@ -25,6 +25,7 @@ pub(crate) struct Transaction {
     pub(crate) email: Option<String>,
     pub(crate) expires_at: u64,
     challenge: String,
+    nonce: Option<String>,
     state: Option<String>,
     issuer: String,
 }
@@ -59,6 +60,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
         email: form.optional("login_hint").and_then(account::normalise),
         expires_at: 0,
         challenge: String::new(),
+        nonce: form.optional("nonce").map(str::to_owned),
         // A repeated state cannot be returned verbatim.
         state: form.optional("state").map(str::to_owned),
         issuer: issuer(call, &form),
@@ -189,6 +191,7 @@ fn approve(
             client_id: transaction.client_id.clone(),
             redirect_uri: transaction.redirect_uri.clone(),
             challenge: transaction.challenge.clone(),
+            nonce: transaction.nonce.clone(),
             scope: transaction.scope,
             email: email.to_owned(),
             expires_at: now.saturating_add(CODE_LIFE),

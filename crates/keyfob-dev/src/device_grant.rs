@@ -4,6 +4,7 @@ use crate::call::{Call, Refusal, Reply, json};
 use crate::client_auth;
 use crate::credential::{self, DEVICE_CODE, Digest, NoEntropy};
 use crate::form::Form;
+use crate::id_token::{self, About};
 use crate::options::{Client, DEFAULT_EMAIL};
 use crate::pages;
 use crate::scope::{self, Scopes};
@@ -130,7 +131,12 @@ fn begin(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
 }
 
 /// One poll at the token endpoint (§3.4, §3.5).
-pub(crate) fn exchange(shared: &Shared, client: &Client, form: &Form) -> Result<Issued, Refusal> {
+pub(crate) fn exchange(
+    shared: &Shared,
+    issuer: &str,
+    client: &Client,
+    form: &Form,
+) -> Result<Issued, Refusal> {
     let missing = || Refusal::new("invalid_request", "device_code is missing");
     let digest = Digest::of(form.optional("device_code").ok_or_else(missing)?);
     let now_ms = shared.clock.now_ms();
@@ -154,7 +160,12 @@ pub(crate) fn exchange(shared: &Shared, client: &Client, form: &Form) -> Result<
         }
         let Some(waiting) = tables.device_codes.waiting.remove(&digest) else { return Err(unknown()) };
         match answer {
-            Answer::Approved(email) => Ok(issue(tables, &waiting, &email, now, ttl)?),
+            Answer::Approved(email) => {
+                let (client_id, scope) = (&*waiting.client_id, waiting.scope);
+                let about = About { issuer, client_id, email: &email, scope, nonce: None };
+                let id_token = id_token::of(shared, &about, None, now)?;
+                Ok(Issued { id_token, ..issue(tables, &waiting, &email, now, ttl)? })
+            }
             _ => Err(Refusal::new("access_denied", "the person declined")),
         }
     })
@@ -171,7 +182,7 @@ fn issue(
     let access_token = tables.issue_access(family, waiting.scope, now, ttl)?;
     let refresh_token = Some(tables.issue_refresh(family, now)?);
     tables.counters.device_codes += 1;
-    Ok(Issued { access_token, refresh_token, expires_in: ttl, scope: waiting.scope, family })
+    Ok(Issued { access_token, refresh_token, id_token: None, expires_in: ttl, scope: waiting.scope, family })
 }
 
 /// `GET /device`: where a person types the code, which `verification_uri_complete` fills in (§3.3.1).

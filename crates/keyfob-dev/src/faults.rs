@@ -83,6 +83,18 @@ faults! {
     Redirect = "redirect",
     /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
     SlowBody = "slow-body",
+    /// The ID token of a code names another issuer.
+    IdTokenIssuer = "id-token-issuer",
+    /// It is for another client.
+    IdTokenAudience = "id-token-audience",
+    /// It ended yesterday.
+    IdTokenExpired = "id-token-expired",
+    /// It repeats the nonce of another sign-in.
+    IdTokenNonce = "id-token-nonce",
+    /// Its header says `none`.
+    IdTokenUnsigned = "id-token-unsigned",
+    /// It is signed with a key that is not in the list.
+    IdTokenSignature = "id-token-signature",
 }
 
 /// Which grant a fault waits for.

@@ -28,14 +28,14 @@
 //! | `POST /v1/oauth/introspect` | RFC 7662, confidential clients only |
 //! | `POST /v1/oauth/device/code`, `/device` | RFC 8628 |
 //! | `GET /api/oauth/profile`, `GET /v1/whoami`, `GET /oauth/userinfo` | who is this |
+//! | `GET /oauth/jwks` | the key that signs ID tokens (RFC 7517) |
 //! | `POST /api/auth/trusted_devices`, `DELETE …/{id}` | trusted devices |
 //! | `GET /v1/session/ws` | an echoing WebSocket |
 //! | `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | RFC 8414 |
 //!
 //! # What it does not do
 //!
-//! No ID tokens: `openid` is granted and `/oauth/userinfo` answers, but nothing is signed. No DPoP, pushed
-//! authorization requests, token exchange or dynamic registration. No TLS.
+//! No DPoP, pushed authorization requests, token exchange or dynamic registration. No TLS.
 
 mod account;
 mod authorize;
@@ -51,6 +51,7 @@ mod device_pages;
 mod devices;
 mod faults;
 mod form;
+mod id_token;
 mod introspect;
 mod listen;
 mod log;

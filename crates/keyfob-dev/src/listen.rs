@@ -4,7 +4,9 @@ use crate::base::Base;
 use crate::call::{Call, Note, Refusal, Reply};
 use crate::log::{LoggedRequest, shown_path};
 use crate::shared::Shared;
-use crate::{authorize, device_grant, devices, introspect, metadata, pages, profile, revoke, session, token};
+use crate::{
+    authorize, device_grant, devices, id_token, introspect, metadata, pages, profile, revoke, session, token,
+};
 use axum::body::Bytes;
 use http::header::{ALLOW, DATE, HeaderName, HeaderValue, SERVER};
 use http::{Method, Request, StatusCode};
@@ -41,6 +43,7 @@ const ROUTES: &[(&str, &[(Method, Handler)])] = &[
     ("/v1/oauth/device/code", &[(Method::POST, device_grant::request)]),
     ("/device", &[(Method::GET, device_grant::page), (Method::POST, device_grant::form)]),
     ("/oauth/userinfo", &[(Method::GET, profile::userinfo), (Method::POST, profile::userinfo)]),
+    ("/oauth/jwks", &[(Method::GET, id_token::keys)]),
     ("/api/auth/trusted_devices", &[(Method::POST, devices::enrol)]),
     (pages::STYLE_PATH, &[(Method::GET, pages::style)]),
     ("/", &[(Method::GET, pages::front)]),

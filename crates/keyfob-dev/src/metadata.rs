@@ -41,6 +41,9 @@ pub(crate) fn answer(_: &Shared, call: &mut Call) -> Reply {
         "introspection_endpoint": format!("{issuer}/v1/oauth/introspect"),
         "device_authorization_endpoint": format!("{issuer}/v1/oauth/device/code"),
         "userinfo_endpoint": format!("{issuer}/oauth/userinfo"),
+        "jwks_uri": format!("{issuer}/oauth/jwks"),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [

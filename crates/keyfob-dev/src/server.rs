@@ -271,6 +271,8 @@ pub enum StartError {
     TwoClients(String),
     /// The system gave no thread or no event queue.
     Thread(io::Error),
+    /// The system has no randomness to give.
+    NoEntropy,
 }
 
 impl fmt::Display for StartError {
@@ -281,6 +283,7 @@ impl fmt::Display for StartError {
             Self::State(path, error) => write!(f, "cannot use the state file {}: {error}", path.display()),
             Self::TwoClients(id) => write!(f, "the client id {id} stands twice, or is the built-in one"),
             Self::Thread(error) => write!(f, "cannot start the server's thread: {error}"),
+            Self::NoEntropy => f.write_str("the system has no randomness to give"),
         }
     }
 }
@@ -291,7 +294,7 @@ impl std::error::Error for StartError {
             Self::Bind(_, error) | Self::Log(_, error) | Self::State(_, error) | Self::Thread(error) => {
                 Some(error)
             }
-            Self::TwoClients(_) => None,
+            Self::TwoClients(_) | Self::NoEntropy => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::faults::{Armed, FaultGrant, FaultKind};
+use crate::id_token::Signer;
 use crate::log::{Log, LoggedRequest};
 use crate::options::{ApiKey, Client, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
 use crate::persist;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) patience: Duration,
     pub(crate) clock: Clock,
     pub(crate) rotate_devices: AtomicBool,
+    pub(crate) signer: Signer,
     clients: HashMap<String, Client>,
     api_keys: Vec<ApiKey>,
     pub(crate) access_token_ttl: AtomicU64,
@@ -68,6 +70,7 @@ impl Shared {
             patience: options.patience,
             clock: Clock::default(),
             rotate_devices: AtomicBool::new(false),
+            signer: Signer::new().map_err(|_| StartError::NoEntropy)?,
             clients,
             api_keys,
             access_token_ttl: AtomicU64::new(options.access_token_ttl.as_secs()),

@@ -98,6 +98,7 @@ pub(crate) struct Code {
     pub(crate) client_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: String,
+    pub(crate) nonce: Option<String>,
     pub(crate) scope: Scopes,
     pub(crate) email: String,
     pub(crate) expires_at: u64,
@@ -109,6 +110,8 @@ pub(crate) struct Code {
 pub(crate) struct Issued {
     pub(crate) access_token: String,
     pub(crate) refresh_token: Option<String>,
+    /// Only where a person signed in with the scope `openid`.
+    pub(crate) id_token: Option<String>,
     pub(crate) expires_in: u64,
     pub(crate) scope: Scopes,
     pub(crate) family: u64,
@@ -228,7 +231,7 @@ impl Tables {
             self.counters.refreshes += 1;
             self.counters.graces += u64::from(in_grace);
         }
-        Ok(Issued { access_token, refresh_token, expires_in: ask.ttl, scope, family: id })
+        Ok(Issued { access_token, refresh_token, id_token: None, expires_in: ask.ttl, scope, family: id })
     }
 
     /// A valid access token and its family.

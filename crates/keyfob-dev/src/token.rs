@@ -5,6 +5,7 @@ use crate::client_auth;
 use crate::credential::{self, Digest};
 use crate::faults::{self, FaultGrant, FaultKind};
 use crate::form::Form;
+use crate::id_token::{self, About};
 use crate::options::Client;
 use crate::redirect;
 use crate::scope::Scopes;
@@ -45,10 +46,12 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
     let client = client_auth::client(shared, call, &form)?;
     resources_are_ours(shared, &form)?;
     let issued = match name {
-        "authorization_code" => code(shared, call, client, &form),
+        "authorization_code" => code(shared, call, client, &form, fault),
         "refresh_token" => refresh(shared, call, client, &form, fault == Some(FaultKind::NoRefreshToken)),
         "client_credentials" => client_credentials(shared, client, &form),
-        crate::device_grant::GRANT_TYPE => crate::device_grant::exchange(shared, client, &form),
+        crate::device_grant::GRANT_TYPE => {
+            crate::device_grant::exchange(shared, &issuer(call), client, &form)
+        }
         _ => Err(Refusal::new("unsupported_grant_type", "this grant type is not known here")),
     }?;
     call.note.family = Some(issued.family);
@@ -76,7 +79,15 @@ pub(crate) fn members(issued: &Issued) -> Value {
     if let Some(token) = &issued.refresh_token {
         members["refresh_token"] = Value::from(token.as_str());
     }
+    if let Some(token) = &issued.id_token {
+        members["id_token"] = Value::from(token.as_str());
+    }
     members
+}
+
+/// The issuer whose token endpoint this is.
+fn issuer(call: &Call) -> String {
+    format!("{}{}", call.base.as_str(), call.prefix)
 }
 
 /// RFC 8707 §2: a token is for this server or for nobody.
@@ -94,7 +105,13 @@ pub(crate) fn resources_are_ours(shared: &Shared, form: &Form) -> Result<(), Ref
 }
 
 /// The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
-fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Result<Issued, Refusal> {
+fn code(
+    shared: &Shared,
+    call: &mut Call,
+    client: &Client,
+    form: &Form,
+    fault: Option<FaultKind>,
+) -> Result<Issued, Refusal> {
     let required = |name, text| form.optional(name).ok_or_else(|| Refusal::new("invalid_request", text));
     let presented = required("code", "code is missing")?;
     let redirect_uri = required("redirect_uri", "redirect_uri is missing")?;
@@ -103,6 +120,7 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
     })?;
     let asked_life = form.optional("expires_in").map(life).transpose()?;
     let ttl = asked_life.unwrap_or_else(|| shared.access_token_ttl());
+    let issuer = issuer(call);
     let refused = |text, outcome| Refusal::new("invalid_grant", text).outcome(outcome);
     let issued = shared.change(|tables, now| {
         let digest = Digest::of(presented);
@@ -127,7 +145,7 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
         if !credential::verifier_matches(verifier, &code.challenge) {
             return Err(refused("code_verifier does not match the challenge", "wrong-verifier"));
         }
-        let (scope, email) = (code.scope, code.email.clone());
+        let (scope, email, nonce) = (code.scope, code.email.clone(), code.nonce.clone());
         if asked_life.is_some() && Some(scope) != Scopes::parse("user:inference") {
             let text = "a long-lived token has the scope user:inference and no other";
             return Err(Refusal::new("invalid_scope", text));
@@ -136,11 +154,14 @@ fn code(shared: &Shared, call: &mut Call, client: &Client, form: &Form) -> Resul
         let access_token = tables.issue_access(family, scope, now, ttl)?;
         let refresh_token =
             if asked_life.is_some() { None } else { Some(tables.issue_refresh(family, now)?) };
+        let about =
+            About { issuer: &issuer, client_id: &client.id, email: &email, scope, nonce: nonce.as_deref() };
+        let id_token = id_token::of(shared, &about, fault, now)?;
         if let Some(code) = tables.codes.get_mut(&digest) {
             code.used = Some(family);
         }
         tables.counters.codes += 1;
-        Ok(Issued { access_token, refresh_token, expires_in: ttl, scope, family })
+        Ok(Issued { access_token, refresh_token, id_token, expires_in: ttl, scope, family })
     });
     if matches!(&issued, Err(refusal) if refusal.outcome == "code-reused") {
         shared.changed();
@@ -207,6 +228,6 @@ fn client_credentials(shared: &Shared, client: &Client, form: &Form) -> Result<I
         let family = tables.begin(&client.id, None, scope, 0)?;
         let access_token = tables.issue_access(family, scope, now, ttl)?;
         tables.counters.client_credentials += 1;
-        Ok(Issued { access_token, refresh_token: None, expires_in: ttl, scope, family })
+        Ok(Issued { access_token, refresh_token: None, id_token: None, expires_in: ttl, scope, family })
     })
 }

@@ -4,6 +4,7 @@ mod api;
 mod authorize;
 mod common;
 mod device_grant;
+mod id_token;
 mod session;
 mod tokens;
 mod wire;

@@ -1,0 +1,84 @@
+//! Signing in at an OpenID provider: its ID token is believed only when it is the issuer's and ours.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Output, Stdio},
+};
+
+use keyfob_dev::Fault;
+
+use crate::sandbox::{Sandbox, stderr};
+
+/// A machine whose configuration names the provider by its issuer alone.
+fn machine() -> Sandbox {
+    let s = Sandbox::new();
+    let home = s.home.path().join("keyfob");
+    fs::create_dir_all(&home).expect("our directory");
+    let config = format!(
+        "environment = \"work\"\n[environments.work]\nissuer = \"{}\"\nclient_id = \"keyfob-local\"\n\
+         scopes = [\"openid\", \"email\", \"offline_access\"]\n",
+        s.server.base_url()
+    );
+    fs::write(home.join("config.toml"), config).expect("our file");
+    s
+}
+
+fn command(s: &Sandbox, words: &[&str]) -> std::process::Command {
+    let mut command = s.keyfob(words);
+    command.env_remove("USE_LOCAL_OAUTH").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Signs in as a browser would: follows the address, and the redirect to the callback.
+fn login(s: &Sandbox) -> Output {
+    let mut child = command(s, &["login", "--no-browser"]).spawn().expect("the command starts");
+    let mut url = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+    out.read_line(&mut url).expect("an address");
+    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    agent.get(url.trim()).call().expect("a page");
+    child.wait_with_output().expect("it ends")
+}
+
+/// OpenID Connect Core §3.1.3.7: what the provider signed says who it is.
+#[test]
+fn an_id_token_says_who_signed_in() {
+    let s = machine();
+    let output = login(&s);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("as dev@example.com"), "{}", stderr(&output));
+    let paths: Vec<_> = s.server.requests().iter().map(|request| request.path.clone()).collect();
+    assert!(paths.contains(&"/oauth/jwks".to_owned()), "the signature was checked: {paths:?}");
+    assert!(paths.contains(&"/oauth/userinfo".to_owned()), "{paths:?}");
+    let status = command(&s, &["status", "--json"]).output().expect("it runs");
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    assert_eq!(status["identity"]["email"], "dev@example.com");
+    assert!(status["identity"]["account_uuid"].is_string(), "the subject is a UUID here: {status}");
+}
+
+/// Each mistake ends the sign-in and what was granted: it may be somebody else who was signed in.
+#[test]
+fn a_wrong_id_token_ends_the_sign_in() {
+    for (fault, why) in [
+        ("id-token-issuer", "was issued by `https://elsewhere.example`"),
+        ("id-token-audience", "was issued to another client (`aud`)"),
+        ("id-token-expired", "has expired (`exp`)"),
+        ("id-token-nonce", "belongs to another sign-in (`nonce`)"),
+        ("id-token-unsigned", "is signed with `none`, which is not accepted"),
+        ("id-token-signature", "no key of the provider's made its signature"),
+    ] {
+        let s = machine();
+        let fault_of_the_code: Fault = format!("code:{fault}").parse().expect("a fault");
+        s.server.inject(fault_of_the_code, 1);
+        let output = login(&s);
+        assert_eq!(output.status.code(), Some(5), "{fault}: {}", stderr(&output));
+        assert!(stderr(&output).contains(why), "{fault}: {}", stderr(&output));
+        let token = command(&s, &["token"]).output().expect("it runs");
+        assert_eq!(token.status.code(), Some(4), "{fault}: nothing was saved");
+        let revoked = s.server.requests().iter().any(|request| request.path == "/v1/oauth/revoke");
+        assert!(revoked, "{fault}: what was granted was revoked");
+        // The next one is as good as ever.
+        assert!(login(&s).status.success(), "{fault}");
+    }
+}
