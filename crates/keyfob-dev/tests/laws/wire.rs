@@ -375,50 +375,6 @@ fn idle_connections_do_not_hold_a_stop_up() {
     drop((silent, idle));
 }
 
-const PORT_FILE: &str = "KEYFOB_DEV_TEST_PORT_FILE";
-
-/// Not a law: what the next law runs in a process of its own.
-#[test]
-#[ignore = "waits for a signal; the law below runs it"]
-fn child_in_the_foreground() {
-    let Some(file) = std::env::var_os(PORT_FILE) else { return };
-    let server = server();
-    std::fs::write(&file, server.port().to_string()).expect("written");
-    server.wait().expect("signals can be watched");
-    std::fs::write(&file, "ended in order").expect("written");
-}
-
-/// In the foreground a server ends in order when it is told to terminate.
-#[cfg(unix)]
-#[test]
-fn a_server_in_the_foreground_ends_in_order() {
-    let folder = Folder::new("foreground");
-    let file = folder.0.join("port");
-    let mut child = std::process::Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "wire::child_in_the_foreground", "--ignored"])
-        .env(PORT_FILE, &file)
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .expect("a child");
-    let said = || std::fs::read_to_string(&file).ok().filter(|text| !text.is_empty());
-    let patience = Instant::now() + Duration::from_secs(10);
-    let port: u16 = loop {
-        if let Some(port) = said() {
-            break port.parse().expect("a port");
-        }
-        assert!(Instant::now() < patience, "the child is up");
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    // The signals are watched a moment after the port is open: until then the default action would end the child.
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(killed.is_ok_and(|status| status.success()));
-    assert!(child.wait().expect("ended").success());
-    assert_eq!(said().as_deref(), Some("ended in order"));
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
-}
-
 /// `Date` follows the server's own clock.
 #[test]
 fn the_date_follows_the_turned_clock() {
