@@ -3,6 +3,7 @@
 use alloc::{
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -83,6 +84,21 @@ impl Identity {
         }
     }
 
+    /// What metrics say of whom, by the names OpenTelemetry reports use. `account` allows the account's two, `email`
+    /// the address. Only what is known is there.
+    #[must_use]
+    pub fn attributes(&self, presets: &Presets, account: bool, email: bool) -> Vec<(&'static str, String)> {
+        let known = self.clone().overlaid(presets);
+        let tag = known.tagged_id(presets);
+        let all = [
+            ("organization.id", known.organization_uuid),
+            ("user.account_uuid", known.account_uuid.filter(|_| account)),
+            ("user.account_id", tag.filter(|_| account)),
+            ("user.email", known.email.filter(|_| email)),
+        ];
+        all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
     /// The account's tag in metrics: the preset one, else `acct_` and half of a keyed hash of the account's
     /// UUID. Absent when no account is known, never the hash of nothing.
     #[must_use]
@@ -145,6 +161,28 @@ mod tests {
         presets.account_uuid = Some(ACCOUNT.into());
         presets.organization_uuid = Some(ACCOUNT.into());
         assert!(!Identity::needs_lookup(&presets));
+    }
+
+    #[test]
+    fn metrics_say_what_they_may() {
+        let known = Identity {
+            account_uuid: Some(ACCOUNT.into()),
+            organization_uuid: Some(ACCOUNT.into()),
+            email: Some("a@b.c".into()),
+            subject: Some("7".into()),
+        };
+        let presets = Presets { email: Some("b@c.d".into()), ..Presets::default() };
+        let names = |account, email| {
+            known.attributes(&presets, account, email).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(true, true),
+            ["organization.id", "user.account_uuid", "user.account_id", "user.email"]
+        );
+        assert_eq!(names(false, false), ["organization.id"]);
+        assert_eq!(known.attributes(&presets, false, true)[1], ("user.email", "b@c.d".into()));
+        let nobody = Identity::default().attributes(&Presets::default(), true, true);
+        assert!(nobody.is_empty(), "and never the hash of nobody");
     }
 
     /// printf 550e8400-e29b-41d4-a716-446655440000 |

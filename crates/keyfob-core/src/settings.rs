@@ -48,6 +48,15 @@ pub struct Settings {
     pub presets: Presets,
     /// How long a helper's output is reused, in milliseconds; 0 is never.
     pub helper_ttl_ms: u64,
+    /// Metrics, if OpenTelemetry's variables ask for any.
+    pub metrics: Option<Metrics>,
+}
+
+/// What metrics were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether they may name the account.
+    pub account: bool,
 }
 
 impl Default for Settings {
@@ -70,6 +79,7 @@ impl Default for Settings {
             bases: Bases::default(),
             presets: Presets::default(),
             helper_ttl_ms: HELPER_TTL_MS,
+            metrics: None,
         }
     }
 }

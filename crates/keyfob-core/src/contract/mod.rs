@@ -1,5 +1,6 @@
 //! The contract: what every variable means, in one table. Parsing, reports, help and documents come from it.
 
+mod metrics;
 pub mod names;
 mod page;
 mod report;
@@ -168,6 +169,7 @@ pub fn read(variables: &Variables) -> Reading {
         entries.push(Entry { variable, state });
     }
     conflicts(&settings, &mut problems);
+    settings.metrics = metrics::read(variables, &mut problems);
     let before = problems.len();
     for name in DESCRIBED.iter().flat_map(|(names, _)| names.split(", ")) {
         problems.extend(variables.unreadable(name).map(|expected| malformed(name, expected, None)));

@@ -23,3 +23,10 @@ pub const APPS_BASE: &str = "CLAUDE_LOCAL_OAUTH_APPS_BASE";
 pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
 pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 pub const API_KEY: &str = "ANTHROPIC_API_KEY";
+
+// OpenTelemetry's own, as far as they decide something here. The rest is read by its exporter.
+pub const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+pub const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
+pub const OTLP_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+pub const METRICS_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL";
+pub const INCLUDE_ACCOUNT: &str = "OTEL_METRICS_INCLUDE_ACCOUNT_UUID";

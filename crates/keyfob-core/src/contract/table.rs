@@ -273,6 +273,19 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ),
     ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "Proxies. Loopback is never proxied."),
     ("SSL_CERT_FILE", "Certificates to trust. Refused inside the repository one stands in."),
+    (
+        "OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED",
+        "`otlp` sends metrics; anything else, or nothing, sends none.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, \
+         OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT",
+        "Where metrics go and how, as OpenTelemetry defines it. `http/protobuf` is the protocol that is spoken.",
+    ),
+    (
+        "OTEL_METRICS_INCLUDE_ACCOUNT_UUID",
+        "`false` keeps `user.account_uuid` and `user.account_id` out of the metrics.",
+    ),
     ("NO_COLOR", "No colour on a terminal."),
     ("BROWSER", "The browser to open."),
 ];
