@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     client::Client,
-    world::{Lock, World},
+    world::{Event, Lock, World},
 };
 
 /// How long a failure is remembered, so that fifty processes do not run into it one after the other.
@@ -48,7 +48,9 @@ pub fn run(client: &Client) -> Result<Secret> {
     if let Some(remembered) = recall(world, &place, ttl) {
         return remembered;
     }
+    (world.observe)(Event::HelperBegan);
     let outcome = run_now(world, command);
+    (world.observe)(Event::HelperEnded { failed: outcome.as_ref().err().map(Error::id) });
     if ttl > 0 || outcome.is_err() {
         remember(world, &place, &outcome);
     }

@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Record, Result,
+    Error, Id, Record, Result, Secret,
     record::Generation,
     refresh::{self, Ask, Next},
 };
 
 use crate::{
     store::{Commit, Found, Holder, Lease, Seen, Store},
-    world::{Request, World},
+    world::{Event, Request, World},
 };
 
 /// How long a process waits for another one's renewal when it has nothing else to use. Longer than
@@ -250,9 +250,23 @@ pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();
     lease.prepare(&record)?;
+    (world.observe)(Event::RenewalBegan);
+    let outcome = ask_and_commit(world, lease, record, &url, body, kernel);
+    (world.observe)(Event::RenewalEnded { failed: outcome.as_ref().err().map(Error::id) });
+    outcome
+}
+
+fn ask_and_commit(
+    world: &World,
+    lease: Lease<'_>,
+    record: Record,
+    url: &str,
+    body: Secret,
+    kernel: Option<String>,
+) -> Result<()> {
     let answer = world.http.send(&Request {
         method: "POST",
-        url: &url,
+        url,
         headers: Vec::new(),
         body: Some(("application/x-www-form-urlencoded", body)),
         timeout: ANSWER,

@@ -3,7 +3,7 @@
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use keyfob_core::{Secret, Timestamp, token::Reply};
+use keyfob_core::{Id, Secret, Timestamp, token::Reply};
 use zeroize::Zeroizing;
 
 /// Wall time and waiting.
@@ -230,6 +230,29 @@ pub struct World {
     pub helper: Arc<dyn Helper>,
     /// Takes a line for the person in front of it. The library itself prints nothing.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is told what may be worth counting. The library itself counts nothing and sends nothing.
+    pub observe: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+/// What may be worth counting. What takes time is told when it begins and when it ends: whoever measures it has a
+/// clock, and nothing is asked of ours in the middle of a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A refresh token is about to be spent.
+    RenewalBegan,
+    /// It is known, and on the disk, what came of it.
+    RenewalEnded {
+        /// Why there is no new token, if there is none.
+        failed: Option<Id>,
+    },
+    /// The configured helper is about to run.
+    HelperBegan,
+    /// It has.
+    HelperEnded {
+        /// Why there is no key, if there is none.
+        failed: Option<Id>,
+    },
 }
 
 impl fmt::Debug for World {

@@ -146,6 +146,7 @@ pub fn world(stage: &Arc<dyn Stage>) -> World {
         files: actor.clone(),
         helper: actor,
         notice: Arc::new(|_| {}),
+        observe: Arc::new(|_| {}),
     }
 }
 

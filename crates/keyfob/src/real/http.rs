@@ -62,6 +62,34 @@ impl Network {
         Ok(())
     }
 
+    /// Posts a report to a place the user chose for it, with the headers meant for that place. Other than
+    /// [`Http::send`] this may be any host and plain http: nothing of a login is ever in a report.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] unless a complete answer came.
+    pub fn report(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<(u16, Vec<u8>), NoAnswer> {
+        let malformed = || NoAnswer { sent: false, why: "the request cannot be written".into() };
+        let uri: Uri = url.parse().map_err(|_| malformed())?;
+        let host = uri.host().unwrap_or("").to_owned();
+        let agent = self.agent(&uri)?;
+        CONNECTED.set(false);
+        let mut builder = http::Request::post(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let request = builder.body(body).map_err(|_| malformed())?;
+        let request = agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let mut response = agent.run(request).map_err(|error| no_answer(&error, &host))?;
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        Ok((response.status().as_u16(), body.map_err(|error| no_answer(&error, &host))?))
+    }
+
     fn agent(&self, uri: &Uri) -> Result<&Agent, NoAnswer> {
         let direct = || self.direct.get_or_init(|| agent(None));
         match &self.routes.https_proxy {

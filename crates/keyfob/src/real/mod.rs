@@ -26,6 +26,7 @@ pub fn world(routes: http::Routes) -> World {
         files: Arc::new(files::Disk),
         helper: Arc::new(helper::Shell),
         notice: Arc::new(|_| {}),
+        observe: Arc::new(|_| {}),
     }
 }
 
