@@ -101,6 +101,13 @@ pub(crate) enum Command {
         /// The address
         url: String,
     },
+    /// Send what a run counted
+    #[command(hide = true)]
+    ExportMetrics {
+        /// This is the process that sends
+        #[arg(long)]
+        detached: bool,
+    },
     /// Ask the provider who it sees, for `demo`
     #[command(hide = true)]
     Whoami {

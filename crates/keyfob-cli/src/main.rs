@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod report;
+mod telemetry;
 mod terminal;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -32,11 +33,13 @@ fn main() -> ExitCode {
 }
 
 fn finish(result: report::Result, json: bool) -> ExitCode {
-    match result {
+    let code = match result {
         Ok(code) => code,
         Err(report::Failure::Pipe) => ExitCode::SUCCESS,
         Err(report::Failure::Error(error)) => Report::failure(&error, json),
-    }
+    };
+    telemetry::finish();
+    code
 }
 
 /// The parser's own words go where they belong: help to stdout, mistakes to stderr with exit code 2.

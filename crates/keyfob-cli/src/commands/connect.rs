@@ -24,7 +24,7 @@ use crate::{
     args::{Connect, Global},
     commands,
     report::{Report, Result},
-    terminal,
+    telemetry, terminal,
 };
 
 type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
@@ -45,6 +45,8 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     let mut pause = Duration::from_millis(250);
     loop {
         let handshake = client.handshake(args.url.as_deref(), expired.take().as_ref())?;
+        telemetry::uses_network();
+        telemetry::used(&client, &handshake.grant);
         match open(&client, &handshake) {
             Ok(mut socket) => {
                 Report::say(&format!("Connected to {}.", terminal::plain(&handshake.url)));

@@ -17,6 +17,7 @@ use crate::{
     args::{Exec, Global},
     commands,
     report::Result,
+    telemetry,
 };
 
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
@@ -59,6 +60,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
             Error::new(Id::Bug, "the credential could not be put on a pipe", error.to_string())
         })?),
     };
+    telemetry::finish();
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
     let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));

@@ -18,11 +18,28 @@ use keyfob::{
 use crate::{
     args::{Global, Login},
     commands,
-    report::{Report, Result},
-    terminal,
+    report::{Failure, Report, Result},
+    telemetry, terminal,
 };
 
 pub(crate) fn run(global: &Global, args: &Login) -> Result {
+    let result = sign_in(global, args);
+    if let Err(Failure::Error(error)) = &result {
+        telemetry::signed_in(method(args), Err(error));
+    }
+    result
+}
+
+fn method(args: &Login) -> &'static str {
+    match args {
+        Login { with_token: Some(_), .. } => "token",
+        Login { device: true, .. } => "device",
+        Login { paste: true, .. } => "paste",
+        _ => "browser",
+    }
+}
+
+fn sign_in(global: &Global, args: &Login) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
     let client = commands::client(global, setup);
@@ -32,7 +49,7 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
             crate::args::TokenKind::Access => TokenKind::Access,
         };
         let signed_in = client.login_with(kind, read_token()?)?;
-        return tell(global, &client, &signed_in);
+        return tell(global, args, &client, &signed_in);
     }
     if args.device {
         return with_code(global, args, &client);
@@ -75,7 +92,7 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
         Report::say(&format!("{error}\n"));
     };
     let signed_in = attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?;
-    tell(global, &client, &signed_in)
+    tell(global, args, &client, &signed_in)
 }
 
 /// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
@@ -110,11 +127,12 @@ fn with_code(global: &Global, args: &Login, client: &Client) -> Result {
             Report::say(&format!("Waiting. The code is good for {left} s more."));
         }
     })?;
-    tell(global, client, &signed_in)
+    tell(global, args, client, &signed_in)
 }
 
-fn tell(global: &Global, client: &Client, signed_in: &SignedIn) -> Result {
+fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) -> Result {
     let record = &signed_in.record;
+    telemetry::signed_in(method(args), Ok(&record.identity));
     if let Some(error) = &signed_in.unidentified {
         Report::warn(error);
     }

@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod export_metrics;
 pub(crate) mod formats;
 pub(crate) mod header;
 pub(crate) mod login;
@@ -18,7 +19,12 @@ pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use keyfob::{
     Client, Error, Grant, Id, Purpose, Source,
@@ -27,13 +33,14 @@ use keyfob::{
     renew::{Need, Spender},
     resolve,
     setup::{Choices, Setup},
-    store::{Lease, Store},
+    store::{Lease, Seen, Store},
     world::World,
 };
 
 use crate::{
     args::{Arguments, Command, Global, Wanted},
     report::{Report, Result},
+    telemetry,
 };
 
 /// The word that makes this program a renewal of its own. Not for people.
@@ -59,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { out, errors } => pages::manual(out.as_deref(), *errors),
         Command::Browse { url } => login::browse(url),
+        Command::ExportMetrics { detached } => export_metrics::run(*detached),
         Command::Whoami { base } => whoami::run(base),
     }
 }
@@ -67,7 +75,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
     let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, None);
-    detached::work(&real::world(setup.routes), &words.unwrap_or_default())
+    let mut world = real::world(setup.routes);
+    let words = words.unwrap_or_default();
+    let [metrics, words @ ..] = words.as_slice() else { return detached::work(&world, &words) };
+    world.observe = telemetry::begin_with(metrics, setup.settings.presets);
+    let code = detached::work(&world, words);
+    let record = words.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
+    if let Some(Seen::Record(record)) = record {
+        telemetry::belongs_to(record.identity);
+    }
+    telemetry::finish();
+    code
 }
 
 /// Everything this run is told. The command is a process of its own at its very start: descriptors named by
@@ -86,16 +104,22 @@ pub(crate) fn setup(global: &Global) -> Setup {
 
 /// A client that renews in a process of its own, so that the end of this one loses nothing.
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
-    let world = real::world(setup.routes.clone());
-    Client::with(setup, world, Arc::new(OwnProcess)).only(global.only)
+    let mut world = real::world(setup.routes.clone());
+    world.observe = telemetry::begin(&setup);
+    let metrics = telemetry::word(&setup);
+    Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
 }
 
 /// Renews in another process of this program, which is looked for only then.
-struct OwnProcess;
+struct OwnProcess {
+    metrics: String,
+}
 
 impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
-        let detached = detached::Detached { program: own_program(), arguments: vec![WORKER.into()] };
+        telemetry::uses_network();
+        let arguments = vec![WORKER.into(), self.metrics.clone()];
+        let detached = detached::Detached { program: own_program(), arguments };
         detached.spend(world, store, lease, need)
     }
 }
@@ -117,6 +141,7 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     let purpose = if wanted.remote { Purpose::Remote } else { Purpose::Api };
     let need = Need { min_valid: wanted.min_valid, rejected: wanted.rejected.clone() };
     let grant = client.grant_for(purpose, &need)?;
+    telemetry::used(client, &grant);
     if let (Some(rejected), None) = (&wanted.rejected, &grant.generation) {
         let what = format!("the credential from {} cannot be renewed", grant.source);
         let why = format!("it is not the login {}, and it is used as it is", rejected.login.as_str());

@@ -17,6 +17,7 @@ use crate::{
     args::{Global, Status},
     commands::{self, setup_token},
     report::{self, Report, Result},
+    telemetry,
     terminal::plain,
 };
 
@@ -27,7 +28,10 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
     let survey = resolve::survey(&client, purpose);
     let now = SystemClock.now();
-    let verified = args.verify.then(|| client.verify(purpose));
+    let verified = args.verify.then(|| {
+        telemetry::uses_network();
+        client.verify(purpose)
+    });
     if global.json {
         Report::json(&json(&client, purpose, &survey, &problems, verified.as_ref()))?;
     } else {

@@ -6,7 +6,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use keyfob_dev::Fault;
+use keyfob_dev::{Fault, FaultKind};
 
 use crate::sandbox::{Sandbox, stderr};
 
@@ -60,14 +60,17 @@ fn an_id_token_says_who_signed_in() {
 /// Each mistake ends the sign-in and what was granted: it may be somebody else who was signed in.
 #[test]
 fn a_wrong_id_token_ends_the_sign_in() {
-    for (fault, why) in [
+    let cases = [
         ("id-token-issuer", "was issued by `https://elsewhere.example`"),
         ("id-token-audience", "was issued to another client (`aud`)"),
         ("id-token-expired", "has expired (`exp`)"),
         ("id-token-nonce", "belongs to another sign-in (`nonce`)"),
         ("id-token-unsigned", "is signed with `none`, which is not accepted"),
         ("id-token-signature", "no key of the provider's made its signature"),
-    ] {
+    ];
+    let all = FaultKind::ALL.iter().filter(|kind| kind.word().starts_with("id-token-"));
+    assert_eq!(all.count(), cases.len(), "no kind is forgotten");
+    for (fault, why) in cases {
         let s = machine();
         let fault_of_the_code: Fault = format!("code:{fault}").parse().expect("a fault");
         s.server.inject(fault_of_the_code, 1);

@@ -55,10 +55,11 @@ fn options() -> Options {
     Options { late: Duration::from_millis(400), ..Options::default() }
 }
 
-/// One kind of trouble after the other: no kind is forgotten.
+/// One kind of trouble after the other: no kind is forgotten. Those of ID tokens are tried where one signs in, by
+/// `everyday/openid.rs`.
 #[test]
 fn every_fault_is_tried() {
-    for kind in FaultKind::ALL {
+    for kind in FaultKind::ALL.iter().filter(|kind| !kind.word().starts_with("id-token-")) {
         let tried = TROUBLE.iter().any(|case| case.kind == *kind) || HARMLESS.contains(kind);
         assert!(tried, "{}", kind.word());
     }

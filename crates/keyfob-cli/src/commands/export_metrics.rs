@@ -1,0 +1,172 @@
+//! `keyfob export-metrics`: sends what a run counted, over OTLP, in a process of its own. Not for people.
+//!
+//! Where to, with which headers and for how long at most is read by OpenTelemetry's exporter itself, from its own
+//! variables; the requests take the routes of every other request: same proxy, same certificates.
+
+use std::{
+    io::{self, Read},
+    process::{Command, ExitCode, Stdio},
+    time::Duration,
+};
+
+use keyfob::{
+    Error, Id,
+    real::{env as environment, fd, files::Disk, http::Network},
+    setup::{Choices, Setup},
+};
+use opentelemetry::{KeyValue, metrics::MeterProvider as _};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::{MetricExporter, WithHttpConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    metrics::{PeriodicReader, SdkMeterProvider, Temporality},
+};
+
+use crate::{
+    commands,
+    report::Result,
+    telemetry::{Batch, EXPORTER, Run},
+};
+
+/// OTLP's own default.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A collector that is slower is not waited for, whatever the variables say.
+const LONGEST: Duration = Duration::from_secs(60);
+/// More than any run counts.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The first process: starts the one that sends, with the same input, and ends.
+pub(crate) fn run(detached: bool) -> Result {
+    let _ = fd::close_inherited();
+    let _ = rustix::process::setsid();
+    if !detached {
+        #[expect(clippy::disallowed_methods, reason = "the process that sends belongs to nobody who waits")]
+        let mut command = Command::new(commands::own_program());
+        command
+            .args([EXPORTER, "--detached"])
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let cannot = |error: io::Error| Error::new(Id::Bug, "the metrics are lost", error.to_string());
+        command.spawn().map_err(cannot)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    let lost = |why: String| Error::new(Id::Unreachable, "the metrics are lost", why);
+    io::stdin().lock().take(LARGEST).read_to_string(&mut text).map_err(|error| lost(error.to_string()))?;
+    let batch: Batch = serde_json::from_str(&text).map_err(|error| lost(error.to_string()))?;
+    export(&batch).map_err(lost)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export(batch: &Batch) -> Result<(), String> {
+    let variables = environment::variables();
+    let setup = Setup::read(&variables, Choices::default(), &Disk, None);
+    let timeout = ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]
+        .iter()
+        .find_map(|name| variables.text(name)?.parse().ok())
+        .map_or(TIMEOUT, Duration::from_millis);
+    let client = Client { network: Network::new(setup.routes), timeout: timeout.min(LONGEST) };
+    // A run is over when its counts are sent: what counts up to a total here would begin at nothing there.
+    let temporality = match variables.text("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE") {
+        Some(word) if word.eq_ignore_ascii_case("cumulative") => Temporality::Cumulative,
+        _ => Temporality::Delta,
+    };
+    let exporter =
+        MetricExporter::builder().with_http().with_http_client(client).with_temporality(temporality);
+    let exporter = exporter.build().map_err(|error| error.to_string())?;
+    let named = |name: &str, within: &str| variables.text(name).is_some_and(|text| text.contains(within));
+    let resource = Resource::builder();
+    let resource = match named("OTEL_SERVICE_NAME", "") || named("OTEL_RESOURCE_ATTRIBUTES", "service.name=")
+    {
+        true => resource,
+        false => resource.with_service_name("keyfob"),
+    };
+    let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
+    let provider = SdkMeterProvider::builder()
+        .with_resource(resource.build())
+        .with_reader(PeriodicReader::builder(exporter).build())
+        .build();
+    count(&provider, batch);
+    provider.shutdown().map_err(|error| error.to_string())
+}
+
+fn count(provider: &SdkMeterProvider, batch: &Batch) {
+    let meter = provider.meter("keyfob");
+    let common: Vec<KeyValue> =
+        batch.attributes.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone())).collect();
+    let with = |more: &[KeyValue]| [&common, more].concat();
+    let outcome = |failed: &Option<String>| match failed {
+        None => vec![KeyValue::new("outcome", "done")],
+        Some(id) => vec![KeyValue::new("outcome", "failed"), KeyValue::new("error.type", id.clone())],
+    };
+    let counter = |name: &'static str, unit: &'static str, about: &'static str| {
+        meter.u64_counter(name).with_unit(unit).with_description(about).build()
+    };
+    let sign_ins = counter("keyfob.sign_ins", "{sign_in}", "Sign-ins, by method and outcome");
+    for sign_in in &batch.sign_ins {
+        let mut attributes = outcome(&sign_in.failed);
+        attributes.push(KeyValue::new("method", sign_in.method.clone()));
+        sign_ins.add(1, &with(&attributes));
+    }
+    let credentials =
+        counter("keyfob.credentials", "{credential}", "Credentials handed out by runs that used the network");
+    for source in &batch.credentials {
+        credentials.add(1, &with(&[KeyValue::new("source", source.clone())]));
+    }
+    let timed = |runs: &[Run], number: &'static str, duration: &'static str, about: &'static str| {
+        let counter = counter(number, "{run}", about);
+        let histogram = meter
+            .f64_histogram(duration)
+            .with_unit("s")
+            .with_description(about)
+            .with_boundaries(vec![0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+            .build();
+        for run in runs {
+            let attributes = with(&outcome(&run.failed));
+            counter.add(1, &attributes);
+            histogram.record(run.seconds, &attributes);
+        }
+    };
+    timed(
+        &batch.renewals,
+        "keyfob.renewals",
+        "keyfob.renewal.duration",
+        "Refresh tokens spent, until on the disk",
+    );
+    timed(
+        &batch.helper_runs,
+        "keyfob.helper.runs",
+        "keyfob.helper.duration",
+        "Runs of the configured helper",
+    );
+}
+
+/// The exporter's requests over the network of all others.
+struct Client {
+    network: Network,
+    timeout: Duration,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let headers: Vec<_> = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+            .collect();
+        let url = request.uri().to_string();
+        let (status, body) = self
+            .network
+            .report(&url, &headers, request.body(), self.timeout)
+            .map_err(|no_answer| no_answer.why)?;
+        Ok(Response::builder().status(status).body(body.into())?)
+    }
+}

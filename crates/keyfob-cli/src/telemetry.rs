@@ -1,0 +1,206 @@
+//! What this run is worth counting, and its way to a process of its own that sends it: whoever waits for the answer of
+//! this one never waits for a collector.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use keyfob::{
+    Client, Error, Grant, Id, Source,
+    core::{contract, identity::Identity, settings::Metrics, settings::Presets},
+    resolve,
+    setup::Setup,
+    world::Event,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::commands;
+
+/// The word that makes this program an exporter. Not for people.
+pub(crate) const EXPORTER: &str = "export-metrics";
+
+/// What one run counted. No credential is in it, and no fingerprint of one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    /// Of whom: the standard attributes, as far as they are known and allowed.
+    pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) sign_ins: Vec<SignIn>,
+    pub(crate) renewals: Vec<Run>,
+    pub(crate) helper_runs: Vec<Run>,
+    /// The source of each credential that was handed out.
+    pub(crate) credentials: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SignIn {
+    pub(crate) method: String,
+    /// The error's id, if it failed.
+    pub(crate) failed: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) failed: Option<String>,
+    pub(crate) seconds: f64,
+}
+
+struct Meter {
+    wanted: Metrics,
+    email: bool,
+    presets: Presets,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    batch: Batch,
+    identity: Identity,
+    began: Option<Instant>,
+    /// Whether this run used the network anyway. Without that nothing is sent.
+    network: bool,
+}
+
+/// There is one run, and so there is one meter. Not there: nobody asked for metrics.
+static METER: OnceLock<Meter> = OnceLock::new();
+
+/// Begins to count, if somebody asked for it.
+pub(crate) fn begin(setup: &Setup) -> Arc<dyn Fn(Event) + Send + Sync> {
+    match setup.settings.metrics {
+        Some(wanted) => watch(wanted, setup.config.telemetry.email, setup.settings.presets.clone()),
+        None => Arc::new(|_| {}),
+    }
+}
+
+fn watch(wanted: Metrics, email: bool, presets: Presets) -> Arc<dyn Fn(Event) + Send + Sync> {
+    METER.get_or_init(|| Meter { wanted, email, presets, state: Mutex::default() });
+    Arc::new(|event| note(|state| state.observed(event)))
+}
+
+fn note(change: impl FnOnce(&mut State)) {
+    if let Some(meter) = METER.get() {
+        change(&mut meter.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl State {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long something takes is no wall time, and decides nothing"
+    )]
+    fn observed(&mut self, event: Event) {
+        match event {
+            Event::RenewalBegan | Event::HelperBegan => self.began = Some(Instant::now()),
+            Event::RenewalEnded { failed } => {
+                let run = self.ended(failed);
+                self.batch.renewals.push(run);
+            }
+            Event::HelperEnded { failed } => {
+                let run = self.ended(failed);
+                self.batch.helper_runs.push(run);
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, failed: Option<Id>) -> Run {
+        self.network = true;
+        let seconds = self.began.take().map_or(0.0, |began| began.elapsed().as_secs_f64());
+        Run { failed: failed.map(|id| id.word().into()), seconds }
+    }
+}
+
+/// This run talked, or will talk, to the provider, whatever else it counts.
+pub(crate) fn uses_network() {
+    note(|state| state.network = true);
+}
+
+/// A credential was handed out.
+pub(crate) fn used(client: &Client, grant: &Grant) {
+    if METER.get().is_none() {
+        return;
+    }
+    // Whose it is belongs to the credential in use: a stored login knows, a variable's token does not.
+    let record = match grant.source {
+        Source::Login | Source::RefreshToken => resolve::survey(client, grant.purpose).record,
+        _ => None,
+    };
+    note(|state| {
+        state.identity = record.map(|record| record.identity).unwrap_or_default();
+        state.batch.credentials.push(grant.source.name().into());
+    });
+}
+
+/// A sign-in ended. Of whom is known when it succeeded.
+pub(crate) fn signed_in(method: &str, outcome: Result<&Identity, &Error>) {
+    note(|state| {
+        state.network = true;
+        if let Ok(identity) = outcome {
+            state.identity = identity.clone();
+        }
+        let failed = outcome.err().map(|error| error.id().word().into());
+        state.batch.sign_ins.push(SignIn { method: method.into(), failed });
+    });
+}
+
+/// The end of a run: what it counted is handed to a process that sends it. Nothing of that can fail the run.
+pub(crate) fn finish() {
+    let Some(meter) = METER.get() else { return };
+    let mut state = meter.state.lock().unwrap_or_else(PoisonError::into_inner);
+    if !std::mem::take(&mut state.network) {
+        return;
+    }
+    let mut batch = std::mem::take(&mut state.batch);
+    let attributes = state.identity.attributes(&meter.presets, meter.wanted.account, meter.email);
+    batch.attributes = attributes.into_iter().map(|(name, value)| (name.into(), value)).collect();
+    let _ = start_exporter(&batch);
+}
+
+fn start_exporter(batch: &Batch) -> std::io::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the exporter is another process of this program, so that nobody waits for a collector"
+    )]
+    let mut command = Command::new(commands::own_program());
+    command.arg(EXPORTER).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    for name in contract::secret_names() {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(&serde_json::to_vec(batch)?)?;
+    }
+    // Not the one that sends: it starts that one and ends, so that a program `exec` starts finds no child it never had.
+    child.wait().map(drop)
+}
+
+/// How a run tells the process that renews for it what may be counted: that process reads the configuration of another
+/// home, or none.
+pub(crate) fn word(setup: &Setup) -> String {
+    match setup.settings.metrics {
+        None => "-".into(),
+        Some(Metrics { account }) => {
+            let email = setup.config.telemetry.email;
+            format!("count{}{}", if account { ",account" } else { "" }, if email { ",email" } else { "" })
+        }
+    }
+}
+
+/// The other end of [`word`].
+pub(crate) fn begin_with(word: &str, presets: Presets) -> Arc<dyn Fn(Event) + Send + Sync> {
+    let mut allowed = word.split(',');
+    match allowed.next() {
+        Some("count") => {
+            let allowed: Vec<_> = allowed.collect();
+            watch(Metrics { account: allowed.contains(&"account") }, allowed.contains(&"email"), presets)
+        }
+        _ => Arc::new(|_| {}),
+    }
+}
+
+/// Of whom the renewed login is.
+pub(crate) fn belongs_to(identity: Identity) {
+    note(|state| state.identity = identity);
+}
