@@ -1,6 +1,6 @@
 //! The token as other tools already read one.
 
-use keyfob::{Grant, Source, core::contract::names};
+use keyfob::{Grant, Source, core::contract::names, real::env as environment};
 use serde_json::json;
 
 use crate::args::Format;
@@ -17,7 +17,7 @@ pub(crate) fn write(format: Format, grant: &Grant) -> String {
             format!("username=oauth2\npassword={token}{expiry}")
         }
         Format::Kubernetes => json!({
-            "apiVersion": "client.authentication.k8s.io/v1",
+            "apiVersion": exec_version(),
             "kind": "ExecCredential",
             "status": { "token": token, "expirationTimestamp": end.map(|end| end.to_string()) },
         })
@@ -30,6 +30,19 @@ pub(crate) fn write(format: Format, grant: &Grant) -> String {
         })
         .to_string(),
         Format::Env => format!("{}={token}", variable(grant.source)),
+    }
+}
+
+/// The form the caller asks for, as it tells every plugin of its kind (Kubernetes: client-go credential plugins): two
+/// forms of one content. A caller that tells nothing gets the stable one.
+fn exec_version() -> &'static str {
+    const BETA: &str = "client.authentication.k8s.io/v1beta1";
+    let asked = environment::variables()
+        .text("KUBERNETES_EXEC_INFO")
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    match asked.as_ref().and_then(|info| info["apiVersion"].as_str()) {
+        Some(BETA) => BETA,
+        _ => "client.authentication.k8s.io/v1",
     }
 }
 

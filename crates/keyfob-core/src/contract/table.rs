@@ -286,6 +286,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "OTEL_METRICS_INCLUDE_ACCOUNT_UUID",
         "`false` keeps `user.account_uuid` and `user.account_id` out of the metrics.",
     ),
+    (
+        "KUBERNETES_EXEC_INFO",
+        "Which version of its answer a Kubernetes client asks `token --format kubernetes` for.",
+    ),
     ("NO_COLOR", "No colour on a terminal."),
     ("BROWSER", "The browser to open."),
 ];
