@@ -27,8 +27,12 @@ fuzz_target!(|input: (u8, &str)| {
         Err(error) => {
             for part in [error.what(), error.why(), error.advice()] {
                 assert_harmless(part);
-                assert!(!part.contains(&state) || all("error").join("").contains(&state)
-                    || all("error_description").join("").contains(&state), "the state is told");
+                assert!(
+                    !part.contains(&state)
+                        || all("error").join("").contains(&state)
+                        || all("error_description").join("").contains(&state),
+                    "the state is told"
+                );
             }
         }
     }

@@ -23,7 +23,8 @@ fuzz_target!(|bytes: &[u8]| {
     };
     check(&record);
     let written = record.encode();
-    let again = Record::decode(&written).unwrap_or_else(|why| panic!("what was written is not read: {why:?}"));
+    let again =
+        Record::decode(&written).unwrap_or_else(|why| panic!("what was written is not read: {why:?}"));
     assert_eq!(*again.encode(), *written, "writing what was read changes it");
     assert_eq!(again.generation, record.generation);
     let stays = |a: &Option<keyfob_core::Secret>, b: &Option<keyfob_core::Secret>| match (a, b) {

@@ -54,7 +54,9 @@ fuzz_target!(|bytes: &[u8]| {
 fn says_canary(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Granted(tokens) => tokens.scope.as_ref().is_some_and(|s| s.to_string().contains("kfz7")),
-        Outcome::Odd { why, .. } | Outcome::InvalidGrant { why } | Outcome::Later { why } => why.contains("kfz7"),
+        Outcome::Odd { why, .. } | Outcome::InvalidGrant { why } | Outcome::Later { why } => {
+            why.contains("kfz7")
+        }
         Outcome::Refused { why, .. } => why.contains("kfz7"),
     }
 }
