@@ -1,87 +1,19 @@
 //! A disk in memory that knows what a crash and what a power cut may leave of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, hash_map::DefaultHasher},
-    fmt,
-    hash::{Hash, Hasher},
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use super::{Act, Outcome};
-
-/// The content of a file, cheap to copy and to hash. Blanks at its end are counted, and a reader is handed at
-/// most a few of them: they are the room made for something else, and to a reader of JSON they are nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Bytes {
-    text: Arc<[u8]>,
-    blanks: usize,
-    digest: u64,
-}
-
-impl Bytes {
-    /// These bytes.
-    #[must_use]
-    pub fn new(bytes: &[u8]) -> Self {
-        let text = bytes.trim_suffix_blanks();
-        let blanks = bytes.len() - text.len();
-        let mut hasher = DefaultHasher::new();
-        (text, blanks).hash(&mut hasher);
-        Self { text: text.into(), blanks, digest: hasher.finish() }
-    }
-
-    /// A copy as a reader gets it.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<u8> {
-        let mut bytes = self.text.to_vec();
-        bytes.resize(bytes.len() + self.blanks.min(4), b' ');
-        bytes
-    }
-
-    /// Whether there is nothing at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.blanks == 0
-    }
-}
+use super::{
+    Act, Outcome,
+    bytes::{Bytes, Torn},
+    change::Change,
+};
 
 /// What a power cut leaves whole: small, as the files of tests are.
 const SECTOR: usize = 128;
-
-trait TrimBlanks {
-    fn trim_suffix_blanks(&self) -> &Self;
-}
-
-impl TrimBlanks for [u8] {
-    fn trim_suffix_blanks(&self) -> &Self {
-        let end = self.iter().rposition(|b| *b != b' ').map_or(0, |at| at + 1);
-        &self[..end]
-    }
-}
-
-impl Hash for Bytes {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes and {} blanks", self.text.len(), self.blanks)
-    }
-}
-
-/// How far a write came before its process died.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Torn {
-    /// The file was created and nothing else.
-    Created,
-    /// So many quarters of it, then whatever was there before.
-    Quarters(u8),
-    /// All of it, but what was longer before has not been cut off.
-    Tail,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Inode {
@@ -89,14 +21,6 @@ struct Inode {
     bytes: Bytes,
     /// As it was when it was last synced.
     durable: Bytes,
-}
-
-/// A change of a directory that is not durable yet.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Change {
-    Link(PathBuf, u32),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf, u32),
 }
 
 /// Files, names, locks, and what of them is durable.
@@ -377,35 +301,5 @@ impl Disk {
                 || locks.contains_key(number)
                 || pending.iter().any(|change| change.inode() == Some(*number))
         });
-    }
-}
-
-impl Change {
-    fn dir(&self) -> Option<&Path> {
-        match self {
-            Self::Link(path, _) | Self::Unlink(path) | Self::Rename(_, path, _) => path.parent(),
-        }
-    }
-
-    fn inode(&self) -> Option<u32> {
-        match self {
-            Self::Link(_, inode) | Self::Rename(_, _, inode) => Some(*inode),
-            Self::Unlink(_) => None,
-        }
-    }
-
-    fn apply(&self, names: &mut BTreeMap<PathBuf, u32>) {
-        match self {
-            Self::Link(path, inode) => {
-                names.insert(path.clone(), *inode);
-            }
-            Self::Unlink(path) => {
-                names.remove(path);
-            }
-            Self::Rename(from, to, inode) => {
-                names.remove(from);
-                names.insert(to.clone(), *inode);
-            }
-        }
     }
 }

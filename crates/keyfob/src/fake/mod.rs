@@ -8,6 +8,8 @@
 //! Directories exist and are sound, links do not exist, helpers cannot be run.
 
 mod actor;
+mod bytes;
+mod change;
 mod disk;
 mod server;
 
@@ -20,7 +22,8 @@ use std::{
 
 use keyfob_core::Timestamp;
 
-pub use disk::{Bytes, Disk, Torn};
+pub use bytes::{Bytes, Torn};
+pub use disk::Disk;
 pub use server::{Fate, Server, Token};
 
 use crate::world::World;

@@ -21,6 +21,7 @@
 #![expect(clippy::print_stdout, reason = "it says how much it has tried")]
 
 mod ledger;
+mod moves;
 mod process;
 mod scenario;
 mod search;
