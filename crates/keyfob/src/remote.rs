@@ -3,7 +3,7 @@
 use keyfob_core::{Error, Id, Result, Secret, error::escape, source::Purpose};
 use url::Url;
 
-use crate::{client::Client, device, grant::Grant, real::http, renew::Need};
+use crate::{client::Client, device, grant::Grant, real::routes, renew::Need};
 
 /// Everything a WebSocket client needs to open the connection.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn allowed(text: &str, own: &[Option<&str>]) -> Result<String> {
         _ => return Err(refuse("expected an address that begins with wss:// (or ws:// on loopback)")),
     };
     let url = keyfob_core::values::url(&as_http).map_err(refuse)?;
-    if url.scheme() == "http" && !http::is_loopback(url.host_str().unwrap_or("")) {
+    if url.scheme() == "http" && !routes::is_loopback(url.host_str().unwrap_or("")) {
         return Err(refuse("ws is for loopback: use wss"));
     }
     let same = |own: &str| {

@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, io, sync::OnceLock, time::Duration};
 
-use keyfob_core::{Error, Id, Result, Secret, error::escape, token::Reply};
+use keyfob_core::{Secret, error::escape, token::Reply};
 use ureq::{
     Agent, Body,
     config::Config,
@@ -17,28 +17,20 @@ use ureq::{
     },
 };
 
+use super::routes::{self, Routes, is_loopback};
 use crate::world::{Answer, Http, NoAnswer, Request};
 
 /// No answer of a provider is larger.
 const LARGEST: u64 = 1024 * 1024;
-
-/// How to reach the outside: what the environment says, checked.
-#[derive(Clone, Debug, Default)]
-pub struct Routes {
-    /// Proxy for https addresses.
-    pub https_proxy: Option<String>,
-    /// Proxy for http addresses. Loopback, the only place where http is allowed, is never proxied.
-    pub http_proxy: Option<String>,
-    /// Hosts that are reached directly.
-    pub no_proxy: Option<String>,
-}
+/// How long a connection may take, TLS and a proxy in between included.
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 
 /// The network.
 pub struct Network {
     routes: Routes,
     // Made on the first request: reading the system's roots costs more than a whole `keyfob token`.
     direct: OnceLock<Agent>,
-    proxied: OnceLock<Result<Agent>>,
+    proxied: OnceLock<Agent>,
 }
 
 impl Network {
@@ -48,39 +40,35 @@ impl Network {
         Self { routes, direct: OnceLock::new(), proxied: OnceLock::new() }
     }
 
-    /// Checks the proxy's address without using it.
-    ///
-    /// # Errors
-    /// [`Id::ProxyMalformed`].
-    pub fn check(routes: &Routes) -> Result<()> {
-        let both = [("HTTPS_PROXY", &routes.https_proxy), ("HTTP_PROXY", &routes.http_proxy)];
-        for (name, proxy) in both {
-            if let Some(proxy) = proxy {
-                proxy_of(name, proxy, None)?;
-            }
-        }
-        Ok(())
-    }
-
     fn agent(&self, uri: &Uri) -> Result<&Agent, NoAnswer> {
-        let direct = || self.direct.get_or_init(|| agent(None));
-        match &self.routes.https_proxy {
-            Some(proxy) if uri.scheme_str() == Some("https") && !is_loopback(uri.host().unwrap_or("")) => {
-                self.proxied
-                    .get_or_init(|| {
-                        Ok(agent(Some(proxy_of("HTTPS_PROXY", proxy, self.routes.no_proxy.as_deref())?)))
-                    })
-                    .as_ref()
-                    .map_err(|error| NoAnswer { sent: false, why: error.message() })
-            }
-            _ => Ok(direct()),
+        match route(&self.routes, uri)? {
+            Some(proxy) => Ok(self.proxied.get_or_init(|| agent(Some(proxy)))),
+            None => Ok(self.direct.get_or_init(|| agent(None))),
         }
     }
 }
 
+/// The proxy on the way to this address, if there is one.
+pub(super) fn route(routes: &Routes, uri: &Uri) -> Result<Option<ureq::Proxy>, NoAnswer> {
+    let port = uri.port_u16().unwrap_or(443);
+    match uri.host().filter(|_| uri.scheme_str() == Some("https")) {
+        Some(host) => routes
+            .proxy(host, port)
+            .transpose()
+            .map_err(|error| NoAnswer { sent: false, why: error.message() }),
+        None => Ok(None),
+    }
+}
+
 fn agent(proxy: Option<ureq::Proxy>) -> Agent {
+    let mark = Mark { proxied: proxy.is_some() };
+    Agent::with_parts(config(proxy), DefaultConnector::default().chain(mark), DefaultResolver::default())
+}
+
+/// The same for every step: whom we believe, which way we go, how long we try.
+pub(super) fn config(proxy: Option<ureq::Proxy>) -> Config {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let config = Config::builder()
+    Config::builder()
         .tls_config(tls)
         .proxy(proxy)
         .max_redirects(0)
@@ -88,55 +76,47 @@ fn agent(proxy: Option<ureq::Proxy>) -> Agent {
         .http_status_as_error(false)
         .max_idle_connections(0)
         .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(Duration::from_secs(10)))
-        .build();
-    Agent::with_parts(config, DefaultConnector::default().chain(Mark), DefaultResolver::default())
+        .timeout_connect(Some(CONNECT))
+        .build()
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    Nobody,
+    Proxy,
+    Provider,
 }
 
 thread_local! {
-    /// Whether the request this thread is sending has got a connection.
-    static CONNECTED: Cell<bool> = const { Cell::new(false) };
+    /// How far the request this thread is sending has come.
+    static REACHED: Cell<Reached> = const { Cell::new(Reached::Nobody) };
 }
 
-/// The last link of the chain of connectors: reached only when there is a connection. What fails before it was
-/// certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
+/// The last link of the chain of connectors: reached only when there is a connection, TLS and all. What fails before
+/// it was certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
 /// host that is unreachable may be so before a connection or in the middle of one.
+///
+/// The way to a proxy goes through the same chain, before the proxy is asked to connect.
 #[derive(Debug)]
-struct Mark;
+struct Mark {
+    proxied: bool,
+}
 
 impl<In: Transport> Connector<In> for Mark {
     type Out = In;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
-        CONNECTED.set(chained.is_some());
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        if chained.is_some() {
+            let to_proxy = self.proxied && details.config.proxy().is_none();
+            REACHED.set(if to_proxy { Reached::Proxy } else { Reached::Provider });
+        }
         Ok(chained)
     }
-}
-
-fn proxy_of(name: &str, text: &str, no_proxy: Option<&str>) -> Result<ureq::Proxy> {
-    let wrong =
-        || Error::new(Id::ProxyMalformed, format!("{name} is malformed"), "it is not the address of a proxy");
-    let proxy = ureq::Proxy::new(text).map_err(|_| wrong())?;
-    let Some(no_proxy) = no_proxy else { return Ok(proxy) };
-    let mut builder = ureq::Proxy::builder(proxy.protocol()).host(proxy.host()).port(proxy.port());
-    if let Some(user) = proxy.username() {
-        builder = builder.username(user);
-    }
-    if let Some(password) = proxy.password() {
-        builder = builder.password(password);
-    }
-    for host in no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty()) {
-        builder = builder.no_proxy(host);
-    }
-    builder.build().map_err(|_| wrong())
-}
-
-/// `localhost`, 127.0.0.0/8, `[::1]`: traffic that never leaves this machine.
-#[must_use]
-pub fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Http for Network {
@@ -154,7 +134,8 @@ impl Http for Network {
             _ => return Err(not_sent("only https, or http on loopback, is used")),
         }
         let agent = self.agent(&uri)?;
-        CONNECTED.set(false);
+        let proxy = agent.config().proxy().map(routes::shown);
+        REACHED.set(Reached::Nobody);
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
         for (name, value) in &request.headers {
@@ -176,9 +157,9 @@ impl Http for Network {
                 agent.run(request_)
             }
         };
-        let mut response = response.map_err(|error| no_answer(&error, &host))?;
-        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
-        let body = body.map_err(|error| NoAnswer { sent: true, ..no_answer(&error, &host) })?;
+        let failed = |error| no_answer(&error, REACHED.get(), &host, proxy.as_deref());
+        let mut response = response.map_err(failed)?;
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(failed)?;
         Ok(answer(&response, body))
     }
 }
@@ -197,43 +178,78 @@ fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
     }
 }
 
-/// Sorts a failure: did the request certainly not reach the other side?
-fn no_answer(error: &ureq::Error, host: &str) -> NoAnswer {
+/// Sorts a failure: whose is it, and did the request certainly not reach the other side?
+pub(super) fn no_answer(error: &ureq::Error, reached: Reached, host: &str, proxy: Option<&str>) -> NoAnswer {
     use ureq::Error as E;
-    // A refused certificate ends the handshake before anything of ours is sent. Later TLS failures may not.
-    let certificate = is_certificate(error);
+    let whom = match (reached, proxy) {
+        (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
+        (Reached::Proxy, Some(proxy)) if !is_tls(error) => {
+            format!("the proxy {proxy}, on the way to {host},")
+        }
+        _ => host.to_owned(),
+    };
     let why = match error {
         E::HostNotFound => format!("the name {host} was not found"),
-        E::ConnectionFailed => format!("no connection to {host}"),
-        E::Timeout(_) => format!("{host} took too long"),
+        E::ConnectionFailed => format!("no connection to {whom}"),
+        E::Timeout(_) => format!("{whom} took too long"),
         E::BodyExceedsLimit(_) => format!("the answer of {host} was larger than a mebibyte"),
-        E::ConnectProxyFailed(_) => "the proxy refused the connection".into(),
-        _ if certificate => format!("the certificate of {host} is not trusted here"),
-        E::Io(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => format!("{host} refused the connection"),
-            io::ErrorKind::UnexpectedEof => format!("{host} closed the connection without a whole answer"),
-            // Looking a name up fails without a kind of its own.
-            _ if !CONNECTED.get() => format!("no connection to {host}: {}", escape(&error.to_string())),
-            kind => format!("the connection to {host} failed ({kind})"),
+        // Only the status is ours to tell; the rest is the proxy's own text.
+        E::ConnectProxyFailed(text) if text.contains("407") => {
+            format!("{whom} wants a user name and password (407), or others: they belong into HTTPS_PROXY")
+        }
+        E::ConnectProxyFailed(_) => format!("{whom} did not connect"),
+        E::Rustls(error) => tls(error, &whom),
+        E::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(error) => tls(error, &whom),
+            None => io_failure(io, reached, &whom),
         },
-        E::Protocol(_) => format!("the answer of {host} is not whole HTTP"),
-        _ => format!("the request to {host} failed"),
+        E::Protocol(_) => format!("the answer of {whom} is not whole HTTP"),
+        _ => format!("the request to {whom} failed"),
     };
-    NoAnswer { sent: CONNECTED.get() && !certificate, why }
+    NoAnswer { sent: reached == Reached::Provider, why }
 }
 
-fn is_certificate(error: &ureq::Error) -> bool {
-    let text = match error {
-        ureq::Error::Rustls(error) => return is_certificate_text(&error.to_string()),
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::Other(error) => error.to_string(),
-        _ => return false,
-    };
-    is_certificate_text(&text)
+fn io_failure(error: &io::Error, reached: Reached, whom: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("{whom} refused the connection"),
+        io::ErrorKind::UnexpectedEof => format!("{whom} closed the connection without a whole answer"),
+        // Looking a name up fails without a kind of its own.
+        _ if reached == Reached::Nobody => format!("no connection to {whom}: {}", escape(&error.to_string())),
+        kind => format!("the connection to {whom} failed ({kind})"),
+    }
 }
 
-fn is_certificate_text(text: &str) -> bool {
-    text.contains("invalid peer certificate")
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
+    }
+}
+
+/// What is wrong with a certificate, in words for whoever has to get it right.
+fn tls(error: &rustls::Error, whom: &str) -> String {
+    use rustls::{CertificateError as C, Error as E};
+    match error {
+        E::InvalidCertificate(wrong) => match wrong {
+            C::UnknownIssuer => format!(
+                "the certificate of {whom} is not trusted here: if a company's own authority issued it, \
+                 SSL_CERT_FILE can name that"
+            ),
+            C::Expired | C::ExpiredContext { .. } => format!("the certificate of {whom} has expired"),
+            C::NotValidYet | C::NotValidYetContext { .. } => {
+                format!("the certificate of {whom} is not valid yet: is this machine's clock right?")
+            }
+            C::NotValidForName | C::NotValidForNameContext { .. } => {
+                format!("the certificate is that of another host, not of {whom}")
+            }
+            _ => format!("the certificate of {whom} is not trusted here"),
+        },
+        E::General(_) => {
+            format!("no connection to {whom}: no certificates to trust were found (SSL_CERT_FILE)")
+        }
+        _ => format!("no secure connection to {whom}: it may not speak TLS"),
+    }
 }
 
 #[cfg(test)]
@@ -278,13 +294,5 @@ mod tests {
         let server = std::thread::spawn(move || drop(listener.accept()));
         assert!(post(&url).sent, "closed without an answer");
         server.join().unwrap();
-    }
-
-    #[test]
-    fn proxies_are_checked_before_use() {
-        let with =
-            |proxy: &str| Network::check(&Routes { https_proxy: Some(proxy.into()), ..Routes::default() });
-        assert!(with("http://proxy.example:3128").is_ok());
-        assert_eq!(with("::nonsense::").unwrap_err().id(), Id::ProxyMalformed);
     }
 }

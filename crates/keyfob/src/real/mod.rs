@@ -11,6 +11,7 @@ pub mod helper;
 pub mod home;
 pub mod http;
 pub mod loopback;
+pub mod routes;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::world::World;
 
 /// This machine's world. Nothing in it is touched before it is used.
 #[must_use]
-pub fn world(routes: http::Routes) -> World {
+pub fn world(routes: routes::Routes) -> World {
     World {
         clock: Arc::new(clock::SystemClock),
         entropy: Arc::new(entropy::SystemEntropy),
