@@ -110,11 +110,8 @@ impl Front {
     }
 
     /// Everything is as it was.
-    pub(crate) fn recovers(&self, tls: Option<Arc<ServerConfig>>) {
+    pub(crate) fn recovers(&self) {
         locked(&self.inner.answers).clear();
-        if let Some(tls) = tls {
-            self.shows(tls);
-        }
     }
 
     /// From now on it shows this certificate.

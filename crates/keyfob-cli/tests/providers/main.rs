@@ -11,5 +11,7 @@ mod front;
 mod proxy;
 
 mod certificates;
+mod issuers;
 mod logins;
+mod metadata;
 mod routes;
