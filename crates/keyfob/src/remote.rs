@@ -3,7 +3,14 @@
 use keyfob_core::{Error, Id, Result, Secret, error::escape, source::Purpose};
 use url::Url;
 
-use crate::{client::Client, device, grant::Grant, real::routes, renew::Need};
+pub use crate::real::dial::Stream;
+use crate::{
+    client::Client,
+    device,
+    grant::Grant,
+    real::{dial, routes},
+    renew::Need,
+};
 
 /// Everything a WebSocket client needs to open the connection.
 #[derive(Debug)]
@@ -80,6 +87,20 @@ impl Client {
             headers.push((device::HEADER, device.token));
         }
         Ok(Handshake { url, headers, grant })
+    }
+}
+
+impl Handshake {
+    /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose
+    /// certificate is believed. Whoever answers with a redirect is not followed.
+    ///
+    /// # Errors
+    /// [`Id::Unreachable`]; nothing of the credential has been sent then.
+    pub fn dial(&self, client: &Client) -> Result<Stream> {
+        dial::dial(&client.setup.routes, &self.url).map_err(|no_answer| {
+            let what = format!("{} cannot be reached", crate::establish::origin(&self.url));
+            Error::new(Id::Unreachable, what, no_answer.why)
+        })
     }
 }
 

@@ -204,7 +204,25 @@ fn written(answer: &Answer) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Carries a WebSocket both ways until one side has ended.
+/// Serves over TLS what another address serves without: gives the port on loopback.
+pub(crate) fn wrapped(tls: Arc<ServerConfig>, address: SocketAddr) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let tls = ServerConnection::new(Arc::clone(&tls)).expect("a configuration");
+            let server = TcpStream::connect(address).expect("what is wrapped");
+            thread::spawn(move || {
+                let mut client = StreamOwned::new(tls, client);
+                client.conn.complete_io(&mut client.sock).ok()?;
+                couple(client, &server)
+            });
+        }
+    });
+    port
+}
+
+/// Carries bytes both ways until one side has ended.
 fn couple(mut client: Stream, mut server: &TcpStream) -> Option<()> {
     let look = Some(Duration::from_millis(5));
     client.sock.set_read_timeout(look).ok()?;

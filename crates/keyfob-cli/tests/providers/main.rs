@@ -15,3 +15,4 @@ mod issuers;
 mod logins;
 mod metadata;
 mod routes;
+mod sockets;

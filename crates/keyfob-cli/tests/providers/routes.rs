@@ -2,8 +2,9 @@
 //! the login is not.
 
 use crate::{
+    authority::Valid,
     company::{Company, HOST},
-    front::Front,
+    front::{Front, wrapped},
     proxy::Manner,
     support::Ran,
 };
@@ -81,6 +82,30 @@ fn a_proxys_password_is_shown_nowhere() {
     }
 }
 
+/// The way to the proxy itself may be TLS too. Its certificate is its own: what is wrong with that is the proxy's.
+#[test]
+fn a_proxy_that_speaks_tls() {
+    let company = Company::new();
+    company.login();
+    company.proxy.behaves(Manner::Strict);
+    let tls = |name: &str| wrapped(company.authority.server(name, Valid::Now), company.proxy.address());
+    let proxy = |port: u16| format!("https://ada:hunter2@localhost:{port}");
+    company.expire();
+    let port = tls("localhost");
+    let mut command = company.keyfob(&["token"]);
+    Ran::from(command.env("HTTPS_PROXY", proxy(port)).output().expect("it runs")).answer();
+    assert_eq!(company.server.grants().refreshes, 1);
+
+    let port = tls("proxy.company.test");
+    let told = company.in_vain(company.keyfob(&["token", "--json"]).env("HTTPS_PROXY", proxy(port)));
+    let said = format!("that of another host, not of the proxy https://localhost:{port}");
+    assert!(told.contains(&said), "{told}");
+    let told = company.in_vain(
+        company.keyfob(&["token", "--json"]).env("HTTPS_PROXY", proxy(port)).env_remove("SSL_CERT_FILE"),
+    );
+    assert!(told.contains("the certificate of the proxy https://localhost:"), "{told}");
+}
+
 /// `NO_PROXY` leads past the proxy, where this name is known to nobody; loopback never comes near it.
 #[test]
 fn what_goes_past_the_proxy() {
@@ -98,7 +123,7 @@ fn what_goes_past_the_proxy() {
 
     // https on loopback: by name and by number.
     for name in ["localhost", "127.0.0.1"] {
-        let tls = company.authority.server(name, crate::authority::Valid::Now);
+        let tls = company.authority.server(name, Valid::Now);
         let front = Front::start(name, tls, None);
         let port = front.address().port();
         company.approve(&format!("[[approved]]\nurl = \"https://{name}:{port}/authorize\"\n"));

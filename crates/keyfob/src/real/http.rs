@@ -3,9 +3,9 @@
 //! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are
 //! bounded, and nothing of a request's headers or body gets into an error.
 
-use std::{cell::Cell, io, sync::OnceLock, time::Duration};
+use std::{sync::OnceLock, time::Duration};
 
-use keyfob_core::{Secret, error::escape, token::Reply};
+use keyfob_core::{Secret, token::Reply};
 use ureq::{
     Agent, Body,
     config::Config,
@@ -13,11 +13,14 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
     unversioned::{
         resolver::DefaultResolver,
-        transport::{ConnectionDetails, Connector, DefaultConnector, Transport},
+        transport::{Connector, DefaultConnector, Transport},
     },
 };
 
-use super::routes::{self, Routes, is_loopback};
+use super::{
+    journey::{Journey, Mark},
+    routes::{Routes, is_loopback},
+};
 use crate::world::{Answer, Http, NoAnswer, Request};
 
 /// No answer of a provider is larger.
@@ -48,21 +51,27 @@ impl Network {
     }
 }
 
-/// The proxy on the way to this address, if there is one.
+/// The proxy on the way to this address, if there is one: https anywhere, http on loopback and nowhere else.
 pub(super) fn route(routes: &Routes, uri: &Uri) -> Result<Option<ureq::Proxy>, NoAnswer> {
-    let port = uri.port_u16().unwrap_or(443);
-    match uri.host().filter(|_| uri.scheme_str() == Some("https")) {
-        Some(host) => routes
-            .proxy(host, port)
-            .transpose()
-            .map_err(|error| NoAnswer { sent: false, why: error.message() }),
-        None => Ok(None),
+    let host = uri.host().unwrap_or("");
+    match uri.scheme_str() {
+        Some("https") => {
+            let proxy = routes.proxy(host, uri.port_u16().unwrap_or(443)).transpose();
+            proxy.map_err(|error| NoAnswer { sent: false, why: error.message() })
+        }
+        Some("http") if is_loopback(host) => Ok(None),
+        _ => Err(NoAnswer { sent: false, why: "only https, or http on loopback, is used".into() }),
     }
 }
 
 fn agent(proxy: Option<ureq::Proxy>) -> Agent {
-    let mark = Mark { proxied: proxy.is_some() };
-    Agent::with_parts(config(proxy), DefaultConnector::default().chain(mark), DefaultResolver::default())
+    let chain = chain(proxy.is_some());
+    Agent::with_parts(config(proxy), chain, DefaultResolver::default())
+}
+
+/// Name, proxy, TCP and TLS, and after them the mark.
+pub(super) fn chain(proxied: bool) -> impl Connector<Out = Box<dyn Transport>> {
+    DefaultConnector::default().chain(Mark { proxied })
 }
 
 /// The same for every step: whom we believe, which way we go, how long we try.
@@ -80,45 +89,6 @@ pub(super) fn config(proxy: Option<ureq::Proxy>) -> Config {
         .build()
 }
 
-/// How far a connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reached {
-    Nobody,
-    Proxy,
-    Provider,
-}
-
-thread_local! {
-    /// How far the request this thread is sending has come.
-    static REACHED: Cell<Reached> = const { Cell::new(Reached::Nobody) };
-}
-
-/// The last link of the chain of connectors: reached only when there is a connection, TLS and all. What fails before
-/// it was certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
-/// host that is unreachable may be so before a connection or in the middle of one.
-///
-/// The way to a proxy goes through the same chain, before the proxy is asked to connect.
-#[derive(Debug)]
-struct Mark {
-    proxied: bool,
-}
-
-impl<In: Transport> Connector<In> for Mark {
-    type Out = In;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<In>, ureq::Error> {
-        if chained.is_some() {
-            let to_proxy = self.proxied && details.config.proxy().is_none();
-            REACHED.set(if to_proxy { Reached::Proxy } else { Reached::Provider });
-        }
-        Ok(chained)
-    }
-}
-
 impl Http for Network {
     #[expect(
         clippy::disallowed_methods,
@@ -127,15 +97,8 @@ impl Http for Network {
     fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
         let not_sent = |why: &str| NoAnswer { sent: false, why: why.into() };
         let uri: Uri = request.url.parse().map_err(|_| not_sent("the address is not a URL"))?;
-        let host = uri.host().unwrap_or("").to_owned();
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if is_loopback(&host) => {}
-            _ => return Err(not_sent("only https, or http on loopback, is used")),
-        }
         let agent = self.agent(&uri)?;
-        let proxy = agent.config().proxy().map(routes::shown);
-        REACHED.set(Reached::Nobody);
+        let journey = Journey::begin(&uri, agent.config().proxy());
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
         for (name, value) in &request.headers {
@@ -157,9 +120,9 @@ impl Http for Network {
                 agent.run(request_)
             }
         };
-        let failed = |error| no_answer(&error, REACHED.get(), &host, proxy.as_deref());
-        let mut response = response.map_err(failed)?;
-        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec().map_err(failed)?;
+        let mut response = response.map_err(|error| journey.failed(&error))?;
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let body = body.map_err(|error| journey.failed(&error))?;
         Ok(answer(&response, body))
     }
 }
@@ -175,80 +138,6 @@ fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
             date: header("Date"),
             body,
         },
-    }
-}
-
-/// Sorts a failure: whose is it, and did the request certainly not reach the other side?
-pub(super) fn no_answer(error: &ureq::Error, reached: Reached, host: &str, proxy: Option<&str>) -> NoAnswer {
-    use ureq::Error as E;
-    let whom = match (reached, proxy) {
-        (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
-        (Reached::Proxy, Some(proxy)) if !is_tls(error) => {
-            format!("the proxy {proxy}, on the way to {host},")
-        }
-        _ => host.to_owned(),
-    };
-    let why = match error {
-        E::HostNotFound => format!("the name {host} was not found"),
-        E::ConnectionFailed => format!("no connection to {whom}"),
-        E::Timeout(_) => format!("{whom} took too long"),
-        E::BodyExceedsLimit(_) => format!("the answer of {host} was larger than a mebibyte"),
-        // Only the status is ours to tell; the rest is the proxy's own text.
-        E::ConnectProxyFailed(text) if text.contains("407") => {
-            format!("{whom} wants a user name and password (407), or others: they belong into HTTPS_PROXY")
-        }
-        E::ConnectProxyFailed(_) => format!("{whom} did not connect"),
-        E::Rustls(error) => tls(error, &whom),
-        E::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(error) => tls(error, &whom),
-            None => io_failure(io, reached, &whom),
-        },
-        E::Protocol(_) => format!("the answer of {whom} is not whole HTTP"),
-        _ => format!("the request to {whom} failed"),
-    };
-    NoAnswer { sent: reached == Reached::Provider, why }
-}
-
-fn io_failure(error: &io::Error, reached: Reached, whom: &str) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!("{whom} refused the connection"),
-        io::ErrorKind::UnexpectedEof => format!("{whom} closed the connection without a whole answer"),
-        // Looking a name up fails without a kind of its own.
-        _ if reached == Reached::Nobody => format!("no connection to {whom}: {}", escape(&error.to_string())),
-        kind => format!("the connection to {whom} failed ({kind})"),
-    }
-}
-
-fn is_tls(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Rustls(_) => true,
-        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
-        _ => false,
-    }
-}
-
-/// What is wrong with a certificate, in words for whoever has to get it right.
-fn tls(error: &rustls::Error, whom: &str) -> String {
-    use rustls::{CertificateError as C, Error as E};
-    match error {
-        E::InvalidCertificate(wrong) => match wrong {
-            C::UnknownIssuer => format!(
-                "the certificate of {whom} is not trusted here: if a company's own authority issued it, \
-                 SSL_CERT_FILE can name that"
-            ),
-            C::Expired | C::ExpiredContext { .. } => format!("the certificate of {whom} has expired"),
-            C::NotValidYet | C::NotValidYetContext { .. } => {
-                format!("the certificate of {whom} is not valid yet: is this machine's clock right?")
-            }
-            C::NotValidForName | C::NotValidForNameContext { .. } => {
-                format!("the certificate is that of another host, not of {whom}")
-            }
-            _ => format!("the certificate of {whom} is not trusted here"),
-        },
-        E::General(_) => {
-            format!("no connection to {whom}: no certificates to trust were found (SSL_CERT_FILE)")
-        }
-        _ => format!("no secure connection to {whom}: it may not speak TLS"),
     }
 }
 

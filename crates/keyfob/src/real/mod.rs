@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod descriptors;
 pub mod detached;
+pub mod dial;
 pub mod entropy;
 pub mod env;
 pub mod fd;
@@ -10,6 +11,7 @@ pub mod files;
 pub mod helper;
 pub mod home;
 pub mod http;
+mod journey;
 pub mod loopback;
 pub mod routes;
 
