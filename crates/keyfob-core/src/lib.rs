@@ -16,6 +16,7 @@ pub mod error;
 pub mod identity;
 pub mod json;
 pub mod login;
+pub mod prompt;
 pub mod record;
 pub mod refresh;
 pub mod secret;

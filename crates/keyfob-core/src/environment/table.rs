@@ -48,6 +48,7 @@ pub(super) fn production() -> Environment {
         scopes: default_scopes(),
         console_scopes: console_scopes(),
         redirect_is_name: false,
+        prompt: None,
         iss_promised: false,
         discovery: Discovery::Done,
     }
@@ -67,6 +68,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         scopes: default_scopes(),
         console_scopes: console_scopes(),
         redirect_is_name: false,
+        prompt: None,
         iss_promised: false,
         discovery: Discovery::Done,
     }
