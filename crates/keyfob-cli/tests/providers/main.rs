@@ -11,6 +11,8 @@ mod front;
 mod proxy;
 
 mod certificates;
+#[cfg(feature = "interop")]
+mod interop;
 mod issuers;
 mod logins;
 mod metadata;
