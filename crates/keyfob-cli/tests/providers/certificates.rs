@@ -1,6 +1,11 @@
 //! Whom to believe: the company's own authority, told by `SSL_CERT_FILE`, and nobody else in its place.
 
-use std::fs;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
 
 use crate::{
     authority::{Authority, Valid},
@@ -40,6 +45,37 @@ fn what_is_wrong_with_a_certificate() {
     company.front.shows(company.authority.server(HOST, Valid::NoLonger));
     let told = company.run(&["login", "--no-browser", "--json"]);
     assert!(told.failed(6, "unreachable").err.contains("has expired"), "{told:?}");
+}
+
+type Stranger = fn(TcpStream);
+
+/// Whatever listens there and does not speak TLS gets no token, and takes none away.
+#[test]
+fn a_host_without_tls() {
+    let company = Company::new();
+    company.login();
+    let hangs = |stream: TcpStream| drop(stream.take(u64::MAX).read_to_end(&mut Vec::new()));
+    let closes = |mut stream: TcpStream| drop(stream.read(&mut [0; 16]));
+    let speaks_http = |mut stream: TcpStream| {
+        drop(stream.read(&mut [0; 4096]));
+        drop(stream.write_all(b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"));
+        drop(stream.read(&mut [0; 4096]));
+    };
+    let strangers: [(Stranger, &str); 3] = [
+        (closes, "oauth.company.test"),
+        (speaks_http, "no secure connection to oauth.company.test"),
+        (hangs, "oauth.company.test through the proxy"),
+    ];
+    for (stranger, said) in strangers {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        company.proxy.knows("oauth.company.test:443", listener.local_addr().expect("a port"));
+        let serving = thread::spawn(move || listener.accept().map(|(stream, _)| stranger(stream)));
+        let told = company.in_vain(&mut company.keyfob(&["token", "--json"]));
+        assert!(told.contains(said), "{told}");
+        serving.join().expect("it has served").expect("a connection");
+    }
+    company.proxy.knows("oauth.company.test:443", company.front.address());
+    company.run(&["token"]).answer();
 }
 
 #[test]

@@ -196,3 +196,40 @@ fn what_is_not_approved_is_not_asked() {
     company.login_by(login.env("CLAUDE_CODE_CUSTOM_OAUTH_URL", &url)).answer();
     assert_eq!(company.front.asked("GET /oauth/authorize?tenant=7&response_type=code"), 1);
 }
+
+/// A configured environment trusts its issuer with where its endpoints are: large providers have a host for each.
+#[test]
+fn a_configured_issuer_may_have_hosts() {
+    let company = Company::new();
+    let tokens = company.host("tokens.company.test", Some(company.server.base_url()));
+    let mut document = honest();
+    document["token_endpoint"] = json!("https://tokens.company.test/v1/oauth/token");
+    document["revocation_endpoint"] = json!("https://tokens.company.test/v1/oauth/revoke");
+    company.front.answers("GET /.well-known/", Answer::json(&document));
+    std::fs::create_dir_all(company.dir().join("home")).expect("a directory");
+    let config = format!("[environments.work]\nissuer = \"https://{HOST}\"\nclient_id = \"keyfob-local\"\n");
+    std::fs::write(company.dir().join("home/config.toml"), config).expect("a file of ours");
+    let work = |words: &[&str]| {
+        let mut command = company.keyfob(&["--environment", "work"]);
+        command.args(words).env_remove("CLAUDE_CODE_CUSTOM_OAUTH_URL");
+        command
+    };
+    company.login_by(&mut work(&["login", "--no-browser"])).answer();
+    company.expire();
+    assert!(work(&["token"]).status().expect("it runs").success());
+    assert_eq!((tokens.asked("POST /v1/oauth/token"), company.front.asked("POST ")), (2, 0));
+    assert!(work(&["logout"]).status().expect("it runs").success());
+    assert_eq!(tokens.asked("POST /v1/oauth/revoke"), 1);
+
+    // But never to http, and never in another issuer's name.
+    for (member, lie) in
+        [("token_endpoint", "http://tokens.company.test/token"), ("issuer", "https://tokens.company.test")]
+    {
+        let mut document = document.clone();
+        document[member] = json!(lie);
+        company.front.answers("GET /.well-known/", Answer::json(&document));
+        let told =
+            crate::support::Ran::from(work(&["login", "--no-browser", "--json"]).output().expect("it runs"));
+        told.failed(5, "metadata-invalid");
+    }
+}

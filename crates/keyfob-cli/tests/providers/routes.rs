@@ -19,7 +19,7 @@ fn an_ill_proxy_costs_no_login() {
         (Manner::Strict, "wants a user name and password (407)"),
         (Manner::Refusing, "did not connect"),
         (Manner::Dying, "did not connect"),
-        (Manner::Lying, "closed the connection"),
+        (Manner::Lying, "oauth.company.test through"),
         (Manner::Babbling, "is not whole HTTP"),
         (Manner::Hanging, "took too long"),
     ] {
@@ -31,6 +31,9 @@ fn an_ill_proxy_costs_no_login() {
     // Nobody listens on port 9: the proxy is gone.
     let told = company.in_vain(company.keyfob(&["token", "--json"]).env("HTTPS_PROXY", "http://127.0.0.1:9"));
     assert!(told.contains("the proxy http://127.0.0.1:9 refused the connection"), "{told}");
+    let proxy = "http://proxy.invalid:3128";
+    let told = company.in_vain(company.keyfob(&["token", "--json"]).env("HTTPS_PROXY", proxy));
+    assert!(told.contains(proxy), "{told}");
     assert_eq!(company.front.seen().len(), seen, "nothing of all that reached the provider");
     company.run(&["token"]).answer();
     assert_eq!((company.server.grants().refreshes, company.server.grants().reuses), (1, 0));

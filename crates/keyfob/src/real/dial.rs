@@ -12,10 +12,7 @@ use ureq::{
     http::Uri,
     unversioned::{
         resolver::{DefaultResolver, Resolver},
-        transport::{
-            ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
-            time::{self, Instant},
-        },
+        transport::{ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter, time::Instant},
     },
 };
 
@@ -25,6 +22,9 @@ use super::{
     routes::Routes,
 };
 use crate::world::NoAnswer;
+
+/// How long the other side may take nothing.
+const WRITE: Duration = Duration::from_secs(30);
 
 /// Bytes to and from another host, with TLS where its address asks for that.
 pub struct Stream(TransportAdapter);
@@ -76,10 +76,10 @@ fn connect(uri: &Uri, proxy: Option<ureq::Proxy>) -> Result<Box<dyn Transport>, 
 }
 
 impl Stream {
-    /// How long each read and each write may take from now on.
+    /// How long each read may take from now on. What nobody takes from us ends sooner or later too.
     pub fn set_patience(&mut self, patience: Duration) {
-        let each = Some(time::Duration::from(patience));
-        self.0.set_timeout(NextTimeout { per_read: each, ..NextTimeout::default() });
+        let (per_read, per_write) = (Some(patience.into()), Some(WRITE.into()));
+        self.0.set_timeout(NextTimeout { per_read, per_write, ..NextTimeout::default() });
     }
 }
 

@@ -48,23 +48,25 @@ impl Journey {
         let host = &self.host;
         let whom = match (reached, &self.proxy) {
             (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
-            (Reached::Proxy, Some(proxy)) if !is_tls(error) => {
-                format!("the proxy {proxy}, on the way to {host},")
-            }
+            // Which of the two it is cannot be told from here.
+            (Reached::Proxy, Some(proxy)) if !is_tls(error) => format!("{host} through the proxy {proxy}"),
             _ => host.clone(),
         };
         match error {
-            E::HostNotFound => format!("the name {host} was not found"),
+            E::HostNotFound => format!("the name of {whom} was not found"),
             E::ConnectionFailed => format!("no connection to {whom}"),
             E::Timeout(_) => format!("{whom} took too long"),
             E::BodyExceedsLimit(_) => format!("the answer of {host} was larger than a mebibyte"),
             // Only the status is ours to tell; the rest is the proxy's own text.
-            E::ConnectProxyFailed(text) if text.contains("407") => {
-                format!(
-                    "{whom} wants a user name and password (407), or others: they belong into HTTPS_PROXY"
-                )
+            E::ConnectProxyFailed(text) => {
+                let proxy = self.proxy.as_deref().unwrap_or("");
+                match text.contains("407") {
+                    true => format!(
+                        "the proxy {proxy} wants a user name and password (407): HTTPS_PROXY can hold them"
+                    ),
+                    false => format!("the proxy {proxy} did not connect to {host}"),
+                }
             }
-            E::ConnectProxyFailed(_) => format!("{whom} did not connect"),
             E::Rustls(error) => tls(error, &whom),
             E::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(error) => tls(error, &whom),
