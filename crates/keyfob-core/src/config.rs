@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::{
     Error, Id, Result,
     environment::Endpoints,
+    prompt::Prompt,
     settings::{ClientId, Scopes},
     source::Prefer,
     values::{self, Expected},
@@ -50,6 +51,7 @@ pub struct RawEnvironment {
     pub client_id: Option<String>,
     pub scopes: Option<Vec<String>>,
     pub redirect: Option<String>,
+    pub prompt: Option<String>,
     pub api_base: Option<String>,
     pub apps_base: Option<String>,
     pub console_base: Option<String>,
@@ -103,6 +105,8 @@ pub struct Configured {
     pub scopes: Option<Scopes>,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
+    /// What the sign-in page must ask, if somebody chose that.
+    pub prompt: Option<Prompt>,
     /// The base of API endpoints.
     pub api_base: Option<String>,
     /// The base of the sign-in page.
@@ -211,6 +215,7 @@ impl Configured {
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
             scopes,
             redirect_is_name,
+            prompt: read(name, "prompt", raw.prompt, Prompt::parse)?,
             api_base: base("api_base", raw.api_base)?,
             apps_base: base("apps_base", raw.apps_base)?,
             console_base: base("console_base", raw.console_base)?,
@@ -228,7 +233,7 @@ impl Configured {
         if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
             return Err(wrong(
                 &format!("environments.{name}"),
-                "expected client_id, scopes and redirect only: its endpoints do not come from here",
+                "expected client_id, scopes, redirect and prompt only: its endpoints do not come from here",
             ));
         }
         Ok(configured)
@@ -270,6 +275,10 @@ mod tests {
         assert!(
             said(RawEnvironment { redirect: text("0.0.0.0"), ..Default::default() })
                 .contains("environments.work.redirect")
+        );
+        assert!(
+            said(RawEnvironment { prompt: text("none"), ..Default::default() })
+                .contains("environments.work.prompt")
         );
         assert!(
             environment(RawEnvironment { token_url: text("http://127.0.0.1:3/t"), ..Default::default() })

@@ -17,6 +17,7 @@ pub mod id_token;
 pub mod identity;
 pub mod json;
 pub mod login;
+pub mod prompt;
 pub mod record;
 pub mod refresh;
 pub mod secret;

@@ -56,6 +56,9 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
             add("store", State::Fine(format!("{} does not exist yet", home.logins.display())));
         }
     }
+    for (subject, found) in roads(client) {
+        add(subject, State::Fine(found));
+    }
     if let Ok(environment) = client.environment() {
         network(
             client,
@@ -65,6 +68,15 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     }
     add("sources", sources(client));
     findings
+}
+
+/// What a variable put between us and the provider: whoever set it can read along, or speak in its name.
+fn roads(client: &Client) -> Vec<(&'static str, String)> {
+    let setup = &client.setup;
+    let proxy = setup.routes.shown().map(|proxy| ("proxy", escape(&proxy)));
+    let certificates = setup.certificates.iter().map(|path| path.display().to_string());
+    let certificates = certificates.map(|path| ("certificates", format!("{} decides", escape(&path))));
+    proxy.into_iter().chain(certificates).collect()
 }
 
 fn permissions(client: &Client, dir: &Path, fix: bool) -> State {

@@ -6,6 +6,7 @@ use keyfob_core::{
     Error, Id, Result,
     environment::Environment,
     login::{Code, Flow, Request as Ask},
+    prompt::Prompt,
     token::Reply,
 };
 
@@ -74,6 +75,9 @@ impl Client {
             .entropy
             .fill(&mut random)
             .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+        let prompt = Prompt::parameter(environment.prompt.as_ref(), &scopes);
+        let hint = how.hint.iter().map(|hint| ("login_hint", hint.clone()));
+        let extra = hint.chain(prompt.map(|words| ("prompt", words))).collect();
         let request = Ask {
             authorize_url: authorize_url.to_owned(),
             client_id,
@@ -81,7 +85,7 @@ impl Client {
             scopes,
             issuer: environment.iss().map(str::to_owned),
             iss_promised: environment.iss_promised,
-            extra: how.hint.iter().map(|hint| ("login_hint", hint.clone())).collect(),
+            extra,
         };
         let flow = Flow::begin(request, &random);
         let url = flow.url()?;

@@ -3,7 +3,14 @@
 use keyfob_core::{Error, Id, Result, Secret, error::escape, source::Purpose};
 use url::Url;
 
-use crate::{client::Client, device, grant::Grant, real::http, renew::Need};
+pub use crate::real::dial::Stream;
+use crate::{
+    client::Client,
+    device,
+    grant::Grant,
+    real::{dial, routes},
+    renew::Need,
+};
 
 /// Everything a WebSocket client needs to open the connection.
 #[derive(Debug)]
@@ -83,6 +90,20 @@ impl Client {
     }
 }
 
+impl Handshake {
+    /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose
+    /// certificate is believed. Whoever answers with a redirect is not followed.
+    ///
+    /// # Errors
+    /// [`Id::Unreachable`]; nothing of the credential has been sent then.
+    pub fn dial(&self, client: &Client) -> Result<Stream> {
+        dial::dial(&client.setup.routes, &self.url).map_err(|no_answer| {
+            let what = format!("{} cannot be reached", crate::establish::origin(&self.url));
+            Error::new(Id::Unreachable, what, no_answer.why)
+        })
+    }
+}
+
 /// A WebSocket address somebody named: on an origin that is this environment's own.
 fn allowed(text: &str, own: &[Option<&str>]) -> Result<String> {
     let refuse = |why: &str| {
@@ -95,7 +116,7 @@ fn allowed(text: &str, own: &[Option<&str>]) -> Result<String> {
         _ => return Err(refuse("expected an address that begins with wss:// (or ws:// on loopback)")),
     };
     let url = keyfob_core::values::url(&as_http).map_err(refuse)?;
-    if url.scheme() == "http" && !http::is_loopback(url.host_str().unwrap_or("")) {
+    if url.scheme() == "http" && !routes::is_loopback(url.host_str().unwrap_or("")) {
         return Err(refuse("ws is for loopback: use wss"));
     }
     let same = |own: &str| {

@@ -21,7 +21,7 @@ use crate::{
     real::{
         descriptors::Inherited,
         home::{self, Home, Places, Repositories},
-        http::{Network, Routes},
+        routes::Routes,
     },
     world::Files,
 };
@@ -63,8 +63,8 @@ pub struct Setup {
     pub pinned: bool,
     /// Proxies.
     pub routes: Routes,
-    /// The file of further certificates, for reports.
-    pub ca_file: Option<PathBuf>,
+    /// The file and directories of certificates that are trusted in the system's place, for reports.
+    pub certificates: Vec<PathBuf>,
     /// Descriptors taken over and not yet read.
     pub inherited: Vec<Inherited>,
     /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
@@ -124,9 +124,8 @@ impl Setup {
         let named = text(variables, SEEDED_BY).filter(fits);
         let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
         let routes = routes(variables);
-        keep(Network::check(&routes), &mut problems);
-        let ca_file = text(variables, "SSL_CERT_FILE").map(PathBuf::from);
-        keep(check_ca(ca_file.as_deref(), &around), &mut problems);
+        keep(routes.check(), &mut problems);
+        let certificates = certificates(variables, &around, &mut problems);
         Self {
             reading,
             settings,
@@ -136,7 +135,7 @@ impl Setup {
             profile,
             pinned,
             routes,
-            ca_file,
+            certificates,
             inherited,
             consumed,
             seed,
@@ -259,21 +258,41 @@ fn routes(variables: &Variables) -> Routes {
     }
 }
 
-/// Further certificates decide whom we believe: a repository must not bring its own.
-fn check_ca(file: Option<&Path>, around: &Repositories) -> Result<()> {
-    let Some(file) = file else { return Ok(()) };
-    let what = || format!("SSL_CERT_FILE names {}, which is refused", file.display());
-    if let Some(root) = around.enclosing(file) {
-        return Err(Error::new(
-            Id::CaFileUnsafe,
-            what(),
-            format!("it lies inside the repository {}", root.display()),
-        ));
+/// The variables that name certificates to trust in the system's place, wherever TLS is spoken.
+const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Such certificates decide whom we believe: a repository must not bring its own. Relative paths would mean another
+/// place in another directory, and a renewal has one of its own.
+fn certificates(variables: &Variables, around: &Repositories, problems: &mut Vec<Error>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in CERTIFICATES {
+        let wrong = |id, path: &str, why: &str| {
+            let what = format!("{name} names {}, which is refused", escape(path));
+            Error::new(id, what, why)
+        };
+        if variables.is_unreadable(name) {
+            problems.push(wrong(Id::CaFileMalformed, "a path", "it is not UTF-8 text"));
+        }
+        let Some(value) = text(variables, name) else { continue };
+        let is_list = name.ends_with("DIR");
+        let paths =
+            if is_list { std::env::split_paths(&value).collect() } else { vec![PathBuf::from(&value)] };
+        for path in paths {
+            let shown = path.to_string_lossy();
+            if let Some(root) = around.enclosing(&path) {
+                let why = format!("it lies inside the repository {}", root.display());
+                problems.push(wrong(Id::CaFileUnsafe, &shown, &why));
+            } else if !path.is_absolute() {
+                problems.push(wrong(Id::CaFileMalformed, &shown, "it is not an absolute path"));
+            } else if !(if is_list { path.is_dir() } else { path.is_file() }) {
+                let why = if is_list { "there is no such directory" } else { "there is no such file" };
+                problems.push(wrong(Id::CaFileMalformed, &shown, why));
+            } else {
+                found.push(path);
+            }
+        }
     }
-    if !file.is_file() {
-        return Err(Error::new(Id::CaFileMalformed, what(), "there is no such file"));
-    }
-    Ok(())
+    found
 }
 
 /// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::TcpStream,
     process::ExitCode,
     sync::mpsc::{Receiver, TryRecvError},
     time::Duration,
@@ -10,14 +9,13 @@ use std::{
 
 use keyfob::{
     Client, Error, Grant, Id, Secret, device,
-    remote::{self, Ended, Handshake},
+    remote::{self, Ended, Handshake, Stream},
 };
 use tungstenite::{
-    Message, WebSocket,
+    HandshakeError, Message, WebSocket,
     client::IntoClientRequest,
     error::Error as SocketError,
     http::{HeaderName, HeaderValue},
-    stream::MaybeTlsStream,
 };
 
 use crate::{
@@ -27,8 +25,10 @@ use crate::{
     telemetry, terminal,
 };
 
-type Socket = WebSocket<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocket<Stream>;
 
+/// How long the provider may take to open a connection.
+const OPENING: Duration = Duration::from_secs(15);
 /// How long one look at the socket waits before it looks at the lines to send.
 const LOOK: Duration = Duration::from_millis(25);
 /// The longest pause before connecting again.
@@ -118,27 +118,25 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
     }
-    match tungstenite::connect(request) {
-        Ok((socket, answer)) => {
+    let mut stream = handshake.dial(client).map_err(|error| Opening::Failed(error.message()))?;
+    stream.set_patience(OPENING);
+    match tungstenite::client(request, stream) {
+        Ok((mut socket, answer)) => {
             let successor = answer.headers().get(device::HEADER).and_then(|value| value.to_str().ok());
             if let Some(successor) = successor.and_then(|text| Secret::visible(text).ok())
                 && let Err(error) = client.renew_device(&successor)
             {
                 Report::warn(&error);
             }
-            let stream = match socket.get_ref() {
-                MaybeTlsStream::Plain(stream) => Some(stream),
-                MaybeTlsStream::Rustls(stream) => Some(stream.get_ref()),
-                _ => None,
-            };
             // Reads give way to the lines that wait to be sent.
-            if let Some(stream) = stream {
-                stream.set_read_timeout(Some(LOOK)).map_err(|error| failed(&error))?;
-            }
+            socket.get_mut().set_patience(LOOK);
             Ok(socket)
         }
-        Err(SocketError::Http(answer)) => Err(Opening::Rejected(answer.status().as_u16())),
-        Err(error) => Err(failed(&error)),
+        Err(HandshakeError::Failure(SocketError::Http(answer))) => {
+            Err(Opening::Rejected(answer.status().as_u16()))
+        }
+        Err(HandshakeError::Failure(error)) => Err(failed(&error)),
+        Err(HandshakeError::Interrupted(_)) => Err(failed(&"the provider took too long")),
     }
 }
 

@@ -129,26 +129,16 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
         ))?;
     }
     let setup = client.setup();
-    for (name, value) in [
-        ("HTTPS proxy", setup.routes.https_proxy.as_deref().map(without_user)),
-        ("Certificates", setup.ca_file.as_ref().map(|p| p.display().to_string())),
-    ] {
-        if let Some(value) = value {
-            Report::answer(&format!("{name}: {}", plain(&value)))?;
-        }
+    if let Some(proxy) = setup.routes.shown() {
+        Report::answer(&format!("HTTPS proxy: {}", plain(&proxy)))?;
+    }
+    for path in &setup.certificates {
+        Report::answer(&format!("Certificates: {}", plain(&path.display().to_string())))?;
     }
     if let Some(error) = &survey.broken {
         Report::say(&format!("\n{error}"));
     }
     Ok(())
-}
-
-/// A proxy's address may carry a password.
-fn without_user(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((_, host)) => format!("…@{host}"),
-        None => address.to_owned(),
-    }
 }
 
 /// What is known of the token in the variable, if it was minted on this machine.

@@ -27,7 +27,7 @@ pub(crate) fn run(base: &str) -> Result {
         body: None,
         timeout: std::time::Duration::from_secs(10),
     };
-    let world = real::world(real::http::Routes::default());
+    let world = real::world(real::routes::Routes::default());
     let answer =
         world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, "the provider", no.why))?;
     let body = keyfob::core::error::escape(String::from_utf8_lossy(&answer.reply.body).trim());

@@ -271,8 +271,14 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",
         "Where the configuration, the logins and what need not last are kept.",
     ),
-    ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "Proxies. Loopback is never proxied."),
-    ("SSL_CERT_FILE", "Certificates to trust. Refused inside the repository one stands in."),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
+        "Proxies (http and https), and the hosts that are reached without. Loopback is never proxied.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "Certificates to trust in the system's place. Absolute paths, refused inside the repository one stands in.",
+    ),
     (
         "OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED",
         "`otlp` sends metrics; anything else, or nothing, sends none.",

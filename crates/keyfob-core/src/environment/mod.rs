@@ -19,6 +19,7 @@ pub use resolve::resolve;
 use crate::{
     Error, Id, Record, Result, Secret, Timestamp,
     identity::Identity,
+    prompt::Prompt,
     record::Generation,
     settings::{ClientId, Scopes},
 };
@@ -47,6 +48,8 @@ pub struct Environment {
     pub console_scopes: Scopes,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
+    /// What the sign-in page must ask, if somebody chose that.
+    pub prompt: Option<Prompt>,
     /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
     pub iss_promised: bool,
     /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.

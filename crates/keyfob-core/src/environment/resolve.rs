@@ -121,6 +121,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         console_scopes: scopes.clone(),
         scopes,
         redirect_is_name: configured.redirect_is_name,
+        prompt: configured.prompt.clone(),
         iss_promised: false,
         jwks_url: None,
         discovery,
@@ -150,6 +151,7 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         console_scopes: scopes.clone(),
         scopes,
         redirect_is_name: false,
+        prompt: None,
         iss_promised: false,
         jwks_url: None,
         discovery: match complete {
@@ -171,6 +173,7 @@ impl Environment {
             self.console_scopes = scopes.clone();
         }
         self.redirect_is_name = configured.redirect_is_name;
+        self.prompt.clone_from(&configured.prompt);
         self
     }
 }

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod descriptors;
 pub mod detached;
+pub mod dial;
 pub mod entropy;
 pub mod env;
 pub mod fd;
@@ -10,7 +11,9 @@ pub mod files;
 pub mod helper;
 pub mod home;
 pub mod http;
+mod journey;
 pub mod loopback;
+pub mod routes;
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use crate::world::World;
 
 /// This machine's world. Nothing in it is touched before it is used.
 #[must_use]
-pub fn world(routes: http::Routes) -> World {
+pub fn world(routes: routes::Routes) -> World {
     World {
         clock: Arc::new(clock::SystemClock),
         entropy: Arc::new(entropy::SystemEntropy),

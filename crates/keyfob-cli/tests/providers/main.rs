@@ -1,0 +1,20 @@
+//! Custom providers with the real command: TLS with a company's own authority, a proxy in between, metadata that lies.
+#![expect(clippy::disallowed_methods, reason = "tests start the real command")]
+
+#[expect(dead_code, reason = "the fire drill uses the rest")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod authority;
+mod company;
+mod front;
+mod proxy;
+
+mod certificates;
+#[cfg(feature = "interop")]
+mod interop;
+mod issuers;
+mod logins;
+mod metadata;
+mod routes;
+mod sockets;

@@ -1,0 +1,68 @@
+// The certified provider on loopback, as a company might set it up: public native client, refresh tokens that rotate,
+// revocation, introspection, codes for devices. Its pages are its own development ones, its words are its own.
+//
+// Prints its issuer, then one JSON line for whatever happens that a test may want to count.
+import { createServer } from 'node:http';
+import Provider from 'oidc-provider';
+
+const [accessTokenTtl = '3600'] = process.argv.slice(2);
+const server = createServer();
+await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const provider = new Provider(issuer, {
+  clients: [
+    {
+      client_id: 'agents',
+      application_type: 'native',
+      token_endpoint_auth_method: 'none',
+      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+      response_types: ['code'],
+      // RFC 8252 §7.3: on loopback any port will do.
+      redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
+    },
+    {
+      client_id: 'inspector',
+      client_secret: 'the-inspectors-secret',
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+    },
+  ],
+  claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'] },
+  cookies: { keys: ['for tests alone'] },
+  features: {
+    clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: () => true },
+    revocation: { enabled: true },
+  },
+  findAccount: (ctx, sub) => ({
+    accountId: sub,
+    claims: () => ({ sub, name: sub, email: `${sub}@company.test`, email_verified: true }),
+  }),
+  rotateRefreshToken: true,
+  ttl: {
+    AccessToken: Number(accessTokenTtl),
+    ClientCredentials: 600,
+    DeviceCode: 600,
+    Grant: 86400,
+    IdToken: 3600,
+    Interaction: 3600,
+    RefreshToken: 86400,
+    Session: 86400,
+  },
+});
+
+const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
+provider.on('grant.success', (ctx) => say({ granted: ctx.oidc.params.grant_type, id_token: Boolean(ctx.body.id_token) }));
+provider.on('grant.error', (ctx, error) => say({ refused: ctx.oidc?.params?.grant_type, error: error.error }));
+provider.on('grant.revoked', () => say({ revoked: true }));
+provider.on('server_error', (ctx, error) => say({ broken: String(error) }));
+
+process.stdout.write(`${issuer}\n`);
+server.on('request', provider.callback());
+
+// It ends with whoever started it.
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
