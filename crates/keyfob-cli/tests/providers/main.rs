@@ -14,6 +14,8 @@ mod certificates;
 #[cfg(feature = "interop")]
 mod interop;
 mod issuers;
+#[cfg(feature = "interop")]
+mod kubernetes;
 mod logins;
 mod metadata;
 mod routes;
