@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     authority::{Authority, Valid},
-    company::{Company, HOST},
+    company::{Company, HOST, IN_VAIN},
 };
 
 /// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
@@ -43,7 +43,7 @@ fn what_is_wrong_with_a_certificate() {
     }
     // Signing in says it as well.
     company.front.shows(company.authority.server(HOST, Valid::NoLonger));
-    let told = company.run(&["login", "--no-browser", "--json"]);
+    let told = company.run(&IN_VAIN);
     assert!(told.failed(6, "unreachable").err.contains("has expired"), "{told:?}");
 }
 
@@ -81,7 +81,7 @@ fn a_host_without_tls() {
 #[test]
 fn an_unknown_authority() {
     let company = Company::new();
-    let told = company.run_with("SSL_CERT_FILE", None, &["login", "--no-browser", "--json"]);
+    let told = company.run_with("SSL_CERT_FILE", None, &IN_VAIN);
     assert!(told.failed(6, "unreachable").err.contains(HOST), "{told:?}");
     assert!(told.err.contains("SSL_CERT_FILE"), "{told:?}");
 
