@@ -270,9 +270,6 @@ fn certificates(variables: &Variables, around: &Repositories, problems: &mut Vec
             let what = format!("{name} names {}, which is refused", escape(path));
             Error::new(id, what, why)
         };
-        if variables.is_unreadable(name) {
-            problems.push(wrong(Id::CaFileMalformed, "a path", "it is not UTF-8 text"));
-        }
         let Some(value) = text(variables, name) else { continue };
         let is_list = name.ends_with("DIR");
         let paths =

@@ -1,15 +1,18 @@
 //! Whom to believe: the company's own authority, told by `SSL_CERT_FILE`, and nobody else in its place.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt,
     thread,
 };
 
 use crate::{
     authority::{Authority, Valid},
     company::{Company, HOST, IN_VAIN},
+    support::Ran,
 };
 
 /// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
@@ -118,6 +121,13 @@ fn certificates_by_file_and_by_directory() {
             assert!(told.contains(name) && told.contains(said), "{told}");
         }
     }
+    // What is no text could not be checked, and would be read all the same.
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        let mut command = company.keyfob(&["token", "--json"]);
+        command.env(name, OsStr::from_bytes(b"/tmp/\xff.pem"));
+        let told = Ran::from(command.output().expect("it runs"));
+        assert!(told.failed(3, "variable-malformed").err.contains(name), "{told:?}");
+    }
     // A file without a certificate in it leaves nobody to believe.
     let empty = company.dir().join("empty.pem");
     fs::write(&empty, "not a certificate\n").expect("a file of ours");
@@ -143,7 +153,7 @@ fn a_repository_brings_no_certificates() {
     {
         let mut command = company.keyfob(&["token", "--json"]);
         command.env(name, value).current_dir(repository.join("src"));
-        let told = crate::support::Ran::from(command.output().expect("it runs"));
+        let told = Ran::from(command.output().expect("it runs"));
         assert!(told.failed(3, "ca-file-unsafe").err.contains(name), "{told:?}");
     }
     assert_eq!(company.proxy.asked(), [""; 0], "before any network use");
