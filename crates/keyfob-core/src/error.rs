@@ -82,7 +82,7 @@ ids! {
     ConfigUnsafe "config-unsafe" Contract "make the file yours and writable by nobody else",
     HomeUnsafe "home-unsafe" Contract "choose a directory of your own outside the repository, or say so on the command line with `--home DIR`",
     CaFileUnsafe "ca-file-unsafe" Contract "move the certificates out of the repository",
-    CaFileMalformed "ca-file-malformed" Contract "point SSL_CERT_FILE at a file of PEM certificates, or unset it",
+    CaFileMalformed "ca-file-malformed" Contract "name the absolute path of a file of PEM certificates (or of a directory of them), or unset it",
     ProxyMalformed "proxy-malformed" Contract "write it as http://host:port, or unset it",
     EnvironmentUnknown "environment-unknown" Contract "define it in the configuration file under `environments`",
     EnvironmentIncomplete "environment-incomplete" Contract "add the missing endpoint to the configuration file under `environments`",

@@ -6,6 +6,7 @@
 //! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`real`].
 
 mod acquire;
+mod certificates;
 pub mod client;
 pub mod device;
 pub mod device_login;

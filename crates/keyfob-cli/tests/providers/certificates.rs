@@ -1,15 +1,18 @@
 //! Whom to believe: the company's own authority, told by `SSL_CERT_FILE`, and nobody else in its place.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt,
     thread,
 };
 
 use crate::{
     authority::{Authority, Valid},
-    company::{Company, HOST},
+    company::{Company, HOST, IN_VAIN},
+    support::Ran,
 };
 
 /// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
@@ -43,7 +46,7 @@ fn what_is_wrong_with_a_certificate() {
     }
     // Signing in says it as well.
     company.front.shows(company.authority.server(HOST, Valid::NoLonger));
-    let told = company.run(&["login", "--no-browser", "--json"]);
+    let told = company.run(&IN_VAIN);
     assert!(told.failed(6, "unreachable").err.contains("has expired"), "{told:?}");
 }
 
@@ -81,7 +84,7 @@ fn a_host_without_tls() {
 #[test]
 fn an_unknown_authority() {
     let company = Company::new();
-    let told = company.run_with("SSL_CERT_FILE", None, &["login", "--no-browser", "--json"]);
+    let told = company.run_with("SSL_CERT_FILE", None, &IN_VAIN);
     assert!(told.failed(6, "unreachable").err.contains(HOST), "{told:?}");
     assert!(told.err.contains("SSL_CERT_FILE"), "{told:?}");
 
@@ -118,6 +121,13 @@ fn certificates_by_file_and_by_directory() {
             assert!(told.contains(name) && told.contains(said), "{told}");
         }
     }
+    // What is no text could not be checked, and would be read all the same.
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        let mut command = company.keyfob(&["token", "--json"]);
+        command.env(name, OsStr::from_bytes(b"/tmp/\xff.pem"));
+        let told = Ran::from(command.output().expect("it runs"));
+        assert!(told.failed(3, "variable-malformed").err.contains(name), "{told:?}");
+    }
     // A file without a certificate in it leaves nobody to believe.
     let empty = company.dir().join("empty.pem");
     fs::write(&empty, "not a certificate\n").expect("a file of ours");
@@ -143,7 +153,7 @@ fn a_repository_brings_no_certificates() {
     {
         let mut command = company.keyfob(&["token", "--json"]);
         command.env(name, value).current_dir(repository.join("src"));
-        let told = crate::support::Ran::from(command.output().expect("it runs"));
+        let told = Ran::from(command.output().expect("it runs"));
         assert!(told.failed(3, "ca-file-unsafe").err.contains(name), "{told:?}");
     }
     assert_eq!(company.proxy.asked(), [""; 0], "before any network use");

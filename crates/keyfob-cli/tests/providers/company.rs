@@ -20,6 +20,9 @@ use crate::{
 pub(crate) const HOST: &str = "oauth.company.test";
 pub(crate) const AUTHORIZE: &str = "https://oauth.company.test/oauth/authorize";
 
+/// A sign-in that must fail before there is anything to answer, and soon.
+pub(crate) const IN_VAIN: [&str; 5] = ["login", "--no-browser", "--timeout", "10", "--json"];
+
 pub(crate) struct Company {
     pub(crate) authority: Authority,
     pub(crate) proxy: Proxy,

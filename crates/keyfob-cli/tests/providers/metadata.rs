@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    company::{AUTHORIZE, Company, HOST},
+    company::{AUTHORIZE, Company, HOST, IN_VAIN},
     front::Answer,
 };
 
@@ -42,13 +42,13 @@ fn lies_are_not_believed() {
         let mut document = honest();
         document[member] = lie.clone();
         company.front.answers("GET /.well-known/", Answer::json(&document));
-        let told = company.run(&["login", "--no-browser", "--json"]);
+        let told = company.run(&IN_VAIN);
         assert!(told.failed(5, "metadata-invalid").err.contains(said), "{member} {lie}: {told:?}");
     }
     let mut silent = honest();
     silent.as_object_mut().expect("an object").remove("code_challenge_methods_supported");
     company.front.answers("GET /.well-known/", Answer::json(&silent));
-    let told = company.run(&["login", "--no-browser", "--json"]);
+    let told = company.run(&IN_VAIN);
     assert!(told.failed(5, "metadata-invalid").err.contains("PKCE with S256"), "{told:?}");
     assert_eq!(evil.connections(), 0);
     assert_eq!(company.server.requests().len(), 0, "nobody was sent to the sign-in page");
@@ -68,7 +68,7 @@ fn no_redirect_is_followed() {
     for status in [301, 302, 303, 307, 308] {
         let answer = Answer::redirect(status, &to("/.well-known/oauth-authorization-server"));
         company.front.answers("GET /.well-known/", answer);
-        let told = company.run(&["login", "--no-browser", "--json"]);
+        let told = company.run(&IN_VAIN);
         let said = format!("answered {status}");
         assert!(told.failed(5, "metadata-invalid").err.contains(&said), "{told:?}");
     }
@@ -126,7 +126,7 @@ fn where_metadata_is_looked_for() {
     company.approve(approval);
     company.front.answers("GET /.well-known/", Answer::empty(404));
     company.front.answers("GET /tenants/7/.well-known/", Answer::empty(404));
-    let told = company.run(&["login", "--no-browser", "--json"]);
+    let told = company.run(&IN_VAIN);
     assert!(told.failed(5, "metadata-invalid").err.contains("404"), "{told:?}");
     assert_eq!(
         asked(&company),
@@ -178,7 +178,7 @@ fn what_is_not_approved_is_not_asked() {
         "https://oauth.company.test/oauth/authorize?a=b&SCOPE=all",
         "https://oauth.company.test/oauth/authorize#x",
     ] {
-        for words in [&["login", "--no-browser", "--json"][..], &["token", "--json"]] {
+        for words in [&IN_VAIN[..], &["token", "--json"]] {
             let told = company.run_with("CLAUDE_CODE_CUSTOM_OAUTH_URL", Some(url), words);
             let answer: Value = serde_json::from_str(&told.out).unwrap_or_default();
             assert_eq!(told.code, Some(3), "{url}: {told:?}");
@@ -228,8 +228,7 @@ fn a_configured_issuer_may_have_hosts() {
         let mut document = document.clone();
         document[member] = json!(lie);
         company.front.answers("GET /.well-known/", Answer::json(&document));
-        let told =
-            crate::support::Ran::from(work(&["login", "--no-browser", "--json"]).output().expect("it runs"));
+        let told = crate::support::Ran::from(work(&IN_VAIN).output().expect("it runs"));
         told.failed(5, "metadata-invalid");
     }
 }

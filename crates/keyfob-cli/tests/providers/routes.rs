@@ -3,7 +3,7 @@
 
 use crate::{
     authority::Valid,
-    company::{Company, HOST},
+    company::{Company, HOST, IN_VAIN},
     front::{Front, wrapped},
     proxy::Manner,
     support::Ran,
@@ -132,11 +132,7 @@ fn what_goes_past_the_proxy() {
         company.approve(&format!("[[approved]]\nurl = \"https://{name}:{port}/authorize\"\n"));
         let asked = company.proxy.asked().len();
         let url = format!("https://{name}:{port}/authorize");
-        let told = company.run_with(
-            "CLAUDE_CODE_CUSTOM_OAUTH_URL",
-            Some(&url),
-            &["login", "--no-browser", "--json"],
-        );
+        let told = company.run_with("CLAUDE_CODE_CUSTOM_OAUTH_URL", Some(&url), &IN_VAIN);
         told.failed(5, "metadata-invalid");
         assert_eq!(front.asked("GET /.well-known/"), 2, "{told:?}");
         assert_eq!(company.proxy.asked().len(), asked);

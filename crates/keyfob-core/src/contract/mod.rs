@@ -34,12 +34,6 @@ impl Variables {
         self.0.get(name)?.as_deref().ok().filter(|text| !text.is_empty())
     }
 
-    /// Whether a variable is set to something that is no text, or to two things at once.
-    #[must_use]
-    pub fn is_unreadable(&self, name: &str) -> bool {
-        self.unreadable(name).is_some()
-    }
-
     /// What was expected of a value that cannot be read at all.
     fn unreadable(&self, name: &str) -> Option<Expected> {
         self.0.get(name)?.as_ref().err().copied()

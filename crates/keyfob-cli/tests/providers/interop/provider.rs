@@ -5,17 +5,21 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
 };
 
 use serde_json::{Value, json};
 
-use crate::proxy::locked;
+use crate::{proxy::locked, support::until};
 
 pub(super) struct Provider {
     pub(super) issuer: String,
     said: Arc<Mutex<Vec<Value>>>,
+    marks: AtomicU32,
     process: Child,
     // It ends with this.
     _stdin: ChildStdin,
@@ -68,17 +72,24 @@ impl Provider {
                 locked(&heard).push(line);
             }
         });
-        Self { issuer, said, process, _stdin: stdin }
+        Self { issuer, said, marks: AtomicU32::new(0), process, _stdin: stdin }
     }
 
     /// How often it has said something with these members.
     pub(super) fn said(&self, members: &Value) -> usize {
-        // What it has answered it has said; the pipe may be a moment behind.
-        let marker = self.introspect("behind whatever was said before");
-        assert_eq!(marker["active"], false);
+        self.catch_up();
         let members = members.as_object().expect("an object");
         let has = |line: &&Value| members.iter().all(|(name, value)| line.get(name) == Some(value));
         locked(&self.said).iter().filter(has).count()
+    }
+
+    /// What it has answered it has said, but the pipe may be a moment behind.
+    fn catch_up(&self) {
+        let mark = format!("/mark/{}", self.marks.fetch_add(1, Ordering::Relaxed));
+        let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+        agent.get(format!("{}{mark}", self.issuer)).call().expect("an answer");
+        let mark = json!({ "mark": mark });
+        until("its words", || locked(&self.said).contains(&mark).then_some(()));
     }
 
     pub(super) fn renewals(&self) -> usize {
@@ -87,6 +98,7 @@ impl Provider {
 
     /// Nothing it refused, revoked unasked, or broke over.
     pub(super) fn has_no_complaint(&self) {
+        self.catch_up();
         let said = locked(&self.said);
         let bad: Vec<_> =
             said.iter().filter(|line| line.get("error").is_some() || line.get("broken").is_some()).collect();

@@ -61,7 +61,16 @@ provider.on('grant.revoked', () => say({ revoked: true }));
 provider.on('server_error', (ctx, error) => say({ broken: String(error) }));
 
 process.stdout.write(`${issuer}\n`);
-server.on('request', provider.callback());
+const answer = provider.callback();
+server.on('request', (request, response) => {
+  // A mark among the lines: whoever reads it has read everything that was said before.
+  if (request.url.startsWith('/mark/')) {
+    say({ mark: request.url });
+    response.end();
+  } else {
+    answer(request, response);
+  }
+});
 
 // It ends with whoever started it.
 process.stdin.resume();
