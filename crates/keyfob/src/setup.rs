@@ -209,9 +209,11 @@ fn descriptors(
     }
     let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
     for descriptor in named.into_iter().flatten() {
+        // A number has one owner, whatever two variables say; that they say it has been found and told.
+        let is_taken = |i: &Inherited| i.variable() == descriptor.variable || i.number() == descriptor.number;
         if handed == format!("{}={}", descriptor.variable, descriptor.number) {
             consumed.push(descriptor.clone());
-        } else if allowed && !inherited.iter().any(|i| i.variable() == descriptor.variable) {
+        } else if allowed && !inherited.iter().any(is_taken) {
             inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
         }
     }
