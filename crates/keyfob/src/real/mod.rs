@@ -39,3 +39,14 @@ pub fn keep_private() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_of_this_process_is_dumped() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        super::keep_private();
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+}
