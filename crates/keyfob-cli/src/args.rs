@@ -1,6 +1,6 @@
 //! The words the command understands.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use keyfob::{Source, core::record::Generation};
@@ -196,15 +196,41 @@ pub(crate) enum Format {
     Env,
 }
 
+/// What an API answered 401 to.
+#[derive(Clone, Debug)]
+pub(crate) enum Rejected {
+    /// A state of a login.
+    Login(Generation),
+    /// A key of the helper's, by its fingerprint.
+    Key(String),
+}
+
+impl FromStr for Rejected {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(fingerprint) = text.strip_prefix("api-key-helper:") else {
+            return text.parse().map(Self::Login);
+        };
+        let fits = fingerprint.len() == 12 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
+        if fits {
+            Ok(Self::Key(fingerprint.into()))
+        } else {
+            Err("does not end with a fingerprint of 12 digits")
+        }
+    }
+}
+
 /// What `token`, `header` and `exec` need of a credential.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Wanted {
     /// Renew unless it is good for so many seconds more
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
     pub(crate) min_valid: i64,
-    /// After a 401: the login and generation that were rejected, as `token --json` names them
+    /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
+    /// fingerprint, as `token --json` names them
     #[arg(long, value_name = "LOGIN:GENERATION")]
-    pub(crate) rejected: Option<Generation>,
+    pub(crate) rejected: Option<Rejected>,
     /// For a remote connection (WebSocket) instead of the API
     #[arg(long)]
     pub(crate) remote: bool,

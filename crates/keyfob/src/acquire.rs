@@ -65,7 +65,17 @@ pub(crate) fn acquire(
             });
         }
     };
-    Ok(Grant {
+    Ok(as_it_is(purpose, source, credential, considered))
+}
+
+/// A credential of which nothing else is known.
+pub(crate) fn as_it_is(
+    purpose: Purpose,
+    source: Source,
+    credential: Secret,
+    considered: Vec<Considered>,
+) -> Grant {
+    Grant {
         headers: grant::headers(source, &credential),
         credential,
         purpose,
@@ -75,7 +85,7 @@ pub(crate) fn acquire(
         profile: None,
         considered,
         warning: None,
-    })
+    }
 }
 
 pub(crate) fn stored_grant(

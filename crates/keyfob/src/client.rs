@@ -116,8 +116,7 @@ impl Client {
     /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
         if grant.source == Source::ApiKeyHelper {
-            crate::helper::forget(self)?;
-            return crate::resolve::grant(self, grant.purpose, &Need::default());
+            return self.rejected_key(grant.purpose, &grant.credential.fingerprint());
         }
         let Some(generation) = grant.generation.clone() else {
             let what = format!("the credential from {} was rejected", grant.source);
@@ -126,6 +125,28 @@ impl Client {
         };
         let need = Need { min_valid: 0, rejected: Some(generation) };
         crate::resolve::grant(self, grant.purpose, &need)
+    }
+
+    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
+    /// else had it run since.
+    ///
+    /// # Errors
+    /// [`Id::HelperFailed`]; [`Id::ProviderRefused`] when that key is not what would be used.
+    pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
+        let survey = crate::resolve::survey(self, purpose);
+        match (survey.winner, survey.broken) {
+            (Some(Source::ApiKeyHelper), _) => {
+                let key = crate::helper::run_again(self, fingerprint)?;
+                Ok(crate::acquire::as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
+            }
+            (None, Some(broken)) => Err(broken),
+            (winner, _) => {
+                let used = winner.map_or("nothing".into(), |source| source.to_string());
+                let why = format!("{used} is used, and no key of the api_key_helper");
+                Err(Error::new(Id::ProviderRefused, "the rejected key cannot be replaced", why)
+                    .hint("see `keyfob status`"))
+            }
+        }
     }
 
     /// The generation now stored for the chosen login, if somebody signed in.

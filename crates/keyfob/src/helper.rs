@@ -48,23 +48,36 @@ pub fn run(client: &Client) -> Result<Secret> {
     if let Some(remembered) = recall(world, &place, ttl) {
         return remembered;
     }
-    (world.observe)(Event::HelperBegan);
-    let outcome = run_now(world, command);
-    (world.observe)(Event::HelperEnded { failed: outcome.as_ref().err().map(Error::id) });
+    let outcome = observed(world, command);
     if ttl > 0 || outcome.is_err() {
         remember(world, &place, &outcome);
     }
     outcome
 }
 
-/// Forgets the remembered key: it was rejected.
+/// Another key for one that was rejected, named by its fingerprint: one run, or what somebody else's run gave since.
 ///
 /// # Errors
-/// The disk's.
-pub fn forget(client: &Client) -> Result<()> {
-    let Some(command) = &client.setup.config.api_key_helper else { return Ok(()) };
+/// [`Id::HelperFailed`], also when it gives the rejected key again: running it once more would not help.
+pub fn run_again(client: &Client, rejected: &str) -> Result<Secret> {
+    let Some(command) = &client.setup.config.api_key_helper else {
+        return Err(failed("the configuration names none"));
+    };
+    let ttl = client.setup.settings.helper_ttl_ms;
     let place = place(client, command)?;
-    client.world.files.remove(&place).map_err(|e| failed(&e.to_string()))
+    let world = &client.world;
+    let _alone = alone(world, &place)?;
+    match recall(world, &place, ttl) {
+        Some(Ok(key)) if key.fingerprint() == rejected => {}
+        Some(remembered) => return remembered,
+        None => {}
+    }
+    let outcome = observed(world, command).and_then(|key| match key.fingerprint() == rejected {
+        true => Err(failed("it gave the rejected key again")),
+        false => Ok(key),
+    });
+    remember(world, &place, &outcome);
+    outcome
 }
 
 /// Where the memory of this command is: another profile, or other values of the variables the configuration
@@ -142,6 +155,13 @@ fn alone(world: &World, place: &std::path::Path) -> Result<Box<dyn crate::world:
             Err(error) => return Err(failed(&error.to_string())),
         }
     }
+}
+
+fn observed(world: &World, command: &str) -> Result<Secret> {
+    (world.observe)(Event::HelperBegan);
+    let outcome = run_now(world, command);
+    (world.observe)(Event::HelperEnded { failed: outcome.as_ref().err().map(Error::id) });
+    outcome
 }
 
 fn run_now(world: &World, command: &str) -> Result<Secret> {

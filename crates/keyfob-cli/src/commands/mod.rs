@@ -38,7 +38,7 @@ use keyfob::{
 };
 
 use crate::{
-    args::{Arguments, Command, Global, Wanted},
+    args::{Arguments, Command, Global, Rejected, Wanted},
     report::{Report, Result},
     telemetry,
 };
@@ -139,10 +139,19 @@ pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
 
 pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     let purpose = if wanted.remote { Purpose::Remote } else { Purpose::Api };
-    let need = Need { min_valid: wanted.min_valid, rejected: wanted.rejected.clone() };
+    let rejected = match &wanted.rejected {
+        Some(Rejected::Key(fingerprint)) => {
+            let grant = client.rejected_key(purpose, fingerprint)?;
+            telemetry::used(client, &grant);
+            return Ok(grant);
+        }
+        Some(Rejected::Login(generation)) => Some(generation.clone()),
+        None => None,
+    };
+    let need = Need { min_valid: wanted.min_valid, rejected };
     let grant = client.grant_for(purpose, &need)?;
     telemetry::used(client, &grant);
-    if let (Some(rejected), None) = (&wanted.rejected, &grant.generation) {
+    if let (Some(rejected), None) = (&need.rejected, &grant.generation) {
         let what = format!("the credential from {} cannot be renewed", grant.source);
         let why = format!("it is not the login {}, and it is used as it is", rejected.login.as_str());
         return Err(Error::new(Id::ProviderRefused, what, why)

@@ -14,6 +14,7 @@ use crate::{
 struct Answer<'g> {
     token: &'g str,
     source: &'static str,
+    fingerprint: String,
     expires_at: Option<String>,
     login: Option<&'g str>,
     generation: Option<u64>,
@@ -34,6 +35,7 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
     Report::json(&Answer {
         token: grant.credential.expose(),
         source: grant.source.name(),
+        fingerprint: grant.credential.fingerprint(),
         expires_at: grant.expires_at.map(|t| t.to_string()),
         login: grant.generation.as_ref().map(|g| g.login.as_str()),
         generation: grant.generation.as_ref().map(|g| g.number),
