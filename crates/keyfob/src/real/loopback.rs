@@ -212,7 +212,7 @@ fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Asked> {
         }
         ("HEAD", PATH) => respond(&stream, "204 No Content", &[], ""),
         ("GET" | "HEAD", _) => respond(&stream, "404 Not Found", &[], ""),
-        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET")], ""),
+        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET, HEAD")], ""),
     }
     None
 }
@@ -237,7 +237,7 @@ fn respond(mut stream: &TcpStream, status: &str, headers: &[(&str, &str)], body:
         "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n\
          X-Frame-Options: DENY\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-{STYLE_HASH}'; \
-         frame-ancestors 'none'\r\nConnection: close\r\n",
+         form-action 'none'; base-uri 'none'; frame-ancestors 'none'\r\nConnection: close\r\n",
         body.len()
     );
     for (name, value) in headers {
