@@ -18,6 +18,7 @@ pub mod grant;
 pub mod helper;
 pub mod login;
 pub mod logout;
+mod paste;
 pub mod profiles;
 pub mod real;
 pub mod remote;
