@@ -10,10 +10,10 @@ use keyfob::{Error, Id, real::env};
 
 use crate::report::Report;
 
-/// The longest line that is taken for a paste. A terminal passes on 4 KiB at most.
-const LONGEST_LINE: u64 = 16 * 1024;
+/// What is longer comes in pieces. A terminal passes on 4 KiB at most.
+const LONGEST_LINE: u64 = 1024 * 1024;
 
-/// Lines of stdin, as they come, cut where nobody would break them. The thread ends with the process: a read from a
+/// Lines of stdin, as they come. The thread ends with the process: a read from a
 /// terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
 pub(crate) fn lines() -> Receiver<String> {
     let (sender, receiver) = mpsc::sync_channel::<String>(16);
@@ -23,8 +23,11 @@ pub(crate) fn lines() -> Receiver<String> {
             line.clear();
             match pipe.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
-                Ok(_) if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() => return,
                 Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line);
+            if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
+                return;
             }
         }
     });
