@@ -125,6 +125,9 @@ impl Flow {
             if has(query, "code") || has(query, "error") {
                 return self.callback(query);
             }
+            if prose && !text.contains("://") {
+                return Err(pasted_error("it has blanks in it: paste the code alone"));
+            }
             return Err(pasted_error("this address holds no code: copy it after signing in"));
         }
         if has(text, "code") || has(text, "error") {
@@ -389,6 +392,7 @@ mod tests {
                 "address of the sign-in page",
             ),
             ("how do I sign in", "callback-invalid", "blanks"),
+            ("how do I sign in?", "callback-invalid", "blanks"),
             ("sk-ant-api03-x", "callback-invalid", "key or a token"),
             ("WDJB-MJHT", "callback-invalid", "another device"),
             ("c0de#wrong", "state-mismatch", "another attempt"),

@@ -1,5 +1,9 @@
 //! What people do every day, with the real command against the real provider.
 
 mod accounts;
+mod callback;
 mod sandbox;
+mod screen;
+mod terminal;
 mod tools;
+mod visitor;
