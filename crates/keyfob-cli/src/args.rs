@@ -133,8 +133,11 @@ pub(crate) struct Login {
     #[arg(long, conflicts_with_all = ["no_browser", "paste", "console", "port", "with_token"])]
     pub(crate) device: bool,
     /// Show the address as a QR code too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "with_token")]
     pub(crate) qr: bool,
+    /// Put the address into the clipboard of the machine the terminal is shown on (OSC 52)
+    #[arg(long, conflicts_with = "with_token")]
+    pub(crate) copy: bool,
     /// Sign in at the console, for accounts that use API keys
     #[arg(long)]
     pub(crate) console: bool,

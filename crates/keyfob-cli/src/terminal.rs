@@ -1,22 +1,77 @@
 //! What may reach a terminal, and what comes from one.
 
 use std::{
-    io::{self, BufRead},
+    io::{self, BufRead, IsTerminal, Read},
     sync::mpsc::{self, Receiver},
 };
 
-/// Lines of stdin, as they come. The thread ends with the process: a read from a terminal cannot be called off.
+use base64::{Engine, prelude::BASE64_STANDARD};
+use keyfob::{Error, Id, real::env};
+
+use crate::report::Report;
+
+/// What is longer comes in pieces. A terminal passes on 4 KiB at most.
+const LONGEST_LINE: u64 = 1024 * 1024;
+
+/// Lines of stdin, as they come. The thread ends with the process: a read from a
+/// terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
 pub(crate) fn lines() -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel::<String>(16);
     std::thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else { return };
-            if sender.send(line).is_err() {
+        let (mut pipe, mut line) = (io::stdin().lock(), Vec::new());
+        loop {
+            line.clear();
+            match pipe.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let text = String::from_utf8_lossy(&line);
+            if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
                 return;
             }
         }
     });
     receiver
+}
+
+/// The screen behind stderr. `None`: there is none, or one that knows no escape sequences (`TERM=dumb`).
+pub(crate) struct Screen(());
+
+impl Screen {
+    pub(crate) fn find() -> Option<Self> {
+        let capable = env::variables().text("TERM").is_some_and(|term| !matches!(term, "dumb" | "linux"));
+        (capable && io::stderr().is_terminal()).then_some(Self(()))
+    }
+
+    /// The screen, for a person who asked for the clipboard.
+    pub(crate) fn for_copy() -> Result<Self, Error> {
+        Self::find().ok_or_else(|| {
+            let why = "standard error is not a terminal that could be asked to (TERM, OSC 52)";
+            Error::new(Id::Usage, "--copy cannot reach a clipboard", why)
+                .hint("leave it out, and take the address from standard output")
+        })
+    }
+
+    /// A link that can be followed however often the address beside it was wrapped (OSC 8).
+    pub(crate) fn link(&self, address: &str, text: &str) {
+        if is_plain(address) {
+            let text = plain(text);
+            Report::say(&format!("Or follow this link: \x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"));
+        }
+    }
+
+    /// Asks the terminal to put an address into the clipboard of the machine it is shown on (OSC 52).
+    pub(crate) fn copy(&self, address: &str) {
+        let wrapped = BASE64_STANDARD.encode(address);
+        Report::say(&format!(
+            "\x1b]52;c;{wrapped}\x07The address is in the clipboard, if your terminal allows it."
+        ));
+    }
+}
+
+/// Whether an address is one, and cannot end the sequence it is put in.
+fn is_plain(address: &str) -> bool {
+    address.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// Text from outside, made harmless.
@@ -29,10 +84,23 @@ pub(crate) fn plain_whole(text: &str) -> String {
     keyfob::core::error::escape_whole(text)
 }
 
-/// A text as a QR code of half blocks, dark on light whatever the terminal's colours; nothing when it is too long.
+/// A text as a QR code of half blocks, dark on light whatever the terminal's colours. One that the terminal would
+/// break into pieces is not shown: it is said how much room it takes.
 pub(crate) fn qr(text: &str) -> String {
-    use qrcode::{QrCode, render::unicode::Dense1x2};
-    QrCode::new(text).map_or(String::new(), |code| {
-        code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build()
-    })
+    use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+    // The least redundancy: a screen has no scratches, and the code stays as small as it can be.
+    let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::L) else {
+        return "The address is too long for a QR code.".into();
+    };
+    let picture = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
+    let (width, height) = (picture.lines().map(|line| line.chars().count()).max(), picture.lines().count());
+    let (width, height) = (width.unwrap_or(0), height + 1);
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 && usize::from(size.ws_col) < width => format!(
+            "The QR code needs {width} columns and {height} lines, and this terminal has {}: make it wider, or its \
+             letters smaller, and start again.",
+            size.ws_col
+        ),
+        _ => picture,
+    }
 }

@@ -122,6 +122,8 @@ impl Flow {
     /// As [`Flow::callback`]; [`Id::CallbackInvalid`] names the mistake when it is something else.
     pub fn pasted(&self, text: &str) -> Result<Code> {
         let text: String = text.replace("\u{1b}[200~", "").replace("\u{1b}[201~", "");
+        // A terminal breaks lines anywhere; a blank within one is somebody's sentence.
+        let prose = text.lines().any(|line| line.trim().contains(char::is_whitespace));
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let text = text.trim_matches(|c| matches!(c, '"' | '\'' | '`' | '<' | '>'));
         if text.is_empty() {
@@ -129,13 +131,19 @@ impl Flow {
         }
         if let Some((_, query)) = text.split_once('?') {
             let query = query.split('#').next().unwrap_or(query);
-            if query.contains("code_challenge=") {
+            if query.contains("code_challenge=") || query.contains("response_type=") {
                 return Err(pasted_error("this is the address of the sign-in page, not its answer"));
             }
-            return self.callback(query);
+            if has(query, "code") || has(query, "error") {
+                return self.callback(query);
+            }
+            if prose && !text.contains("://") {
+                return Err(pasted_error("it has blanks in it: paste the code alone"));
+            }
+            return Err(pasted_error("this address holds no code: copy it after signing in"));
         }
-        if text.starts_with("code=") || text.contains("&code=") || text.contains("error=") {
-            return self.callback(text);
+        if has(text, "code") || has(text, "error") {
+            return self.callback(text.split('#').next().unwrap_or(text));
         }
         if text.contains("://") {
             return Err(pasted_error("this address holds no code: copy it after signing in"));
@@ -146,10 +154,21 @@ impl Flow {
         if text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(pasted_error("this looks like the code from an e-mail: type that one into the page"));
         }
+        if text.starts_with("sk-") {
+            return Err(pasted_error("this looks like a key or a token, not the code from the page"));
+        }
+        if is_user_code(text) {
+            return Err(pasted_error(
+                "this looks like a code for another device: type it into the page there",
+            ));
+        }
         let (code, state) = match text.split_once('#') {
             Some((code, state)) => (code, Some(state.to_string())),
             None => (text, None),
         };
+        if prose && state.is_none() {
+            return Err(pasted_error("it has blanks in it: paste the code alone"));
+        }
         if state.as_ref().is_some_and(|state| !self.state.same_as(state)) {
             return Err(state_error("the part after `#` is that of another attempt"));
         }
@@ -255,6 +274,19 @@ impl Answer {
         }
         Ok(answer)
     }
+}
+
+/// Whether a query has this parameter.
+fn has(query: &str, name: &str) -> bool {
+    let names = query.split('&').filter_map(|pair| pair.split_once('='));
+    names.into_iter().any(|(found, _)| found == name)
+}
+
+/// `XXXX-XXXX`, as devices show it (RFC 8628 §6.1).
+fn is_user_code(text: &str) -> bool {
+    let part =
+        |part: &str| part.len() == 4 && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    text.split_once('-').is_some_and(|(left, right)| part(left) && part(right))
 }
 
 fn callback_error(why: &str) -> Error {
@@ -371,6 +403,8 @@ mod tests {
             format!("?code=c0de&state={s}"),
             format!("code=c0de&state={s}"),
             format!("state={s}&code=c0de"),
+            format!("code=c0de&state={s}#_=_"),
+            format!("c0de#{} {}", &s[..20], &s[20..]),
             "c0de".into(),
         ] {
             assert_eq!(id(f.pasted(&text)), Ok("c0de".into()), "{text:?}");
@@ -385,6 +419,16 @@ mod tests {
                 "address of the sign-in page",
             ),
             ("https://id.example/done", "callback-invalid", "holds no code"),
+            ("https://id.example/link?token=x", "callback-invalid", "holds no code"),
+            (
+                "https://id.example/login?response_type=code",
+                "callback-invalid",
+                "address of the sign-in page",
+            ),
+            ("how do I sign in", "callback-invalid", "blanks"),
+            ("how do I sign in?", "callback-invalid", "blanks"),
+            ("sk-ant-api03-x", "callback-invalid", "key or a token"),
+            ("WDJB-MJHT", "callback-invalid", "another device"),
             ("c0de#wrong", "state-mismatch", "another attempt"),
             ("http://127.0.0.1:5/callback?code=c&state=wrong", "state-mismatch", "another attempt"),
         ] {

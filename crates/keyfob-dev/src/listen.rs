@@ -51,11 +51,20 @@ const ROUTES: &[(&str, &[(Method, Handler)])] = &[
 const ONE_DEVICE: &[(Method, Handler)] = &[(Method::DELETE, devices::forget)];
 const METADATA: &[(Method, Handler)] = &[(Method::GET, metadata::answer)];
 
-/// Opens the port on `127.0.0.1` and on `[::1]`, so that `localhost` reaches this server whatever it means here.
+/// Opens the port on `127.0.0.1` and on `[::1]`, so that `localhost` reaches this server whatever it means here. A
+/// machine may have only one of them.
 pub(crate) fn bind(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let mut tries = 0;
     loop {
-        let v4 = listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let v4 = match listen_on(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
+            Ok(v4) => v4,
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                let v6 = listen_on(SocketAddr::from((Ipv6Addr::LOCALHOST, port)))?;
+                let chosen = v6.local_addr()?.port();
+                return Ok((vec![v6], chosen));
+            }
+            Err(error) => return Err(error),
+        };
         let chosen = v4.local_addr()?.port();
         match listen_on(SocketAddr::from((Ipv6Addr::LOCALHOST, chosen))) {
             Ok(v6) => return Ok((vec![v4, v6], chosen)),

@@ -8,7 +8,8 @@ use crate::scope::Scopes;
 use crate::shared::Shared;
 use http::StatusCode;
 use http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN, REFERRER_POLICY, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE,
+    X_FRAME_OPTIONS,
 };
 use maud::{DOCTYPE, Markup, html};
 
@@ -91,10 +92,19 @@ pub(crate) fn scope_list(scope: Scopes) -> Markup {
     }
 }
 
-/// The page that shows the code to copy, for clients that no redirect reaches.
+/// The page that shows the code to copy, for clients that no redirect reaches. A browser's address bar and history
+/// must not keep the code (RFC 9700 §4.3.1): it is sent on to the same page without a query, which finds in a cookie
+/// what to show.
 pub(crate) fn paste(_: &Shared, call: &mut Call) -> Reply {
     let query = call.parts.uri.query().unwrap_or_default();
-    let form = Form::parse(query.as_bytes()).filter(|form| !form.repeats()).unwrap_or_default();
+    if !query.is_empty() && query.len() <= LARGEST_COOKIE && call.header("sec-fetch-dest") == Some("document")
+    {
+        call.note.outcome = "code-hidden";
+        return without_query(call, query);
+    }
+    let kept = if query.is_empty() { kept_query(call) } else { None };
+    let form =
+        Form::parse(kept.unwrap_or(query).as_bytes()).filter(|form| !form.repeats()).unwrap_or_default();
     let (title, body) = match (form.optional("code"), form.optional("state"), form.optional("error")) {
         (Some(code), state, None) => {
             call.note.outcome = "code-shown";
@@ -118,6 +128,35 @@ pub(crate) fn paste(_: &Shared, call: &mut Call) -> Reply {
         }
     };
     page(StatusCode::OK, title, "", &body)
+}
+
+/// A browser keeps no larger cookie.
+const LARGEST_COOKIE: usize = 3800;
+const COOKIE: &str = "shown";
+
+fn without_query(call: &Call, query: &str) -> Reply {
+    let path = format!("{}{}", call.prefix, call.path);
+    // The query as it came is percent-encoded, which a cookie may hold (RFC 6265 §4.1.1); what else a program may
+    // have put there is dropped.
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%&=+-_.~*!/:".contains(b);
+    let value: String = query.bytes().filter(plain).map(char::from).collect();
+    let cookie = format!("{COOKIE}={value}; Path={path}; HttpOnly; SameSite=Lax");
+    let mut reply = status_only(StatusCode::SEE_OTHER);
+    harden(&mut reply, "");
+    for (name, value) in [(LOCATION, path), (SET_COOKIE, cookie)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            reply.headers_mut().insert(name, value);
+        }
+    }
+    reply
+}
+
+fn kept_query(call: &Call) -> Option<&str> {
+    let cookies = call.header("cookie")?.split("; ");
+    cookies
+        .filter_map(|cookie| cookie.split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
 }
 
 /// The front page: what this is.

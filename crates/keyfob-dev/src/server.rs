@@ -20,6 +20,7 @@ use tokio::sync::watch;
 ///
 /// Blocking and embeddable: it runs on a thread and an asynchronous runtime of its own.
 pub struct DevServer {
+    host: &'static str,
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -38,6 +39,8 @@ impl DevServer {
             let _inside = runtime.enter();
             listen::bind(options.port).map_err(|e| StartError::Bind(options.port, e))?
         };
+        let v4 = listeners[0].local_addr().is_ok_and(|address| address.is_ipv4());
+        let host = if v4 { "127.0.0.1" } else { "[::1]" };
         let shared = Arc::new(Shared::new(options, port)?);
         let (stop, stopped) = watch::channel(false);
         let serving = Arc::clone(&shared);
@@ -48,14 +51,14 @@ impl DevServer {
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)?;
-        Ok(Self { shared, stop, thread: Some(thread) })
+        Ok(Self { shared, host, stop, thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:PORT`. The server answers as `http://localhost:PORT` and `http://[::1]:PORT`, too; issuer
+    /// `http://127.0.0.1:PORT`, or `http://[::1]:PORT` on a machine that has no other loopback. The server answers as `http://localhost:PORT` and `http://[::1]:PORT`, too; issuer
     /// and metadata then follow the spelling of the request.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port())
+        format!("http://{}:{}", self.host, self.port())
     }
 
     /// The TCP port.

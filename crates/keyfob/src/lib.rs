@@ -20,6 +20,7 @@ pub mod helper;
 mod id_token;
 pub mod login;
 pub mod logout;
+mod paste;
 pub mod profiles;
 pub mod real;
 pub mod remote;

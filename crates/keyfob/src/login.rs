@@ -14,6 +14,7 @@ pub use crate::establish::{SignedIn, TokenKind};
 use crate::{
     client::Client,
     establish::{establish, post},
+    paste::Paste,
     real::loopback::{Callback, Host, Loopback},
     renew,
     setup_token::{self, Minted},
@@ -23,7 +24,6 @@ use crate::{
 const CLOSING: Duration = Duration::from_millis(1500);
 /// How often a wait looks at the pasted text.
 const LOOK: Duration = Duration::from_millis(40);
-
 /// How to sign in.
 #[derive(Clone, Debug, Default)]
 pub struct How {
@@ -47,26 +47,34 @@ pub struct Attempt<'c> {
     flow: Flow,
     url: String,
     loopback: Option<Loopback>,
+    detour: Option<Error>,
     lasting: Option<u64>,
 }
 
 impl Client {
-    /// Begins to sign in: binds the callback, then makes the address.
+    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
+    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
     ///
     /// # Errors
-    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`], a taken port.
+    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
+    /// taken port where the provider has no such page.
     pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
         // Before anybody takes the trouble: the disk must accept the result.
         drop(renew::wait_for_lease(&self.world, &self.store()?)?);
-        let (loopback, redirect_uri) = if how.paste {
-            (None, environment.paste_redirect()?)
-        } else {
-            let host = if environment.redirect_is_name { Host::Name } else { Host::V4 };
-            let loopback = Loopback::bind(host, how.port)?;
-            let uri = loopback.redirect_uri();
-            (Some(loopback), uri)
+        let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
+        let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };
+        let (loopback, redirect_uri, detour) = match bound {
+            None => (None, environment.paste_redirect()?, None),
+            Some(Ok(loopback)) => {
+                let uri = loopback.redirect_uri();
+                (Some(loopback), uri, None)
+            }
+            Some(Err(taken)) => match environment.paste_redirect() {
+                Ok(uri) => (None, uri, Some(taken)),
+                Err(_) => return Err(taken),
+            },
         };
         let (authorize_url, scopes) = environment.sign_in(how.console)?;
         let scopes = if how.lasting.is_some() { setup_token::scopes(self)? } else { scopes.clone() };
@@ -89,7 +97,7 @@ impl Client {
         };
         let flow = Flow::begin(request, &random);
         let url = flow.url()?;
-        Ok(Attempt { client: self, environment, flow, url, loopback, lasting: how.lasting })
+        Ok(Attempt { client: self, environment, flow, url, loopback, detour, lasting: how.lasting })
     }
 
     /// The environment with its endpoints discovered, where they must be.
@@ -115,11 +123,19 @@ impl Attempt<'_> {
         self.loopback.is_some()
     }
 
+    /// Why no callback is waited for although it was wanted: a taken port, no loopback.
+    #[must_use]
+    pub fn detour(&self) -> Option<&Error> {
+        self.detour.as_ref()
+    }
+
     /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
-    /// paste is told to `mistaken` and does not end the wait; a stranger's callback does not either.
+    /// paste is told to `mistaken` and does not end the wait, nor does one whose code the provider refuses; a
+    /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come.
     ///
     /// # Errors
-    /// [`Id::LoginTimeout`] after `patience`; [`Id::LoginDenied`]; whatever goes wrong with the exchange.
+    /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
+    /// [`Id::LoginDenied`]; whatever goes wrong with the exchange.
     pub fn wait(
         self,
         pasted: Option<&Receiver<String>>,
@@ -161,7 +177,8 @@ impl Attempt<'_> {
         finish: impl Fn(&Self, &Code) -> Result<T>,
     ) -> Result<T> {
         let mut waited = Duration::ZERO;
-        let mut typed = String::new();
+        let mut paste = Paste::new(pasted);
+        let mut last = None;
         while waited < patience {
             if let Some(callback) = self.next_callback() {
                 if !self.flow.is_ours(&callback.query) {
@@ -169,29 +186,56 @@ impl Attempt<'_> {
                     continue;
                 }
                 let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
-                // The page tells the truth: it is shown when the login is on the disk, or is not.
-                callback.finish(result.is_ok());
-                if let Some(loopback) = &self.loopback {
-                    loopback.wait_for_closing_page(CLOSING);
-                }
+                self.close(Some(callback), result.is_ok());
                 return result;
             }
             waited += LOOK;
-            let before = typed.len();
-            while let Some(Ok(line)) = pasted.map(Receiver::try_recv) {
-                typed.push_str(&line);
-                typed.push('\n');
-            }
-            // A wrapped paste arrives in several lines: judged when no more came for a moment.
-            if !typed.trim().is_empty() && typed.len() == before {
-                match self.flow.pasted(&std::mem::take(&mut typed)) {
-                    Ok(code) => return finish(self, &code),
-                    Err(error) => mistaken(&error),
+            let text = match paste.look() {
+                Some(text) => text,
+                None if paste.is_over() && self.loopback.is_none() => {
+                    let nobody = || {
+                        let why = "standard input has ended, and nothing else can bring the answer";
+                        Error::new(Id::LoginTimeout, "signing in was not finished", why)
+                            .hint("run it in a terminal, or write the code to its standard input")
+                    };
+                    return Err(last.unwrap_or_else(nobody));
+                }
+                None => continue,
+            };
+            match self.flow.pasted(&text).and_then(|code| finish(self, &code)) {
+                // The code is not the provider's, or is used up: the person may still have the right one, and the
+                // page may still send it.
+                Err(error) if is_mistake(&error) => {
+                    mistaken(&error);
+                    last = Some(error);
+                }
+                result => {
+                    self.close(None, result.is_ok());
+                    return result;
                 }
             }
         }
         let why = format!("no answer came in {} s", patience.as_secs());
         Err(Error::new(Id::LoginTimeout, "signing in was not finished", why))
+    }
+
+    /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the
+    /// page to the end, or has it open in a second tab, is told there too.
+    fn close(&self, first: Option<Callback>, signed_in: bool) {
+        let Some(loopback) = &self.loopback else { return };
+        let mut told = false;
+        let others = std::iter::from_fn(|| loopback.next(Duration::ZERO));
+        for callback in first.into_iter().chain(others) {
+            if self.flow.is_ours(&callback.query) {
+                callback.finish(signed_in);
+                told = true;
+            } else {
+                callback.refuse();
+            }
+        }
+        if told {
+            loopback.wait_for_closing_page(CLOSING);
+        }
     }
 
     fn next_callback(&self) -> Option<Callback> {
@@ -208,4 +252,9 @@ impl Attempt<'_> {
         let body = self.flow.exchange(code, self.lasting);
         post(self.client, self.environment.token_url()?, body)
     }
+}
+
+/// Whether a paste that ended like this was the wrong text, and another one may be right.
+fn is_mistake(error: &Error) -> bool {
+    matches!(error.id(), Id::CallbackInvalid | Id::StateMismatch | Id::ProviderRefused)
 }

@@ -19,7 +19,8 @@ use crate::{
     args::{Global, Login},
     commands,
     report::{Failure, Report, Result},
-    telemetry, terminal,
+    telemetry,
+    terminal::{self, Screen},
 };
 
 pub(crate) fn run(global: &Global, args: &Login) -> Result {
@@ -43,6 +44,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
     let client = commands::client(global, setup);
+    let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {
         let kind = match kind {
             crate::args::TokenKind::Refresh => TokenKind::Refresh,
@@ -52,7 +54,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         return tell(global, args, &client, &signed_in);
     }
     if args.device {
-        return with_code(global, args, &client);
+        return with_code(global, args, &client, clipboard.as_ref());
     }
     let how = How {
         console: args.console,
@@ -63,6 +65,9 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     };
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
+    if let Some(detour) = attempt.detour() {
+        Report::warn(&detour.clone().hint("the page will show a code instead: paste that one here"));
+    }
     Report::say(&format!(
         "Signing in to profile `{}` at {} (environment `{}`). Open this address:",
         client.setup().profile,
@@ -77,9 +82,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         Report::answer(attempt.url())?;
     }
     Report::say("");
-    if args.qr {
-        Report::say(&terminal::qr(attempt.url()));
-    }
+    show(attempt.url(), &format!("sign in at {}", environment.issuer()), args.qr, clipboard.as_ref());
     if !args.no_browser && !args.paste {
         open(attempt.url());
     }
@@ -95,8 +98,21 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     tell(global, args, &client, &signed_in)
 }
 
+/// The other ways to an address that has been printed: a link, the clipboard, a picture.
+pub(crate) fn show(address: &str, text: &str, qr: bool, clipboard: Option<&Screen>) {
+    if let Some(screen) = Screen::find() {
+        screen.link(address, text);
+    }
+    if let Some(screen) = clipboard {
+        screen.copy(address);
+    }
+    if qr {
+        Report::say(&terminal::qr(address));
+    }
+}
+
 /// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
-fn with_code(global: &Global, args: &Login, client: &Client) -> Result {
+fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&Screen>) -> Result {
     let attempt = client.begin_device_login()?;
     let shown = attempt.shown();
     if global.json {
@@ -114,11 +130,8 @@ fn with_code(global: &Global, args: &Login, client: &Client) -> Result {
             Report::say(&format!("or open this one, and check that it shows the same code:\n{complete}\n"));
         }
     }
-    if args.qr {
-        Report::say(&terminal::qr(
-            shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri),
-        ));
-    }
+    let address = shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri);
+    show(address, "type the code", args.qr, clipboard);
     let mut told = i64::MAX;
     let signed_in = attempt.wait(&mut |left| {
         // A countdown that can be read in a log: once a minute, not once a second.
@@ -209,8 +222,15 @@ pub(crate) fn open(url: &str) {
     for name in contract::secret_names() {
         command.env_remove(name);
     }
-    if command.spawn().is_err() {
-        Report::say("No browser could be started: open the address yourself.");
+    let told = || Report::say("No browser could be started: open the address yourself.");
+    match command.spawn() {
+        Err(_) => told(),
+        Ok(mut browser) => {
+            std::thread::spawn(move || match browser.wait() {
+                Ok(ended) if ended.success() => {}
+                _ => told(),
+            });
+        }
     }
 }
 

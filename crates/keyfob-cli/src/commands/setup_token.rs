@@ -41,6 +41,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Report::say("Sign in to mint a token. Open this address:\n");
         Report::say(attempt.url());
         Report::say("");
+        login::show(attempt.url(), "sign in", false, None);
         if !args.no_browser && !args.paste {
             login::open(attempt.url());
         }

@@ -253,6 +253,22 @@ fn the_paste_page_shows_code_and_state() {
     assert!(error.body.contains("access_denied") && error.body.contains("no&lt;i&gt;"));
 }
 
+/// RFC 9700 §4.3.1: what has an address bar is sent on to an address without the code.
+#[test]
+fn the_paste_page_leaves_no_code_in_the_address_bar() {
+    let server = server();
+    let path = "/apps/oauth/code/callback";
+    let browser = ("sec-fetch-dest", "document");
+    let sent_on = get(&server, &format!("{path}?code=a%2Fc&state=s%3B;"), &[browser]);
+    assert_eq!((sent_on.status, sent_on.header("location")), (303, Some(path)));
+    let cookie = sent_on.header("set-cookie").expect("a cookie");
+    assert!(cookie.ends_with("; Path=/apps/oauth/code/callback; HttpOnly; SameSite=Lax"), "{cookie}");
+    let cookie = cookie.split(';').next().expect("a pair");
+    let shown = get(&server, path, &[browser, ("cookie", &format!("other=1; {cookie}"))]);
+    assert!(shown.body.contains("a/c#s;"), "{}", shown.body);
+    assert!(get(&server, path, &[browser]).body.contains("no code in this address"));
+}
+
 /// The apps and console bases of an environment may have paths.
 #[test]
 fn everything_answers_under_the_prefixes_of_the_bases() {

@@ -4,14 +4,20 @@
 //! for anything. None of that ends the wait: only a request with the right Host, method, path and `state`.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
     thread,
     time::Duration,
 };
 
 use keyfob_core::{Error, Id, Result};
+
+use super::closing_page::{page, respond};
 
 /// The path of the callback.
 pub const PATH: &str = "/callback";
@@ -22,23 +28,27 @@ const NOT_SIGNED_IN: &str = "/not-signed-in";
 const LARGEST: usize = 16 * 1024;
 /// A connection that says nothing for this long is closed.
 const QUIET: Duration = Duration::from_secs(5);
+/// The pause after a connection that could not be accepted.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// The address a redirect names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Host {
-    /// `127.0.0.1`, the recommended literal (RFC 8252 §8.3).
+    /// `127.0.0.1`, the recommended literal (RFC 8252 §8.3); `[::1]` on a machine that has no other.
     #[default]
-    V4,
+    Literal,
     /// `localhost`: both address families are bound, because nobody knows which one the browser takes.
     Name,
 }
 
-/// A bound callback address, waiting.
+/// A bound callback address, waiting. Dropping it frees the port.
 pub struct Loopback {
     host: &'static str,
     port: u16,
     requests: Receiver<Callback>,
     closed: Receiver<()>,
+    bound: Vec<SocketAddr>,
+    over: Arc<AtomicBool>,
 }
 
 /// A request for the callback path. Dropping it closes the connection without a word.
@@ -62,22 +72,21 @@ impl Loopback {
             Error::new(Id::Unreachable, what, error.to_string())
                 .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
         };
-        let listeners = match host {
-            Host::V4 => vec![TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?],
-            Host::Name => both(port).map_err(failed)?,
+        let (host, listeners) = match host {
+            Host::Literal => one(port).map_err(failed)?,
+            Host::Name => ("localhost", both(port).map_err(failed)?),
         };
-        let port = listeners[0].local_addr().map_err(failed)?.port();
-        let host = match host {
-            Host::V4 => "127.0.0.1",
-            Host::Name => "localhost",
-        };
+        let bound: Vec<_> =
+            listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>().map_err(failed)?;
+        let port = bound[0].port();
         let (sender, requests) = mpsc::channel();
         let (closing, closed) = mpsc::channel();
+        let over = Arc::new(AtomicBool::new(false));
         for listener in listeners {
-            let (sender, closing) = (sender.clone(), closing.clone());
-            thread::spawn(move || accept(&listener, host, port, &sender, &closing));
+            let (sender, closing, over) = (sender.clone(), closing.clone(), Arc::clone(&over));
+            thread::spawn(move || accept(&listener, host, port, &sender, &closing, &over));
         }
-        Ok(Self { host, port, requests, closed })
+        Ok(Self { host, port, requests, closed, bound, over })
     }
 
     /// The redirect URI to register and to send.
@@ -95,6 +104,16 @@ impl Loopback {
     #[must_use]
     pub fn next(&self, wait: Duration) -> Option<Callback> {
         self.requests.recv_timeout(wait).ok()
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // Whoever accepts looks up once more, and ends.
+        for address in &self.bound {
+            let _ = TcpStream::connect_timeout(address, QUIET);
+        }
     }
 }
 
@@ -119,24 +138,45 @@ impl Callback {
     }
 }
 
-/// Both families on one port, which the system chose for the first.
+/// A literal address and what the redirect calls it.
+fn one(port: u16) -> io::Result<(&'static str, Vec<TcpListener>)> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(v4) => Ok(("127.0.0.1", vec![v4])),
+        Err(error) if lacks_family(&error) => {
+            let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).map_err(|_| error)?;
+            Ok(("[::1]", vec![v6]))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Both families on one port, which the system chose for the first. Whoever has the port in one of them would get
+/// the answers that the browser sends there.
 fn both(port: u16) -> io::Result<Vec<TcpListener>> {
     let mut last = None;
     for _ in 0..16 {
-        let Ok(v4) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else {
-            // A machine with IPv6 alone.
-            return Ok(vec![TcpListener::bind((Ipv6Addr::LOCALHOST, port))?]);
+        let v4 = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(v4) => v4,
+            Err(error) if lacks_family(&error) => {
+                return Ok(vec![TcpListener::bind((Ipv6Addr::LOCALHOST, port)).map_err(|_| error)?]);
+            }
+            Err(error) => return Err(error),
         };
         let chosen = v4.local_addr()?.port();
         match TcpListener::bind((Ipv6Addr::LOCALHOST, chosen)) {
             Ok(v6) => return Ok(vec![v4, v6]),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 => last = Some(error),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
-            // A machine with IPv4 alone.
-            Err(_) => return Ok(vec![v4]),
+            Err(error) if lacks_family(&error) => return Ok(vec![v4]),
+            Err(error) if port == 0 => last = Some(error),
+            Err(error) => return Err(error),
         }
     }
     Err(last.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrInUse)))
+}
+
+/// Whether a machine has no loopback of this family. A port that is taken is something else.
+fn lacks_family(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
 fn accept(
@@ -145,11 +185,22 @@ fn accept(
     port: u16,
     sender: &Sender<Callback>,
     closing: &Sender<()>,
+    over: &AtomicBool,
 ) {
-    while let Ok((stream, peer)) = listener.accept() {
-        if !peer_is_loopback(&peer) {
-            continue;
+    loop {
+        let accepted = listener.accept();
+        if over.load(Ordering::Relaxed) {
+            return;
         }
+        let stream = match accepted {
+            Ok((stream, peer)) if peer_is_loopback(&peer) => stream,
+            Ok(_) => continue,
+            // Out of descriptors, or a client that left: neither is a reason to stop listening.
+            Err(_) => {
+                thread::sleep(AGAIN);
+                continue;
+            }
+        };
         let (sender, closing) = (sender.clone(), closing.clone());
         // A connection of its own thread: a browser opens some ahead and says nothing on them.
         thread::spawn(move || match handle(stream, host, port) {
@@ -212,7 +263,7 @@ fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Asked> {
         }
         ("HEAD", PATH) => respond(&stream, "204 No Content", &[], ""),
         ("GET" | "HEAD", _) => respond(&stream, "404 Not Found", &[], ""),
-        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET")], ""),
+        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET, HEAD")], ""),
     }
     None
 }
@@ -232,43 +283,10 @@ fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
     None
 }
 
-fn respond(mut stream: &TcpStream, status: &str, headers: &[(&str, &str)], body: &str) {
-    let mut text = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
-         Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n\
-         X-Frame-Options: DENY\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-{STYLE_HASH}'; \
-         frame-ancestors 'none'\r\nConnection: close\r\n",
-        body.len()
-    );
-    for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    text.push_str("\r\n");
-    text.push_str(body);
-    let _ = stream.write_all(text.as_bytes());
-    let _ = stream.flush();
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-}
-
-/// The style of the closing pages; [`STYLE_HASH`] lets just this one in.
-const STYLE: &str = ":root{color-scheme:light dark}body{font:1.1rem/1.6 system-ui,sans-serif;margin:0;min-height:100vh;\
-display:grid;place-items:center;background:Canvas;color:CanvasText}main{max-width:28rem;padding:2rem}h1{font-size:1.5rem;\
-margin:0 0 .5rem}p{margin:0}";
-/// SHA-256 of [`STYLE`], base64; a test computes it again.
-const STYLE_HASH: &str = "pTyZUlLSo46ZRKDxQthjRZpYIzAFZCMu+hDBRnoMKzg=";
-
-/// A page of constants: nothing from a request is ever in it.
-fn page(title: &str, text: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} · keyfob</title>\
-         <style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{text}</p></main></body></html>"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     fn ask(port: u16, request: &str) -> String {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
@@ -280,7 +298,7 @@ mod tests {
 
     #[test]
     fn strangers_do_not_end_the_wait() {
-        let loopback = Loopback::bind(Host::V4, 0).unwrap();
+        let loopback = Loopback::bind(Host::Literal, 0).unwrap();
         for (request, status) in [
             ("GET /favicon.ico HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "404"),
             ("HEAD /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "204"),
@@ -299,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_answer_leaves_no_code_in_the_address_bar() {
-        let loopback = Loopback::bind(Host::V4, 0).unwrap();
+        let loopback = Loopback::bind(Host::Literal, 0).unwrap();
         let port = loopback.port;
         let browser = thread::spawn(move || {
             ask(port, "GET /callback?code=c&state=s HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n")
@@ -330,14 +348,32 @@ mod tests {
         }
     }
 
-    fn has_v6() -> bool {
-        TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+    /// pain.md 32: the port is free as soon as nobody waits, also in a host that lives on.
+    #[test]
+    fn the_port_is_released() {
+        let loopback = Loopback::bind(Host::Name, 0).unwrap();
+        let (port, over) = (loopback.port, Arc::clone(&loopback.over));
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err());
+        drop(loopback);
+        // Each thread that accepts holds the other half of the flag.
+        while Arc::strong_count(&over) > 1 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(Loopback::bind(Host::Name, port).is_ok());
     }
 
+    /// What somebody else has in one family is not bound in the other: the browser might go there.
     #[test]
-    fn the_style_is_the_one_the_policy_lets_in() {
-        use base64::{Engine, prelude::BASE64_STANDARD};
-        use sha2::{Digest, Sha256};
-        assert_eq!(BASE64_STANDARD.encode(Sha256::digest(STYLE)), STYLE_HASH);
+    fn a_port_taken_in_one_family_is_taken() {
+        let theirs = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = theirs.local_addr().unwrap().port();
+        for host in [Host::Literal, Host::Name] {
+            let error = Loopback::bind(host, port).err().expect("it is taken");
+            assert!(error.what().contains(&port.to_string()), "{error}");
+        }
+    }
+
+    fn has_v6() -> bool {
+        TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
     }
 }

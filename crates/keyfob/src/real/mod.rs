@@ -1,6 +1,7 @@
 //! The real world, one file for each part of it. Raw clocks, sockets, files and spawns are banned elsewhere.
 
 pub mod clock;
+mod closing_page;
 pub mod descriptors;
 pub mod detached;
 pub mod dial;

@@ -1,0 +1,61 @@
+//! Somebody at a browser, as far as it matters to the command.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+/// The answer of the sign-in page for this address: where it sends the browser.
+pub(crate) struct Answer {
+    pub(crate) url: String,
+}
+
+impl Answer {
+    /// Signs in. The provider approves by itself; the redirect is not followed.
+    pub(crate) fn of(address: &str) -> Self {
+        let agent = ureq::Agent::config_builder().proxy(None).max_redirects(0).build().new_agent();
+        let reply = agent.get(address).call().expect("the sign-in page");
+        let location = reply.headers().get("location").expect("a redirect");
+        Self { url: location.to_str().expect("text").to_owned() }
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.url.split_once('?').expect("a query").1
+    }
+
+    pub(crate) fn parameter(&self, name: &str) -> String {
+        let found = url::form_urlencoded::parse(self.query().as_bytes()).find(|(known, _)| known == name);
+        found.expect("the parameter").1.into_owned()
+    }
+
+    /// What the page shows that asks to copy.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}#{}", self.parameter("code"), self.parameter("state"))
+    }
+
+    /// Where the callback listens.
+    pub(crate) fn authority(&self) -> &str {
+        self.url.split('/').nth(2).expect("an authority")
+    }
+
+    /// Sends what is written here to the callback, with `HOST` for its authority and `QUERY` for the answer. The
+    /// whole reply.
+    pub(crate) fn send(&self, head: &str) -> String {
+        let mut stream = TcpStream::connect(self.authority()).expect("somebody listens");
+        let head = head.replace("HOST", self.authority()).replace("QUERY", self.query());
+        stream.write_all(format!("{head}\r\n\r\n").as_bytes()).expect("it reads");
+        let mut reply = String::new();
+        let _ = stream.read_to_string(&mut reply);
+        reply
+    }
+
+    /// Goes where the page sends the browser, to the end. The title of the last page.
+    pub(crate) fn follow(&self) -> String {
+        let reply = self.send("GET /callback?QUERY HTTP/1.1\r\nHost: HOST");
+        let location = reply.lines().find_map(|line| line.strip_prefix("Location: "));
+        let location = location.unwrap_or_else(|| panic!("not sent on: {reply}"));
+        let page = self.send(&format!("GET {location} HTTP/1.1\r\nHost: HOST"));
+        let title = page.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>"));
+        title.unwrap_or_else(|| panic!("no page: {page}")).0.to_owned()
+    }
+}

@@ -1,0 +1,107 @@
+// The real command, its provider, and a browser: what every test here stands on.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const command = process.env.KEYFOB;
+if (!command) throw new Error("KEYFOB must name the built command: use tests/browser/run");
+
+// Longer than anything here takes on a busy machine: whoever reaches it has failed.
+const DEADLINE = 60_000;
+
+function within(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A provider and a home of their own, with nothing of the test's own environment. */
+export class Stage {
+  static async open() {
+    const stage = new Stage();
+    stage.home = await mkdtemp(join(tmpdir(), "keyfob-browser-"));
+    stage.children = [];
+    const server = stage.start(["dev-server", "--port", "0"], {});
+    stage.base = await server.line();
+    return stage;
+  }
+
+  async close() {
+    for (const run of this.children) run.child.kill();
+    await Promise.all(this.children.map((run) => run.ended));
+    await rm(this.home, { recursive: true });
+  }
+
+  start(words, environment) {
+    const run = new Run(words, { PATH: process.env.PATH, HOME: this.home, ...environment });
+    this.children.push(run);
+    return run;
+  }
+
+  keyfob(...words) {
+    return this.start(words, {
+      KEYFOB_HOME: join(this.home, "keyfob"),
+      USE_LOCAL_OAUTH: "1",
+      CLAUDE_LOCAL_OAUTH_API_BASE: this.base,
+      CLAUDE_LOCAL_OAUTH_APPS_BASE: this.base,
+      CLAUDE_LOCAL_OAUTH_CONSOLE_BASE: this.base,
+    });
+  }
+
+  /** Begins to sign in; `url` is what a person would open. */
+  async login(...words) {
+    const run = this.keyfob("login", "--no-browser", ...words);
+    run.url = await run.line();
+    return run;
+  }
+}
+
+class Run {
+  constructor(words, env) {
+    this.words = words;
+    this.child = spawn(command, words, { env, stdio: ["pipe", "pipe", "pipe"] });
+    this.stderr = "";
+    this.child.stderr.setEncoding("utf8").on("data", (text) => (this.stderr += text));
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+    this.ended = once(this.child, "close").then(([code, signal]) => code ?? signal);
+  }
+
+  async line() {
+    const { value } = await within(this.lines.next(), `a line of keyfob ${this.words.join(" ")}`);
+    if (value === undefined) throw new Error(`keyfob ${this.words.join(" ")}: ${this.stderr}`);
+    return value;
+  }
+
+  type(text) {
+    this.child.stdin.write(text);
+  }
+
+  /** The exit code. */
+  end() {
+    return within(this.ended, `the end of keyfob ${this.words.join(" ")}: ${this.stderr}`);
+  }
+}
+
+/** Debian's Chromium, or the one CHROMIUM names, in a new profile. */
+export function openBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
+    // Its own sandbox needs an ordinary user.
+    chromiumSandbox: process.getuid() !== 0,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
