@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Dice, Fate, Sandbox, kill_caller, kill_worker, provider, storm};
+use support::{
+    Sandbox, provider,
+    rounds::{Dice, Fate, kill_caller, kill_worker, storm},
+};
 
 fn main() {
     let words: Vec<String> = std::env::args().collect();

@@ -8,7 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Fate, Sandbox, fate, program, provider, settled};
+use crate::support::{
+    Sandbox, program, provider,
+    rounds::{Fate, fate, settled},
+};
 
 /// The calls that touch the disk, the lock or the network; the others only prepare something in memory.
 const CALLS: &str = "openat,read,write,pwrite64,ftruncate,fchmod,flock,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,\

@@ -6,7 +6,8 @@ use keyfob_dev::DevServer;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Namespace, Ran, Sandbox, expired, now, program, provider, read_record, token_requests, write_in_place,
+    Ran, Sandbox, expired, namespace::Namespace, now, program, provider, read_record, token_requests,
+    write_in_place,
 };
 
 /// A home on a disk of its own, which is small.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{Dice, Fate, Sandbox, kill_caller, kill_worker, provider};
+use crate::support::{
+    Sandbox, provider,
+    rounds::{Dice, Fate, kill_caller, kill_worker},
+};
 
 #[test]
 fn killed_callers_lose_nothing() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob_dev::DevServer;
 
-use crate::support::{Dice, Ran, Sandbox, provider};
+use crate::support::{Ran, Sandbox, provider, rounds::Dice};
 
 /// Whether the provider accepts a token.
 fn works(server: &DevServer, token: &str) -> bool {

@@ -11,7 +11,11 @@ use std::{
 use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 
-use crate::support::{Dice, Ran, Sandbox, kill, provider, provider_with, token_requests, until, worker_of};
+use crate::support::{
+    Ran, Sandbox, provider, provider_with,
+    rounds::{Dice, kill, worker_of},
+    token_requests, until,
+};
 
 /// How far the exchange has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

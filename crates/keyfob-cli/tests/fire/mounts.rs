@@ -11,7 +11,9 @@ use std::{
 
 use keyfob_dev::DevServer;
 
-use crate::support::{Namespace, Ran, Sandbox, expired, program, provider, read_record, write_in_place};
+use crate::support::{
+    Ran, Sandbox, expired, namespace::Namespace, program, provider, read_record, write_in_place,
+};
 
 /// A home in a mount namespace of its own, with the shared record mounted over a file in it.
 struct Container {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, Sandbox, provider, storm};
+use crate::support::{Ran, Sandbox, provider, rounds::storm};
 
 #[test]
 fn sixty_four_processes_renew_once() {

@@ -14,7 +14,7 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use crate::support::{Dice, Sandbox, program, provider};
+use crate::support::{Sandbox, program, provider, rounds::Dice};
 
 /// After the caller has ended, the renewal goes on and ends well: one grant, and the next call uses it.
 fn ends_well(server: &DevServer, sandbox: &Sandbox, old: &str, grants: u64) {
