@@ -384,6 +384,9 @@ pub(crate) struct DevServer {
     /// Answer the sign-in page automatically
     #[arg(long)]
     pub(crate) auto_approve: bool,
+    /// Ask every machine that somebody signs in on to become a trusted device
+    #[arg(long)]
+    pub(crate) require_device: bool,
     /// Lifetime of access tokens
     #[arg(long, value_name = "SECONDS")]
     pub(crate) access_token_ttl: Option<u64>,

@@ -73,6 +73,8 @@ pub struct Tokens {
     pub scope: Option<Scopes>,
     /// The OpenID Connect ID token, unread.
     pub id_token: Option<Secret>,
+    /// Whether the provider wants this machine to be a trusted device (`"trusted_device":"required"`).
+    pub wants_device: bool,
 }
 
 /// What an answer means.
@@ -164,6 +166,7 @@ fn granted(reply: &Reply) -> Outcome {
             refresh_token: secret("refresh_token")?,
             scope,
             id_token: secret("id_token")?,
+            wants_device: members.get("trusted_device").is_some_and(|wish| wish == "required"),
         })
     };
     match read() {
@@ -288,7 +291,9 @@ mod tests {
         );
         assert_eq!(t.access_token.expose(), "2YotnFZFEjr1zCsicMWpAA");
         assert_eq!(t.expires_in, Some(3600));
-        assert!(t.refresh_token.is_some() && t.scope.is_none());
+        assert!(t.refresh_token.is_some() && t.scope.is_none() && !t.wants_device);
+        let wish = r#"{"access_token":"a","token_type":"Bearer","trusted_device":"required"}"#;
+        assert!(tokens(wish).wants_device);
     }
 
     /// Every way providers have written a lifetime.

@@ -164,7 +164,8 @@ pub(crate) fn exchange(
                 let (client_id, scope) = (&*waiting.client_id, waiting.scope);
                 let about = About { issuer, client_id, email: &email, scope, nonce: None };
                 let id_token = id_token::of(shared, &about, None, now)?;
-                Ok(Issued { id_token, ..issue(tables, &waiting, &email, now, ttl)? })
+                let wants_device = shared.require_device;
+                Ok(Issued { id_token, wants_device, ..issue(tables, &waiting, &email, now, ttl)? })
             }
             _ => Err(Refusal::new("access_denied", "the person declined")),
         }
@@ -182,7 +183,15 @@ fn issue(
     let access_token = tables.issue_access(family, waiting.scope, now, ttl)?;
     let refresh_token = Some(tables.issue_refresh(family, now)?);
     tables.counters.device_codes += 1;
-    Ok(Issued { access_token, refresh_token, id_token: None, expires_in: ttl, scope: waiting.scope, family })
+    Ok(Issued {
+        access_token,
+        refresh_token,
+        id_token: None,
+        wants_device: false,
+        expires_in: ttl,
+        scope: waiting.scope,
+        family,
+    })
 }
 
 /// `GET /device`: where a person types the code, which `verification_uri_complete` fills in (§3.3.1).

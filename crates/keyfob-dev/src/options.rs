@@ -26,6 +26,9 @@ pub struct Options {
     /// Answer authorization requests at once, as the request's `login_hint` or [`DEFAULT_EMAIL`], without a page.
     /// Off by default: RFC 8252 §8.6 wants a person to consent.
     pub auto_approve: bool,
+    /// Asks every client in whose name a person signs in to enrol its machine: `"trusted_device":"required"` in the
+    /// answer of the token endpoint.
+    pub require_device: bool,
     /// Life of access tokens, counted in whole seconds. Default one hour (RFC 6750 §5.3).
     pub access_token_ttl: Duration,
     /// How long every request waits before it is processed. Default zero.
@@ -57,6 +60,7 @@ impl Default for Options {
         Self {
             port: 3000,
             auto_approve: false,
+            require_device: false,
             access_token_ttl: Duration::from_secs(3600),
             latency: Duration::ZERO,
             late: Duration::from_secs(5),

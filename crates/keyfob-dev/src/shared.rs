@@ -19,6 +19,7 @@ use tokio::sync::watch;
 pub(crate) struct Shared {
     pub(crate) port: u16,
     pub(crate) auto_approve: bool,
+    pub(crate) require_device: bool,
     pub(crate) late: Duration,
     pub(crate) reuse_grace: u64,
     pub(crate) device_interval: u64,
@@ -64,6 +65,7 @@ impl Shared {
         Ok(Self {
             port,
             auto_approve: options.auto_approve,
+            require_device: options.require_device,
             late: options.late,
             reuse_grace: options.reuse_grace.as_secs(),
             device_interval: options.device_interval.as_secs(),

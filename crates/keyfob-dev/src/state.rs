@@ -112,6 +112,8 @@ pub(crate) struct Issued {
     pub(crate) refresh_token: Option<String>,
     /// Only where a person signed in with the scope `openid`.
     pub(crate) id_token: Option<String>,
+    /// A person signed in, and this machine is to be a trusted device.
+    pub(crate) wants_device: bool,
     pub(crate) expires_in: u64,
     pub(crate) scope: Scopes,
     pub(crate) family: u64,
@@ -231,7 +233,15 @@ impl Tables {
             self.counters.refreshes += 1;
             self.counters.graces += u64::from(in_grace);
         }
-        Ok(Issued { access_token, refresh_token, id_token: None, expires_in: ask.ttl, scope, family: id })
+        Ok(Issued {
+            access_token,
+            refresh_token,
+            id_token: None,
+            wants_device: false,
+            expires_in: ask.ttl,
+            scope,
+            family: id,
+        })
     }
 
     /// A valid access token and its family.

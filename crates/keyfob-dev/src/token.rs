@@ -79,6 +79,9 @@ pub(crate) fn members(issued: &Issued) -> Value {
     if let Some(token) = &issued.refresh_token {
         members["refresh_token"] = Value::from(token.as_str());
     }
+    if issued.wants_device {
+        members["trusted_device"] = Value::from("required");
+    }
     if let Some(token) = &issued.id_token {
         members["id_token"] = Value::from(token.as_str());
     }
@@ -161,7 +164,8 @@ fn code(
             code.used = Some(family);
         }
         tables.counters.codes += 1;
-        Ok(Issued { access_token, refresh_token, id_token, expires_in: ttl, scope, family })
+        let wants_device = shared.require_device && asked_life.is_none();
+        Ok(Issued { access_token, refresh_token, id_token, wants_device, expires_in: ttl, scope, family })
     });
     if matches!(&issued, Err(refusal) if refusal.outcome == "code-reused") {
         shared.changed();
@@ -228,6 +232,14 @@ fn client_credentials(shared: &Shared, client: &Client, form: &Form) -> Result<I
         let family = tables.begin(&client.id, None, scope, 0)?;
         let access_token = tables.issue_access(family, scope, now, ttl)?;
         tables.counters.client_credentials += 1;
-        Ok(Issued { access_token, refresh_token: None, id_token: None, expires_in: ttl, scope, family })
+        Ok(Issued {
+            access_token,
+            refresh_token: None,
+            id_token: None,
+            wants_device: false,
+            expires_in: ttl,
+            scope,
+            family,
+        })
     })
 }

@@ -230,11 +230,14 @@ impl Client {
                 "it has no endpoint that says whose credential it sees",
             )
         })?;
-        let headers = crate::resolve::headers_at_hand(self, &survey)?;
+        let headers = self.with_device(crate::resolve::headers_at_hand(self, &survey)?);
         let timeout = std::time::Duration::from_secs(15);
         let request = crate::world::Request { method: "GET", url, headers, body: None, timeout };
         match self.world.http.send(&request) {
-            Ok(answer) if answer.reply.status == 200 => Ok(()),
+            Ok(answer) if answer.reply.status == 200 => match &answer.device_token {
+                Some(successor) => self.renew_device(successor),
+                None => Ok(()),
+            },
             Ok(answer) => {
                 let why = format!("{} answered {}", crate::establish::origin(url), answer.reply.status);
                 Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))

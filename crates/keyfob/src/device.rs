@@ -133,6 +133,46 @@ impl Client {
         Ok(Device { token, id: Some(enrolled.device_id), expires_at: Some(enrolled.expires_at) })
     }
 
+    /// The headers of a request to the stored login's provider, with the device token if there is one.
+    pub(crate) fn with_device(
+        &self,
+        mut headers: Vec<(&'static str, Secret)>,
+    ) -> Vec<(&'static str, Secret)> {
+        // A damaged file must not keep a report from asking: `device status` tells it.
+        if let Ok(Some(device)) = self.device() {
+            headers.push((HEADER, device.token));
+        }
+        headers
+    }
+
+    /// Forgets this machine's device token for the account of a login that is about to end, unless another stored login
+    /// is of the same account. Told to the provider with the token at hand; a login is not renewed for that.
+    pub(crate) fn forget_device_of(&self, record: &Record) {
+        let Ok(place) = self.device_place(record) else { return };
+        let Ok(Some(stored)) = self.read_device(&place) else { return };
+        if self.others_of_account(record) {
+            return;
+        }
+        let _ = self.strike(&stored, record);
+        let _ = self.world.files.remove(&place);
+    }
+
+    fn others_of_account(&self, record: &Record) -> bool {
+        let Ok(home) = self.setup.require_home() else { return false };
+        let paths = self.world.files.list(&home.logins).unwrap_or_default();
+        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).any(
+            |path| {
+                let bytes = self.world.files.read(path).ok().flatten();
+                bytes.and_then(|bytes| Record::decode(&bytes).ok()).is_some_and(|other| {
+                    other.issuer == record.issuer
+                        && other.identity.account_uuid == record.identity.account_uuid
+                        && other.generation.login != record.generation.login
+                        && other.refresh_token.is_some()
+                })
+            },
+        )
+    }
+
     /// Takes this machine off the account's devices and removes its token here in any case. What the provider
     /// said to it, or `None` when there was nothing to forget.
     ///
@@ -148,8 +188,11 @@ impl Client {
     }
 
     fn take_off(&self, stored: &Stored) -> Result<()> {
+        self.strike(stored, &self.fresh_record()?)
+    }
+
+    fn strike(&self, stored: &Stored, record: &Record) -> Result<()> {
         let what = "the provider still lists this device";
-        let record = self.fresh_record()?;
         let Some(base) = &record.endpoints.devices_url else {
             return Err(Error::new(Id::EnvironmentIncomplete, what, "its endpoint is not known"));
         };
@@ -161,7 +204,7 @@ impl Client {
         let request = Request {
             method: "DELETE",
             url: url.as_str(),
-            headers: bearer(&record)?,
+            headers: bearer(record)?,
             body: None,
             timeout: ANSWER,
         };

@@ -14,8 +14,10 @@ use keyfob_core::{
 
 use crate::{
     client::Client,
+    device::Device,
     id_token,
     logout::{self, Revocation},
+    real::machine_name,
     renew,
     store::{Commit, Found},
     world::Request,
@@ -35,6 +37,8 @@ pub struct SignedIn {
     pub replaced: Option<Revocation>,
     /// Why the identity could not be looked up, if it could not.
     pub unidentified: Option<Error>,
+    /// What came of making this machine a trusted device, where the provider asked for that.
+    pub device: Option<Result<Device>>,
 }
 
 /// A token somebody already has.
@@ -125,11 +129,11 @@ fn accept(
     origin: &Origin<'_>,
 ) -> Result<SignedIn> {
     let now = client.world.clock.now();
-    let id_token = match token::read(reply) {
+    let (id_token, wants_device) = match token::read(reply) {
         Outcome::Granted(mut tokens) => {
-            let id_token = tokens.id_token.take();
+            let more = (tokens.id_token.take(), tokens.wants_device);
             refresh::accept(&mut record, tokens, reply.provider_time(), now, client.world.clock.kernel());
-            id_token
+            more
         }
         Outcome::Later { why } => return Err(exchange_failed(Id::Unreachable, why)),
         Outcome::Odd { why, .. } => return Err(exchange_failed(Id::AnswerInvalid, why)),
@@ -155,7 +159,17 @@ fn accept(
             Err(error) => unidentified = Some(error),
         }
     }
-    save(client, record, unidentified, matches!(origin, Origin::Page { .. }))
+    let by_a_person = matches!(origin, Origin::Page { .. });
+    let mut signed_in = save(client, record, unidentified, by_a_person)?;
+    // The login is on the disk: whatever comes of this, it stays.
+    if wants_device && by_a_person {
+        signed_in.device = match client.device() {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(client.enroll_device(&machine_name())),
+            Err(error) => Some(Err(error)),
+        };
+    }
+    Ok(signed_in)
 }
 
 /// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
@@ -176,7 +190,7 @@ fn save(
     let commit = lease.commit(&record)?;
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| logout::revoke(client, &old));
-    Ok(SignedIn { record, commit, replaced, unidentified })
+    Ok(SignedIn { record, commit, replaced, unidentified, device: None })
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {

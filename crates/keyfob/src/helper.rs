@@ -80,6 +80,16 @@ pub fn run_again(client: &Client, rejected: &str) -> Result<Secret> {
     outcome
 }
 
+/// Forgets what is remembered for this profile: it was signed out.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn forget(client: &Client) -> Result<()> {
+    let Some(command) = &client.setup.config.api_key_helper else { return Ok(()) };
+    let place = place(client, command)?;
+    client.world.files.remove(&place).map_err(|error| failed(&error.to_string()))
+}
+
 /// Where the memory of this command is: another profile, or other values of the variables the configuration
 /// names, make it another one.
 fn place(client: &Client, command: &str) -> Result<PathBuf> {

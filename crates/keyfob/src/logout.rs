@@ -40,6 +40,8 @@ impl Client {
     /// # Errors
     /// The store's: then the login may still be here, and the error says so.
     pub fn logout(&self) -> Result<Option<SignedOut>> {
+        // A key remembered for this profile goes with it, whoever is signed in.
+        crate::helper::forget(self)?;
         let survey = crate::resolve::survey(self, keyfob_core::source::Purpose::Api);
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
@@ -91,6 +93,10 @@ impl Client {
     /// # Errors
     /// As [`Client::logout`].
     pub fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+        // While its token still speaks for the account. Under the lease nothing but the login itself is touched.
+        if let Ok(crate::store::Seen::Record(record)) = store.look() {
+            self.forget_device_of(&record);
+        }
         let lease = renew::wait_for_lease(&self.world, store)?;
         let mut record = match lease.read()? {
             Found::Record(record) => *record,

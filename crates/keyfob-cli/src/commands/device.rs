@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, core::contract::names};
+use keyfob::{Error, core::contract::names, real::machine_name};
 
 use crate::{
     args::{Device, DeviceCommand, Global},
@@ -16,7 +16,7 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
     let client = commands::client(global, setup);
     match &args.command {
         DeviceCommand::Enroll { name } => {
-            let device = client.enroll_device(&name.clone().unwrap_or_else(machine))?;
+            let device = client.enroll_device(&name.clone().unwrap_or_else(machine_name))?;
             let end = device.expires_at.map(|end| end.to_string());
             match global.json {
                 true => Report::json(&serde_json::json!({ "device_id": device.id, "expires_at": end }))?,
@@ -70,23 +70,5 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
             }
             Ok(ExitCode::SUCCESS)
         }
-    }
-}
-
-/// The name this machine is listed under when nobody gives it another one.
-fn machine() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
-    if name.is_empty() { "keyfob".into() } else { name }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_machine_has_a_printable_name() {
-        let name = machine();
-        assert!(!name.is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control));
     }
 }

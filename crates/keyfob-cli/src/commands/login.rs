@@ -159,6 +159,21 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     if let Some(Revocation::Failed(why)) = &signed_in.replaced {
         Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
     }
+    match &signed_in.device {
+        Some(Ok(device)) => Report::say(&format!(
+            "The provider asked for it: this machine is a trusted device until {}.",
+            device.expires_at.map(|end| end.to_string()).unwrap_or_default()
+        )),
+        Some(Err(error)) => Report::warn(
+            &Error::new(
+                error.id(),
+                "the provider asks for a trusted device, and this machine could not be made one",
+                error.why(),
+            )
+            .hint("try again within ten minutes: `keyfob device enroll`"),
+        ),
+        None => {}
+    }
     if let Some(shadow) = shadow(client) {
         Report::warn(&shadow);
     }
@@ -172,6 +187,9 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "login": record.generation.login.as_str(),
             "generation": record.generation.number,
             "identity": record.identity,
+            "device": signed_in.device.as_ref().and_then(|device| device.as_ref().ok()).map(|device| {
+                serde_json::json!({ "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string()) })
+            }),
             "shadowed_by": shadow(client).map(|error| error.message()),
         }))?;
     } else {

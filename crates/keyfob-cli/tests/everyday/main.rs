@@ -8,4 +8,5 @@ mod sandbox;
 mod screen;
 mod terminal;
 mod tools;
+mod trusted_device;
 mod visitor;

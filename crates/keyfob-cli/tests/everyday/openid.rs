@@ -2,13 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     process::{Output, Stdio},
 };
 
 use keyfob_dev::{Fault, FaultKind};
 
-use crate::sandbox::{Sandbox, stderr};
+use crate::{
+    sandbox::{Sandbox, stderr},
+    visitor::follow,
+};
 
 /// A machine whose configuration names the provider by its issuer alone.
 fn machine() -> Sandbox {
@@ -32,13 +34,7 @@ fn command(s: &Sandbox, words: &[&str]) -> std::process::Command {
 
 /// Signs in as a browser would: follows the address, and the redirect to the callback.
 fn login(s: &Sandbox) -> Output {
-    let mut child = command(s, &["login", "--no-browser"]).spawn().expect("the command starts");
-    let mut url = String::new();
-    let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
-    out.read_line(&mut url).expect("an address");
-    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
-    agent.get(url.trim()).call().expect("a page");
-    child.wait_with_output().expect("it ends")
+    follow(&mut command(s, &["login", "--no-browser"]))
 }
 
 /// OpenID Connect Core §3.1.3.7: what the provider signed says who it is.

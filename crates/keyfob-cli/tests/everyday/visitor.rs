@@ -1,9 +1,26 @@
 //! Somebody at a browser, as far as it matters to the command.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    process::{Command, Output, Stdio},
 };
+
+/// Runs a `login --no-browser` and does what it asks for: opens the address and goes where that leads.
+pub(crate) fn follow(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("an address");
+    let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    agent.get(said["url"].as_str().unwrap_or(line.trim())).call().expect("a page");
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).expect("the rest of its answer");
+    let output = child.wait_with_output().expect("it ends");
+    Output { stdout: rest, ..output }
+}
 
 /// The answer of the sign-in page for this address: where it sends the browser.
 pub(crate) struct Answer {

@@ -34,6 +34,14 @@ pub fn world(routes: routes::Routes) -> World {
     }
 }
 
+/// The name a device of this machine is listed under when nobody gives it another one.
+#[must_use]
+pub fn machine_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() { "keyfob".into() } else { name }
+}
+
 /// Keeps this process's memory from core dumps and from other processes of the same user. A program that takes
 /// its place (`execve`) is not affected. Where the system has no such switch, nothing happens.
 pub fn keep_private() {
@@ -43,6 +51,12 @@ pub fn keep_private() {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_machine_has_a_printable_name() {
+        let name = super::machine_name();
+        assert!(!name.is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control));
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
     fn nothing_of_this_process_is_dumped() {
