@@ -80,6 +80,12 @@ impl ApprovedList {
         self.0.extend(other.0);
     }
 
+    /// Whether an entry has this origin, as [`url::Origin`] writes it.
+    #[must_use]
+    pub fn has_origin(&self, origin: &str) -> bool {
+        self.0.iter().any(|entry| entry.origin == origin)
+    }
+
     /// The approval of this URL.
     ///
     /// # Errors

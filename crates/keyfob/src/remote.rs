@@ -1,7 +1,6 @@
 //! Remote and bridge connections: where a WebSocket may lead, with which headers, and what its end means.
 
-use keyfob_core::{Error, Id, Result, Secret, error::escape, source::Purpose};
-use url::Url;
+use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
 
 pub use crate::real::dial::Stream;
 use crate::{
@@ -51,14 +50,27 @@ impl Client {
     /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
     /// expired: only that generation is renewed.
     ///
+    /// Another address must be on the environment's own origin. The credential of a session, which nobody stored, may
+    /// also go to an approved origin; a login's token and a device's never leave their provider.
+    ///
+    /// ```no_run
+    /// use keyfob::Client;
+    ///
+    /// let handshake = Client::from_env()?.handshake(None, None)?;
+    /// for (name, value) in &handshake.headers {
+    ///     // Hand both to the WebSocket client of your choice, for `handshake.url` and no other address.
+    ///     let _ = (name, value);
+    /// }
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
     /// # Errors
-    /// [`Id::UrlNotApproved`] when the address is neither the environment's nor on its origin; as
-    /// [`Client::grant`].
+    /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
     pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
         let environment = self.complete_environment()?;
         let own = environment.endpoints.session_url.clone();
-        let url = match (url, own) {
-            (None, Some(own)) => own,
+        let (url, is_own) = match (url, own) {
+            (None, Some(own)) => (own, true),
             (None, None) => {
                 let what = format!("environment `{}` has no session endpoint", environment.name);
                 return Err(Error::new(
@@ -74,7 +86,16 @@ impl Client {
                     environment.api_base.as_deref(),
                     environment.endpoints.token_url.as_deref(),
                 ];
-                allowed(url, &origins)?
+                if !url.starts_with("ws") {
+                    return Err(refused(url, NO_WEBSOCKET));
+                }
+                let named = origin_of(url)?;
+                let is_own =
+                    origins.into_iter().flatten().any(|own| origin_of(own).ok().as_ref() == Some(&named));
+                if !is_own {
+                    self.may_leave(url, &named)?;
+                }
+                (url.to_owned(), is_own)
             }
         };
         let grant = match expired {
@@ -83,10 +104,29 @@ impl Client {
         };
         let mut headers: Vec<_> =
             grant.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
-        if let Some(device) = self.device()? {
+        if is_own && let Some(device) = self.device()? {
             headers.push((device::HEADER, device.token));
         }
         Ok(Handshake { url, headers, grant })
+    }
+
+    /// Whether the credential that would be used may go to an origin that is not the environment's.
+    fn may_leave(&self, url: &str, origin: &str) -> Result<()> {
+        let session = matches!(
+            crate::resolve::survey(self, Purpose::Remote).winner,
+            Some(Source::SessionToken | Source::WebSocketDescriptor)
+        );
+        let approved = || {
+            let list = crate::decisive::approved(self.setup.approved.as_deref(), &*self.world.files)?;
+            Ok::<_, Error>(list.has_origin(origin))
+        };
+        match session && approved()? {
+            true => Ok(()),
+            false => Err(refused(
+                url,
+                "it is not on the environment's own origin, and its credential goes nowhere else",
+            )),
+        }
     }
 }
 
@@ -104,31 +144,25 @@ impl Handshake {
     }
 }
 
-/// A WebSocket address somebody named: on an origin that is this environment's own.
-fn allowed(text: &str, own: &[Option<&str>]) -> Result<String> {
-    let refuse = |why: &str| {
-        Error::new(Id::UrlNotApproved, format!("the address {}", escape(text)), why)
-            .hint("connect to the environment's own host")
-    };
+/// The origin of a WebSocket address, or of an endpoint beside it, as https or http.
+fn origin_of(text: &str) -> Result<String> {
     let as_http = match text.split_once("://") {
-        Some(("wss", rest)) => format!("https://{rest}"),
-        Some(("ws", rest)) => format!("http://{rest}"),
-        _ => return Err(refuse("expected an address that begins with wss:// (or ws:// on loopback)")),
+        Some(("wss" | "https", rest)) => format!("https://{rest}"),
+        Some(("ws" | "http", rest)) => format!("http://{rest}"),
+        _ => return Err(refused(text, NO_WEBSOCKET)),
     };
-    let url = keyfob_core::values::url(&as_http).map_err(refuse)?;
+    let url = keyfob_core::values::url(&as_http).map_err(|why| refused(text, why))?;
     if url.scheme() == "http" && !routes::is_loopback(url.host_str().unwrap_or("")) {
-        return Err(refuse("ws is for loopback: use wss"));
+        return Err(refused(text, "ws is for loopback: use wss"));
     }
-    let same = |own: &str| {
-        let own = own.replacen("ws", "http", usize::from(own.starts_with("ws")));
-        Url::parse(&own).is_ok_and(|own| own.origin() == url.origin())
-    };
-    if !own.iter().flatten().any(|own| same(own)) {
-        return Err(refuse(
-            "it is not on the environment's own origin, and its credential goes nowhere else",
-        ));
-    }
-    Ok(text.to_owned())
+    Ok(url.origin().ascii_serialization())
+}
+
+const NO_WEBSOCKET: &str = "expected an address that begins with wss:// (or ws:// on loopback)";
+
+fn refused(url: &str, why: &str) -> Error {
+    Error::new(Id::UrlNotApproved, format!("the address {}", escape(url)), why)
+        .hint("connect to the environment's own host")
 }
 
 #[cfg(test)]
@@ -136,23 +170,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_stay_on_their_origin() {
-        let own = [Some("wss://api.example/v1/session/ws"), Some("https://id.example"), None];
-        for right in ["wss://api.example/other", "wss://id.example:443/x", "wss://API.example/v1"] {
-            assert!(allowed(right, &own).is_ok(), "{right}");
+    fn an_origin_is_the_one_that_is_dialled() {
+        for (url, origin) in [
+            ("wss://api.example/other", "https://api.example"),
+            ("wss://api.example:443/x", "https://api.example"),
+            ("wss://API.example/v1", "https://api.example"),
+            ("wss://api.example:8443/", "https://api.example:8443"),
+            ("ws://127.0.0.1:3000/x", "http://127.0.0.1:3000"),
+            ("wss://api.example.evil.example/", "https://api.example.evil.example"),
+        ] {
+            assert_eq!(origin_of(url).ok().as_deref(), Some(origin), "{url}");
         }
         for wrong in [
-            "wss://evil.example/",
-            "ws://api.example/v1/session/ws",
-            "https://api.example/",
-            "wss://api.example:8443/",
+            "ws://api.example/",
+            "ftp://api.example/",
             "wss://api.example@evil.example/",
-            "wss://api.example.evil.example/",
             "wss:/api.example/",
         ] {
-            assert_eq!(allowed(wrong, &own).err().map(|e| e.id()), Some(Id::UrlNotApproved), "{wrong}");
+            assert_eq!(origin_of(wrong).err().map(|e| e.id()), Some(Id::UrlNotApproved), "{wrong}");
         }
-        assert!(allowed("ws://127.0.0.1:3000/x", &[Some("ws://127.0.0.1:3000/v1/session/ws")]).is_ok());
     }
 
     #[test]

@@ -17,10 +17,10 @@ use keyfob_core::{
 };
 
 use crate::{
-    certificates, profiles,
+    certificates, decisive, profiles,
     real::{
         descriptors::Inherited,
-        home::{self, Home, Places, Repositories},
+        home::{Home, Places, Repositories},
         routes::Routes,
     },
     world::Files,
@@ -72,6 +72,8 @@ pub struct Setup {
     /// The fingerprint of the refresh token that seeds a login: the variable's, or the one `keyfob exec` named
     /// for the programs below it, which do not get the variable.
     pub seed: Option<String>,
+    /// A file of approvals that was named for this call.
+    pub approved: Option<PathBuf>,
     /// Everything that is wrong, in the order it was found.
     pub problems: Vec<Error>,
 }
@@ -99,12 +101,12 @@ impl Setup {
         let around = here.map(Repositories::around).unwrap_or_default();
         let home = keep(Home::find(&places(variables, choices.home), files, &around), &mut problems);
         let config = match &home {
-            Some(home) => keep(read_config(&home.config, files), &mut problems),
+            Some(home) => keep(decisive::config(&home.config, files), &mut problems),
             None => None,
         };
         let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
         let approved = match settings.wants_approval() || choices.approved.is_some() {
-            true => keep(approved(choices.approved.as_deref(), files), &mut problems),
+            true => keep(decisive::approved(choices.approved.as_deref(), files), &mut problems),
             false => Some(ApprovedList::default()),
         };
         // With a malformed choice nobody can say which provider was meant: never a default, never production
@@ -139,6 +141,7 @@ impl Setup {
             inherited,
             consumed,
             seed,
+            approved: choices.approved,
             problems,
         }
     }
@@ -258,56 +261,4 @@ fn routes(variables: &Variables) -> Routes {
         http_proxy: either("HTTP_PROXY"),
         no_proxy: either("NO_PROXY"),
     }
-}
-
-/// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
-/// write it.
-fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Result<Option<String>> {
-    let what = || format!("{} is refused", path.display());
-    match files.read_trusted(path, root_only) {
-        Ok(None) => Ok(None),
-        Ok(Some(bytes)) => {
-            String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
-        }
-        Err(error) => Err(Error::new(id, what(), error.to_string())),
-    }
-}
-
-fn read_config(path: &Path, files: &dyn Files) -> Result<Config> {
-    let Some(text) = read_trusted(path, files, false, Id::ConfigUnsafe)? else {
-        return Ok(Config::default());
-    };
-    let wrong =
-        |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", path.display()), why);
-    let raw = toml::from_str(&text).map_err(|error| wrong(escape(error.message())))?;
-    Config::parse(raw)
-}
-
-/// The approved list: never through a variable or the working directory.
-fn approved(chosen: Option<&Path>, files: &dyn Files) -> Result<ApprovedList> {
-    let mut list = ApprovedList::default();
-    let own = home::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
-    let places = [Some((Path::new("/etc/keyfob/approved.toml"), true)), own.as_deref().map(|p| (p, false))];
-    for (path, root_only) in places.into_iter().flatten() {
-        if let Some(text) = read_trusted(path, files, root_only, Id::ApprovedListUnsafe)? {
-            list.extend(parse_approved(path, &text)?);
-        }
-    }
-    if let Some(path) = chosen {
-        let Some(text) = read_trusted(path, files, false, Id::ApprovedListUnsafe)? else {
-            let what = format!("--approved names {}", path.display());
-            return Err(
-                Error::new(Id::ApprovedListUnsafe, what, "there is no such file").hint("check the path")
-            );
-        };
-        list.extend(parse_approved(path, &text)?);
-    }
-    Ok(list)
-}
-
-fn parse_approved(path: &Path, text: &str) -> Result<ApprovedList> {
-    let wrong =
-        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", path.display()), why);
-    let raw = toml::from_str(text).map_err(|error| wrong(&escape(error.message())))?;
-    ApprovedList::parse(raw).map_err(|error| wrong(error.why()))
 }

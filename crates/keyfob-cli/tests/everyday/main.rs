@@ -4,6 +4,7 @@ mod accounts;
 mod callback;
 mod metrics;
 mod openid;
+mod remote;
 mod sandbox;
 mod screen;
 mod terminal;

@@ -1,7 +1,7 @@
 //! What people do every day, and what helps them when it does not work.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::Write,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
@@ -75,44 +75,6 @@ fn other_tools_read_their_own_format() {
     let aws: serde_json::Value =
         serde_json::from_str(&s.out(&["token", "--format", "aws-process"])).expect("JSON");
     assert_eq!((aws["Version"].as_u64(), aws["Token"].as_str()), (Some(1), Some(token.trim())));
-}
-
-/// A connection whose credential expires in the middle is opened again with a renewed one.
-#[test]
-fn a_remote_connection_outlives_its_credential() {
-    let s = Sandbox::new();
-    s.sign_in("default", "ada@example.com");
-    let mut child = s
-        .keyfob(["connect"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    writeln!(stdin, "one").expect("it reads");
-    assert_eq!(lines.next().expect("an echo").expect("text"), r#"{"n":1,"text":"one"}"#);
-    let before = s.json(&["token"])["generation"].as_u64();
-    s.server.advance(3601);
-    let mut told = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert!(told.any(|line| line.contains("renewing it")), "the provider closed for an expired credential");
-    assert!(told.any(|line| line.starts_with("Connected")));
-    writeln!(stdin, "two").expect("it reads");
-    assert_eq!(lines.next().expect("an echo").expect("text"), r#"{"n":1,"text":"two"}"#);
-    drop(stdin);
-    assert!(child.wait().expect("it ends").success());
-    assert!(s.json(&["token"])["generation"].as_u64() > before);
-}
-
-#[test]
-fn a_remote_connection_leads_nowhere_else() {
-    let s = Sandbox::new();
-    s.sign_in("default", "ada@example.com");
-    for url in ["wss://evil.example/", "ws://10.0.0.1/", "https://evil.example/"] {
-        let output = s.run(&["connect", url]);
-        assert_eq!(output.status.code(), Some(3), "{url}");
-    }
 }
 
 #[test]
