@@ -56,8 +56,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Connect(args) => connect::run(global, args),
         Command::DevServer(args) => dev_server::run(args),
         Command::Demo(args) => demo::run(args),
-        Command::Completions { shell } => pages::completions(*shell),
-        Command::Man { out, errors } => pages::manual(out.as_deref(), *errors),
+        Command::Completions { shell, install } => pages::completions(*shell, *install),
+        Command::Man { errors: true, .. } => pages::errors(),
+        Command::Man { install: true, .. } => pages::install_manual(),
+        Command::Man { out, .. } => pages::manual(out.as_deref()),
         Command::Browse { url } => login::browse(url),
         Command::Whoami { base } => whoami::run(base),
     }

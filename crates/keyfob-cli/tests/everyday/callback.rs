@@ -116,3 +116,24 @@ fn a_browser_gets_the_address_alone() {
     assert_eq!(told.lines().next(), Some(address.as_str()));
     assert!(!told.contains("sk-not-for-browsers"), "{told}");
 }
+
+/// Machines with one loopback only. The demo is a whole sign-in there: provider, browser, callback.
+#[cfg(feature = "tools")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the command gets a network of its own")]
+fn one_address_family_is_enough() {
+    let s = Sandbox::new();
+    for (family, without, literal) in [
+        ("IPv4", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", "http://127.0.0.1:"),
+        ("IPv6", "ip address delete 127.0.0.1/8 dev lo", "http://[::1]:"),
+    ] {
+        let line = format!("ip link set lo up && {without} && exec \"$0\" demo --yes");
+        let mut command = Command::new("unshare");
+        command.args(if rustix::process::geteuid().is_root() { &["-n"][..] } else { &["-Urn"] });
+        command.args(["timeout", "60", "sh", "-euc", &line, env!("CARGO_BIN_EXE_keyfob")]);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", s.home.path());
+        let output = command.stdin(Stdio::null()).output().expect("unshare of util-linux");
+        assert!(output.status.success(), "{family}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("The development provider listens at {literal}")));
+    }
+}

@@ -4,6 +4,8 @@ mod accounts;
 mod callback;
 mod sandbox;
 mod screen;
+#[cfg(feature = "tools")]
+mod shells;
 mod terminal;
 mod tools;
 mod visitor;

@@ -27,7 +27,8 @@ fn records(s: &Sandbox) -> usize {
 /// pain.md 31: whatever people copy, in every wrapping, while the callback is waited for as well.
 #[test]
 fn every_shape_of_paste_signs_in() {
-    let shapes: [(&str, fn(&Answer) -> String); 9] = [
+    type Shape = fn(&Answer) -> String;
+    let shapes: [(&str, Shape); 9] = [
         ("code#state", Answer::shown),
         ("the whole address", |answer| answer.url.clone()),
         ("its query", |answer| answer.query().to_owned()),
