@@ -96,6 +96,26 @@ fn no_browser_and_a_browser_that_fails() {
     }
 }
 
+/// pain.md 33: whoever comes over SSH is told of the code, where the provider has one.
+#[test]
+fn over_ssh_the_code_is_suggested() {
+    let s = Sandbox::new();
+    let login = |name: &str| {
+        let mut command = s.keyfob(["login", "--no-browser"]);
+        let (child, address, _stdout) = begin({
+            command.env(name, "192.0.2.7 52000 192.0.2.1 22");
+            command
+        });
+        assert_eq!(Answer::of(&address).follow(), "You are signed in");
+        stderr(&child.wait_with_output().expect("it ends")).contains("`keyfob login --device` needs neither")
+    };
+    assert!(login("SSH_CONNECTION"));
+    // A container is far away too, and says so by itself.
+    let contained =
+        ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| std::path::Path::new(mark).exists());
+    assert_eq!(login("SSH_ELSEWHERE"), contained);
+}
+
 /// The browser that is opened gets the address and no credential.
 #[test]
 fn a_browser_gets_the_address_alone() {
