@@ -81,18 +81,31 @@ pub(crate) enum Command {
     DevServer(DevServer),
     /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
     Demo(Demo),
-    /// Print completions for a shell
+    /// Print completions for a shell, or put them where it looks for them
+    #[command(after_help = "Examples:
+  keyfob completions bash --install     says where it put them
+  keyfob completions zsh > _keyfob      for a place of your own")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+        /// Write them into your own data directory instead of printing them
+        #[arg(long)]
+        install: bool,
     },
     /// Print the manual page, or write all of them into a directory
+    #[command(after_help = "Examples:
+  keyfob man --install                  then: man keyfob, man keyfob-login
+  keyfob man --out DIR                  one page for each command
+  keyfob man --errors                   every error id, and what to do")]
     Man {
         /// Write one page for each command here
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Print the page of error ids instead
+        /// Write them into your own data directory, where man looks for them
         #[arg(long, conflicts_with = "out")]
+        install: bool,
+        /// Print the page of error ids instead
+        #[arg(long, conflicts_with_all = ["out", "install"])]
         errors: bool,
     },
     /// Open an address in the browser, for `login`
@@ -120,7 +133,8 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   keyfob login                 opens the browser; a pasted answer is accepted at the same time
   keyfob login --no-browser    prints the address on stdout and waits
-  keyfob login --device        shows a code to type on another device
+  keyfob login --device --qr   shows a code to type on another device
+  keyfob login --copy          the address in the clipboard of the machine you sit at
   keyfob login --paste         for machines no browser can reach: the page shows a code to copy")]
 pub(crate) struct Login {
     /// Do not open a browser; print the address on stdout
@@ -165,6 +179,10 @@ pub(crate) enum TokenKind {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob logout                  revokes at the provider first, and says whether that worked
+  keyfob logout --profile work   ends that login alone
+  keyfob logout --all            ends every login on this machine")]
 pub(crate) struct Logout {
     /// Sign out of every login on this machine
     #[arg(long)]
@@ -240,6 +258,9 @@ pub(crate) struct Wanted {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  curl -H \"$(keyfob header)\" URL   one request
+  keyfob header --min-valid 600     for a request that takes long")]
 pub(crate) struct Header {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
@@ -272,6 +293,10 @@ fn variable(text: &str) -> Result<String, &'static str> {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob status              what wins, until when, and what it shadows
+  keyfob status --verify     also asks the provider whether it accepts the credential
+  keyfob status --json       for scripts; exit code 1: not signed in")]
 pub(crate) struct Status {
     /// Say what a remote connection (WebSocket) would use instead of the API
     #[arg(long)]
@@ -282,6 +307,9 @@ pub(crate) struct Status {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob env            every variable: set, unset or wrong, and what it does now
+  keyfob env --json     the same for scripts, without any secret")]
 pub(crate) struct Env {
     /// Print the reference page
     #[arg(long)]
@@ -323,10 +351,14 @@ pub(crate) struct SetupToken {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SetupTokenCommand {
     /// Say what was minted here and when it ends
+    #[command(after_help = "Example:\n  keyfob setup-token list")]
     List,
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob doctor          variables, store, locks, provider, clock, sources
+  keyfob doctor --fix    mends permissions and what an interrupted renewal left")]
 pub(crate) struct Doctor {
     /// Mend permissions and what an interrupted renewal left behind
     #[arg(long)]
@@ -334,6 +366,9 @@ pub(crate) struct Doctor {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  keyfob profiles            which there are
+  keyfob profiles use work   the one that counts when none is named")]
 pub(crate) struct Profiles {
     #[command(subcommand)]
     pub(crate) command: Option<ProfilesCommand>,
@@ -342,6 +377,7 @@ pub(crate) struct Profiles {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProfilesCommand {
     /// Make this profile the one that counts when none is named
+    #[command(after_help = "Example:\n  keyfob profiles use work")]
     Use {
         /// Its name
         name: String,
@@ -349,6 +385,10 @@ pub(crate) enum ProfilesCommand {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  keyfob device enroll --name laptop   within ten minutes of signing in
+  keyfob device status                 exit code 1: not enrolled
+  keyfob device forget")]
 pub(crate) struct Device {
     #[command(subcommand)]
     pub(crate) command: DeviceCommand,
@@ -357,19 +397,27 @@ pub(crate) struct Device {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum DeviceCommand {
     /// Enrol this machine; the login must be younger than ten minutes
+    #[command(after_help = "Example:\n  keyfob device enroll --name laptop")]
     Enroll {
         /// The name the provider lists it under
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
     /// Say whether this machine is enrolled; exit code 1 when it is not
+    #[command(after_help = "Example:\n  keyfob device status")]
     Status,
     /// Take this machine off the account's devices
+    #[command(after_help = "Example:\n  keyfob device forget")]
     Forget,
 }
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Lines of standard input are sent as text frames, text frames are printed as lines.
+#[command(after_help = "Examples:
+  keyfob connect                         to the session endpoint of the environment
+  keyfob connect wss://api.example.com/v1/session/ws
+                                         to another address on the environment's own origin
+
+Lines of standard input are sent as text frames, text frames are printed as lines.
 When the provider closes for an expired credential it is renewed and the connection opened again.")]
 pub(crate) struct Connect {
     /// Another address on the environment's own origin
@@ -377,6 +425,11 @@ pub(crate) struct Connect {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  keyfob dev-server                              on port 3000, where USE_LOCAL_OAUTH=1 looks
+  keyfob dev-server --port 0 --auto-approve      its base URL is the first line of stdout
+  keyfob dev-server --fault 503=2                the next two renewals fail
+  keyfob dev-server --access-token-ttl 60 --log requests.jsonl")]
 pub(crate) struct DevServer {
     /// Listen on this port; 0 lets the system choose
     #[arg(long, value_name = "N", default_value_t = 3000)]
@@ -411,6 +464,9 @@ pub(crate) struct DevServer {
 }
 
 #[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob demo          sign in yourself
+  keyfob demo --yes    the page is answered automatically")]
 pub(crate) struct Demo {
     /// Answer the sign-in page automatically
     #[arg(long)]
@@ -425,6 +481,29 @@ mod tests {
     #[test]
     fn the_parser_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// `--help` teaches: every command shows how it is used, and what it shows is understood.
+    #[test]
+    fn every_command_has_examples_that_parse() {
+        fn check(command: &clap::Command, path: &str) -> usize {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.split("Example").nth(1).unwrap_or_default();
+            let shown: Vec<_> = examples.lines().filter(|line| line.starts_with("  ")).collect();
+            let commands: Vec<_> = shown.iter().filter_map(|line| command_in(line)).collect();
+            assert!(!commands.is_empty(), "{path} has no example");
+            for words in &commands {
+                let words: Vec<_> = words.iter().filter(|word| **word != "URL").collect();
+                let parsed = Arguments::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{path}: {words:?}: {}", parsed.unwrap_err());
+            }
+            let own = path.rsplit(' ').next().unwrap_or("");
+            assert!(commands.iter().any(|words| words.contains(&own)), "{path} shows other commands only");
+            let below = command.get_subcommands().filter(|below| !below.is_hide_set());
+            commands.len()
+                + below.map(|below| check(below, &format!("{path} {}", below.get_name()))).sum::<usize>()
+        }
+        assert!(check(&Arguments::command(), "keyfob") > 40);
     }
 
     /// What the pages show in their shell examples, this version understands.
@@ -445,8 +524,9 @@ mod tests {
         }
     }
 
-    /// The words of the first keyfob command in a line of shell.
+    /// The words of the first keyfob command in a line of shell. What follows two blanks explains it.
     fn command_in(line: &str) -> Option<Vec<&str>> {
+        let line = line.trim_start().split("  ").next()?;
         let mut words = line.split_whitespace().skip_while(|word| {
             !word
                 .strip_suffix("keyfob")

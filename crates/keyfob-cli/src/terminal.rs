@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Read},
+    path::Path,
     sync::mpsc::{self, Receiver},
 };
 
@@ -67,6 +68,13 @@ impl Screen {
             "\x1b]52;c;{wrapped}\x07The address is in the clipboard, if your terminal allows it."
         ));
     }
+}
+
+/// Whether whoever looks at this terminal probably sits at another machine: over SSH, or in front of a container.
+pub(crate) fn is_far_away() -> bool {
+    let variables = env::variables();
+    let over_ssh = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variables.text(name).is_some());
+    over_ssh || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
 }
 
 /// Whether an address is one, and cannot end the sequence it is put in.

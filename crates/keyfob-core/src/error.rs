@@ -24,6 +24,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of the exit codes.
+    pub const ALL: [Self; 7] = [
+        Self::Usage,
+        Self::Contract,
+        Self::LoginNeeded,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Store,
+        Self::Bug,
+    ];
+
+    /// What it is about, in the words of the documents.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Usage => "the command line",
+            Self::Contract => "a variable or a configuration file",
+            Self::LoginNeeded => "a person has to sign in",
+            Self::Refused => "refused by the provider",
+            Self::Unreachable => "unreachable, or later; everything is kept",
+            Self::Store => "the store",
+            Self::Bug => "a mistake of ours",
+        }
+    }
+
     /// The exit code of the command, stable across versions.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
@@ -236,11 +261,13 @@ pub fn markdown() -> String {
         "# Errors\n\n<!-- Made from the table in crates/keyfob-core/src/error.rs:\n     \
          cargo run -p keyfob-cli -- man --errors > docs/errors.md -->\n\n\
          Every failure is told in three lines on stderr: what failed, why, one thing to do. With `--json` its id is\n\
-         on stdout too. Ids and exit codes are stable, words are not.\n\n\
-         | id | exit code | what to do |\n|---|---|---|\n",
+         on stdout too. Ids and exit codes are stable, words are not.\n",
     );
-    for id in Id::ALL {
-        page.push_str(&alloc::format!("| `{}` | {} | {} |\n", id.word(), id.kind().exit_code(), id.advice()));
+    for kind in Kind::ALL {
+        page.push_str(&alloc::format!("\n## Exit code {}: {}\n", kind.exit_code(), kind.title()));
+        for id in Id::ALL.iter().filter(|id| id.kind() == kind) {
+            page.push_str(&alloc::format!("\n### {}\n\nWhat to do: {}.\n", id.word(), id.advice()));
+        }
     }
     page
 }
@@ -284,6 +311,17 @@ mod tests {
         for id in Id::ALL {
             assert!(id.word().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", id.word());
             assert!(!id.advice().is_empty() && !id.advice().ends_with('.'), "{}", id.word());
+        }
+    }
+
+    /// The page has a heading for each, so that a link can name it.
+    #[test]
+    fn every_id_has_its_place_on_the_page() {
+        let page = markdown();
+        let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        assert_eq!(headings.len(), Id::ALL.len(), "an id of a kind that is not in Kind::ALL");
+        for id in Id::ALL {
+            assert!(headings.contains(&id.word()), "{}", id.word());
         }
     }
 

@@ -223,19 +223,17 @@ impl Attempt<'_> {
     /// page to the end, or has it open in a second tab, is told there too.
     fn close(&self, first: Option<Callback>, signed_in: bool) {
         let Some(loopback) = &self.loopback else { return };
-        let mut told = false;
+        let mut told = 0;
         let others = std::iter::from_fn(|| loopback.next(Duration::ZERO));
         for callback in first.into_iter().chain(others) {
             if self.flow.is_ours(&callback.query) {
                 callback.finish(signed_in);
-                told = true;
+                told += 1;
             } else {
                 callback.refuse();
             }
         }
-        if told {
-            loopback.wait_for_closing_page(CLOSING);
-        }
+        loopback.wait_for_closing_pages(told, CLOSING);
     }
 
     fn next_callback(&self) -> Option<Callback> {

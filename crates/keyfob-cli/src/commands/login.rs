@@ -86,6 +86,12 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     if !args.no_browser && !args.paste {
         open(attempt.url());
     }
+    // RFC 8628 is made for this: the browser sits on another machine than the one that listens.
+    if attempt.listens() && environment.endpoints.device_url.is_some() && terminal::is_far_away() {
+        Report::say(
+            "The browser is on another machine? `keyfob login --device` needs neither callback nor paste.",
+        );
+    }
     match attempt.listens() {
         true => Report::say("Waiting for the browser. You can also paste the answer of the last page here:"),
         false => Report::say("Paste the code the page shows here:"),

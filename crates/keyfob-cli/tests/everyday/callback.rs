@@ -96,6 +96,26 @@ fn no_browser_and_a_browser_that_fails() {
     }
 }
 
+/// pain.md 33: whoever comes over SSH is told of the code, where the provider has one.
+#[test]
+fn over_ssh_the_code_is_suggested() {
+    let s = Sandbox::new();
+    let login = |name: &str| {
+        let mut command = s.keyfob(["login", "--no-browser"]);
+        let (child, address, _stdout) = begin({
+            command.env(name, "192.0.2.7 52000 192.0.2.1 22");
+            command
+        });
+        assert_eq!(Answer::of(&address).follow(), "You are signed in");
+        stderr(&child.wait_with_output().expect("it ends")).contains("`keyfob login --device` needs neither")
+    };
+    assert!(login("SSH_CONNECTION"));
+    // A container is far away too, and says so by itself.
+    let contained =
+        ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| std::path::Path::new(mark).exists());
+    assert_eq!(login("SSH_ELSEWHERE"), contained);
+}
+
 /// The browser that is opened gets the address and no credential.
 #[test]
 fn a_browser_gets_the_address_alone() {
@@ -115,4 +135,25 @@ fn a_browser_gets_the_address_alone() {
     let told = std::fs::read_to_string(&seen).expect("the browser was started");
     assert_eq!(told.lines().next(), Some(address.as_str()));
     assert!(!told.contains("sk-not-for-browsers"), "{told}");
+}
+
+/// Machines with one loopback only. The demo is a whole sign-in there: provider, browser, callback.
+#[cfg(feature = "tools")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the command gets a network of its own")]
+fn one_address_family_is_enough() {
+    let s = Sandbox::new();
+    for (family, without, literal) in [
+        ("IPv4", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", "http://127.0.0.1:"),
+        ("IPv6", "ip address delete 127.0.0.1/8 dev lo", "http://[::1]:"),
+    ] {
+        let line = format!("ip link set lo up && {without} && exec \"$0\" demo --yes");
+        let mut command = Command::new("unshare");
+        command.args(if rustix::process::geteuid().is_root() { &["-n"][..] } else { &["-Urn"] });
+        command.args(["timeout", "60", "sh", "-euc", &line, env!("CARGO_BIN_EXE_keyfob")]);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", s.home.path());
+        let output = command.stdin(Stdio::null()).output().expect("unshare of util-linux");
+        assert!(output.status.success(), "{family}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("The development provider listens at {literal}")));
+    }
 }

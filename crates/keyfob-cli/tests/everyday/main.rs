@@ -7,6 +7,8 @@ mod openid;
 mod remote;
 mod sandbox;
 mod screen;
+#[cfg(feature = "tools")]
+mod shells;
 mod terminal;
 mod tools;
 mod trusted_device;

@@ -24,13 +24,11 @@ fn records(s: &Sandbox) -> usize {
     entries.iter().filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count()
 }
 
-/// What somebody calls a way to paste, and what that one pastes.
-type Shape = (&'static str, fn(&Answer) -> String);
-
 /// pain.md 31: whatever people copy, in every wrapping, while the callback is waited for as well.
 #[test]
 fn every_shape_of_paste_signs_in() {
-    let shapes: [Shape; 9] = [
+    type Shape = fn(&Answer) -> String;
+    let shapes: [(&str, Shape); 9] = [
         ("code#state", Answer::shown),
         ("the whole address", |answer| answer.url.clone()),
         ("its query", |answer| answer.query().to_owned()),

@@ -95,9 +95,13 @@ impl Loopback {
         format!("http://{}:{}{PATH}", self.host, self.port)
     }
 
-    /// Gives a browser the moment it needs to follow to the closing page.
-    pub fn wait_for_closing_page(&self, wait: Duration) {
-        let _ = self.closed.recv_timeout(wait);
+    /// Gives so many tabs the moment they need to follow to the closing page.
+    pub fn wait_for_closing_pages(&self, tabs: usize, wait: Duration) {
+        for _ in 0..tabs {
+            if self.closed.recv_timeout(wait).is_err() {
+                return;
+            }
+        }
     }
 
     /// The next request for the callback path, whoever sent it.
