@@ -2,7 +2,8 @@
 //! checked, used or not, before any network use; all problems are found in one look.
 
 use std::{
-    os::fd::OwnedFd,
+    collections::BTreeSet,
+    os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -205,6 +206,7 @@ fn descriptors(
     let handed = text(variables, HANDED_OVER).unwrap_or_default();
     let mut inherited = Vec::new();
     let mut consumed = Vec::new();
+    let mut taken: BTreeSet<i32> = given.iter().map(|(_, descriptor)| descriptor.as_raw_fd()).collect();
     for (variable, descriptor) in given {
         inherited.extend(keep(Inherited::given(variable, descriptor), problems));
     }
@@ -212,7 +214,11 @@ fn descriptors(
     for descriptor in named.into_iter().flatten() {
         if handed == format!("{}={}", descriptor.variable, descriptor.number) {
             consumed.push(descriptor.clone());
-        } else if allowed && !inherited.iter().any(|i| i.variable() == descriptor.variable) {
+        } else if allowed
+            && !inherited.iter().any(|i| i.variable() == descriptor.variable)
+            // Two owners of one number would close it under each other; that two variables name it is told already.
+            && taken.insert(descriptor.number)
+        {
             inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
         }
     }
