@@ -89,6 +89,9 @@ fn told(request: &LoggedRequest) -> (String, Vec<String>) {
     tags.extend(request.client_id.iter().map(|id| format!("client:{id}")));
     tags.extend(request.grant_type.iter().map(|grant| format!("grant:{grant}")));
     tags.push(request.outcome.clone());
+    if request.credential.is_empty() {
+        tags.push("anonymous".into());
+    }
     (line, tags)
 }
 
