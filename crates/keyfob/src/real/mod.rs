@@ -24,7 +24,7 @@ pub fn world(routes: http::Routes) -> World {
         entropy: Arc::new(entropy::SystemEntropy),
         http: Arc::new(http::Network::new(routes)),
         files: Arc::new(files::Disk),
-        helper: Arc::new(helper::Shell),
+        helper: Arc::new(helper::Shell::default()),
         notice: Arc::new(|_| {}),
     }
 }
