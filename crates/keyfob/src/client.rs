@@ -116,7 +116,7 @@ impl Client {
     /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
         if grant.source == Source::ApiKeyHelper {
-            crate::helper::forget(self)?;
+            crate::helper::forget(self, &grant.credential)?;
             return crate::resolve::grant(self, grant.purpose, &Need::default());
         }
         let Some(generation) = grant.generation.clone() else {

@@ -55,14 +55,23 @@ pub fn run(client: &Client) -> Result<Secret> {
     outcome
 }
 
-/// Forgets the remembered key: it was rejected.
+/// Forgets the remembered key if it is the one that was rejected. Whoever reports the same rejection later finds the
+/// key of the run that followed, and keeps it.
 ///
 /// # Errors
 /// The disk's.
-pub fn forget(client: &Client) -> Result<()> {
+#[expect(clippy::disallowed_methods, reason = "compared with the remembered key, and goes nowhere")]
+pub fn forget(client: &Client, rejected: &Secret) -> Result<()> {
     let Some(command) = &client.setup.config.api_key_helper else { return Ok(()) };
     let place = place(client, command)?;
-    client.world.files.remove(&place).map_err(|e| failed(&e.to_string()))
+    let world = &client.world;
+    let _alone = alone(world, &place)?;
+    match recall(world, &place, u64::MAX) {
+        Some(Ok(key)) if key.same_as(rejected.expose()) => {
+            world.files.remove(&place).map_err(|e| failed(&e.to_string()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where the memory of this command is: another profile, or other values of the variables the configuration

@@ -8,6 +8,7 @@ mod descriptors;
 mod expect;
 mod laws;
 mod leaks;
+mod rejected;
 mod stage;
 
 use std::{panic, sync::Mutex, thread, time::Instant};
