@@ -8,6 +8,7 @@ mod descriptors;
 mod expect;
 mod laws;
 mod leaks;
+mod processes;
 mod rejected;
 mod stage;
 
