@@ -84,8 +84,8 @@ fn a_renewal_shows_no_secret() {
     let worker = child_of(&parent);
     let mut search = Search::default();
     search.secret("the refresh token", &minted.refresh_token);
-    for at in 0..planted.len() {
-        search.secret(planted[at], &format!("a-planted-secret-number-{at}"));
+    for (at, name) in planted.into_iter().enumerate() {
+        search.secret(name, &format!("a-planted-secret-number-{at}"));
     }
     for path in records(&home) {
         search.store(&path);
