@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use keyfob::core::error::escape_whole;
 use keyfob_dev::LoggedRequest;
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::{
 /// Two texts, so that one sees where they part.
 fn differ(what: &str, expected: &str, found: &str) -> String {
     let lines = |mark: &str, text: &str| -> String {
-        text.lines().map(|line| format!("\n      {mark} {line}")).collect()
+        text.lines().map(|line| format!("\n      {mark} {}", escape_whole(line))).collect()
     };
     format!("{what} differs{}{}", lines("expected |", expected), lines("found    |", found))
 }
