@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::{
     blanks::Blanks,
     case::{Case, Run, Whoami},
-    stage::{Ran, Stage},
+    child::Ran,
+    stage::Stage,
 };
 
 /// Two texts, so that one sees where they part.

@@ -4,6 +4,7 @@
 
 mod blanks;
 mod case;
+mod child;
 mod descriptors;
 mod expect;
 mod laws;

@@ -3,13 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder},
-    io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::Command,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use keyfob::{
@@ -25,21 +24,11 @@ use keyfob_dev::{ApiKey, DevServer, Options};
 use crate::{
     blanks::{self, Blanks},
     case::{self, Case, Run},
+    child::{Ran, ran},
     descriptors::Handed,
     expect,
     leaks::Search,
 };
-
-/// Longer than anything here takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(100);
-
-/// What one process came to.
-pub(crate) struct Ran {
-    /// The exit code, or 128 and the signal, as a shell tells it.
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
 
 /// Everything one case has of its own.
 pub(crate) struct Stage<'c> {
@@ -325,47 +314,4 @@ impl Stage<'_> {
 fn real_now() -> i64 {
     use keyfob::world::Clock;
     real::clock::SystemClock.now().0
-}
-
-/// Feeds a process and waits for its end.
-fn ran(child: io::Result<Child>, input: &[u8], follow: bool) -> io::Result<Ran> {
-    let mut child = child?;
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut stderr = child.stderr.take().expect("a pipe");
-    let (out, err) = thread::scope(|scope| {
-        let out = scope.spawn(move || {
-            let mut text = Vec::new();
-            if follow {
-                stdout.read_until(b'\n', &mut text)?;
-                let url = String::from_utf8_lossy(&text).trim().to_owned();
-                let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
-                let _ = agent.get(&url).call();
-            }
-            stdout.read_to_end(&mut text).map(|_| text)
-        });
-        let err = scope.spawn(move || {
-            let mut text = Vec::new();
-            stderr.read_to_end(&mut text).map(|_| text)
-        });
-        // Nobody has to read it.
-        let _ = stdin.write_all(input);
-        drop(stdin);
-        let end = Instant::now() + DEADLINE;
-        while child.try_wait()?.is_none() {
-            if Instant::now() > end {
-                child.kill()?;
-            }
-            thread::sleep(Duration::from_millis(2));
-        }
-        let done =
-            |thread: thread::ScopedJoinHandle<'_, io::Result<Vec<u8>>>| thread.join().expect("a reader");
-        Ok::<_, io::Error>((done(out)?, done(err)?))
-    })?;
-    let status = child.wait()?;
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default());
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned();
-    Ok(Ran { code, out: text(out), err: text(err) })
 }
