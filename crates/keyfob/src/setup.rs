@@ -2,7 +2,8 @@
 //! checked, used or not, before any network use; all problems are found in one look.
 
 use std::{
-    os::fd::OwnedFd,
+    collections::BTreeSet,
+    os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -207,16 +208,19 @@ fn descriptors(
     let handed = text(variables, HANDED_OVER).unwrap_or_default();
     let mut inherited = Vec::new();
     let mut consumed = Vec::new();
+    let mut taken: BTreeSet<i32> = given.iter().map(|(_, descriptor)| descriptor.as_raw_fd()).collect();
     for (variable, descriptor) in given {
         inherited.extend(keep(Inherited::given(variable, descriptor), problems));
     }
     let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
     for descriptor in named.into_iter().flatten() {
-        // A number has one owner, whatever two variables say; that they say it has been found and told.
-        let is_taken = |i: &Inherited| i.variable() == descriptor.variable || i.number() == descriptor.number;
         if handed == format!("{}={}", descriptor.variable, descriptor.number) {
             consumed.push(descriptor.clone());
-        } else if allowed && !inherited.iter().any(is_taken) {
+        } else if allowed
+            && !inherited.iter().any(|i| i.variable() == descriptor.variable)
+            // Two owners of one number would close it under each other; that two variables name it is told already.
+            && taken.insert(descriptor.number)
+        {
             inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
         }
     }

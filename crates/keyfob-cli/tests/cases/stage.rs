@@ -1,189 +1,318 @@
-//! A home, a provider and the secrets of one case.
+//! Plays one case: a provider and a home of its own, then run after run, then the search for leaks.
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Child, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    fs::{self, DirBuilder},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
+use keyfob::{
+    Client, Purpose,
+    core::contract::{self, Variables},
+    real,
+    renew::InThread,
+    resolve,
+    setup::{Choices, Setup},
+};
 use keyfob_dev::{ApiKey, DevServer, Options};
 
-use crate::case::{Case, Descriptor, Kind, Opened, Run};
+use crate::{
+    blanks::{self, Blanks},
+    case::{self, Case, Run},
+    child::{Ran, ran},
+    descriptors::Handed,
+    expect,
+    leaks::Search,
+};
 
+/// Everything one case has of its own.
 pub(crate) struct Stage<'c> {
     case: &'c Case,
-    pub(crate) server: DevServer,
-    pub(crate) home: tempfile::TempDir,
-    /// By name.
-    pub(crate) secrets: BTreeMap<String, String>,
-    texts: AtomicUsize,
+    pub(crate) server: &'c DevServer,
+    pub(crate) home: PathBuf,
+    pub(crate) blanks: Blanks<'c>,
+    search: Search,
+    /// Files that the case itself wrote: its own secrets may stand in them.
+    written: Vec<PathBuf>,
+    problems: Vec<String>,
 }
 
-/// What one process came to.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
+/// Plays it and tells everything that is not as the case says.
+pub(crate) fn play(case: &Case) -> Vec<String> {
+    let salt = salt();
+    let text = fs::read_to_string(case::directory().join(&case.name).join("case.toml")).expect("it was read");
+    let keys = blanks::keys_in(&text).into_iter();
+    let options = Options {
+        port: 0,
+        auto_approve: true,
+        access_token_ttl: Duration::from_secs(case.provider.access_token_ttl.unwrap_or(3600)),
+        api_keys: keys
+            .map(|name| ApiKey::new(&blanks::api_key(name, &salt), &format!("{name}@example.com")))
+            .collect(),
+        clients: case.provider.clients.iter().map(|words| words.parse().expect("a client")).collect(),
+        faults: case.provider.faults.iter().map(|words| words.parse().expect("a fault")).collect(),
+        ..Options::default()
+    };
+    let server = DevServer::start(options).expect("a provider");
+    let dir = tempfile::Builder::new().prefix("keyfob-case-").tempdir().expect("a directory");
+    let home = dir.path().canonicalize().expect("our directory");
+    let blanks = Blanks::new(&server, home.to_str().expect("text"), &salt);
+    let mut stage = Stage {
+        case,
+        server: &server,
+        home,
+        blanks,
+        search: Search::default(),
+        written: vec![],
+        problems: vec![],
+    };
+    stage.given();
+    for (at, run) in case.run.iter().enumerate() {
+        let before = stage.problems.len();
+        stage.run(at, run);
+        let told = match &run.shell {
+            Some(script) => script.trim().to_owned(),
+            None => format!("keyfob {}", run.args.join(" ")),
+        };
+        for problem in &mut stage.problems[before..] {
+            *problem = format!("run {} ({told}): {problem}", at + 1);
+        }
+    }
+    stage.debug();
+    stage.leaks();
+    stage.problems
 }
 
-impl<'c> Stage<'c> {
-    pub(crate) fn new(case: &'c Case) -> Self {
-        let of_kind = |kind: fn(&Kind) -> bool| case.secrets.iter().filter(move |(_, k)| kind(k));
-        let mut secrets = BTreeMap::new();
-        let mut api_keys = Vec::new();
-        for (name, _) in of_kind(|kind| matches!(kind, Kind::ApiKey)) {
-            let key = format!("kdev-ak-{name}-Zt4xW9qLs2");
-            api_keys.push(ApiKey::new(&key, &format!("{name}@example.com")));
-            secrets.insert(name.clone(), key);
-        }
-        let server =
-            DevServer::start(Options { port: 0, auto_approve: true, api_keys, ..Options::default() })
-                .expect("a provider");
-        for (name, kind) in &case.secrets {
-            let email = format!("{name}@example.com");
-            let mint = || server.mint(&email, "user:profile user:inference").expect("tokens");
-            let secret = match kind {
-                Kind::Access => mint().access_token,
-                Kind::Refresh => mint().refresh_token,
-                Kind::Invented => format!("invented-{name}-Hk7pQ2vYb5"),
-                Kind::ApiKey => continue,
-            };
-            secrets.insert(name.clone(), secret);
-        }
-        let home = tempfile::Builder::new().prefix("keyfob-case-").tempdir().expect("a directory");
-        let stage = Self { case, server, home, secrets, texts: AtomicUsize::new(0) };
-        for (path, text) in &case.files {
-            stage.write(Path::new(path), &stage.filled(text));
-        }
-        stage
+/// 24 random characters.
+fn salt() -> String {
+    let mut octets = [0; 12];
+    keyfob::world::Entropy::fill(&real::entropy::SystemEntropy, &mut octets).expect("randomness");
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+impl Stage<'_> {
+    pub(crate) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
     }
 
-    fn write(&self, path: &Path, text: &str) {
-        let path = self.home.path().join(path);
-        fs::create_dir_all(path.parent().expect("below the home")).expect("a directory of ours");
-        fs::write(&path, text).expect("a file of ours");
-        let mode = if path.extension().is_some_and(|e| e == "sh") { 0o700 } else { 0o600 };
-        fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("ours");
-    }
-
-    /// A text of the case with its placeholders filled in.
-    pub(crate) fn filled(&self, text: &str) -> String {
-        let base = self.server.base_url();
-        let mut text = text.replace("{base}", &base).replace("{home}", &self.home.path().to_string_lossy());
-        text = text.replace("{keyfob}", env!("CARGO_BIN_EXE_keyfob")).replace("{big}", &"x".repeat(70_000));
-        for (name, secret) in &self.secrets {
-            text = text.replace(&format!("{{{name}}}"), secret);
+    fn given(&mut self) {
+        let private = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path).expect("ours");
+        private(&self.home.join("keyfob"));
+        private(&self.home.join("tmp"));
+        let mut files = self.case.given.files.clone();
+        if let Some(config) = &self.case.given.config {
+            files.insert("keyfob/config.toml".into(), config.clone());
         }
-        text
-    }
-
-    /// Runs what a run says, as often at once as it says.
-    pub(crate) fn run(&self, run: &Run) -> Vec<Ran> {
-        let children: Vec<Child> = (0..run.times).map(|_| self.start(run)).collect();
-        thread::scope(|scope| {
-            let waiting: Vec<_> =
-                children.into_iter().map(|child| scope.spawn(move || self.follow(run, child))).collect();
-            waiting.into_iter().map(|thread| thread.join().expect("no panic")).collect()
-        })
-    }
-
-    fn start(&self, run: &Run) -> Child {
-        let mut redirects = String::new();
-        for (number, descriptor) in &self.case.descriptors {
-            redirects.push(' ');
-            redirects.push_str(&self.redirect(number, descriptor));
+        for (name, content) in files {
+            let path = self.home.join(name);
+            private(path.parent().expect("a home"));
+            fs::write(&path, self.blanks.fill(&content)).expect("ours");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+            self.written.push(path);
         }
-        let mut command = Command::new("bash");
-        command.args(["-c", &format!("exec \"$@\"{redirects}"), "bash", env!("CARGO_BIN_EXE_keyfob")]);
-        command.args(run.words.iter().map(|word| self.filled(word)));
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        command.env("HOME", self.home.path()).env("KEYFOB_HOME", self.home.path().join("keyfob"));
-        command.env("XDG_RUNTIME_DIR", self.home.path().join("run"));
-        if self.case.local {
+        if let Some(who) = &self.case.given.signed_in {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+            command.args(["login", "--with-token", "refresh"]);
+            self.environment(&mut command, &BTreeMap::new(), true);
+            let mut handed = Handed::make(&[], &self.blanks, &self.home).expect("nothing to hand over");
+            let token = self.blanks.fill(&format!("{{refresh:{who}}}\n"));
+            let ran = ran(handed.start(command), token.as_bytes(), false).expect("it signs in");
+            assert_eq!(ran.code, 0, "{}: nobody could sign in: {}", self.case.name, ran.err);
+        }
+    }
+
+    /// Nothing of ours, what every home has, and these.
+    fn environment(&self, command: &mut Command, variables: &BTreeMap<String, String>, local: bool) {
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(&self.home);
+        command.env("HOME", &self.home).env("KEYFOB_HOME", self.home.join("keyfob"));
+        command.env("TMPDIR", self.home.join("tmp"));
+        if local {
             command.env("USE_LOCAL_OAUTH", "1");
             for base in ["API", "APPS", "CONSOLE"] {
                 command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), self.server.base_url());
             }
         }
-        for (name, value) in self.case.env.iter().chain(&run.env) {
-            match self.filled(value).as_str() {
-                "{unset}" => command.env_remove(name),
-                value => command.env(name, value),
-            };
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.current_dir(self.home.path());
-        let mut child = command.spawn().expect("bash starts");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        // A run that refuses its input may be gone already.
-        let _ = stdin.write_all(self.filled(&run.stdin).as_bytes());
-        child
-    }
-
-    fn follow(&self, run: &Run, mut child: Child) -> Ran {
-        let mut out = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        if run.browse {
-            stdout.read_line(&mut out).expect("an address");
-            let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build();
-            if out.starts_with("http") {
-                agent.new_agent().get(out.trim()).call().expect("a page");
-            }
-        }
-        stdout.read_to_string(&mut out).expect("text");
-        let mut err = String::new();
-        child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
-        Ran { code: child.wait().expect("it ends").code(), out, err }
-    }
-
-    /// The shell's words that open a descriptor like this. The text goes through a file, never through words.
-    fn redirect(&self, number: &str, descriptor: &Descriptor) -> String {
-        let file = format!("descriptors/{}", self.texts.fetch_add(1, Ordering::Relaxed));
-        self.write(Path::new(&file), &self.filled(&descriptor.text));
-        let path = self.home.path().join(&file).display().to_string();
-        match descriptor.kind {
-            Opened::File => format!("{number}<'{path}'"),
-            Opened::Pipe => format!("{number}< <(cat '{path}')"),
-            Opened::Late => format!("{number}< <(sleep 0.3; cat '{path}')"),
-            Opened::Slow => {
-                format!(
-                    "{number}< <(while IFS= read -rN1 c; do printf %s \"$c\"; sleep 0.004; done <'{path}')"
-                )
-            }
-            Opened::Mute => format!("{number}< <(exec sleep 8)"),
-            Opened::WriteOnly => format!("{number}>'{path}'"),
-            Opened::Directory => format!("{number}<'{}'", self.home.path().display()),
-            Opened::Closed => format!("{number}<&-"),
-            Opened::Socket => {
-                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-                let port = listener.local_addr().expect("bound").port();
-                let text = self.filled(&descriptor.text);
-                thread::spawn(move || {
-                    let (mut stream, _) = listener.accept().expect("a reader");
-                    stream.write_all(text.as_bytes()).expect("it reads");
-                });
-                format!("{number}<>/dev/tcp/127.0.0.1/{port}")
-            }
+        for (name, value) in variables {
+            command.env(name, self.blanks.fill(value));
         }
     }
 
-    /// Whether the case brings this file along.
-    pub(crate) fn has_file(&self, path: &Path) -> bool {
-        self.case.files.keys().any(|file| Path::new(file) == path)
-    }
-
-    /// What the provider was asked, as `METHOD path status credentials`.
-    pub(crate) fn traffic(&self) -> Vec<String> {
-        let line = |r: &keyfob_dev::LoggedRequest| {
-            format!("{} {} {} {}", r.method, r.path, r.status, r.credential.join("+")).trim_end().to_owned()
+    fn command(&self, run: &Run) -> Command {
+        let mut command = match &run.shell {
+            Some(script) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &self.blanks.fill(script)]);
+                shell
+            }
+            None => {
+                let mut keyfob = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+                keyfob.args(run.args.iter().map(|word| self.blanks.fill(word)));
+                keyfob
+            }
         };
-        self.server.requests().iter().map(line).collect()
+        let mut variables = self.case.env.clone();
+        variables.extend(run.env.clone());
+        self.environment(&mut command, &variables, !self.case.given.bare);
+        for name in &run.unset {
+            command.env_remove(name);
+        }
+        command
     }
+
+    fn run(&mut self, at: usize, run: &Run) {
+        self.server.advance(run.advance);
+        if run.expire {
+            self.expire();
+        }
+        let asked = self.server.requests().len();
+        let all = self.start(run);
+        self.harvest();
+        for (number, ran) in all.iter().enumerate() {
+            let place = |stream: &str| format!("{stream} of run {}, process {}", at + 1, number + 1);
+            self.search.place(place("stderr"), ran.err.clone());
+            if !run.tells_secrets() {
+                self.search.place(place("stdout"), ran.out.clone());
+            }
+            let before = self.problems.len();
+            expect::words(self.case, run, ran, &self.blanks, &mut self.problems);
+            if self.problems.len() > before && all.len() > 1 {
+                self.problems.push(format!("that was process {} of {}", number + 1, all.len()));
+                break;
+            }
+        }
+        let answers: std::collections::BTreeSet<_> = all.iter().map(|ran| &ran.out).collect();
+        if answers.len() != 1 {
+            self.problems.push(format!("{} processes gave {} answers", all.len(), answers.len()));
+        }
+        let traffic = self.server.requests().split_off(asked);
+        expect::traffic(run, &traffic, &mut self.problems);
+        if let Some(whoami) = &run.whoami {
+            expect::whoami(self, whoami, &all[0].out);
+        }
+        let mut problems = Vec::new();
+        expect::files(self, run, &mut problems);
+        self.problems.append(&mut problems);
+        if let Some(name) = &run.save {
+            self.blanks.save(name, &all[0].out);
+        }
+    }
+
+    fn start(&mut self, run: &Run) -> Vec<Ran> {
+        let descriptors = if run.descriptors { &self.case.descriptor[..] } else { &[] };
+        let stdin = self.blanks.fill(&run.stdin);
+        let problems = Mutex::new(Vec::new());
+        let done = Mutex::new(Vec::new());
+        let left = Mutex::new(run.times);
+        let next = || {
+            let mut left = left.lock().expect("nobody panics here");
+            left.checked_sub(1).map(|fewer| *left = fewer)
+        };
+        // Made by this thread: what fills the blanks is not shared between threads.
+        let mut ready = Vec::new();
+        for _ in 0..run.times {
+            let handed = Handed::make(descriptors, &self.blanks, &self.home).expect("descriptors");
+            ready.push((self.command(run), handed));
+        }
+        let ready = Mutex::new(ready);
+        thread::scope(|scope| {
+            for _ in 0..run.at_once.min(run.times) {
+                scope.spawn(|| {
+                    while next().is_some() {
+                        let (command, mut handed) = ready.lock().expect("a queue").pop().expect("one each");
+                        let ran = ran(handed.start(command), stdin.as_bytes(), run.follow);
+                        let mut problems = problems.lock().expect("a list");
+                        handed.check(&mut problems);
+                        match ran {
+                            Ok(ran) => done.lock().expect("a list").push(ran),
+                            Err(error) => problems.push(format!("could not be run: {error}")),
+                        }
+                    }
+                });
+            }
+        });
+        self.problems.append(&mut problems.into_inner().expect("a list"));
+        done.into_inner().expect("a list")
+    }
+
+    /// Every stored access token ended an hour ago.
+    fn expire(&self) {
+        for path in self.store("logins") {
+            let mut record: serde_json::Value =
+                serde_json::from_slice(&fs::read(&path).expect("a record")).expect("JSON");
+            record["expires_at"] = (real_now() - 3600).into();
+            record["issued_at"] = (real_now() - 7200).into();
+            fs::write(&path, record.to_string()).expect("a record");
+        }
+    }
+
+    fn store(&self, of: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.home.join("keyfob").join(of)).into_iter().flatten();
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
+    }
+
+    /// What was minted by now.
+    fn harvest(&mut self) {
+        for of in ["logins", "devices", "run/helper"] {
+            for path in self.store(of) {
+                self.search.store(&path);
+            }
+        }
+    }
+
+    /// What a log of `{:?}` would show of everything the library has in hand.
+    fn debug(&mut self) {
+        for (at, run) in self.case.run.iter().enumerate() {
+            let command = self.command(run);
+            let text = |os: &std::ffi::OsStr| os.to_str().map(str::to_owned);
+            let variables: Variables = command
+                .get_envs()
+                .filter_map(|(name, value)| Some((text(name)?, value.and_then(text))))
+                .collect();
+            let place = |what: &str| format!("the Debug of {what}, run {}", at + 1);
+            let reading = contract::read(&variables);
+            self.search.place(place("the reading"), format!("{variables:?} {reading:#?}"));
+            let setup = Setup::read(&variables, Choices::default(), &real::files::Disk, Some(&self.home));
+            // What the configuration says is shown, also a helper's words: no secret belongs there.
+            self.search.place(place("the setup"), format!("{setup:#?}"));
+            let client =
+                Client::with(setup, real::world(real::routes::Routes::default()), Arc::new(InThread));
+            for purpose in [Purpose::Api, Purpose::Remote] {
+                let survey = resolve::survey(&client, purpose);
+                self.search.place(place("the survey"), format!("{client:?} {survey:#?}"));
+            }
+            // Only of this case's own provider is anything asked.
+            let ours = |client: &Client| {
+                let environment = client.environment().ok();
+                environment.and_then(|e| e.api_base.clone()) == Some(self.server.base_url())
+            };
+            if ours(&client) && client.setup().config.api_key_helper.is_none() {
+                let grant = client.grant(Purpose::Api);
+                self.search.place(place("the grant"), format!("{grant:#?}"));
+            }
+        }
+    }
+
+    fn leaks(&mut self) {
+        self.harvest();
+        for (name, secret) in self.blanks.secrets() {
+            self.search.secret(format!("{{{name}}}"), &secret);
+        }
+        self.search.place("the provider's log", format!("{:?}", self.server.requests()));
+        for one in &self.case.descriptor {
+            self.written.push(self.home.join(format!("descriptor-{}", one.number)));
+        }
+        self.search.files(&self.home.clone(), &self.written);
+        self.problems.append(&mut self.search.leaks());
+    }
+}
+
+fn real_now() -> i64 {
+    use keyfob::world::Clock;
+    real::clock::SystemClock.now().0
 }

@@ -18,12 +18,21 @@ use crate::{
 };
 
 const LARGEST: u64 = 64 * 1024;
-const SLOW: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// `/bin/sh`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Shell;
+#[derive(Clone, Copy, Debug)]
+pub struct Shell {
+    /// After this time whoever waits is told that it runs.
+    slow: Duration,
+    /// After this time it is ended, with everything it started.
+    longest: Duration,
+}
+
+impl Default for Shell {
+    fn default() -> Self {
+        Self { slow: Duration::from_secs(10), longest: Duration::from_secs(60) }
+    }
+}
 
 impl Helper for Shell {
     fn run(&self, command: &str, slow: &dyn Fn()) -> io::Result<Ran> {
@@ -47,9 +56,9 @@ impl Helper for Shell {
             let _ = sender.send(());
             (output, said)
         });
-        let late = ended.recv_timeout(SLOW).is_err() && {
+        let late = ended.recv_timeout(self.slow).is_err() && {
             slow();
-            ended.recv_timeout(LONGEST - SLOW).is_err()
+            ended.recv_timeout(self.longest - self.slow).is_err()
         };
         if late {
             kill(&child);
@@ -57,7 +66,7 @@ impl Helper for Shell {
         let status = child.wait()?;
         let (output, said) = reader.join().unwrap_or_default();
         let failure = match (late, status.success()) {
-            (true, _) => Some(format!("it took longer than {} s", LONGEST.as_secs())),
+            (true, _) => Some(format!("it took longer than {} s", self.longest.as_secs_f32())),
             (false, false) => Some(format!("it ended with {status}")),
             (false, true) => None,
         };
@@ -83,5 +92,24 @@ fn kill(child: &Child) {
     let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(group) = group {
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// That this returns at all shows that what the shell left in the background is gone too: it held the pipe.
+    #[test]
+    fn a_helper_that_does_not_end_is_ended() {
+        let shell = Shell { slow: Duration::from_millis(50), longest: Duration::from_millis(250) };
+        let told = Cell::new(0);
+        let ran = shell.run("sleep 600 & echo half; sleep 600", &|| told.set(told.get() + 1)).unwrap();
+        assert_eq!(ran.failure.as_deref(), Some("it took longer than 0.25 s"));
+        assert_eq!(told.get(), 1, "whoever waits is told once");
+
+        let ran = shell.run("echo key", &|| panic!("this one is not slow")).unwrap();
+        assert_eq!((ran.failure, &ran.output[..]), (None, &b"key\n"[..]));
     }
 }

@@ -28,7 +28,7 @@ pub fn world(routes: routes::Routes) -> World {
         entropy: Arc::new(entropy::SystemEntropy),
         http: Arc::new(http::Network::new(routes)),
         files: Arc::new(files::Disk),
-        helper: Arc::new(helper::Shell),
+        helper: Arc::new(helper::Shell::default()),
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }
