@@ -69,7 +69,8 @@ impl Client {
 
     /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
     #[must_use]
-    pub fn with(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+    pub fn with(mut setup: Setup, mut world: World, spender: Arc<dyn Spender>) -> Self {
+        world.seal = world.seal.with(setup.config.store);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
         Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
     }

@@ -14,14 +14,15 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{
-    Error, Id, Record, Result,
-    record::{Key, Unreadable},
-};
+use keyfob_core::{Error, Id, Record, Result, record::Key, seal::KeyStore};
+use zeroize::Zeroizing;
 
 pub use lease::{Commit, Lease};
 
-use crate::world::{Clock, Files, Held, Lock, World};
+use crate::{
+    seal::{self, Seal},
+    world::{Clock, Entropy, Files, Held, Lock, World},
+};
 
 /// How often a reader looks again at a record that is just being rewritten in place.
 const LOOKS: u32 = 50;
@@ -31,6 +32,8 @@ const LOOKS: u32 = 50;
 pub struct Store {
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    seal: Seal,
     dir: PathBuf,
     /// Whether the directory is keyfob's own. Where a link leads elsewhere, others may at least not write there.
     private: bool,
@@ -97,6 +100,8 @@ impl Store {
         Ok(Self {
             files: world.files.clone(),
             clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            seal: world.seal.clone(),
             lock: record.with_extension("lock"),
             next: record.with_extension("next"),
             recovery,
@@ -104,6 +109,12 @@ impl Store {
             private: record == named,
             record,
         })
+    }
+
+    /// Which key store has the key that it seals with, from the next commit on.
+    #[must_use]
+    pub fn seals_with(&self) -> Option<KeyStore> {
+        self.seal.form()
     }
 
     /// Where the record lies, or would lie.
@@ -126,7 +137,8 @@ impl Store {
     /// Looks without a lock. A record that is being rewritten in place is looked at again for a while.
     ///
     /// # Errors
-    /// [`Id::StoreUnsafe`], [`Id::StoreNewer`], [`Id::StoreFailed`].
+    /// [`Id::StoreUnsafe`], [`Id::StoreNewer`], [`Id::StoreFailed`]; [`Id::KeyStoreUnavailable`] when it is sealed
+    /// and its key cannot be had.
     pub fn look(&self) -> Result<Seen> {
         match self.files.check_dir(&self.dir, self.private) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Seen::Nothing),
@@ -148,19 +160,21 @@ impl Store {
 
     /// Reads one file as a record. An empty file is nothing: a mount point somebody made with `touch`.
     fn read(&self, path: &Path) -> Result<Option<Result<Record, &'static str>>> {
-        match self.files.read(path) {
-            Ok(None) => Ok(None),
-            Ok(Some(bytes)) if bytes.is_empty() => Ok(None),
-            Ok(Some(bytes)) => match Record::decode(&bytes) {
-                Ok(record) => Ok(Some(Ok(record))),
-                Err(Unreadable::Corrupt(why)) => Ok(Some(Err(why))),
-                Err(Unreadable::Newer(version)) => {
-                    let why = format!("it is of form {version}, written by a newer keyfob");
-                    Err(Error::new(Id::StoreNewer, format!("the login in {}", path.display()), why))
-                }
-            },
-            Err(error) => Err(failed(path, "read", &error)),
-        }
+        let Some(bytes) = self.bytes(path)? else { return Ok(None) };
+        self.seal.open(path, &bytes).map(Some)
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let bytes = self.files.read(path).map_err(|error| failed(path, "read", &error))?;
+        Ok(bytes.filter(|bytes| !bytes.is_empty()))
+    }
+
+    /// Which key store has the key of the record as it lies there. `None`: it is not sealed, or not there.
+    ///
+    /// # Errors
+    /// As [`Store::look`].
+    pub fn sealed_by(&self) -> Result<Option<KeyStore>> {
+        Ok(self.bytes(&self.record)?.and_then(|bytes| seal::form_of(&bytes)))
     }
 
     /// Tries to take the lease: alone on this machine, and the directory accepts writing. Never waits.
@@ -184,8 +198,8 @@ impl Store {
         // Containers that share one mounted record file each have a lock file of their own: the lock on the
         // record's inode is the one they share. Where the record is renamed it guards nothing and costs little.
         match self.files.lock_existing(&self.record).map_err(|e| failed(&self.record, "lock", &e))? {
-            Lock::Held(inode) => Ok(Ok(Lease { store: self, lock, inode: Some(inode) })),
-            Lock::Absent => Ok(Ok(Lease { store: self, lock, inode: None })),
+            Lock::Held(inode) => Ok(Ok(Lease::new(self, lock, Some(inode)))),
+            Lock::Absent => Ok(Ok(Lease::new(self, lock, None))),
             Lock::Busy => Ok(Err(self.holder())),
             Lock::Detached => Err(Error::new(
                 Id::StoreFailed,

@@ -1,6 +1,7 @@
 //! The right to write: reading under it, sorting out what a crash left, making room, committing, erasing.
 
 use std::{
+    cell::Cell,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -8,6 +9,7 @@ use std::{
 
 use keyfob_core::{Error, Id, Record, Result, Timestamp, record::Generation, refresh};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Found, Store, failed};
 use crate::world::Held;
@@ -31,9 +33,13 @@ struct Intent {
 
 /// The right to write. There is no other way to write, and it ends with this value or with the process.
 pub struct Lease<'s> {
-    pub(super) store: &'s Store,
-    pub(super) lock: Box<dyn Held>,
-    pub(super) inode: Option<Box<dyn Held>>,
+    store: &'s Store,
+    lock: Box<dyn Held>,
+    inode: Option<Box<dyn Held>>,
+    /// Whether the key store was asked for a key to seal with.
+    asked: Cell<bool>,
+    /// Whether there is something here that could not be opened.
+    unread: Cell<bool>,
 }
 
 /// What became of a commit that could not be put in its place.
@@ -45,7 +51,11 @@ pub enum Commit {
     Recovered(PathBuf),
 }
 
-impl Lease<'_> {
+impl<'s> Lease<'s> {
+    pub(super) fn new(store: &'s Store, lock: Box<dyn Held>, inode: Option<Box<dyn Held>>) -> Self {
+        Self { store, lock, inode, asked: Cell::new(false), unread: Cell::new(false) }
+    }
+
     /// The file that carries the lock, to be handed to another process.
     #[must_use]
     pub fn file(&self) -> Option<&std::fs::File> {
@@ -63,22 +73,28 @@ impl Lease<'_> {
     /// # Errors
     /// As [`Store::look`].
     pub fn read(&self) -> Result<Found> {
+        let found = self.sort_out();
+        self.unread.set(matches!(&found, Err(error) if error.id() == Id::KeyStoreUnavailable));
+        found
+    }
+
+    fn sort_out(&self) -> Result<Found> {
         let store = self.store;
         let (mut record, damaged) = match store.read(&store.record)? {
             None => return self.nothing(),
             Some(Ok(record)) => (Some(record), false),
             Some(Err(_)) => (None, true),
         };
-        if let Some(successor) = self.successor(record.as_ref(), &store.next, 0)? {
+        if let Some((successor, bytes)) = self.successor(record.as_ref(), &store.next, 0)? {
             // Half-way through the last commit: finish it, without writing the only copy again. Should the
             // disk refuse, the successor is still the truth, and every copy stays where it is.
-            if store.files.sync(&store.next).and_then(|()| self.install(&successor.encode())).is_err() {
+            if store.files.sync(&store.next).and_then(|()| self.install(&bytes)).is_err() {
                 return Ok(Found::Record(Box::new(successor)));
             }
             record = Some(successor);
         }
         for path in &store.recovery {
-            if let Some(successor) = self.successor(record.as_ref(), path, 1)? {
+            if let Some((successor, _)) = self.successor(record.as_ref(), path, 1)? {
                 if !matches!(self.place(&successor), Ok(Commit::Durable)) {
                     return Ok(Found::Record(Box::new(successor)));
                 }
@@ -106,15 +122,25 @@ impl Lease<'_> {
         Ok(Found::Nothing)
     }
 
-    /// The record in `path`, if it is of the same login and at least `ahead` generations further. Of a damaged
-    /// record any successor is better.
-    fn successor(&self, record: Option<&Record>, path: &Path, ahead: u64) -> Result<Option<Record>> {
-        let Some(Ok(candidate)) = self.store.read(path)? else { return Ok(None) };
+    /// The record in `path`, and how it lies there, if it is of the same login and at least `ahead` generations
+    /// further. Of a damaged record any successor is better.
+    fn successor(
+        &self,
+        record: Option<&Record>,
+        path: &Path,
+        ahead: u64,
+    ) -> Result<Option<(Record, Zeroizing<Vec<u8>>)>> {
+        let Some(mut bytes) = self.store.bytes(path)? else { return Ok(None) };
+        let Ok(candidate) = self.store.seal.open(path, &bytes)? else { return Ok(None) };
+        // Behind it there may be blanks of the room that was made for it.
+        let end = bytes.trim_ascii_end().len();
+        bytes.truncate(end);
+        bytes.push(b'\n');
         let follows = record.is_none_or(|record| {
             candidate.generation.login == record.generation.login
                 && candidate.generation.number >= record.generation.number.saturating_add(ahead)
         });
-        Ok(follows.then_some(candidate))
+        Ok(follows.then_some((candidate, bytes)))
     }
 
     /// An intent that is still there was never answered, or its answer never reached the disk.
@@ -132,7 +158,9 @@ impl Lease<'_> {
                 }
             }
             // Cut short while the answer was written.
-            Some(Err(_)) if !bytes.starts_with(INTENT) && Record::decode(&bytes).is_err() => {
+            Some(Err(_))
+                if !bytes.starts_with(INTENT) && !matches!(self.store.seal.open(next, &bytes), Ok(Ok(_))) =>
+            {
                 refresh::lost(record, now);
             }
             // Of another generation; or an intent cut short, so that nothing was sent; or a whole record that
@@ -183,11 +211,13 @@ impl Lease<'_> {
     /// so the record is put in its place first, if it is not there as it is.
     ///
     /// # Errors
-    /// [`Id::StoreReadOnly`], [`Id::StoreFailed`]: nothing was spent.
+    /// [`Id::StoreReadOnly`], [`Id::StoreFailed`], [`Id::KeyStoreUnavailable`]: nothing was spent.
     pub fn prepare(&self, record: &Record) -> Result<()> {
-        let Store { files, record: path, next, dir, .. } = self.store;
-        let bytes = record.encode();
-        if files.read(path).map_err(|e| failed(path, "read", &e))?.as_ref() != Some(&bytes) {
+        let Store { files, seal, record: path, next, dir, .. } = self.store;
+        self.prove()?;
+        let bytes = self.sealed(record)?;
+        let there = files.read(path).map_err(|e| failed(path, "read", &e))?;
+        if !there.is_some_and(|there| seal.is_as_it_would_be(record, path, &there)) {
             self.put(&bytes).map_err(|error| {
                 // Half a record would be taken for half an answer. Where an answer was lost before, that is what
                 // must still be known.
@@ -213,18 +243,47 @@ impl Lease<'_> {
         })
     }
 
+    /// Sees to it that what is committed under this lease can be sealed, if it is to be, without asking anybody
+    /// again.
+    ///
+    /// # Errors
+    /// [`Id::KeyStoreUnavailable`].
+    pub fn prove(&self) -> Result<()> {
+        let Store { files, seal, entropy, dir, .. } = self.store;
+        self.asked.set(true);
+        seal.prove(dir, &**files, &**entropy)
+    }
+
+    /// The bytes of a record in the form that was chosen.
+    fn sealed(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
+        let Store { seal, entropy, record: path, .. } = self.store;
+        if !self.asked.get() {
+            // A key that was proven before something was spent is good, even if its key store is silent now.
+            self.prove().or_else(|error| if seal.is_proven() { Ok(()) } else { Err(error) })?;
+        }
+        seal.close(record, path, &**entropy)
+    }
+
     /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut
     /// cannot lose it. It never goes back to what was there before: what cannot be put in its place is tried
     /// again, and then left in a recovery file.
     ///
     /// # Errors
-    /// [`Id::StoreFailed`]: no place at all took it.
+    /// [`Id::StoreFailed`]: no place at all took it. [`Id::KeyStoreUnavailable`]: it was to be sealed, and there
+    /// is no key; [`Lease::prove`] finds that out before anything is spent.
     pub fn commit(self, record: &Record) -> Result<Commit> {
-        self.place(record)
+        let commit = self.place(record)?;
+        if let (true, Commit::Durable) = (self.unread.get(), &commit) {
+            // What nobody could open has been replaced: it would stand in the way of every later reading.
+            for path in &self.store.recovery {
+                let _ = self.store.files.remove(path);
+            }
+        }
+        Ok(commit)
     }
 
     fn place(&self, record: &Record) -> Result<Commit> {
-        let bytes = record.encode();
+        let bytes = self.sealed(record)?;
         let mut last = match self.put(&bytes) {
             Ok(()) => return Ok(Commit::Durable),
             Err(error) => error,
