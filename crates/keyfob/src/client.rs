@@ -9,6 +9,7 @@ use keyfob_core::{
     Error, Id, Result, Secret, Source,
     environment::Environment,
     record::{Generation, Key},
+    seal::KeyStore,
     settings::ClientId,
     source::Purpose,
 };
@@ -155,6 +156,14 @@ impl Client {
     pub fn store(&self) -> Result<Store> {
         let client_id = self.environment()?.require_client_id()?;
         self.store_of(client_id, None)
+    }
+
+    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// on: a key in a key store, or nothing. Asks no key store.
+    #[must_use]
+    pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
+        let store = self.store().ok();
+        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
     }
 
     pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {

@@ -180,6 +180,17 @@ impl Seal {
         Ok(())
     }
 
+    /// Whether the key store that is sealed with answers at all.
+    ///
+    /// # Errors
+    /// [`Id::KeyStoreUnavailable`].
+    pub fn answers(&self) -> Result<()> {
+        let Some(store) = self.form else { return Ok(()) };
+        // Nobody has this key: that it is not there is an answer.
+        let asked = self.keys.fetch(store, &KeyId::new([0; 16]));
+        asked.map(drop).map_err(|trouble| refused("logins cannot be sealed".into(), store, &trouble))
+    }
+
     /// Whether there is a key to seal with, or none is needed.
     pub(crate) fn is_proven(&self) -> bool {
         self.form.is_none() || self.proven.lock().unwrap_or_else(PoisonError::into_inner).is_some()

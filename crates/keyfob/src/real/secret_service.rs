@@ -72,7 +72,7 @@ impl Service {
         }
         let (tell, answer) = mpsc::channel();
         let put = move || {
-            let connected = SecretService::connect(EncryptionType::Dh).map_err(|error| trouble(&error));
+            let connected = SecretService::connect(EncryptionType::Dh).map_err(|error| absent(&error));
             let _ = tell.send(connected.and_then(|service| question(&service)));
         };
         let thread =
@@ -101,6 +101,14 @@ fn silent() -> KeyTrouble {
     }
 }
 
+/// No session bus, nothing on it of that name, or nothing that could be started.
+fn absent(error: &Error) -> KeyTrouble {
+    KeyTrouble {
+        why: format!("is not there ({})", escape(&error.to_string())),
+        advice: "run this in a desktop session, or choose another `store` in the configuration file",
+    }
+}
+
 fn trouble(error: &Error) -> KeyTrouble {
     let (why, advice) = match error {
         Error::Locked | Error::Prompt | Error::PromptDisconnected => {
@@ -109,10 +117,7 @@ fn trouble(error: &Error) -> KeyTrouble {
         Error::NoResult => {
             ("has no default keyring".into(), "make one: log in to the desktop, or open its keyring program")
         }
-        Error::Unavailable => (
-            "is not there: no session bus, or nothing on it that keeps secrets".into(),
-            "run this in a desktop session, or choose another `store` in the configuration file",
-        ),
+        Error::Unavailable => return absent(error),
         other => (
             format!("answers: {}", escape(&other.to_string())),
             "see what it logs, or choose another `store` in the configuration file",
