@@ -96,11 +96,11 @@ impl Seal {
         self.form
     }
 
-    /// The record in these bytes, plain or sealed.
+    /// The record in these bytes of the file at this path, plain or sealed, or what is wrong with them.
     ///
     /// # Errors
     /// [`Id::KeyStoreUnavailable`] when its key cannot be had; [`Id::StoreNewer`].
-    pub(crate) fn open(&self, path: &Path, bytes: &[u8]) -> Result<Result<Record, &'static str>> {
+    pub fn open(&self, path: &Path, bytes: &[u8]) -> Result<Result<Record, &'static str>> {
         let opened = match Envelope::is_one(bytes) {
             false => Record::decode(bytes),
             true => match Envelope::decode(bytes) {
