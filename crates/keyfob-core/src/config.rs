@@ -13,6 +13,7 @@ use crate::{
     Error, Id, Result,
     environment::Endpoints,
     prompt::Prompt,
+    seal::KeyStore,
     settings::{ClientId, Scopes},
     source::Prefer,
     values::{self, Expected},
@@ -28,6 +29,7 @@ pub struct RawConfig {
     #[serde(default)]
     pub api_key_helper_env: Vec<String>,
     pub environment: Option<String>,
+    pub store: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
     #[serde(default)]
@@ -75,6 +77,8 @@ pub struct Config {
     pub api_key_helper_env: Vec<String>,
     /// The environment used when nothing else chooses.
     pub environment: Option<String>,
+    /// What keeps the key that logins are sealed with. `None`: they are not sealed.
+    pub store: Option<KeyStore>,
     /// What the file says of environments.
     pub environments: BTreeMap<String, Configured>,
     /// What metrics may say.
@@ -143,6 +147,13 @@ impl Config {
         if raw.api_key_helper_env.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(wrong("api_key_helper_env", "expected names of variables"));
         }
+        let store = match raw.store.as_deref() {
+            None | Some("file") => None,
+            Some(word) => Some(
+                KeyStore::from_word(word)
+                    .ok_or_else(|| wrong("store", "expected \"file\", \"kernel\" or \"secret-service\""))?,
+            ),
+        };
         let mut environments = BTreeMap::new();
         for (name, raw) in raw.environments {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -169,6 +180,7 @@ impl Config {
             api_key_helper: raw.api_key_helper,
             api_key_helper_env: raw.api_key_helper_env,
             environment: raw.environment,
+            store,
             environments,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
         })
@@ -292,6 +304,9 @@ mod tests {
         }
         let said = |raw| Config::parse(raw).expect_err("wrong").what().to_string();
         assert!(said(RawConfig { prefer: text("both"), ..Default::default() }).contains("`prefer`"));
+        for store in ["", "keychain", "File"] {
+            assert!(said(RawConfig { store: text(store), ..Default::default() }).contains("`store`"));
+        }
         assert!(said(RawConfig { api_key_helper: text(" "), ..Default::default() }).contains("helper`"));
         let names = vec!["A=B".to_string()];
         assert!(said(RawConfig { api_key_helper_env: names, ..Default::default() }).contains("helper_env`"));
@@ -300,6 +315,17 @@ mod tests {
             let raw = RawConfig { environment: text(name), environments, ..Default::default() };
             assert!(said(raw).contains("`environment`"), "{name}");
         }
+    }
+
+    #[test]
+    fn logins_are_sealed_on_request() {
+        let store = |word: &str| {
+            Config::parse(RawConfig { store: Some(word.into()), ..RawConfig::default() }).unwrap().store
+        };
+        assert_eq!(Config::default().store, None);
+        assert_eq!(store("file"), None);
+        assert_eq!(store("kernel"), Some(KeyStore::Kernel));
+        assert_eq!(store("secret-service"), Some(KeyStore::SecretService));
     }
 
     #[test]

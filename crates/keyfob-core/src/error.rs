@@ -141,6 +141,7 @@ ids! {
     StoreNewer "store-newer" Store "use the newer keyfob that wrote it",
     StoreReadOnly "store-read-only" Store "make the store writable; the login is kept",
     StoreFailed "store-failed" Store "make room or mend the disk, then try again; the login is kept",
+    KeyStoreUnavailable "key-store-unavailable" Store "make the key store reachable and unlock it, then try again; the login is kept",
     NoHome "no-home" Store "set HOME or KEYFOB_HOME",
     ExecFailed "exec-failed" Usage "check the command after `--`",
     Bug "bug" Bug "please report it with the lines above",

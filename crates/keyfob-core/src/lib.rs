@@ -20,6 +20,7 @@ pub mod login;
 pub mod prompt;
 pub mod record;
 pub mod refresh;
+pub mod seal;
 pub mod secret;
 pub mod settings;
 pub mod source;

@@ -9,6 +9,7 @@ use keyfob_core::{
     Error, Id, Result, Secret, Source,
     environment::Environment,
     record::{Generation, Key},
+    seal::KeyStore,
     settings::ClientId,
     source::Purpose,
 };
@@ -69,7 +70,8 @@ impl Client {
 
     /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
     #[must_use]
-    pub fn with(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+    pub fn with(mut setup: Setup, mut world: World, spender: Arc<dyn Spender>) -> Self {
+        world.seal = world.seal.with(setup.config.store);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
         Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
     }
@@ -175,6 +177,14 @@ impl Client {
     pub fn store(&self) -> Result<Store> {
         let client_id = self.environment()?.require_client_id()?;
         self.store_of(client_id, None)
+    }
+
+    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// on: a key in a key store, or nothing. Asks no key store.
+    #[must_use]
+    pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
+        let store = self.store().ok();
+        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
     }
 
     pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {

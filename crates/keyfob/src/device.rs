@@ -12,6 +12,7 @@ use crate::{
     client::Client,
     renew::Need,
     resolve,
+    store::{Seen, Store},
     world::{Lock, Request},
 };
 
@@ -162,13 +163,11 @@ impl Client {
         let paths = self.world.files.list(&home.logins).unwrap_or_default();
         paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).any(
             |path| {
-                let bytes = self.world.files.read(path).ok().flatten();
-                bytes.and_then(|bytes| Record::decode(&bytes).ok()).is_some_and(|other| {
-                    other.issuer == record.issuer
-                        && other.identity.account_uuid == record.identity.account_uuid
-                        && other.generation.login != record.generation.login
-                        && other.refresh_token.is_some()
-                })
+                let seen = Store::at(&self.world, path, &[]).and_then(|store| store.look());
+                matches!(seen, Ok(Seen::Record(other)) if other.issuer == record.issuer
+                && other.identity.account_uuid == record.identity.account_uuid
+                && other.generation.login != record.generation.login
+                && other.refresh_token.is_some())
             },
         )
     }

@@ -11,7 +11,6 @@ use keyfob_core::{
 use crate::{
     client::Client,
     establish::{self, SignedIn, post},
-    renew,
 };
 
 /// A sign-in that waits for a person somewhere else.
@@ -34,8 +33,7 @@ impl Client {
             Error::new(Id::EnvironmentIncomplete, what, "it has no device authorization endpoint")
                 .hint("use `keyfob login --no-browser`")
         })?;
-        // Before anybody takes the trouble: the disk must accept the result.
-        drop(renew::wait_for_lease(&self.world, &self.store()?)?);
+        establish::would_be_kept(self)?;
         let reply = post(self, url, device_grant::start(client_id, &environment.scopes))?;
         Ok(DeviceAttempt { client: self, pending: Pending::read(&reply)?, environment })
     }

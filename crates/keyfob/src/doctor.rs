@@ -3,7 +3,7 @@
 
 use std::{io, path::Path, time::Duration};
 
-use keyfob_core::{Error, Id, Timestamp, error::escape, source::Purpose};
+use keyfob_core::{Error, Id, Timestamp, error::escape, seal::KeyStore, source::Purpose};
 
 use crate::{
     client::Client,
@@ -51,6 +51,15 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
         if home.logins.exists() {
             add("store", permissions(client, &home.logins, fix));
             add("locks", locks(client, &home.logins));
+            if let Some(store) = client.world.seal.form() {
+                add(
+                    "key store",
+                    match client.world.seal.answers() {
+                        Ok(()) => State::Fine(format!("{} answers", store.name())),
+                        Err(error) => State::Wrong(error),
+                    },
+                );
+            }
             files(client, &home.logins, fix, &mut |subject, state| add(subject, state));
         } else {
             add("store", State::Fine(format!("{} does not exist yet", home.logins.display())));
@@ -148,7 +157,8 @@ fn login(client: &Client, path: &Path, fix: bool) -> State {
     };
     let left = ["next", "recovery"].iter().any(|extension| path.with_extension(extension).exists());
     if left || matches!(seen, Seen::Damaged(_)) {
-        return unfinished(&store, path, fix);
+        // What is written anew is written as the configuration says: that must be understood.
+        return unfinished(&store, path, fix && client.setup.problems.is_empty());
     }
     match seen {
         Seen::Record(record) => {
@@ -160,12 +170,26 @@ fn login(client: &Client, path: &Path, fix: bool) -> State {
                     refusal.why.clone(),
                 )),
                 None => State::Fine(format!(
-                    "profile `{}` at {}, generation {}",
-                    record.profile, record.issuer, record.generation.number
+                    "profile `{}` at {}, generation {}{}",
+                    record.profile,
+                    record.issuer,
+                    record.generation.number,
+                    sealing(&store)
                 )),
             }
         }
         Seen::Nothing | Seen::Damaged(_) => State::Fine(format!("{} is empty", path.display())),
+    }
+}
+
+/// What the login is sealed with, and what it is going to be.
+fn sealing(store: &Store) -> String {
+    let (is, will_be) = (store.sealed_by().ok().flatten(), store.seals_with());
+    let name = |form: Option<KeyStore>| form.map_or("a plain file", KeyStore::name);
+    match is {
+        Some(key) if is == will_be => format!(", sealed with a key in {}", key.name()),
+        None if is == will_be => String::new(),
+        _ => format!(", now {}; {} from its next renewal on", name(is), name(will_be)),
     }
 }
 

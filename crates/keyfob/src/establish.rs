@@ -70,8 +70,8 @@ impl Client {
                 save(self, record, None, false)
             }
             TokenKind::Refresh => {
-                // Before anything is spent: the disk must accept the result.
-                drop(renew::wait_for_lease(&self.world, &self.store()?)?);
+                // Before anything is spent.
+                would_be_kept(self)?;
                 let form = url::form_urlencoded::Serializer::new(String::with_capacity(4096))
                     .append_pair("grant_type", "refresh_token")
                     .append_pair("refresh_token", token.expose())
@@ -108,6 +108,13 @@ enum Origin<'n> {
     },
     /// Somebody had the token already: it is kept whatever else the provider says.
     Brought,
+}
+
+/// Whether what comes of a sign-in could be kept: asked before anybody takes the trouble. The disk must accept it,
+/// and where logins are sealed there must be a key for that.
+pub(crate) fn would_be_kept(client: &Client) -> Result<()> {
+    let store = client.store()?;
+    renew::wait_for_lease(&client.world, &store)?.prove()
 }
 
 fn blank(client: &Client, environment: &Environment) -> Result<Record> {
@@ -183,13 +190,25 @@ fn save(
     let unidentified = unidentified.or_else(|| identify(client, &mut record));
     let store = client.store()?;
     let lease = renew::wait_for_lease(&client.world, &store)?;
-    let old = match lease.read()? {
-        Found::Record(old) => Some(old),
-        Found::Nothing | Found::SetAside(_) => None,
+    let old = match lease.read() {
+        Ok(Found::Record(old)) => Some(Ok(old)),
+        Ok(Found::Nothing | Found::SetAside(_)) => None,
+        // Signing in again is the way out when a key is lost. Nobody can read what is replaced then.
+        Err(error) if error.id() == Id::KeyStoreUnavailable => Some(Err(error)),
+        Err(error) => return Err(error),
     };
-    let commit = lease.commit(&record)?;
+    let commit = match lease.commit(&record) {
+        Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
+            logout::revoke(client, &record);
+            return Err(error);
+        }
+        other => other?,
+    };
     // The old login ends only when the new one is on the disk.
-    let replaced = old.filter(|_| revoke_old).map(|old| logout::revoke(client, &old));
+    let replaced = old.filter(|_| revoke_old).map(|old| match old {
+        Ok(old) => logout::revoke(client, &old),
+        Err(error) => Revocation::Failed(error.message()),
+    });
     Ok(SignedIn { record, commit, replaced, unidentified, device: None })
 }
 

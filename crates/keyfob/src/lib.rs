@@ -27,6 +27,7 @@ pub mod real;
 pub mod remote;
 pub mod renew;
 pub mod resolve;
+pub mod seal;
 mod seed;
 pub mod setup;
 pub mod setup_token;

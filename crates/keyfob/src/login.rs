@@ -61,8 +61,11 @@ impl Client {
     pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
-        // Before anybody takes the trouble: the disk must accept the result.
-        drop(renew::wait_for_lease(&self.world, &self.store()?)?);
+        match how.lasting {
+            None => crate::establish::would_be_kept(self)?,
+            // It is handed over, and only a note of it is kept.
+            Some(_) => drop(renew::wait_for_lease(&self.world, &self.store()?)?),
+        }
         let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
         let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };
         let (loopback, redirect_uri, detour) = match bound {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Record, Result, Secret, record::Refusal};
+use keyfob_core::{Error, Id, Record, Result, Secret, record::Refusal};
 
 use crate::{
     client::Client,
@@ -60,11 +60,7 @@ impl Client {
         let home = self.setup.require_home()?;
         let list = |dir: &std::path::Path| {
             self.world.files.list(dir).map_err(|error| {
-                Error::new(
-                    keyfob_core::Id::StoreFailed,
-                    format!("cannot list {}", dir.display()),
-                    error.to_string(),
-                )
+                Error::new(Id::StoreFailed, format!("cannot list {}", dir.display()), error.to_string())
             })
         };
         let spare: Vec<_> = home.runtime.iter().cloned().collect();
@@ -98,12 +94,25 @@ impl Client {
             self.forget_device_of(&record);
         }
         let lease = renew::wait_for_lease(&self.world, store)?;
-        let mut record = match lease.read()? {
-            Found::Record(record) => *record,
-            Found::Nothing => return Ok(None),
-            Found::SetAside(path) => {
+        let mut record = match lease.read() {
+            Ok(Found::Record(record)) => *record,
+            Ok(Found::Nothing) => return Ok(None),
+            Err(error) if error.id() == Id::KeyStoreUnavailable && !keep_spent => {
+                lease.erase()?;
+                let stem = store.path().file_stem().unwrap_or_default().to_string_lossy();
+                let (profile, issuer) = match (&self.store(), &self.setup.environment) {
+                    (Ok(ours), Some(environment)) if ours.path() == store.path() => {
+                        (self.setup.profile.clone(), environment.issuer().to_owned())
+                    }
+                    _ => (stem.into_owned(), "a provider that only the sealed login names".into()),
+                };
+                let revocation = Revocation::Failed(error.message());
+                return Ok(Some(SignedOut { profile, issuer, revocation }));
+            }
+            Err(error) => return Err(error),
+            Ok(Found::SetAside(path)) => {
                 let why = format!("the file was damaged and has been kept as {}", path.display());
-                return Err(Error::new(keyfob_core::Id::StoreCorrupt, "the login could not be revoked", why)
+                return Err(Error::new(Id::StoreCorrupt, "the login could not be revoked", why)
                     .hint("it is no longer used here; revoke it on the provider's own page"));
             }
         };

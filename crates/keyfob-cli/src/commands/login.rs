@@ -8,7 +8,7 @@ use std::{
 
 use keyfob::{
     Client, Error, Id, Secret,
-    core::{contract, secret::strip_newline, source::Purpose},
+    core::{contract, seal::KeyStore, secret::strip_newline, source::Purpose},
     login::{How, SignedIn, TokenKind},
     logout::Revocation,
     resolve,
@@ -205,6 +205,11 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             .as_deref()
             .map_or(String::new(), |email| format!(" as {}", terminal::plain(email)));
         Report::say(&format!("Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
+        if client.setup().config.store == Some(KeyStore::Kernel) {
+            Report::say(
+                "It is sealed with a key that the kernel forgets when this machine restarts: sign in again then.",
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

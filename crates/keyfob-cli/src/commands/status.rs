@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use keyfob::{
     Client, Error, Purpose, Source, Timestamp,
-    core::{Record, identity::Identity},
+    core::{Record, identity::Identity, seal::KeyStore},
     grant::{self, Outcome},
     real::clock::SystemClock,
     resolve::{self, Survey},
@@ -108,6 +108,9 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 record.profile, record.issuer
             ))?;
             Report::answer(&until(record, now))?;
+            if let (Source::Login, Some(sealing)) = (source, sealing(client)) {
+                Report::answer(&sealing)?;
+            }
         }
     }
     if let Some(organization) = &identity.organization_uuid {
@@ -164,6 +167,23 @@ fn until(record: &Record, now: Timestamp) -> String {
     }
 }
 
+/// How the stored login lies there, where that is not the usual plain file, or will not stay as it is.
+fn sealing(client: &Client) -> Option<String> {
+    let (is, will_be) = client.sealing();
+    let name = |form: Option<KeyStore>| {
+        form.map_or("not sealed".into(), |key| format!("sealed with a key in {}", key.name()))
+    };
+    match (is, will_be) {
+        (None, None) => None,
+        _ if is == will_be => Some(format!("It is {}.", name(is))),
+        _ => Some(format!(
+            "It is {}; from its next renewal on it is {}, as configured.",
+            name(is),
+            name(will_be)
+        )),
+    }
+}
+
 fn identity(client: &Client, survey: &Survey) -> Identity {
     let known = survey.record.as_ref().map(|record| record.identity.clone()).unwrap_or_default();
     known.overlaid(&client.setup().settings.presets)
@@ -190,6 +210,7 @@ fn json(
         })
     });
     let identity = identity(client, survey);
+    let (sealed_by, seals_with) = client.sealing();
     let error = Error::all(problems.to_vec()).or_else(|| survey.broken.clone());
     serde_json::json!({
         "purpose": match purpose { Purpose::Api => "api", Purpose::Remote => "remote" },
@@ -201,6 +222,8 @@ fn json(
             "email": identity.email,
             "tagged_id": identity.tagged_id(&client.setup().settings.presets),
         },
+        "sealed_by": sealed_by,
+        "store": seals_with.map_or("file", KeyStore::word),
         "verified": verified.map(std::result::Result::is_ok),
         "error": error.as_ref().map(report::error_json),
     })

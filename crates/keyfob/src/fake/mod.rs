@@ -11,6 +11,7 @@ mod actor;
 mod bytes;
 mod change;
 mod disk;
+mod keys;
 mod server;
 
 use std::{
@@ -24,9 +25,10 @@ use keyfob_core::Timestamp;
 
 pub use bytes::{Bytes, Torn};
 pub use disk::Disk;
+pub use keys::Vault;
 pub use server::{Fate, Server, Token};
 
-use crate::world::World;
+use crate::{seal::Seal, world::World};
 
 /// One contact with the outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -148,6 +150,7 @@ pub fn world(stage: &Arc<dyn Stage>) -> World {
         http: actor.clone(),
         files: actor.clone(),
         helper: actor,
+        seal: Seal::new(Arc::new(Vault::default())),
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }

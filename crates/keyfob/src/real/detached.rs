@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result, contract};
+use keyfob_core::{Error, Id, Result, contract, seal::KeyStore};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -63,7 +63,7 @@ impl Spender for Detached {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg(store.path()).arg(need.min_valid.to_string());
         command.arg(need.rejected.as_ref().map_or(String::new(), ToString::to_string));
-        command.args(store.spare_dirs());
+        command.arg(store.seals_with().map_or("file", KeyStore::word)).args(store.spare_dirs());
         // Neither the caller's credentials nor its directory: both may be gone or changed while this runs.
         for name in contract::secret_names() {
             command.env_remove(name);
@@ -127,7 +127,7 @@ fn read_report(mut pipe: impl Read + AsFd) -> Result<Vec<u8>, Late> {
 }
 
 /// The worker: what [`Detached`] starts. Its arguments are the record's path, the validity wanted, the
-/// rejected generation or nothing, and directories for a recovery file.
+/// rejected generation or nothing, what the key of a sealed login lies in, and directories for a recovery file.
 ///
 /// Called from the very start of `main`, before anything else was opened.
 pub fn work(world: &World, arguments: &[String]) -> ExitCode {
@@ -154,7 +154,7 @@ pub fn work(world: &World, arguments: &[String]) -> ExitCode {
 
 fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
     let misuse = |why: &str| Error::new(Id::Usage, "this command is keyfob's own", why);
-    let [path, min_valid, rejected, spare @ ..] = arguments else {
+    let [path, min_valid, rejected, form, spare @ ..] = arguments else {
         return Err(misuse("its arguments are missing"));
     };
     let spare: Vec<PathBuf> = spare.iter().map(PathBuf::from).collect();
@@ -165,6 +165,11 @@ fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
             text => Some(text.parse().map_err(misuse)?),
         },
     };
+    let form = match form.as_str() {
+        "file" => None,
+        word => Some(KeyStore::from_word(word).ok_or_else(|| misuse("its fourth argument is no key store"))?),
+    };
+    let world = &World { seal: world.seal.clone().with(form), ..world.clone() };
     let store = Store::at(world, Path::new(path), &spare)?;
     let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
     let lock = stdin.map_err(|_| misuse("its standard input is not the lease"))?;

@@ -13,12 +13,17 @@ pub mod helper;
 pub mod home;
 pub mod http;
 mod journey;
+#[cfg(target_os = "linux")]
+mod kernel;
+pub mod keys;
 pub mod loopback;
 pub mod routes;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+mod secret_service;
 
 use std::sync::Arc;
 
-use crate::world::World;
+use crate::{seal::Seal, world::World};
 
 /// This machine's world. Nothing in it is touched before it is used.
 #[must_use]
@@ -29,6 +34,7 @@ pub fn world(routes: routes::Routes) -> World {
         http: Arc::new(http::Network::new(routes)),
         files: Arc::new(files::Disk),
         helper: Arc::new(helper::Shell::default()),
+        seal: Seal::new(Arc::new(keys::SystemKeys::default())),
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }

@@ -39,12 +39,14 @@ use keyfob::{
         environment::Endpoints,
         identity::Identity,
         record::{Generation, LoginId},
+        seal::KeyStore,
         settings::{ClientId, Scopes},
     },
-    fake::{Disk, Fate, Machine},
+    fake::{Disk, Fate, Machine, Shared},
     renew::Need,
+    store::{Found, Store},
 };
-use process::{Actor, Job};
+use process::{Actor, Job, seal};
 use scenario::{Figures, Scenario, Sort, Violation};
 use search::explore;
 
@@ -87,7 +89,12 @@ fn scenario(name: &'static str, age: i64, jobs: &[fn(&mut Machine) -> Job]) -> S
     machine.disk.put(&path.with_extension("lock"), b"");
     let actors = jobs
         .iter()
-        .map(|job| Actor { job: job(&mut machine), record: path.clone(), spare: vec!["/spare".into()] })
+        .map(|job| Actor {
+            job: job(&mut machine),
+            record: path.clone(),
+            spare: vec!["/spare".into()],
+            seals: false,
+        })
         .collect();
     Scenario {
         name,
@@ -287,6 +294,38 @@ fn containers_share_the_record() {
     holds(&mounted("two containers", true, &[renew, renew]));
     holds(&mounted("two containers, logout", true, &[renew, logout]));
     holds(&mounted("two containers, login", true, &[renew, login]));
+}
+
+/// All processes seal what they write, and the record is sealed already, or becomes so with the next renewal.
+fn sealed(already: bool, mut s: Scenario) -> Scenario {
+    let shared = Shared::new(s.machine);
+    let mut world = shared.process(99);
+    world.seal = seal().with(Some(KeyStore::Kernel));
+    for actor in &mut s.actors {
+        actor.seals = true;
+        let store = Store::at(&world, &actor.record, &[]).unwrap();
+        let lease = store.try_lease().unwrap().ok().unwrap();
+        lease.prove().unwrap();
+        if let (true, Found::Record(record)) = (already, lease.read().unwrap()) {
+            lease.commit(&record).unwrap();
+        }
+    }
+    s.machine = shared.look(|machine| machine.clone());
+    s
+}
+
+#[test]
+fn sealed_logins() {
+    for already in [true, false] {
+        holds(&sealed(already, scenario("sealed, renewals", EXPIRED, &[renew, renew])));
+        holds(&sealed(already, scenario("sealed, logout", EXPIRED, &[renew, logout])));
+        holds(&sealed(already, scenario("sealed, login", EXPIRED, &[renew, login])));
+        let s = sealed(already, scenario("sealed, lost answers", EXPIRED, &[renew, renew]));
+        holds(&Scenario { crashes: 0, fates: (1, FATES), ..s });
+        let s = sealed(already, scenario("sealed, power cut", EXPIRED, &[renew, renew]));
+        holds(&Scenario { crashes: 0, power: true, ..s });
+    }
+    holds(&sealed(true, mounted("sealed, mounted record", false, &[renew, renew])));
 }
 
 #[test]

@@ -4,16 +4,17 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use keyfob::{
     Id,
-    core::{Record, refresh, token},
-    fake::{self, Act, Outcome, Stage},
+    core::{Record, refresh, seal::KeyStore, token},
+    fake::{self, Act, Outcome, Stage, Vault},
     renew::{self, InThread, Need},
+    seal::Seal,
     store::{Found, Seen, Store},
     world::{Request, World},
 };
@@ -37,6 +38,8 @@ pub(crate) struct Actor {
     pub(crate) job: Job,
     pub(crate) record: PathBuf,
     pub(crate) spare: Vec<PathBuf>,
+    /// Whether it seals what it writes.
+    pub(crate) seals: bool,
 }
 
 /// How a process ended.
@@ -97,7 +100,8 @@ impl Actor {
     pub(crate) fn drive(&self, history: &Arc<History>) -> Wish {
         let script =
             Arc::new(Script { history: history.clone(), at: AtomicUsize::new(0), wish: Mutex::new(None) });
-        let world = fake::world(&(script.clone() as Arc<dyn Stage>));
+        let mut world = fake::world(&(script.clone() as Arc<dyn Stage>));
+        world.seal = seal().with(self.seals.then_some(KeyStore::Kernel));
         match panic::catch_unwind(AssertUnwindSafe(|| self.run(&world))) {
             Ok(report) => Wish::End(report),
             Err(stop) if stop.is::<Stop>() => Wish::Act(script.wish.lock().unwrap().take().unwrap()),
@@ -161,6 +165,12 @@ impl Actor {
     pub(crate) fn ends_logins(&self) -> bool {
         matches!(self.job, Job::Logout | Job::Login(_))
     }
+}
+
+/// What every process opens and seals with. A key store is no disk: it keeps its keys whoever dies.
+pub(crate) fn seal() -> Seal {
+    static VAULT: LazyLock<Vault> = LazyLock::new(Vault::default);
+    Seal::new(Arc::new(VAULT.clone()))
 }
 
 pub(crate) fn login(record: &Record) -> String {

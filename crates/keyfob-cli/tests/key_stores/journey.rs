@@ -1,0 +1,121 @@
+//! What must hold with every key store.
+
+use std::process::Child;
+
+use crate::home::{Home, Ran};
+
+/// Signing in, using, renewing by the process of its own, signing out; and never a token in a file.
+pub(crate) fn a_sealed_life(home: &Home, store: &str) {
+    home.login().answer();
+    let sealed = home.record();
+    assert!(sealed.starts_with(&format!(r#"{{"sealed":"{store}""#)), "{sealed}");
+    assert_eq!(home.plain_tokens(), Vec::<std::path::PathBuf>::new());
+
+    let (old, _) = home.generation();
+    assert!(old.starts_with(crate::home::TOKEN));
+    let status = home.json(&["status"]);
+    assert_eq!((status["sealed_by"].as_str(), status["store"].as_str()), (Some(store), Some(store)));
+
+    let before = home.server.grants();
+    home.renew().answer();
+    let (new, _) = home.generation();
+    assert_ne!(old, new);
+    assert_eq!(home.server.grants().refreshes - before.refreshes, 1);
+    assert_ne!(home.record(), sealed);
+    assert_eq!(home.plain_tokens(), Vec::<std::path::PathBuf>::new());
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.out.contains("sealed with a key in the "), "{doctor:?}");
+
+    let ended = home.json(&["logout"]);
+    assert_eq!(ended["logged_out"][0]["revocation"], "confirmed", "{ended}");
+    assert!(home.files("json").is_empty());
+    assert_eq!(home.run(&["token", "--json"]).code, Some(4));
+}
+
+/// Many processes, one expired login, one grant; and never a token in a file, while that goes on either.
+pub(crate) fn a_storm(home: &Home) {
+    home.login_expired();
+    let before = home.server.grants();
+    home.server.set_latency(std::time::Duration::from_millis(150));
+    let mut started: Vec<Child> = (0..16).map(|_| home.start(&["token"])).collect();
+    let mut looks = 0;
+    while started.iter_mut().any(|child| child.try_wait().expect("our child").is_none()) {
+        assert!(home.plain_tokens().is_empty(), "{:?}", home.plain_tokens());
+        looks += 1;
+    }
+    assert!(looks > 10, "nobody looked while they renewed: {looks}");
+    let ended = started.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends")));
+    let answers: Vec<String> = ended.map(|ran| ran.answer().to_owned()).collect();
+    let after = home.server.grants();
+    assert_eq!((after.refreshes - before.refreshes, after.reuses - before.reuses), (1, 0));
+    let new = home.token();
+    assert!(answers.iter().all(|answer| *answer == new), "not all got the new token");
+}
+
+/// A plain login becomes a sealed one at its next renewal, and a sealed one a plain one; each is said.
+pub(crate) fn there_and_back(home: &Home, store: &str) {
+    home.configure("file");
+    home.login().answer();
+    assert!(home.record().starts_with("{\n") && home.plain_tokens().len() == 1);
+
+    home.configure(store);
+    home.token();
+    assert_eq!(home.plain_tokens().len(), 1, "reading alone changes nothing");
+    let said = home.run(&["status"]);
+    assert!(said.answer().contains("It is not sealed; from its next renewal on it is sealed"), "{said:?}");
+    home.renew().answer();
+    assert!(home.plain_tokens().is_empty());
+    assert!(home.run(&["status"]).answer().contains("It is sealed with a key in the "));
+
+    home.configure("file");
+    let said = home.run(&["status"]);
+    assert!(said.answer().contains("from its next renewal on it is not sealed"), "{said:?}");
+    assert!(home.run(&["doctor"]).out.contains("a plain file from its next renewal on"));
+    home.renew().answer();
+    assert!(home.record().starts_with("{\n"));
+    let status = home.json(&["status"]);
+    assert_eq!((status["sealed_by"].as_str(), status["store"].as_str()), (None, Some("file")));
+}
+
+/// Without its key a login is an error that says what to do, whatever is asked; its file stays as it is; and signing
+/// in again is a way out.
+pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
+    home.login().answer();
+    let sealed = home.record();
+    let id = home.files("keyid");
+    lose(std::fs::read_to_string(&id[0]).expect("a note").trim_end());
+    let said = home.run(&["token", "--json"]);
+    assert!(said.unavailable().contains("its key is not in the "), "{said:?}");
+    assert!(said.err.contains("sign in again"), "{said:?}");
+    assert_eq!(home.run(&["status", "--json"]).code, Some(7));
+    assert_eq!(home.record(), sealed);
+    assert_eq!(home.files("json").len(), 1, "nothing was set aside");
+
+    home.login().answer();
+    home.token();
+    home.renew().answer();
+    assert!(home.plain_tokens().is_empty());
+
+    // Signing out needs no key: what cannot be revoked is told, and nothing stays.
+    let id = home.files("keyid");
+    lose(std::fs::read_to_string(&id[0]).expect("a note").trim_end());
+    let ended = home.json(&["logout"]);
+    assert_eq!(ended["logged_out"][0]["revocation"], "failed", "{ended}");
+    assert!(home.files("json").is_empty());
+}
+
+/// While the key store says no, nothing is lost, nothing is written plainly, and nobody is asked to sign in for
+/// nothing. `word` is what it is said to be.
+pub(crate) fn trouble(home: &Home, word: &str) {
+    let (sealed, grants) = (home.record(), home.server.grants());
+    let said = home.run(&["token", "--json"]);
+    assert!(said.unavailable().contains(word), "{said:?}");
+    assert_eq!(home.record(), sealed);
+    let said = home.login();
+    assert!(said.unavailable().contains(word), "{said:?}");
+    assert_eq!(home.record(), sealed);
+    assert_eq!(home.server.grants(), grants, "nothing was spent");
+    assert!(home.plain_tokens().is_empty());
+    let doctor = home.run(&["doctor"]);
+    assert!(doctor.err.contains(word) || doctor.out.contains(word), "{doctor:?}");
+}

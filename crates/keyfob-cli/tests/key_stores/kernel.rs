@@ -1,0 +1,63 @@
+//! The kernel's keyring of the user who runs the tests.
+
+use std::process::Command;
+
+use crate::{home::Home, journey};
+
+fn home() -> Home {
+    Home::new("kernel", None)
+}
+
+#[test]
+fn a_life_sealed_by_the_kernel() {
+    journey::a_sealed_life(&home(), "kernel");
+}
+
+#[test]
+fn sixteen_processes_renew_once_with_a_key_in_the_kernel() {
+    journey::a_storm(&home());
+}
+
+#[test]
+fn into_the_kernel_and_back() {
+    journey::there_and_back(&home(), "kernel");
+}
+
+/// What a restart of the machine does.
+#[test]
+fn a_key_the_kernel_forgot() {
+    journey::a_lost_key(&home(), |id| {
+        let found = Command::new("keyctl").args(["search", "@u", "user", &format!("keyfob:{id}")]).output();
+        let found = found.expect("keyctl, from the package keyutils");
+        let serial = String::from_utf8(found.stdout).expect("text");
+        let unlinked = Command::new("keyctl").args(["unlink", serial.trim(), "@u"]).status().expect("keyctl");
+        assert!(unlinked.success());
+    });
+}
+
+/// It is said to whoever chooses it, before the machine restarts.
+#[test]
+fn that_the_kernel_forgets_is_said_when_signing_in() {
+    let home = home();
+    let minted = home.server.mint("dev@example.com", "user:profile").expect("tokens");
+    let mut command = home.keyfob(&["login", "--with-token", "access"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("the command starts");
+    std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), minted.access_token.as_bytes())
+        .expect("it reads");
+    let said = crate::home::Ran::from(child.wait_with_output().expect("it ends"));
+    assert!(said.err.contains("the kernel forgets when this machine restarts"), "{said:?}");
+}
+
+/// A session keyring of its own, as after `su` or in a service: the key is this user's, not one session's.
+#[test]
+fn another_session_of_the_same_user_opens_it() {
+    let home = home();
+    home.login().answer();
+    let token = home.token();
+    let mut command = Command::new("keyctl");
+    let inner = home.keyfob(&["token"]);
+    command.args(["session", "-"]).arg(inner.get_program()).args(inner.get_args()).env_clear();
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");
+    let ran = crate::home::Ran::from(command.output().expect("keyctl, from the package keyutils"));
+    assert_eq!(ran.answer(), token, "{ran:?}");
+}

@@ -1,0 +1,119 @@
+//! The Secret Service, real and in every sort of trouble.
+
+use std::{
+    os::unix::net::UnixListener,
+    time::{Duration, Instant},
+};
+
+use crate::{desktop::Desktop, home::Home, journey};
+
+/// A question may take four seconds; on a busy machine a run of the command takes its time too.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn home(desktop: &Desktop) -> Home {
+    Home::new("secret-service", Some(&desktop.address()))
+}
+
+#[test]
+fn a_life_sealed_by_the_secret_service() {
+    let desktop = Desktop::unlocked();
+    journey::a_sealed_life(&home(&desktop), "secret-service");
+}
+
+#[test]
+fn sixteen_processes_renew_once_with_a_key_in_the_secret_service() {
+    let desktop = Desktop::unlocked();
+    journey::a_storm(&home(&desktop));
+}
+
+#[test]
+fn into_the_secret_service_and_back() {
+    let desktop = Desktop::unlocked();
+    journey::there_and_back(&home(&desktop), "secret-service");
+}
+
+#[test]
+fn a_key_the_secret_service_lost() {
+    let desktop = Desktop::unlocked();
+    journey::a_lost_key(&home(&desktop), |id| {
+        assert_eq!(desktop.find(id).len(), 32, "another program finds the key");
+        desktop.forget(id);
+    });
+}
+
+#[test]
+fn a_keyring_that_is_locked() {
+    let desktop = Desktop::unlocked();
+    let home = home(&desktop);
+    home.login().answer();
+    desktop.lock();
+    journey::trouble(&home, "is locked");
+}
+
+/// It hangs, it ends, it comes back: the login is there again.
+#[test]
+fn a_keyring_that_hangs_ends_and_comes_back() {
+    let mut desktop = Desktop::unlocked();
+    let home = home(&desktop);
+    home.login().answer();
+    let token = home.token();
+
+    desktop.hang();
+    let began = Instant::now();
+    let said = home.run(&["token", "--json"]);
+    assert!(said.unavailable().contains("has not answered in 4 s"), "{said:?}");
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    journey::trouble(&home, "has not answered in 4 s");
+    desktop.wake();
+    assert_eq!(home.token(), token);
+
+    desktop.end_keyring();
+    journey::trouble(&home, "is not there");
+    desktop.start_keyring();
+    assert_eq!(home.token(), token);
+    home.renew().answer();
+}
+
+/// What could not be sealed afterwards is not asked for.
+#[test]
+fn a_renewal_that_could_not_be_sealed_is_not_begun() {
+    let mut desktop = Desktop::unlocked();
+    let home = home(&desktop);
+    home.configure("file");
+    home.login_expired();
+    home.configure("secret-service");
+    desktop.end_keyring();
+    let before = home.server.grants();
+    let said = home.run(&["token", "--json"]);
+    assert!(said.unavailable().contains("is not there"), "{said:?}");
+    assert_eq!(home.server.grants(), before, "nothing was spent");
+    desktop.start_keyring();
+    home.token();
+    assert!(home.plain_tokens().is_empty());
+}
+
+/// A socket that takes connections and never says a word.
+#[test]
+fn a_bus_that_is_mute() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = dir.path().join("bus");
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    let home = Home::new("secret-service", Some(&format!("unix:path={}", socket.display())));
+    let began = Instant::now();
+    assert!(home.login().unavailable().contains("has not answered in 4 s"));
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+    assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
+}
+
+#[test]
+fn no_bus_at_all() {
+    let home = Home::new("secret-service", None);
+    let said = home.login();
+    assert!(said.unavailable().contains("is not there"), "{said:?}");
+    assert!(said.err.contains("choose another `store`"), "{said:?}");
+    assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
+    // A login in a plain file needs none.
+    home.configure("file");
+    home.login().answer();
+    home.token();
+}

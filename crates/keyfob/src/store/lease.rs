@@ -1,0 +1,362 @@
+//! The right to write: reading under it, sorting out what a crash left, making room, committing, erasing.
+
+use std::{
+    cell::Cell,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use keyfob_core::{Error, Id, Record, Result, Timestamp, record::Generation, refresh};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Found, Store, failed};
+use crate::world::Held;
+
+/// Room made before a renewal: records larger than this are refused by the reader of replies long before.
+const ROOM: usize = 64 * 1024;
+/// How an intent begins, and no record.
+const INTENT: &[u8] = br#"{"intent""#;
+/// How often a failing commit is tried again, and how long it waits before each.
+const RETRIES: [Duration; 3] =
+    [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];
+
+/// The intent to renew, as it stands in the room made for the answer.
+#[derive(Serialize, Deserialize)]
+struct Intent {
+    intent: Generation,
+    /// How many requests with this generation's token went out without an answer, this one included.
+    attempt: u32,
+    at: Timestamp,
+}
+
+/// The right to write. There is no other way to write, and it ends with this value or with the process.
+pub struct Lease<'s> {
+    store: &'s Store,
+    lock: Box<dyn Held>,
+    inode: Option<Box<dyn Held>>,
+    /// Whether the key store was asked for a key to seal with.
+    asked: Cell<bool>,
+    /// Whether there is something here that could not be opened.
+    unread: Cell<bool>,
+}
+
+/// What became of a commit that could not be put in its place.
+#[derive(Debug)]
+pub enum Commit {
+    /// In its place and on the disk: a power cut cannot lose it.
+    Durable,
+    /// In a recovery file that the next holder of the lease adopts.
+    Recovered(PathBuf),
+}
+
+impl<'s> Lease<'s> {
+    pub(super) fn new(store: &'s Store, lock: Box<dyn Held>, inode: Option<Box<dyn Held>>) -> Self {
+        Self { store, lock, inode, asked: Cell::new(false), unread: Cell::new(false) }
+    }
+
+    /// The file that carries the lock, to be handed to another process.
+    #[must_use]
+    pub fn file(&self) -> Option<&std::fs::File> {
+        self.lock.file()
+    }
+
+    /// Gives the inode's lock back, for the process that is handed the lease: it takes that one itself.
+    pub fn release_inode(&mut self) {
+        self.inode = None;
+    }
+
+    /// The newest record there is, after sorting out what a crash may have left: a finished successor is
+    /// adopted, an interrupted renewal is noted as unknown, damage is set aside.
+    ///
+    /// # Errors
+    /// As [`Store::look`].
+    pub fn read(&self) -> Result<Found> {
+        let found = self.sort_out();
+        self.unread.set(matches!(&found, Err(error) if error.id() == Id::KeyStoreUnavailable));
+        found
+    }
+
+    fn sort_out(&self) -> Result<Found> {
+        let store = self.store;
+        let (mut record, damaged) = match store.read(&store.record)? {
+            None => return self.nothing(),
+            Some(Ok(record)) => (Some(record), false),
+            Some(Err(_)) => (None, true),
+        };
+        if let Some((successor, bytes)) = self.successor(record.as_ref(), &store.next, 0)? {
+            // Half-way through the last commit: finish it, without writing the only copy again. Should the
+            // disk refuse, the successor is still the truth, and every copy stays where it is.
+            if store.files.sync(&store.next).and_then(|()| self.install(&bytes)).is_err() {
+                return Ok(Found::Record(Box::new(successor)));
+            }
+            record = Some(successor);
+        }
+        for path in &store.recovery {
+            if let Some((successor, _)) = self.successor(record.as_ref(), path, 1)? {
+                if !matches!(self.place(&successor), Ok(Commit::Durable)) {
+                    return Ok(Found::Record(Box::new(successor)));
+                }
+                let _ = store.files.remove(path);
+                record = Some(successor);
+            } else if record.is_some() {
+                let _ = store.files.remove(path);
+            }
+        }
+        match record {
+            Some(mut record) => {
+                self.note_intent(&mut record)?;
+                Ok(Found::Record(Box::new(record)))
+            }
+            None if damaged => self.set_aside(),
+            None => Ok(Found::Nothing),
+        }
+    }
+
+    /// Nobody is signed in: whatever lies around belongs to a login that was never finished or was ended.
+    fn nothing(&self) -> Result<Found> {
+        for path in std::iter::once(&self.store.next).chain(&self.store.recovery) {
+            self.store.files.remove(path).map_err(|e| failed(path, "remove", &e))?;
+        }
+        Ok(Found::Nothing)
+    }
+
+    /// The record in `path`, and how it lies there, if it is of the same login and at least `ahead` generations
+    /// further. Of a damaged record any successor is better.
+    fn successor(
+        &self,
+        record: Option<&Record>,
+        path: &Path,
+        ahead: u64,
+    ) -> Result<Option<(Record, Zeroizing<Vec<u8>>)>> {
+        let Some(mut bytes) = self.store.bytes(path)? else { return Ok(None) };
+        let Ok(candidate) = self.store.seal.open(path, &bytes)? else { return Ok(None) };
+        // Behind it there may be blanks of the room that was made for it.
+        let end = bytes.trim_ascii_end().len();
+        bytes.truncate(end);
+        bytes.push(b'\n');
+        let follows = record.is_none_or(|record| {
+            candidate.generation.login == record.generation.login
+                && candidate.generation.number >= record.generation.number.saturating_add(ahead)
+        });
+        Ok(follows.then_some((candidate, bytes)))
+    }
+
+    /// An intent that is still there was never answered, or its answer never reached the disk.
+    fn note_intent(&self, record: &mut Record) -> Result<()> {
+        let next = &self.store.next;
+        let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let now = self.store.clock.now();
+        // Behind the intent there may be what a power cut left of the answer.
+        match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
+            Some(Ok(intent)) if intent.intent == record.generation => {
+                refresh::lost(record, now);
+                if let Some(unknown) = &mut record.unknown {
+                    unknown.times = unknown.times.max(intent.attempt);
+                }
+            }
+            // Cut short while the answer was written.
+            Some(Err(_))
+                if !bytes.starts_with(INTENT) && !matches!(self.store.seal.open(next, &bytes), Ok(Ok(_))) =>
+            {
+                refresh::lost(record, now);
+            }
+            // Of another generation; or an intent cut short, so that nothing was sent; or a whole record that
+            // follows nothing, of a login that has been replaced.
+            _ => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self) -> Result<Found> {
+        let record = &self.store.record;
+        let aside = self.unused_name()?;
+        match self.store.files.rename(record, &aside) {
+            Ok(()) => {}
+            // A mount point cannot be moved away: keep a copy of what it holds, and leave it to the one who
+            // died while writing it in place. The whole successor may lie in that one's container.
+            Err(error) if is_busy(&error) => {
+                let aside = record.with_extension("damaged-in-place");
+                let bytes = self.store.files.read(record).map_err(|e| failed(record, "read", &e))?;
+                let bytes = bytes.unwrap_or_default();
+                self.store.files.write(&aside, &bytes).map_err(|e| failed(&aside, "write", &e))?;
+                return Ok(Found::SetAside(aside));
+            }
+            Err(error) => return Err(failed(record, "set aside", &error)),
+        }
+        self.store.files.sync_dir(&self.store.dir).map_err(|e| failed(&self.store.dir, "sync", &e))?;
+        Ok(Found::SetAside(aside))
+    }
+
+    /// A name for a damaged file that no earlier one has: what was set aside is never overwritten.
+    fn unused_name(&self) -> Result<PathBuf> {
+        let Store { files, record, dir, clock, .. } = self.store;
+        let taken = files.list(dir).map_err(|e| failed(dir, "list", &e))?;
+        let mut name = record.with_extension(format!("damaged-{}", clock.now().0));
+        for n in 1.. {
+            if !taken.contains(&name) {
+                break;
+            }
+            name = record.with_extension(format!("damaged-{}-{n}", clock.now().0));
+        }
+        Ok(name)
+    }
+
+    /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
+    /// that it accepts writing and a crash will be recognised.
+    ///
+    /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
+    /// so the record is put in its place first, if it is not there as it is.
+    ///
+    /// # Errors
+    /// [`Id::StoreReadOnly`], [`Id::StoreFailed`], [`Id::KeyStoreUnavailable`]: nothing was spent.
+    pub fn prepare(&self, record: &Record) -> Result<()> {
+        let Store { files, seal, record: path, next, dir, .. } = self.store;
+        self.prove()?;
+        let bytes = self.sealed(record)?;
+        let there = files.read(path).map_err(|e| failed(path, "read", &e))?;
+        if !there.is_some_and(|there| seal.is_as_it_would_be(record, path, &there)) {
+            self.put(&bytes).map_err(|error| {
+                // Half a record would be taken for half an answer. Where an answer was lost before, that is what
+                // must still be known.
+                if record.unknown_now().is_none() {
+                    let _ = files.remove(next);
+                }
+                failed(path, "save", &error)
+            })?;
+        }
+        let attempt = record.unknown_now().map_or(0, |unknown| unknown.times).saturating_add(1);
+        let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
+        let mut room = serde_json::to_vec(&intent)
+            .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))?;
+        // Blanks are JSON too. They hold the place on the disk that the answer will need.
+        room.resize(ROOM.max(2 * bytes.len()), b' ');
+        let made =
+            files.write(next, &room).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
+        made.map_err(|error| {
+            // Nothing was asked: what stands there now must not look like a request that went out. That an
+            // earlier one did stands in the record by now.
+            let _ = files.remove(next);
+            failed(next, "make room in", &error)
+        })
+    }
+
+    /// Sees to it that what is committed under this lease can be sealed, if it is to be, without asking anybody
+    /// again.
+    ///
+    /// # Errors
+    /// [`Id::KeyStoreUnavailable`].
+    pub fn prove(&self) -> Result<()> {
+        let Store { files, seal, entropy, dir, .. } = self.store;
+        self.asked.set(true);
+        seal.prove(dir, &**files, &**entropy)
+    }
+
+    /// The bytes of a record in the form that was chosen.
+    fn sealed(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
+        let Store { seal, entropy, record: path, .. } = self.store;
+        if !self.asked.get() {
+            // A key that was proven before something was spent is good, even if its key store is silent now.
+            self.prove().or_else(|error| if seal.is_proven() { Ok(()) } else { Err(error) })?;
+        }
+        seal.close(record, path, &**entropy)
+    }
+
+    /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut
+    /// cannot lose it. It never goes back to what was there before: what cannot be put in its place is tried
+    /// again, and then left in a recovery file.
+    ///
+    /// # Errors
+    /// [`Id::StoreFailed`]: no place at all took it. [`Id::KeyStoreUnavailable`]: it was to be sealed, and there
+    /// is no key; [`Lease::prove`] finds that out before anything is spent.
+    pub fn commit(self, record: &Record) -> Result<Commit> {
+        let commit = self.place(record)?;
+        if let (true, Commit::Durable) = (self.unread.get(), &commit) {
+            // What nobody could open has been replaced: it would stand in the way of every later reading.
+            for path in &self.store.recovery {
+                let _ = self.store.files.remove(path);
+            }
+        }
+        Ok(commit)
+    }
+
+    fn place(&self, record: &Record) -> Result<Commit> {
+        let bytes = self.sealed(record)?;
+        let mut last = match self.put(&bytes) {
+            Ok(()) => return Ok(Commit::Durable),
+            Err(error) => error,
+        };
+        for pause in RETRIES {
+            self.store.clock.sleep(pause);
+            match self.put(&bytes) {
+                Ok(()) => return Ok(Commit::Durable),
+                Err(error) => last = error,
+            }
+        }
+        for path in &self.store.recovery {
+            let files = &self.store.files;
+            let parent = path.parent().unwrap_or(Path::new("/"));
+            let written = files
+                .make_dir(parent)
+                .and_then(|()| files.check_dir(parent, false))
+                .and_then(|()| files.write(path, &bytes))
+                .and_then(|()| files.sync(path))
+                .and_then(|()| files.sync_dir(parent));
+            if written.is_ok() {
+                return Ok(Commit::Recovered(path.clone()));
+            }
+        }
+        Err(failed(&self.store.record, "save", &last))
+    }
+
+    /// write, sync, rename, sync the directory.
+    fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        self.store.files.write(&self.store.next, bytes)?;
+        self.store.files.sync(&self.store.next)?;
+        self.install(bytes)
+    }
+
+    /// The second half: what is in `NAME.next`, and on the disk, takes its place.
+    fn install(&self, bytes: &[u8]) -> io::Result<()> {
+        let Store { files, next, record, dir, .. } = self.store;
+        match files.rename(next, record) {
+            Ok(()) => {}
+            Err(error) if is_busy(&error) => {
+                // The record is a mount point. The whole successor is on the disk already, so that a crash
+                // in the middle of this can be recovered from.
+                files.write(record, bytes)?;
+                files.sync(record)?;
+                files.remove(next)?;
+            }
+            Err(error) => return Err(error),
+        }
+        files.sync_dir(dir)
+    }
+
+    /// Removes the login and everything around it, and gives the lease up: nothing can bring it back.
+    ///
+    /// # Errors
+    /// [`Id::StoreFailed`], [`Id::StoreReadOnly`].
+    pub fn erase(self) -> Result<()> {
+        let Store { files, record, dir, .. } = self.store;
+        // The record first: a crash after it leaves nothing that a reader would use, and the next holder of
+        // the lease removes the rest.
+        match files.remove(record) {
+            Err(error) if is_busy(&error) => {
+                files
+                    .write(record, b"")
+                    .and_then(|()| files.sync(record))
+                    .map_err(|e| failed(record, "empty", &e))?;
+            }
+            other => other.map_err(|e| failed(record, "remove", &e))?,
+        }
+        files.sync_dir(dir).map_err(|e| failed(dir, "sync", &e))?;
+        self.nothing().map(|_| ())
+    }
+}
+
+fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}

@@ -1,0 +1,212 @@
+//! Sealed logins over a fake world whose key store falls silent at the worst of moments.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use keyfob::{
+    Id, Secret, Timestamp,
+    core::{
+        Record,
+        environment::Endpoints,
+        identity::Identity,
+        record::{Generation, LoginId},
+        seal::{Envelope, KeyStore},
+        settings::{ClientId, Scopes},
+    },
+    fake::{self, Act, Machine, Outcome, Shared, Stage, Vault},
+    renew::{self, InThread, Need},
+    seal::Seal,
+    store::{Commit, Found, Seen, Store},
+    world::World,
+};
+
+const NOW: i64 = 1_000_000;
+
+fn path() -> PathBuf {
+    "/logins/default.json".into()
+}
+
+fn store(world: &World) -> Store {
+    Store::at(world, &path(), &["/spare".into()]).unwrap()
+}
+
+/// One machine, its key store, and a login of so many seconds ago.
+struct Place {
+    machine: Shared,
+    vault: Vault,
+}
+
+impl Place {
+    fn new(age: i64) -> Self {
+        let place = Self { machine: Shared::new(Machine::new(Timestamp(NOW))), vault: Vault::default() };
+        let record = place.record(1, NOW - age);
+        let world = place.world(Some(KeyStore::Kernel));
+        let committed = store(&world).try_lease().unwrap().ok().unwrap().commit(&record).unwrap();
+        assert!(matches!(committed, Commit::Durable));
+        place
+    }
+
+    /// A process that has never asked for a key.
+    fn world(&self, form: Option<KeyStore>) -> World {
+        let mut world = self.machine.process(1);
+        world.seal = Seal::new(Arc::new(self.vault.clone())).with(form);
+        world
+    }
+
+    fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
+        self.machine.look(|machine| machine.disk.bytes(path).map(|bytes| bytes.to_vec()))
+    }
+
+    fn is_sealed(&self) -> bool {
+        Envelope::is_one(&self.bytes(&path()).unwrap())
+    }
+
+    fn record(&self, family: u8, issued: i64) -> Record {
+        let (access, refresh) =
+            self.machine.look(|machine| machine.server.mint(family.into(), Timestamp(issued)));
+        Record {
+            generation: Generation { login: LoginId::new([family; 16]), number: 0 },
+            profile: "default".into(),
+            environment: "local".into(),
+            issuer: "https://provider.example".into(),
+            client_id: ClientId::parse("keyfob-local").unwrap(),
+            endpoints: Endpoints {
+                token_url: Some("https://provider.example/token".into()),
+                ..Endpoints::default()
+            },
+            scopes: Scopes::default(),
+            access_token: Some(Secret::new(access)),
+            refresh_token: Some(Secret::new(refresh)),
+            issued_at: Timestamp(issued),
+            expires_at: Some(Timestamp(issued + 3600)),
+            clocks: BTreeMap::new(),
+            identity: Identity::default(),
+            refused: None,
+            cooldown: None,
+            unknown: None,
+            other: serde_json::Map::new(),
+        }
+    }
+
+    fn spent(&self) -> u32 {
+        self.machine.look(|machine| machine.server.refresh.values().map(|token| token.arrived).sum())
+    }
+}
+
+/// A machine whose key store falls silent as soon as the provider is asked.
+struct Falling {
+    machine: Shared,
+    vault: Vault,
+}
+
+impl Stage for Falling {
+    fn act(&self, act: Act) -> Outcome {
+        if matches!(act, Act::Send(_)) {
+            self.vault.silence(true);
+        }
+        self.machine.look(|machine| machine.perform(7, &act))
+    }
+}
+
+/// Between the question and the disk nobody asks a key store anything.
+#[test]
+fn a_key_store_that_falls_silent_after_the_question_costs_nothing() {
+    let place = Place::new(4000);
+    let stage = Falling { machine: place.machine.clone(), vault: place.vault.clone() };
+    let mut world = fake::world(&(Arc::new(stage) as Arc<dyn Stage>));
+    world.seal = Seal::new(Arc::new(place.vault.clone())).with(Some(KeyStore::Kernel));
+    let usable = renew::usable(&world, &store(&world), &Need::default(), &InThread).unwrap().unwrap();
+    assert_eq!(usable.record.generation.number, 1);
+    assert!(place.is_sealed());
+    place.vault.silence(false);
+    let fresh = place.world(None);
+    assert!(matches!(store(&fresh).look(), Ok(Seen::Record(record)) if record.generation.number == 1));
+}
+
+#[test]
+fn what_cannot_be_sealed_is_not_asked_for() {
+    let place = Place::new(4000);
+    let world = place.world(Some(KeyStore::Kernel));
+    let login = store(&world);
+    // It has opened the login before, and cannot ask for the key again.
+    assert!(matches!(login.look(), Ok(Seen::Record(_))));
+    place.vault.silence(true);
+    let error = renew::usable(&world, &login, &Need::default(), &InThread).unwrap_err();
+    assert_eq!((error.id(), place.spent()), (Id::KeyStoreUnavailable, 0), "{error}");
+    assert!(place.is_sealed());
+}
+
+/// While the token is good it is handed out, with the reason why there is no newer one.
+#[test]
+fn near_its_end_a_token_is_handed_out_with_a_warning() {
+    let place = Place::new(3500);
+    let world = place.world(Some(KeyStore::Kernel));
+    let login = store(&world);
+    assert!(matches!(login.look(), Ok(Seen::Record(_))));
+    place.vault.silence(true);
+    let usable = renew::usable(&world, &login, &Need::default(), &InThread).unwrap().unwrap();
+    assert_eq!(usable.record.generation.number, 0);
+    assert_eq!(usable.warning.unwrap().id(), Id::KeyStoreUnavailable);
+    assert_eq!(place.spent(), 0);
+}
+
+/// A plain login that is to be sealed stays plain until somebody can seal it, and is never half of both.
+#[test]
+fn a_key_store_that_lies_changes_nothing() {
+    let place = Place::new(4000);
+    let plain = place.world(None);
+    renew::usable(&plain, &store(&plain), &Need::default(), &InThread).unwrap().unwrap();
+    assert!(!place.is_sealed(), "as it was asked for");
+    let before = (place.bytes(&path()), place.spent());
+    place.vault.empty();
+    place.vault.lie();
+    let world = place.world(Some(KeyStore::SecretService));
+    let rejected = Generation { login: LoginId::new([1; 16]), number: 1 };
+    let need = Need { min_valid: 0, rejected: Some(rejected) };
+    let error = renew::usable(&world, &store(&world), &need, &InThread).unwrap_err();
+    assert!(error.why().contains("does not have it"), "{error}");
+    assert_eq!((place.bytes(&path()), place.spent()), before);
+}
+
+/// What nobody can open any more must not stand in the way of a new login for ever.
+#[test]
+fn a_new_login_clears_what_nobody_can_open() {
+    let place = Place::new(4000);
+    let left = place.bytes(&path()).unwrap();
+    place.machine.look(|machine| {
+        machine.disk.put(Path::new("/spare/default.recovery"), &left);
+        machine.disk.put(Path::new("/logins/default.next"), &left);
+    });
+    place.vault.empty();
+    let world = place.world(Some(KeyStore::Kernel));
+    let login = store(&world);
+    assert_eq!(login.look().unwrap_err().id(), Id::KeyStoreUnavailable);
+    let lease = login.try_lease().unwrap().ok().unwrap();
+    assert_eq!(lease.read().unwrap_err().id(), Id::KeyStoreUnavailable);
+    assert_eq!(place.bytes(&path()).unwrap(), left, "the file is kept");
+    lease.commit(&place.record(2, NOW)).unwrap();
+
+    let world = place.world(Some(KeyStore::Kernel));
+    let login = store(&world);
+    let lease = login.try_lease().unwrap().ok().unwrap();
+    let Found::Record(record) = lease.read().unwrap() else { panic!("there is a login") };
+    assert_eq!(record.generation.login, LoginId::new([2; 16]));
+    assert_eq!(place.bytes(Path::new("/spare/default.recovery")), None);
+}
+
+/// A plain home never asks a key store anything.
+#[test]
+fn plain_logins_ask_nobody() {
+    let place = Place::new(4000);
+    let asked = place.vault.asked();
+    let path = PathBuf::from("/logins/plain.json");
+    let world = place.world(None);
+    let store = Store::at(&world, &path, &[]).unwrap();
+    store.try_lease().unwrap().ok().unwrap().commit(&place.record(3, NOW - 4000)).unwrap();
+    renew::usable(&world, &store, &Need::default(), &InThread).unwrap().unwrap();
+    assert_eq!(place.vault.asked(), asked);
+}
