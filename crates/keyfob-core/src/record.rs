@@ -161,6 +161,9 @@ pub struct Record {
     pub endpoints: Endpoints,
     /// The granted scopes.
     pub scopes: Scopes,
+    /// Whether they are asked for at every renewal, because somebody wanted no more than these of a refresh token that
+    /// may be good for more (RFC 6749 §6).
+    pub narrowed: bool,
     /// The access token. `None` for a seed that was never exchanged, or a login that was signed out.
     pub access_token: Option<Secret>,
     /// The refresh token, if there is one.
@@ -195,6 +198,8 @@ struct Stored {
     client_id: String,
     endpoints: Endpoints,
     scopes: String,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    narrowed: bool,
     access_token: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
     issued_at: Timestamp,
@@ -241,6 +246,7 @@ impl Record {
             client_id: self.client_id.as_str().into(),
             endpoints: self.endpoints.clone(),
             scopes: format!("{}", self.scopes),
+            narrowed: self.narrowed,
             access_token: secret(&self.access_token),
             refresh_token: secret(&self.refresh_token),
             issued_at: self.issued_at,
@@ -295,6 +301,7 @@ impl Record {
             } else {
                 Scopes::parse(&stored.scopes).map_err(|_| Unreadable::Corrupt("has malformed scopes"))?
             },
+            narrowed: stored.narrowed,
             access_token: secret(stored.access_token, "has a malformed access token")?,
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
             issued_at: stored.issued_at,
@@ -324,6 +331,7 @@ pub(crate) mod tests {
             client_id: ClientId::parse("keyfob-local").unwrap(),
             endpoints: Endpoints::default(),
             scopes: Scopes::parse("user:profile user:inference").unwrap(),
+            narrowed: false,
             access_token: Some(Secret::new("access-3")),
             refresh_token: Some(Secret::new("refresh-3")),
             issued_at: Timestamp(now),

@@ -154,12 +154,14 @@ pub fn request(record: &Record) -> Result<Secret, Error> {
             "it has no refresh token",
         )
     })?;
-    let form = url::form_urlencoded::Serializer::new(String::with_capacity(4096))
-        .append_pair("grant_type", "refresh_token")
+    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
+    form.append_pair("grant_type", "refresh_token")
         .append_pair("refresh_token", token.expose())
-        .append_pair("client_id", record.client_id.as_str())
-        .finish();
-    Ok(Secret::from(form))
+        .append_pair("client_id", record.client_id.as_str());
+    if record.narrowed {
+        form.append_pair("scope", &format!("{}", record.scopes));
+    }
+    Ok(Secret::from(form.finish()))
 }
 
 /// Lays an answer over the record it was asked for.

@@ -55,13 +55,8 @@ impl Client {
     ///
     /// # Errors
     /// As a sign-in through the browser; the login that was there before then stays.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the refresh token goes into the body of the one request it is for"
-    )]
     pub fn login_with(&self, kind: TokenKind, token: Secret) -> Result<SignedIn> {
         let environment = self.complete_environment()?;
-        let client_id = environment.require_client_id()?;
         let mut record = blank(self, &environment)?;
         match kind {
             TokenKind::Access => {
@@ -72,14 +67,10 @@ impl Client {
             TokenKind::Refresh => {
                 // Before anything is spent.
                 would_be_kept(self)?;
-                let form = url::form_urlencoded::Serializer::new(String::with_capacity(4096))
-                    .append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", token.expose())
-                    .append_pair("client_id", client_id.as_str())
-                    .finish();
-                let reply = post(self, environment.token_url()?, Secret::from(form))?;
                 // An answer without a new one leaves the old one good (RFC 6749 §6).
                 record.refresh_token = Some(token);
+                record.narrowed = self.setup.settings.scopes.is_some();
+                let reply = post(self, environment.token_url()?, refresh::request(&record)?)?;
                 accept(self, &environment, record, &reply, &Origin::Brought)
             }
         }

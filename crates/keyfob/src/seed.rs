@@ -61,7 +61,9 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
     }
     let token = client.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
     let generation = Generation { login: LoginId::new(octets), number: 0 };
-    let record = environment.record(generation, &client.setup.profile, client.world.clock.now(), token)?;
+    let mut record =
+        environment.record(generation, &client.setup.profile, client.world.clock.now(), token)?;
+    record.narrowed = client.setup.settings.scopes.is_some();
     lease.commit(&record).map(|_| ())
 }
 

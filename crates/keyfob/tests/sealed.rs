@@ -79,6 +79,7 @@ impl Place {
                 ..Endpoints::default()
             },
             scopes: Scopes::default(),
+            narrowed: false,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),
             issued_at: Timestamp(issued),

@@ -8,6 +8,7 @@ mod openid;
 mod remote;
 mod sandbox;
 mod screen;
+mod seed;
 #[cfg(feature = "tools")]
 mod shells;
 mod terminal;

@@ -156,6 +156,7 @@ impl Environment {
             client_id: self.require_client_id()?.clone(),
             endpoints: self.endpoints.clone(),
             scopes: self.scopes.clone(),
+            narrowed: false,
             access_token: None,
             refresh_token: seed,
             issued_at: now,

@@ -66,6 +66,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
             ..Endpoints::default()
         },
         scopes: Scopes::default(),
+        narrowed: false,
         access_token: Some(Secret::new(access)),
         refresh_token: Some(Secret::new(refresh)),
         issued_at: Timestamp(issued),
