@@ -168,6 +168,19 @@ impl Home {
     }
 }
 
+/// The keyring outlives the home, and has room for two hundred keys.
+impl Drop for Home {
+    fn drop(&mut self) {
+        let Ok(id) = fs::read_to_string(self.path().join("logins/kernel.keyid")) else { return };
+        let name = format!("keyfob:{}", id.trim_end());
+        let found = Command::new("keyctl").args(["search", "@u", "user", &name]).output();
+        let serial = String::from_utf8(found.map_or(Vec::new(), |found| found.stdout)).unwrap_or_default();
+        if !serial.is_empty() {
+            let _ = Command::new("keyctl").args(["unlink", serial.trim(), "@u"]).status();
+        }
+    }
+}
+
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let paths = entries.flatten().map(|entry| entry.path());
