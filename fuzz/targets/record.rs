@@ -1,7 +1,11 @@
 //! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
 #![no_main]
 
-use keyfob_core::{Record, record::Unreadable};
+use keyfob_core::{
+    Record,
+    record::Unreadable,
+    seal::{self, Envelope},
+};
 use libfuzzer_sys::fuzz_target;
 
 #[expect(clippy::disallowed_methods, reason = "looked for where it must not be")]
@@ -15,7 +19,22 @@ fn check(record: &Record) {
     assert_eq!(generation.parse(), Ok(record.generation.clone()), "what `token --json` says is read back");
 }
 
+/// A sealed one is no record, and is never taken for a damaged one by who cannot open it.
+fn check_sealed(bytes: &[u8]) {
+    match Envelope::decode(bytes) {
+        Ok(envelope) => {
+            let written = envelope.encode();
+            assert!(Envelope::is_one(&written));
+            assert_eq!(Envelope::decode(&written), Ok(envelope), "what was written is not read");
+            assert!(matches!(Record::decode(&written), Err(Unreadable::Newer(seal::VERSION))));
+        }
+        Err(Unreadable::Corrupt(why)) => keyfob_fuzz::assert_harmless(why),
+        Err(Unreadable::Newer(version)) => assert!(version > seal::VERSION),
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
+    check_sealed(bytes);
     let record = match Record::decode(bytes) {
         Ok(record) => record,
         Err(Unreadable::Corrupt(why)) => return keyfob_fuzz::assert_harmless(why),

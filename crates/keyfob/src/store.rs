@@ -6,6 +6,7 @@
 //! out by the next holder of the lease, and by nobody else.
 
 mod lease;
+mod left;
 
 use std::{
     io,

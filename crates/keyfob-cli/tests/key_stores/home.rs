@@ -66,7 +66,7 @@ impl Home {
         home
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
@@ -165,6 +165,19 @@ impl Home {
             bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes())
         };
         files_below(self.dir.path()).into_iter().filter(holds).collect()
+    }
+}
+
+/// The keyring outlives the home, and has room for two hundred keys.
+impl Drop for Home {
+    fn drop(&mut self) {
+        let Ok(id) = fs::read_to_string(self.path().join("logins/kernel.keyid")) else { return };
+        let name = format!("keyfob:{}", id.trim_end());
+        let found = Command::new("keyctl").args(["search", "@u", "user", &name]).output();
+        let serial = String::from_utf8(found.map_or(Vec::new(), |found| found.stdout)).unwrap_or_default();
+        if !serial.is_empty() {
+            let _ = Command::new("keyctl").args(["unlink", serial.trim(), "@u"]).status();
+        }
     }
 }
 

@@ -48,6 +48,20 @@ fn that_the_kernel_forgets_is_said_when_signing_in() {
     assert!(said.err.contains("the kernel forgets when this machine restarts"), "{said:?}");
 }
 
+/// The process that renews does not read the configuration `--home` leads to: it is told.
+#[test]
+fn a_home_named_on_the_command_line() {
+    let home = home();
+    home.login().answer();
+    let (old, generation) = home.generation();
+    let place = home.path();
+    let mut command = home.keyfob(&["token", "--rejected", &generation, "--home"]);
+    let renewed = command.arg(place).env_remove("KEYFOB_HOME").env("HOME", "/nowhere").output();
+    let renewed = crate::home::Ran::from(renewed.expect("the command runs"));
+    assert_ne!(renewed.answer(), old);
+    assert!(home.record().starts_with(r#"{"sealed":"kernel""#) && home.plain_tokens().is_empty());
+}
+
 /// A session keyring of its own, as after `su` or in a service: the key is this user's, not one session's.
 #[test]
 fn another_session_of_the_same_user_opens_it() {
