@@ -1,9 +1,17 @@
 //! The words the command understands.
 
-use std::{path::PathBuf, str::FromStr};
+mod credentials;
+mod logins;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use keyfob::{Source, core::record::Generation};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use keyfob::Source;
+
+pub(crate) use self::{
+    credentials::{Exec, Format, Header, Rejected, Token, Wanted},
+    logins::{Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, TokenKind},
+};
 
 /// Signs a person or a machine in once and hands every program a valid credential.
 #[derive(Debug, Parser)]
@@ -131,169 +139,6 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob login                 opens the browser; a pasted answer is accepted at the same time
-  keyfob login --no-browser    prints the address on stdout and waits
-  keyfob login --device --qr   shows a code to type on another device
-  keyfob login --copy          the address in the clipboard of the machine you sit at
-  keyfob login --paste         for machines no browser can reach: the page shows a code to copy")]
-pub(crate) struct Login {
-    /// Do not open a browser; print the address on stdout
-    #[arg(long)]
-    pub(crate) no_browser: bool,
-    /// Use the provider's page that shows a code to copy instead of a callback
-    #[arg(long)]
-    pub(crate) paste: bool,
-    /// Sign in with a code typed on another device
-    #[arg(long, conflicts_with_all = ["no_browser", "paste", "console", "port", "with_token"])]
-    pub(crate) device: bool,
-    /// Show the address as a QR code too
-    #[arg(long, conflicts_with = "with_token")]
-    pub(crate) qr: bool,
-    /// Put the address into the clipboard of the machine the terminal is shown on (OSC 52)
-    #[arg(long, conflicts_with = "with_token")]
-    pub(crate) copy: bool,
-    /// Sign in at the console, for accounts that use API keys
-    #[arg(long)]
-    pub(crate) console: bool,
-    /// Listen for the callback on this port
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) port: u16,
-    /// Take a token from stdin instead of signing in on a page
-    #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
-    pub(crate) with_token: Option<TokenKind>,
-    /// Suggest this account to the provider
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) email: Option<String>,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    pub(crate) timeout: u64,
-}
-
-/// What sort of token stdin holds.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum TokenKind {
-    /// A refresh token: exchanged at once
-    Refresh,
-    /// An access token: used as it is
-    Access,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Examples:
-  keyfob logout                  revokes at the provider first, and says whether that worked
-  keyfob logout --profile work   ends that login alone
-  keyfob logout --all            ends every login on this machine")]
-pub(crate) struct Logout {
-    /// Sign out of every login on this machine
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Examples:
-  keyfob token                                 the token, alone on a line
-  keyfob token --min-valid 600                 good for at least ten minutes, where it can be renewed
-  keyfob token --json                          with expiry, login, generation and source
-  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest
-  git -c credential.helper='!keyfob token --format git-credential #' fetch")]
-pub(crate) struct Token {
-    #[command(flatten)]
-    pub(crate) wanted: Wanted,
-    /// Print it as another tool reads it
-    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
-    pub(crate) format: Option<Format>,
-}
-
-/// Who reads the token.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
-    /// A git credential helper's answer
-    GitCredential,
-    /// An ExecCredential for kubectl
-    Kubernetes,
-    /// JSON in the manner of an AWS credential process
-    AwsProcess,
-    /// `NAME=value`, for files of variables
-    Env,
-}
-
-/// What an API answered 401 to.
-#[derive(Clone, Debug)]
-pub(crate) enum Rejected {
-    /// A state of a login.
-    Login(Generation),
-    /// A key of the helper's, by its fingerprint.
-    Key(String),
-}
-
-impl FromStr for Rejected {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some(fingerprint) = text.strip_prefix("api-key-helper:") else {
-            return text.parse().map(Self::Login);
-        };
-        let fits = fingerprint.len() == 12 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
-        if fits {
-            Ok(Self::Key(fingerprint.into()))
-        } else {
-            Err("does not end with a fingerprint of 12 digits")
-        }
-    }
-}
-
-/// What `token`, `header` and `exec` need of a credential.
-#[derive(Clone, Debug, Default, Args)]
-pub(crate) struct Wanted {
-    /// Renew unless it is good for so many seconds more
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
-    pub(crate) min_valid: i64,
-    /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
-    /// fingerprint, as `token --json` names them
-    #[arg(long, value_name = "LOGIN:GENERATION")]
-    pub(crate) rejected: Option<Rejected>,
-    /// For a remote connection (WebSocket) instead of the API
-    #[arg(long)]
-    pub(crate) remote: bool,
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Examples:
-  curl -H \"$(keyfob header)\" URL   one request
-  keyfob header --min-valid 600     for a request that takes long")]
-pub(crate) struct Header {
-    #[command(flatten)]
-    pub(crate) wanted: Wanted,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  keyfob exec -- my-agent --task 7         the token on a pipe, named by CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
-  keyfob exec --env API_TOKEN -- my-tool   the token in a variable of this name
-
-The program takes keyfob's place: its exit code and signals are its own. A program that runs longer than
-the token asks `keyfob token` again.")]
-pub(crate) struct Exec {
-    #[command(flatten)]
-    pub(crate) wanted: Wanted,
-    /// Hand it over in this variable instead of a pipe
-    #[arg(long, value_name = "NAME", value_parser = variable)]
-    pub(crate) env: Option<String>,
-    /// The program and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub(crate) command: Vec<std::ffi::OsString>,
-}
-
-fn variable(text: &str) -> Result<String, &'static str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
-        return Err("a variable's name has letters, digits and _, and does not begin with a digit");
-    }
-    Ok(text.to_owned())
-}
-
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Examples:
   keyfob status              what wins, until when, and what it shadows
   keyfob status --verify     also asks the provider whether it accepts the credential
   keyfob status --json       for scripts; exit code 1: not signed in")]
@@ -316,45 +161,6 @@ pub(crate) struct Env {
     pub(crate) markdown: bool,
 }
 
-#[derive(Clone, Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:
-  keyfob setup-token --name ci --out token.txt   writes the token 0600 into a new file
-  keyfob setup-token list                        what was minted here, without the tokens
-
-Use it as CLAUDE_CODE_OAUTH_TOKEN. It cannot be renewed: `keyfob status` says when it ends."
-)]
-pub(crate) struct SetupToken {
-    #[command(subcommand)]
-    pub(crate) command: Option<SetupTokenCommand>,
-    /// How long it is to last
-    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
-    pub(crate) days: u64,
-    /// What it is for
-    #[arg(long, value_name = "NAME")]
-    pub(crate) name: Option<String>,
-    /// Write it into this new file instead of printing it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Do not open a browser
-    #[arg(long)]
-    pub(crate) no_browser: bool,
-    /// Use the provider's page that shows a code to copy instead of a callback
-    #[arg(long)]
-    pub(crate) paste: bool,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    pub(crate) timeout: u64,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum SetupTokenCommand {
-    /// Say what was minted here and when it ends
-    #[command(after_help = "Example:\n  keyfob setup-token list")]
-    List,
-}
-
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   keyfob doctor          variables, store, locks, provider, clock, sources
@@ -363,52 +169,6 @@ pub(crate) struct Doctor {
     /// Mend permissions and what an interrupted renewal left behind
     #[arg(long)]
     pub(crate) fix: bool,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  keyfob profiles            which there are
-  keyfob profiles use work   the one that counts when none is named")]
-pub(crate) struct Profiles {
-    #[command(subcommand)]
-    pub(crate) command: Option<ProfilesCommand>,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum ProfilesCommand {
-    /// Make this profile the one that counts when none is named
-    #[command(after_help = "Example:\n  keyfob profiles use work")]
-    Use {
-        /// Its name
-        name: String,
-    },
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  keyfob device enroll --name laptop   within ten minutes of signing in
-  keyfob device status                 exit code 1: not enrolled
-  keyfob device forget")]
-pub(crate) struct Device {
-    #[command(subcommand)]
-    pub(crate) command: DeviceCommand,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-pub(crate) enum DeviceCommand {
-    /// Enrol this machine; the login must be younger than ten minutes
-    #[command(after_help = "Example:\n  keyfob device enroll --name laptop")]
-    Enroll {
-        /// The name the provider lists it under
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-    },
-    /// Say whether this machine is enrolled; exit code 1 when it is not
-    #[command(after_help = "Example:\n  keyfob device status")]
-    Status,
-    /// Take this machine off the account's devices
-    #[command(after_help = "Example:\n  keyfob device forget")]
-    Forget,
 }
 
 #[derive(Clone, Debug, Default, Args)]

@@ -1,0 +1,109 @@
+//! What is handed over: the words of `token`, `header` and `exec`.
+
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use keyfob::core::record::Generation;
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob token                                 the token, alone on a line
+  keyfob token --min-valid 600                 good for at least ten minutes, where it can be renewed
+  keyfob token --json                          with expiry, login, generation and source
+  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest
+  git -c credential.helper='!keyfob token --format git-credential #' fetch")]
+pub(crate) struct Token {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Print it as another tool reads it
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(crate) format: Option<Format>,
+}
+
+/// Who reads the token.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// A git credential helper's answer
+    GitCredential,
+    /// An ExecCredential for kubectl
+    Kubernetes,
+    /// JSON in the manner of an AWS credential process
+    AwsProcess,
+    /// `NAME=value`, for files of variables
+    Env,
+}
+
+/// What an API answered 401 to.
+#[derive(Clone, Debug)]
+pub(crate) enum Rejected {
+    /// A state of a login.
+    Login(Generation),
+    /// A key of the helper's, by its fingerprint.
+    Key(String),
+}
+
+impl FromStr for Rejected {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some(fingerprint) = text.strip_prefix("api-key-helper:") else {
+            return text.parse().map(Self::Login);
+        };
+        let fits = fingerprint.len() == 12 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
+        if fits {
+            Ok(Self::Key(fingerprint.into()))
+        } else {
+            Err("does not end with a fingerprint of 12 digits")
+        }
+    }
+}
+
+/// What `token`, `header` and `exec` need of a credential.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Wanted {
+    /// Renew unless it is good for so many seconds more
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
+    pub(crate) min_valid: i64,
+    /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
+    /// fingerprint, as `token --json` names them
+    #[arg(long, value_name = "LOGIN:GENERATION")]
+    pub(crate) rejected: Option<Rejected>,
+    /// For a remote connection (WebSocket) instead of the API
+    #[arg(long)]
+    pub(crate) remote: bool,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  curl -H \"$(keyfob header)\" URL   one request
+  keyfob header --min-valid 600     for a request that takes long")]
+pub(crate) struct Header {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  keyfob exec -- my-agent --task 7         the token on a pipe, named by CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
+  keyfob exec --env API_TOKEN -- my-tool   the token in a variable of this name
+
+The program takes keyfob's place: its exit code and signals are its own. A program that runs longer than
+the token asks `keyfob token` again.")]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Hand it over in this variable instead of a pipe
+    #[arg(long, value_name = "NAME", value_parser = variable)]
+    pub(crate) env: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+fn variable(text: &str) -> Result<String, &'static str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(fits) {
+        return Err("a variable's name has letters, digits and _, and does not begin with a digit");
+    }
+    Ok(text.to_owned())
+}
