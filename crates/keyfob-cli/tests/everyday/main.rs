@@ -2,6 +2,7 @@
 
 mod accounts;
 mod callback;
+mod doctor;
 mod helper;
 mod metrics;
 mod openid;
