@@ -49,6 +49,8 @@ pub(super) fn production() -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         iss_promised: false,
+        machine: None,
+        takes_post_only: false,
         discovery: Discovery::Done,
     }
 }
@@ -68,6 +70,8 @@ pub(super) fn local(bases: &Bases) -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         iss_promised: false,
+        machine: None,
+        takes_post_only: false,
         discovery: Discovery::Done,
     }
 }
