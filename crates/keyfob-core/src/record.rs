@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Secret, Timestamp,
+    client_credentials::Proof,
     environment::Endpoints,
     hex,
     identity::Identity,
@@ -168,6 +169,9 @@ pub struct Record {
     pub access_token: Option<Secret>,
     /// The refresh token, if there is one.
     pub refresh_token: Option<Secret>,
+    /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
+    /// refresh token.
+    pub proof: Option<Proof>,
     /// When the tokens were issued, by this machine's clock.
     pub issued_at: Timestamp,
     /// When the access token ends, by the same clock. `None`: the provider never said and nothing can renew.
@@ -202,6 +206,8 @@ struct Stored {
     narrowed: bool,
     access_token: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_auth: Option<Proof>,
     issued_at: Timestamp,
     expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -228,6 +234,12 @@ pub enum Unreadable {
 }
 
 impl Record {
+    /// Whether there is anything to ask for a new token with.
+    #[must_use]
+    pub fn can_renew(&self) -> bool {
+        self.refresh_token.is_some() || self.proof.is_some()
+    }
+
     /// The bytes for the disk, ending in a newline. They are wiped when dropped.
     #[must_use]
     #[expect(
@@ -249,6 +261,7 @@ impl Record {
             narrowed: self.narrowed,
             access_token: secret(&self.access_token),
             refresh_token: secret(&self.refresh_token),
+            client_auth: self.proof,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
@@ -304,6 +317,7 @@ impl Record {
             narrowed: stored.narrowed,
             access_token: secret(stored.access_token, "has a malformed access token")?,
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
+            proof: stored.client_auth,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             clocks: stored.clocks,
@@ -334,6 +348,7 @@ pub(crate) mod tests {
             narrowed: false,
             access_token: Some(Secret::new("access-3")),
             refresh_token: Some(Secret::new("refresh-3")),
+            proof: None,
             issued_at: Timestamp(now),
             expires_at: Some(Timestamp(now + lifetime)),
             clocks: BTreeMap::new(),

@@ -56,6 +56,7 @@ impl Client {
     /// # Errors
     /// As a sign-in through the browser; the login that was there before then stays.
     pub fn login_with(&self, kind: TokenKind, token: Secret) -> Result<SignedIn> {
+        self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let mut record = blank(self, &environment)?;
         match kind {

@@ -8,6 +8,7 @@
 mod acquire;
 mod certificates;
 pub mod client;
+mod client_credentials;
 mod decisive;
 pub mod device;
 pub mod device_login;

@@ -59,6 +59,7 @@ impl Client {
     /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
     /// taken port where the provider has no such page.
     pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+        self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
         match how.lasting {

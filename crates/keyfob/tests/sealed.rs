@@ -80,6 +80,7 @@ impl Place {
             },
             scopes: Scopes::default(),
             narrowed: false,
+            proof: None,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),
             issued_at: Timestamp(issued),

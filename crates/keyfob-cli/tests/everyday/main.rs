@@ -4,6 +4,7 @@ mod accounts;
 mod callback;
 mod doctor;
 mod helper;
+mod machines;
 mod metrics;
 mod openid;
 mod remote;

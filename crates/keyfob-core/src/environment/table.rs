@@ -51,6 +51,8 @@ pub(super) fn production() -> Environment {
         prompt: None,
         iss_promised: false,
         jwks_url: None,
+        machine: None,
+        takes_post_only: false,
         discovery: Discovery::Done,
     }
 }
@@ -72,6 +74,8 @@ pub(super) fn local(bases: &Bases) -> Environment {
         prompt: None,
         iss_promised: false,
         jwks_url: None,
+        machine: None,
+        takes_post_only: false,
         discovery: Discovery::Done,
     }
 }
