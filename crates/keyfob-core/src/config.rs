@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     Error, Id, Result,
+    client_credentials::{Machine, Place, Proof},
     environment::Endpoints,
     settings::{ClientId, Scopes},
     source::Prefer,
@@ -50,6 +51,10 @@ pub struct RawEnvironment {
     pub client_id: Option<String>,
     pub scopes: Option<Vec<String>>,
     pub redirect: Option<String>,
+    pub grant: Option<String>,
+    pub client_secret_file: Option<String>,
+    pub client_secret_command: Option<String>,
+    pub client_auth: Option<String>,
     pub api_base: Option<String>,
     pub apps_base: Option<String>,
     pub console_base: Option<String>,
@@ -103,6 +108,8 @@ pub struct Configured {
     pub scopes: Option<Scopes>,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
+    /// Set where the client is a machine that asks for itself.
+    pub machine: Option<Machine>,
     /// The base of API endpoints.
     pub api_base: Option<String>,
     /// The base of the sign-in page.
@@ -173,6 +180,7 @@ impl Config {
 
 impl Configured {
     fn parse(name: &str, raw: RawEnvironment) -> Result<Self> {
+        let machine = machine(name, &raw)?;
         fn read<T>(
             name: &str,
             key: &str,
@@ -207,6 +215,7 @@ impl Configured {
             }
         };
         let configured = Self {
+            machine,
             issuer: read(name, "issuer", raw.issuer, values::issuer)?,
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
             scopes,
@@ -237,8 +246,51 @@ impl Configured {
     /// Whether it says where anything is asked.
     fn leads_somewhere(&self) -> bool {
         let places = [&self.issuer, &self.api_base, &self.apps_base, &self.console_base];
-        places.into_iter().any(Option::is_some) || self.endpoints != Endpoints::default()
+        self.machine.is_some()
+            || places.into_iter().any(Option::is_some)
+            || self.endpoints != Endpoints::default()
     }
+}
+
+/// The keys of the client credentials grant belong together: one without the others is a mistake.
+fn machine(name: &str, raw: &RawEnvironment) -> Result<Option<Machine>> {
+    let (file, command) = (&raw.client_secret_file, &raw.client_secret_command);
+    let bad = |key: &str, expected: &str| Err(wrong(&format!("environments.{name}.{key}"), expected));
+    match raw.grant.as_deref() {
+        Some("client_credentials") => {}
+        Some("authorization_code") | None => {
+            let keys = [
+                ("client_secret_file", file),
+                ("client_secret_command", command),
+                ("client_auth", &raw.client_auth),
+            ];
+            return match keys.into_iter().find(|(_, value)| value.is_some()) {
+                Some((key, _)) => bad(key, "expected `grant = \"client_credentials\"` beside it"),
+                None => Ok(None),
+            };
+        }
+        Some(_) => return bad("grant", "expected \"authorization_code\" or \"client_credentials\""),
+    }
+    let secret = match (file, command) {
+        (Some(file), None) if file.starts_with('/') => Place::File(file.clone()),
+        (Some(_), None) => return bad("client_secret_file", "expected an absolute path"),
+        (None, Some(command)) if !command.trim().is_empty() => Place::Command(command.clone()),
+        (None, Some(_)) => return bad("client_secret_command", "expected a command"),
+        (Some(_), Some(_)) => {
+            return bad("client_secret_file", "expected this or client_secret_command, not both");
+        }
+        (None, None) => return bad("client_secret_file", "expected this or client_secret_command"),
+    };
+    if raw.client_id.is_none() {
+        return bad("client_id", "expected the machine's client");
+    }
+    let proof = match raw.client_auth.as_deref().map(Proof::named) {
+        Some(None) => {
+            return bad("client_auth", "expected \"client_secret_basic\" or \"client_secret_post\"");
+        }
+        known => known.flatten(),
+    };
+    Ok(Some(Machine { secret, proof }))
 }
 
 fn wrong(key: &str, expected: &str) -> Error {
@@ -302,6 +354,51 @@ mod tests {
                 ..RawConfig::default()
             };
             assert!(Config::parse(raw).is_ok(), "{name}");
+        }
+    }
+
+    /// The keys of a machine come together or not at all.
+    #[test]
+    fn a_machine_is_whole() {
+        let text = |t: &str| Some(t.to_string());
+        let whole = || RawEnvironment {
+            client_id: text("ci"),
+            grant: text("client_credentials"),
+            client_secret_file: text("/run/secret"),
+            ..Default::default()
+        };
+        let config = environment(whole()).unwrap();
+        let machine = config.environments["work"].machine.clone().unwrap();
+        assert_eq!(machine, Machine { secret: Place::File("/run/secret".into()), proof: None });
+        for (raw, key) in [
+            (RawEnvironment { grant: None, ..whole() }, "client_secret_file"),
+            (RawEnvironment { grant: text("password"), ..whole() }, "grant"),
+            (RawEnvironment { client_id: None, ..whole() }, "client_id"),
+            (RawEnvironment { client_secret_file: text("secret"), ..whole() }, "client_secret_file"),
+            (RawEnvironment { client_secret_file: None, ..whole() }, "client_secret_file"),
+            (RawEnvironment { client_secret_command: text("pass ci"), ..whole() }, "client_secret_file"),
+            (
+                RawEnvironment { client_secret_file: None, client_secret_command: text(" "), ..whole() },
+                "client_secret_command",
+            ),
+            (RawEnvironment { client_auth: text("basic"), ..whole() }, "client_auth"),
+            (
+                RawEnvironment {
+                    client_auth: text("client_secret_post"),
+                    grant: None,
+                    client_secret_file: None,
+                    ..whole()
+                },
+                "client_auth",
+            ),
+        ] {
+            let error = environment(raw).expect_err(key);
+            assert!(error.what().contains(&format!("environments.work.{key}`")), "{error}");
+        }
+        for name in ["production", "local", "custom"] {
+            let environments = BTreeMap::from([(name.to_string(), whole())]);
+            let error = Config::parse(RawConfig { environments, ..RawConfig::default() }).expect_err(name);
+            assert!(error.what().contains(name), "{error}");
         }
     }
 

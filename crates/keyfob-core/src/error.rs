@@ -91,6 +91,7 @@ ids! {
     DescriptorUnusable "descriptor-unusable" Contract "hand over a pipe, socket or file that can be read",
     DescriptorContent "descriptor-content" Contract "write one token and nothing else to it",
     HelperFailed "helper-failed" Contract "run the configured api_key_helper by hand and see what it says",
+    ClientSecret "client-secret" Contract "give the file to this user alone (chmod 600), or run the command by hand and see what it says",
     SourceExcluded "source-excluded" Contract "drop `--only`, or provide that source",
     LoginNeeded "login-needed" LoginNeeded "run `keyfob login`",
     LoginRefused "login-refused" LoginNeeded "sign in again: `keyfob login`",

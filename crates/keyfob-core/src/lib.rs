@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod approved;
+pub mod client_credentials;
 pub mod config;
 pub mod contract;
 pub mod device_grant;

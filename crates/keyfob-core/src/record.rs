@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Secret, Timestamp,
+    client_credentials::Proof,
     environment::Endpoints,
     hex,
     identity::Identity,
@@ -165,6 +166,9 @@ pub struct Record {
     pub access_token: Option<Secret>,
     /// The refresh token, if there is one.
     pub refresh_token: Option<Secret>,
+    /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
+    /// refresh token.
+    pub proof: Option<Proof>,
     /// When the tokens were issued, by this machine's clock.
     pub issued_at: Timestamp,
     /// When the access token ends, by the same clock. `None`: the provider never said and nothing can renew.
@@ -197,6 +201,8 @@ struct Stored {
     scopes: String,
     access_token: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_auth: Option<Proof>,
     issued_at: Timestamp,
     expires_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -223,6 +229,12 @@ pub enum Unreadable {
 }
 
 impl Record {
+    /// Whether there is anything to ask for a new token with.
+    #[must_use]
+    pub fn can_renew(&self) -> bool {
+        self.refresh_token.is_some() || self.proof.is_some()
+    }
+
     /// The bytes for the disk, ending in a newline. They are wiped when dropped.
     #[must_use]
     #[expect(
@@ -243,6 +255,7 @@ impl Record {
             scopes: format!("{}", self.scopes),
             access_token: secret(&self.access_token),
             refresh_token: secret(&self.refresh_token),
+            client_auth: self.proof,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
@@ -297,6 +310,7 @@ impl Record {
             },
             access_token: secret(stored.access_token, "has a malformed access token")?,
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
+            proof: stored.client_auth,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             clocks: stored.clocks,
@@ -326,6 +340,7 @@ pub(crate) mod tests {
             scopes: Scopes::parse("user:profile user:inference").unwrap(),
             access_token: Some(Secret::new("access-3")),
             refresh_token: Some(Secret::new("refresh-3")),
+            proof: None,
             issued_at: Timestamp(now),
             expires_at: Some(Timestamp(now + lifetime)),
             clocks: BTreeMap::new(),

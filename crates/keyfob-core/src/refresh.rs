@@ -102,7 +102,7 @@ fn obstacle(record: &Record, now: Timestamp, rejected: bool) -> Option<Error> {
     if let Some(refusal) = record.refused.as_ref().filter(|r| r.generation == record.generation.number) {
         return Some(Error::new(Id::LoginRefused, format!("{login} has ended"), refusal.why.clone()));
     }
-    if record.refresh_token.is_none() {
+    if !record.can_renew() {
         let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
         return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
     }
@@ -224,7 +224,7 @@ pub fn lost(record: &mut Record, now: Timestamp) {
     record.unknown = Some(Unknown { generation, since: now, times: times.saturating_add(1) });
 }
 
-fn cool_down(record: &mut Record, now: Timestamp, asked: Option<i64>, why: &str) {
+pub(crate) fn cool_down(record: &mut Record, now: Timestamp, asked: Option<i64>, why: &str) {
     let times = record.cooldown.as_ref().map_or(0, |c| c.times).saturating_add(1);
     // 2, 4, 8 … seconds, unless the provider asked for more.
     let own = 1_i64 << times.min(6);

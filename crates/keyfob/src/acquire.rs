@@ -6,6 +6,7 @@ use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Pu
 
 use crate::{
     client::Client,
+    client_credentials,
     grant::{self, Considered, Grant, Outcome},
     helper,
     renew::{self, Need, Usable},
@@ -25,7 +26,12 @@ pub(crate) fn stored(
         Ok(store) => store,
         Err(look) => return Ok(Err(look)),
     };
-    let Some(usable) = renew::usable(&client.world, &store, need, &*client.spender)? else {
+    let machine = client.environment().ok().and_then(|environment| environment.machine.as_ref());
+    let usable = match machine {
+        Some(machine) => client_credentials::usable(client, &store, machine, need)?,
+        None => renew::usable(&client.world, &store, need, &*client.spender)?,
+    };
+    let Some(usable) = usable else {
         return Ok(Err(nobody(client)));
     };
     let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);

@@ -27,6 +27,7 @@ impl Client {
     /// # Errors
     /// [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
     pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
+        self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?;
         let url = environment.endpoints.device_url.as_deref().ok_or_else(|| {

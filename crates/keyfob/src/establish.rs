@@ -55,6 +55,7 @@ impl Client {
         reason = "the refresh token goes into the body of the one request it is for"
     )]
     pub fn login_with(&self, kind: TokenKind, token: Secret) -> Result<SignedIn> {
+        self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?;
         let mut record = blank(self, &environment)?;

@@ -7,6 +7,7 @@
 
 mod acquire;
 pub mod client;
+mod client_credentials;
 pub mod device;
 pub mod device_login;
 mod discovery;

@@ -55,6 +55,7 @@ impl Client {
     /// # Errors
     /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`], a taken port.
     pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+        self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
         // Before anybody takes the trouble: the disk must accept the result.

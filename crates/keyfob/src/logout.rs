@@ -6,6 +6,7 @@ use keyfob_core::{Error, Record, Result, Secret, record::Refusal};
 
 use crate::{
     client::Client,
+    client_credentials::{self, Proven},
     renew,
     store::{Found, Store},
     world::Request,
@@ -131,16 +132,24 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
         (None, Some(token)) => (token, "access_token"),
         (None, None) => return Revocation::Impossible("there was no token left"),
     };
-    let body = url::form_urlencoded::Serializer::new(String::with_capacity(4096))
-        .append_pair("token", token.expose())
-        .append_pair("token_type_hint", hint)
-        .append_pair("client_id", record.client_id.as_str())
-        .finish();
+    let members = [("token", token.expose()), ("token_type_hint", hint)];
+    // A confidential client proves itself here too (RFC 7009 §2.1).
+    let proven = match record.proof {
+        Some(_) => client_credentials::prove(client, record, &members),
+        None => {
+            let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
+            form.extend_pairs(members).append_pair("client_id", record.client_id.as_str());
+            Some(Proven { authorization: None, body: Secret::from(form.finish()) })
+        }
+    };
+    let Some(Proven { authorization, body }) = proven else {
+        return Revocation::Impossible("the secret of its client is not at hand");
+    };
     let request = Request {
         method: "POST",
         url,
-        headers: Vec::new(),
-        body: Some(("application/x-www-form-urlencoded", Secret::from(body))),
+        headers: authorization.map(|value| ("Authorization", value)).into_iter().collect(),
+        body: Some(("application/x-www-form-urlencoded", body)),
         timeout: Duration::from_secs(10),
     };
     match client.world.http.send(&request) {

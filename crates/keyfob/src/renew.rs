@@ -193,7 +193,7 @@ fn found(lease: &Lease<'_>) -> Result<Option<Record>> {
 /// The question for this record. `first` remembers the generation this call found to begin with: once it has
 /// been replaced, the newer token is taken as it is. Otherwise a wish for more validity than the provider ever
 /// gives would make every waiting process renew in turn.
-fn ask(world: &World, need: &Need, record: &Record, first: &mut Option<Generation>) -> Ask {
+pub(crate) fn ask(world: &World, need: &Need, record: &Record, first: &mut Option<Generation>) -> Ask {
     let replaced = *first.get_or_insert_with(|| record.generation.clone()) != record.generation;
     Ask {
         now: world.clock.now(),

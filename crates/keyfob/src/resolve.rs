@@ -245,6 +245,13 @@ pub(crate) fn login_store(client: &Client) -> Result<Store, Look> {
 }
 
 pub(crate) fn nobody(client: &Client) -> Look {
+    if let Some(environment) = client.setup.environment.as_ref().filter(|e| e.machine.is_some()) {
+        let client_id = environment.client_id.as_ref().map_or("", |id| id.as_str());
+        return Look::Here(format!(
+            "client `{client_id}` asks {} when a token is needed",
+            environment.issuer()
+        ));
+    }
     let at = client.setup.environment.as_ref().map_or("", |environment| environment.issuer());
     Look::Nothing(format!("nobody signed in to profile `{}` at {at}", client.setup.profile))
 }

@@ -58,9 +58,7 @@ fn is_signed_in(survey: &Survey, now: Timestamp) -> bool {
     match (&survey.winner, &survey.record) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(_), Some(record)) => {
-            lives(record, now) || (record.refresh_token.is_some() && ended(record).is_none())
-        }
+        (Some(_), Some(record)) => lives(record, now) || (record.can_renew() && ended(record).is_none()),
     }
 }
 
@@ -87,6 +85,9 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 "A login seeded by refresh-token: it is exchanged when a token is first asked for.",
             )?;
         }
+        (Some(Source::Login), None) if client.environment().is_ok_and(|e| e.machine.is_some()) => {
+            Report::answer("A machine's client: it asks for a token when one is first needed.")?;
+        }
         (Some(Source::OauthToken), None) if minted_here(client).is_some() => {
             let note = minted_here(client).map_or(String::new(), |note| setup_token::ends(&note, now));
             Report::answer(&format!("A token that was minted here is used as it is; it {note}."))?;
@@ -99,6 +100,10 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 .email
                 .as_deref()
                 .map_or("Signed in".into(), |email| format!("Signed in as {}", plain(email)));
+            let who = match record.proof {
+                Some(_) => format!("A machine's client, `{}`", plain(record.client_id.as_str())),
+                None => who,
+            };
             Report::answer(&format!(
                 "{who} (from {source}: profile `{}` at {}).",
                 record.profile, record.issuer
@@ -163,7 +168,7 @@ fn until(record: &Record, now: Timestamp) -> String {
     match record.expires_at {
         None => "The provider never said when it ends.".into(),
         Some(end) if now < end => format!("Valid until {end} ({} s), then renewed.", end.since(now)),
-        Some(end) if record.refresh_token.is_some() => {
+        Some(end) if record.can_renew() => {
             format!("The access token ended {end}; it is renewed when next asked for.")
         }
         Some(end) => format!("It ended {end} and cannot be renewed. Run `keyfob login`."),
@@ -225,7 +230,7 @@ fn state(survey: &Survey, source: Source) -> &'static str {
         (Some(_), _, _) => "ended",
         (None, Some(_), _) => "outcome-unknown",
         (None, None, true) => "valid",
-        (None, None, false) if record.refresh_token.is_some() => "renewal-due",
+        (None, None, false) if record.can_renew() => "renewal-due",
         (None, None, false) => "expired",
     }
 }

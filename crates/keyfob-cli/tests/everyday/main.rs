@@ -1,5 +1,6 @@
 //! What people do every day, with the real command against the real provider.
 
 mod accounts;
+mod machines;
 mod sandbox;
 mod tools;

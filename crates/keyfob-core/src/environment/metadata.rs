@@ -23,6 +23,8 @@ struct Metadata {
     #[serde(default)]
     code_challenge_methods_supported: Vec<String>,
     #[serde(default)]
+    token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
 
@@ -55,7 +57,9 @@ impl Environment {
         if said.issuer != self.issuer {
             return Err(refuse(format!("it is that of `{}`", escape(&said.issuer))));
         }
-        if !said.code_challenge_methods_supported.iter().any(|method| method == "S256") {
+        if self.machine.is_none()
+            && !said.code_challenge_methods_supported.iter().any(|method| method == "S256")
+        {
             return Err(refuse("it does not announce PKCE with S256".into()));
         }
         let (needed_origin, relative) = match &self.discovery {
@@ -93,11 +97,15 @@ impl Environment {
             }
         }
         let mut complete = self.clone();
+        let takes = |method: &str| said.token_endpoint_auth_methods_supported.iter().any(|m| m == method);
+        complete.takes_post_only = takes("client_secret_post") && !takes("client_secret_basic");
         complete.endpoints = complete.endpoints.or(&discovered).or(&relative);
         complete.iss_promised = said.authorization_response_iss_parameter_supported;
         complete.discovery = Discovery::Done;
         complete.token_url()?;
-        complete.sign_in(false)?;
+        if complete.machine.is_none() {
+            complete.sign_in(false)?;
+        }
         Ok(complete)
     }
 }

@@ -18,6 +18,7 @@ pub use resolve::resolve;
 
 use crate::{
     Error, Id, Record, Result, Secret, Timestamp,
+    client_credentials::{Machine, Proof},
     identity::Identity,
     record::Generation,
     settings::{ClientId, Scopes},
@@ -41,6 +42,10 @@ pub struct Environment {
     pub console_base: Option<String>,
     /// The client to ask as, if there is one.
     pub client_id: Option<ClientId>,
+    /// Set where the client is a machine that asks for itself, without a person (RFC 6749 §4.4).
+    pub machine: Option<Machine>,
+    /// What the metadata says of how clients prove themselves, once it has been read.
+    takes_post_only: bool,
     /// The scopes to ask for.
     pub scopes: Scopes,
     /// The scopes to ask the console's page for.
@@ -132,6 +137,26 @@ impl Environment {
         Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
     }
 
+    /// How a machine's client proves itself here. RFC 8414 §2: where the metadata says nothing, in the header.
+    #[must_use]
+    pub fn proof(&self, machine: &Machine) -> Proof {
+        machine.proof.unwrap_or(if self.takes_post_only { Proof::Post } else { Proof::Basic })
+    }
+
+    /// Refuses a sign-in by a person where a machine asks for itself.
+    ///
+    /// # Errors
+    /// [`Id::Usage`].
+    pub fn for_a_person(&self) -> Result<()> {
+        if self.machine.is_none() {
+            return Ok(());
+        }
+        let what = format!("nobody signs in to environment `{}`", self.name);
+        let why = "its configuration says `grant = \"client_credentials\"`: the client asks for itself";
+        Err(Error::new(Id::Usage, what, why)
+            .hint("run `keyfob token`; it asks for a token when one is needed"))
+    }
+
     /// An empty record of a login here: with a seed for a refresh token, or to be filled from a grant.
     ///
     /// # Errors
@@ -143,6 +168,8 @@ impl Environment {
         now: Timestamp,
         seed: Option<Secret>,
     ) -> Result<Record> {
+        // A seed is a person's login, wherever it is used.
+        let machine = self.machine.as_ref().filter(|_| seed.is_none());
         Ok(Record {
             generation,
             profile: profile.to_string(),
@@ -153,6 +180,7 @@ impl Environment {
             scopes: self.scopes.clone(),
             access_token: None,
             refresh_token: seed,
+            proof: machine.map(|machine| self.proof(machine)),
             issued_at: now,
             expires_at: None,
             clocks: BTreeMap::new(),

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Configured},
     contract::names,
     error::escape,
-    settings::Settings,
+    settings::{Scopes, Settings},
     values,
 };
 
@@ -93,7 +93,11 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         configured.apps_base.as_deref(),
         configured.console_base.as_deref(),
     );
-    let suffices = |endpoints: &Endpoints| endpoints.authorize_url.is_some() && endpoints.token_url.is_some();
+    // A machine needs no page to sign in on.
+    let pageless = configured.machine.is_some();
+    let suffices = |endpoints: &Endpoints| {
+        (pageless || endpoints.authorize_url.is_some()) && endpoints.token_url.is_some()
+    };
     let discovers = configured.issuer.is_some() && !suffices(&explicit);
     let (endpoints, discovery) = match discovers {
         true => (explicit, Discovery::Needed { origin: None, relative: Box::new(relative) }),
@@ -108,7 +112,11 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
             return Err(incomplete(name, why));
         }
     };
-    let scopes = configured.scopes.clone().unwrap_or_else(table::default_scopes);
+    let scopes = match &configured.scopes {
+        Some(scopes) => scopes.clone(),
+        None if pageless => Scopes::default(),
+        None => table::default_scopes(),
+    };
     Ok(Environment {
         name: name.to_string(),
         issuer_is_known: configured.issuer.is_some(),
@@ -118,6 +126,8 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         apps_base: configured.apps_base.clone(),
         console_base: configured.console_base.clone(),
         client_id: configured.client_id.clone(),
+        machine: configured.machine.clone(),
+        takes_post_only: false,
         console_scopes: scopes.clone(),
         scopes,
         redirect_is_name: configured.redirect_is_name,
@@ -146,6 +156,8 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         apps_base: None,
         console_base: None,
         client_id: None,
+        machine: None,
+        takes_post_only: false,
         console_scopes: scopes.clone(),
         scopes,
         redirect_is_name: false,

@@ -328,3 +328,41 @@ fn a_custom_url_must_be_approved() {
         resolved(&[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)], &Config::default(), None).expect_err("empty list");
     assert_eq!(error.id(), Id::UrlNotApproved);
 }
+
+/// RFC 6749 §4.4: a machine needs a token endpoint and no page; RFC 8414 §2 says how it proves itself.
+#[test]
+fn a_machine_needs_no_page() {
+    use crate::client_credentials::Proof;
+    let raw = |issuer: Option<&str>, token: Option<&str>| RawEnvironment {
+        issuer: issuer.map(Into::into),
+        token_url: token.map(Into::into),
+        client_id: Some("ci".into()),
+        grant: Some("client_credentials".into()),
+        client_secret_file: Some("/run/secret".into()),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[], &config("ci", raw(None, Some("https://i.example/token"))), Some("ci")).unwrap();
+    let machine = e.machine.clone().unwrap();
+    assert!(!e.needs_discovery() && e.proof(&machine) == Proof::Basic);
+    assert_eq!((e.issuer(), e.scopes.to_string().as_str()), ("https://i.example", ""));
+    assert_eq!(e.for_a_person().unwrap_err().id(), Id::Usage);
+
+    let e = resolved(&[], &config("ci", raw(Some("https://i.example"), None)), Some("ci")).unwrap();
+    assert!(e.needs_discovery());
+    for (methods, proof) in [
+        ("", Proof::Basic),
+        (r#""token_endpoint_auth_methods_supported":["client_secret_post"],"#, Proof::Post),
+        (
+            r#""token_endpoint_auth_methods_supported":["client_secret_post","client_secret_basic"],"#,
+            Proof::Basic,
+        ),
+    ] {
+        let said = format!(
+            r#"{{{methods}"issuer":"https://i.example","token_endpoint":"https://i.example/token"}}"#
+        );
+        let complete = e.completed_by(said.as_bytes()).unwrap();
+        assert_eq!(complete.proof(&machine), proof, "{methods}");
+    }
+    let none = config("ci", raw(None, None));
+    assert_eq!(resolved(&[], &none, Some("ci")).unwrap_err().id(), Id::EnvironmentIncomplete);
+}

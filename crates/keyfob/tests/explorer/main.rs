@@ -72,6 +72,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
         refused: None,
         cooldown: None,
         unknown: None,
+        proof: None,
         other: serde_json::Map::new(),
     }
 }
