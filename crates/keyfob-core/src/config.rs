@@ -27,6 +27,7 @@ pub struct RawConfig {
     pub api_key_helper: Option<String>,
     #[serde(default)]
     pub api_key_helper_env: Vec<String>,
+    pub device_grant: Option<bool>,
     pub environment: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
@@ -49,12 +50,12 @@ pub struct RawTelemetry {
 pub struct RawEnvironment {
     pub issuer: Option<String>,
     pub client_id: Option<String>,
-    pub scopes: Option<Vec<String>>,
-    pub redirect: Option<String>,
     pub grant: Option<String>,
     pub client_secret_file: Option<String>,
     pub client_secret_command: Option<String>,
     pub client_auth: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    pub redirect: Option<String>,
     pub api_base: Option<String>,
     pub apps_base: Option<String>,
     pub console_base: Option<String>,
@@ -76,6 +77,8 @@ pub struct Config {
     pub api_key_helper: Option<String>,
     /// Variables whose values make its output another one.
     pub api_key_helper_env: Vec<String>,
+    /// Whether signing in with a code typed on another device (RFC 8628) has been switched off.
+    pub device_grant_is_off: bool,
     /// The environment used when nothing else chooses.
     pub environment: Option<String>,
     /// What the file says of environments.
@@ -104,12 +107,12 @@ pub struct Configured {
     pub issuer: Option<String>,
     /// The client.
     pub client_id: Option<ClientId>,
+    /// Set where the client is a machine that asks for itself.
+    pub machine: Option<Machine>,
     /// The scopes.
     pub scopes: Option<Scopes>,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
-    /// Set where the client is a machine that asks for itself.
-    pub machine: Option<Machine>,
     /// The base of API endpoints.
     pub api_base: Option<String>,
     /// The base of the sign-in page.
@@ -171,6 +174,7 @@ impl Config {
             prefer,
             api_key_helper: raw.api_key_helper,
             api_key_helper_env: raw.api_key_helper_env,
+            device_grant_is_off: raw.device_grant == Some(false),
             environment: raw.environment,
             environments,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },

@@ -1,6 +1,7 @@
 //! What people do every day, with the real command against the real provider.
 
 mod accounts;
+mod device_grant;
 mod machines;
 mod sandbox;
 mod tools;
