@@ -2,6 +2,7 @@
 
 mod accounts;
 mod device_grant;
+mod doctor;
 mod machines;
 mod sandbox;
 mod tools;
