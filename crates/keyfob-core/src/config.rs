@@ -30,6 +30,7 @@ pub struct RawConfig {
     #[serde(default)]
     pub api_key_helper_env: Vec<String>,
     pub environment: Option<String>,
+    pub device_grant: Option<bool>,
     pub store: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
@@ -82,6 +83,8 @@ pub struct Config {
     pub api_key_helper_env: Vec<String>,
     /// The environment used when nothing else chooses.
     pub environment: Option<String>,
+    /// Whether signing in with a code typed on another device (RFC 8628) is switched off.
+    pub device_grant_is_off: bool,
     /// What keeps the key that logins are sealed with. `None`: they are not sealed.
     pub store: Option<KeyStore>,
     /// What the file says of environments.
@@ -187,6 +190,7 @@ impl Config {
             api_key_helper: raw.api_key_helper,
             api_key_helper_env: raw.api_key_helper_env,
             environment: raw.environment,
+            device_grant_is_off: raw.device_grant == Some(false),
             store,
             environments,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },

@@ -139,7 +139,10 @@ impl Pending {
                     Poll::Wait
                 }
                 Some("access_denied") => over(Id::LoginDenied, why),
-                Some("expired_token") => over(Id::LoginTimeout, why),
+                Some("expired_token") => Poll::Over(
+                    Error::new(Id::LoginTimeout, "signing in was not finished", why)
+                        .hint("start again with `keyfob login --device`"),
+                ),
                 _ => over(Id::ProviderRefused, why),
             },
             Outcome::InvalidGrant { why } => over(Id::ProviderRefused, why),

@@ -117,6 +117,7 @@ ids! {
     DescriptorContent "descriptor-content" Contract "write one token and nothing else to it",
     HelperFailed "helper-failed" Contract "run the configured api_key_helper by hand and see what it says",
     ClientSecret "client-secret" Contract "give the file to this user alone (chmod 600), or run the command by hand and see what it says",
+    DeviceGrantOff "device-grant-off" Contract "use `keyfob login --no-browser`, which takes a pasted code, or change the configuration",
     SourceExcluded "source-excluded" Contract "drop `--only`, or provide that source",
     LoginNeeded "login-needed" LoginNeeded "run `keyfob login`",
     LoginRefused "login-refused" LoginNeeded "sign in again: `keyfob login`",

@@ -24,9 +24,13 @@ impl Client {
     /// Begins to sign in with a code.
     ///
     /// # Errors
-    /// [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
+    /// [`Id::DeviceGrantOff`]; [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
     pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
         self.environment()?.for_a_person()?;
+        if self.setup.config.device_grant_is_off {
+            let why = "the configuration file says `device_grant = false`";
+            return Err(Error::new(Id::DeviceGrantOff, "signing in with a code is switched off", why));
+        }
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?;
         let url = environment.endpoints.device_url.as_deref().ok_or_else(|| {

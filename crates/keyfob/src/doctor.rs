@@ -1,16 +1,18 @@
 //! Looks for everything that could keep a login from working, and mends what can be mended without asking
 //! anybody: permissions, and what an interrupted renewal left behind.
 
-use std::{io, path::Path, time::Duration};
+mod network;
 
-use keyfob_core::{Error, Id, Timestamp, error::escape, seal::KeyStore, source::Purpose};
+use std::{io, path::Path};
+
+use keyfob_core::{Error, Id, error::escape, seal::KeyStore, source::Purpose};
 
 use crate::{
     client::Client,
     grant::Outcome,
     resolve,
     store::{Found, Seen, Store},
-    world::{Lock, Request},
+    world::Lock,
 };
 
 /// Clocks may differ by this much without anybody minding.
@@ -68,13 +70,7 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     for (subject, found) in roads(client) {
         add(subject, State::Fine(found));
     }
-    if let Ok(environment) = client.environment() {
-        network(
-            client,
-            &environment.endpoints.token_url.clone().unwrap_or_else(|| environment.issuer().into()),
-            &mut |subject, state| add(subject, state),
-        );
-    }
+    network::examine(client, &mut |subject, state| add(subject, state));
     add("sources", sources(client));
     findings
 }
@@ -131,18 +127,38 @@ fn files(client: &Client, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.contains(".damaged-") {
             let what = format!("{} holds a login that could not be read", path.display());
-            add(
-                "set-aside file",
-                State::Wrong(
-                    Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted")
-                        .hint("sign in again if that is still needed, then delete the file"),
-                ),
-            );
+            add("set-aside file", set_aside(client, &path, what, fix));
         }
         if path.extension().is_some_and(|extension| extension == "json") {
             add("login", login(client, &path, fix));
+            if let Some(held) = holder(client, &path) {
+                add("lease", held);
+            }
         }
     }
+}
+
+/// A damaged file is kept for whoever can still read something in it. Once there is a login in its place again it
+/// is nothing but old tokens.
+fn set_aside(client: &Client, path: &Path, what: String, fix: bool) -> State {
+    let successor =
+        Store::at(&client.world, &path.with_extension("json"), &[]).and_then(|store| store.look());
+    let replaced = matches!(successor, Ok(Seen::Record(_)));
+    if fix && replaced && client.world.files.remove(path).is_ok() {
+        return State::Mended(format!("removed {}: there is a new login in its place", path.display()));
+    }
+    let hint = match replaced {
+        true => "`keyfob doctor --fix` removes it: there is a new login in its place",
+        false => "sign in again if that is still needed; then `keyfob doctor --fix` removes the file",
+    };
+    State::Wrong(Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted").hint(hint))
+}
+
+/// Who has the lease just now. A process that was stopped in the middle keeps it, and everybody else waits.
+fn holder(client: &Client, path: &Path) -> Option<State> {
+    let store = Store::at(&client.world, path, &[]).ok()?;
+    let holder = store.try_lease().ok()?.err()?;
+    Some(State::Fine(format!("{holder} holds the lease on {}", path.display())))
 }
 
 fn login(client: &Client, path: &Path, fix: bool) -> State {
@@ -225,46 +241,6 @@ fn unfinished(store: &Store, path: &Path, fix: bool) -> State {
             }
         },
     }
-}
-
-fn network(client: &Client, url: &str, add: &mut dyn FnMut(&str, State)) {
-    let origin = crate::establish::origin(url);
-    let request = Request {
-        method: "GET",
-        url: &origin,
-        headers: Vec::new(),
-        body: None,
-        timeout: Duration::from_secs(10),
-    };
-    match client.world.http.send(&request) {
-        Err(no) => add(
-            "provider",
-            State::Wrong(Error::new(Id::Unreachable, format!("{origin} cannot be reached"), no.why)),
-        ),
-        Ok(answer) => {
-            add("provider", State::Fine(format!("{origin} answers")));
-            if let Some(theirs) = answer.reply.provider_time() {
-                add("clock", clock(client.world.clock.now(), theirs));
-            }
-        }
-    }
-}
-
-fn clock(ours: Timestamp, theirs: Timestamp) -> State {
-    let ahead = theirs.since(ours);
-    if ahead.abs() <= SKEW {
-        return State::Fine(format!("within {} s of the provider's", ahead.abs()));
-    }
-    let word = if ahead > 0 { "behind" } else { "ahead of" };
-    let what = format!("this machine's clock is {} s {word} the provider's", ahead.abs());
-    State::Wrong(
-        Error::new(
-            Id::Unreachable,
-            what,
-            "expiry times are reckoned with the difference, but certificates may fail",
-        )
-        .hint("set the clock"),
-    )
 }
 
 fn sources(client: &Client) -> State {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod callback;
+mod device_grant;
 mod doctor;
 mod helper;
 mod machines;

@@ -1,0 +1,138 @@
+//! Signing in with a code typed on another device (RFC 8628): what is shown, and every way it can end.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Child, ChildStdout, Output, Stdio},
+    time::Duration,
+};
+
+use keyfob_dev::{DevServer, Options};
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, stderr};
+
+/// A sign-in whose code has been shown and not yet been typed.
+struct Waiting {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    shown: Value,
+}
+
+impl Waiting {
+    fn begin(s: &Sandbox, words: &[&str]) -> Self {
+        let mut command = s.keyfob(["login", "--device", "--json"].iter().chain(words));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command runs");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("the first line");
+        let shown = serde_json::from_str(&line).expect("JSON");
+        Self { child, stdout, shown }
+    }
+
+    fn code(&self) -> &str {
+        self.shown["user_code"].as_str().expect("a code")
+    }
+
+    /// How it ended: with what on stdout after the first line.
+    fn end(self) -> (Output, Value) {
+        let rest: String = self.stdout.lines().map_while(Result::ok).collect();
+        let output = self.child.wait_with_output().expect("it ends");
+        (output, serde_json::from_str(&rest).unwrap_or_default())
+    }
+}
+
+/// A provider whose pages wait for somebody.
+fn sandbox() -> Sandbox {
+    let options = Options { device_interval: Duration::from_secs(1), ..Options::default() };
+    let mut s = Sandbox::new();
+    s.server = DevServer::start(Options { port: 0, auto_approve: false, ..options }).expect("a provider");
+    s
+}
+
+/// Waits for so many polls; what each came to.
+fn polls(s: &Sandbox, count: usize) -> Vec<String> {
+    for _ in 0..3000 {
+        let requests = s.server.requests().into_iter().filter(|r| r.path == "/v1/oauth/token");
+        let outcomes: Vec<_> = requests.map(|r| r.outcome).collect();
+        if outcomes.len() >= count {
+            return outcomes;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("waited a minute in vain for poll {count}")
+}
+
+#[test]
+fn both_addresses_the_code_and_the_end_are_told() {
+    let s = sandbox();
+    let waiting = Waiting::begin(&s, &["--qr"]);
+    let (plain, whole) = (&waiting.shown["verification_uri"], &waiting.shown["verification_uri_complete"]);
+    assert!(!plain.as_str().expect("an address").contains(waiting.code()), "{plain}");
+    assert!(whole.as_str().expect("an address").contains(waiting.code()), "{whole}");
+    assert!(waiting.shown["expires_in"].as_i64() > Some(60));
+    assert!(s.server.approve_device(waiting.code(), "ada@example.com"));
+    let (output, end) = waiting.end();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(end["identity"]["email"], "ada@example.com");
+    let said = stderr(&output);
+    assert!(said.contains('█') || said.contains('▀'), "a picture: {said}");
+    assert!(said.contains("s more"), "how long the code is good for: {said}");
+}
+
+#[test]
+fn no_ends_it() {
+    let s = sandbox();
+    let waiting = Waiting::begin(&s, &[]);
+    assert!(s.server.deny_device(waiting.code()));
+    let (output, end) = waiting.end();
+    assert_eq!((output.status.code(), end["error"]["id"].as_str()), (Some(5), Some("login-denied")));
+    assert!(!s.logins().join("any.json").exists());
+    assert_eq!(s.run(&["status"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_code_that_nobody_types_ends() {
+    let s = sandbox();
+    let waiting = Waiting::begin(&s, &[]);
+    s.server.advance(3600);
+    let (output, end) = waiting.end();
+    assert_eq!(
+        (output.status.code(), end["error"]["id"].as_str()),
+        (Some(6), Some("login-timeout")),
+        "{output:?}"
+    );
+    assert!(stderr(&output).contains("login --device"), "{}", stderr(&output));
+}
+
+/// RFC 8628 §3.5: five seconds more. Had the next poll come after the old interval, it would be told so again.
+#[test]
+fn slow_down_is_obeyed() {
+    let s = sandbox();
+    let mut waiting = Waiting::begin(&s, &[]);
+    polls(&s, 1);
+    // The provider's clock is set back, so that the next poll comes too early for it.
+    s.server.advance(-3);
+    polls(&s, 2);
+    s.server.advance(3);
+    assert_eq!(polls(&s, 3), ["authorization_pending", "slow_down", "authorization_pending"]);
+    waiting.child.kill().expect("ours");
+    waiting.child.wait().expect("ours");
+}
+
+/// Some do not want codes that can be typed for somebody else. Then nobody is asked for one.
+#[test]
+fn it_can_be_switched_off() {
+    let s = sandbox();
+    let home = s.home.path().join("keyfob");
+    fs::create_dir(&home).expect("a directory");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("ours");
+    fs::write(home.join("config.toml"), "device_grant = false\n").expect("a file");
+    let output = s.run(&["login", "--device", "--json"]);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), said["error"]["id"].as_str()), (Some(3), Some("device-grant-off")));
+    assert!(stderr(&output).contains("device_grant = false"), "{}", stderr(&output));
+    assert!(s.server.requests().is_empty());
+}

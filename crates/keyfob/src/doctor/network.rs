@@ -1,0 +1,88 @@
+//! The doctor's look at the network: the provider's metadata, every host the environment names, and its clock.
+
+use std::time::Duration;
+
+use keyfob_core::{Error, Id, Timestamp, environment::Environment};
+
+use super::{SKEW, State};
+use crate::{client::Client, world::Request};
+
+/// Looks at everything a sign-in or a renewal would have to reach, the way it would: through the proxy, with the
+/// certificates that are believed. Sends no credential anywhere.
+pub(super) fn examine(client: &Client, add: &mut dyn FnMut(&str, State)) {
+    // That nobody can tell the environment is told among the variables and files.
+    let Ok(known) = client.environment() else { return };
+    let environment = match client.complete_environment() {
+        Ok(complete) => complete,
+        Err(error) => {
+            add("metadata", State::Wrong(error));
+            known.clone()
+        }
+    };
+    let mut clock_is_known = false;
+    for (origin, uses) in hosts(&environment) {
+        match date(client, &origin) {
+            Err(why) => {
+                let what = format!("{origin} cannot be reached (for: {})", uses.join(", "));
+                add("provider", State::Wrong(Error::new(Id::Unreachable, what, why)));
+            }
+            Ok(date) => {
+                add("provider", State::Fine(format!("{origin} answers (for: {})", uses.join(", "))));
+                if let Some(theirs) = date.filter(|_| !clock_is_known) {
+                    add("clock", clock(client.world.clock.now(), theirs));
+                    clock_is_known = true;
+                }
+            }
+        }
+    }
+}
+
+/// The origins to reach, each with what it is needed for; the token endpoint's first, whose clock is the provider's.
+fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
+    let mut named: Vec<_> = environment.endpoints.named().collect();
+    named.sort_by_key(|(word, _)| *word != "token");
+    if named.is_empty() {
+        named.push(("metadata", environment.issuer()));
+    }
+    let mut hosts: Vec<(String, Vec<_>)> = Vec::new();
+    for (word, url) in named {
+        // A WebSocket begins as a request to the same host.
+        let url = url.strip_prefix("ws").map_or(url.to_owned(), |rest| format!("http{rest}"));
+        let origin = crate::establish::origin(&url);
+        match hosts.iter_mut().find(|(host, _)| *host == origin) {
+            Some((_, words)) => words.push(word),
+            None => hosts.push((origin, vec![word])),
+        }
+    }
+    hosts
+}
+
+/// Any answer will do. The provider's time, if it said.
+fn date(client: &Client, origin: &str) -> Result<Option<Timestamp>, String> {
+    let request = Request {
+        method: "GET",
+        url: origin,
+        headers: Vec::new(),
+        body: None,
+        timeout: Duration::from_secs(10),
+    };
+    let answer = client.world.http.send(&request).map_err(|no| no.why)?;
+    Ok(answer.reply.provider_time())
+}
+
+fn clock(ours: Timestamp, theirs: Timestamp) -> State {
+    let ahead = theirs.since(ours);
+    if ahead.abs() <= SKEW {
+        return State::Fine(format!("within {} s of the provider's", ahead.abs()));
+    }
+    let word = if ahead > 0 { "behind" } else { "ahead of" };
+    let what = format!("this machine's clock is {} s {word} the provider's", ahead.abs());
+    State::Wrong(
+        Error::new(
+            Id::Unreachable,
+            what,
+            "expiry times are reckoned with the difference, but certificates may fail",
+        )
+        .hint("set the clock"),
+    )
+}
