@@ -133,6 +133,12 @@ impl Attempt<'_> {
         self.detour.as_ref()
     }
 
+    /// Whether [`Client::begin_device_login`] would do too: the provider can, and nobody switched it off.
+    #[must_use]
+    pub fn offers_code(&self) -> bool {
+        !self.client.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
+    }
+
     /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
     /// paste is told to `mistaken` and does not end the wait, nor does one whose code the provider refuses; a
     /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come.

@@ -87,7 +87,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         open(attempt.url());
     }
     // RFC 8628 is made for this: the browser sits on another machine than the one that listens.
-    if attempt.listens() && environment.endpoints.device_url.is_some() && terminal::is_far_away() {
+    if attempt.listens() && attempt.offers_code() && terminal::is_far_away() {
         Report::say(
             "The browser is on another machine? `keyfob login --device` needs neither callback nor paste.",
         );

@@ -114,6 +114,10 @@ fn over_ssh_the_code_is_suggested() {
     let contained =
         ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| std::path::Path::new(mark).exists());
     assert_eq!(login("SSH_ELSEWHERE"), contained);
+    // Where codes are switched off, nobody is led to one.
+    std::fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+    std::fs::write(s.home.path().join("keyfob/config.toml"), "device_grant = false\n").expect("ours");
+    assert!(!login("SSH_CONNECTION"));
 }
 
 /// The browser that is opened gets the address and no credential.
