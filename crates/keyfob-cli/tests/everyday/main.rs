@@ -2,9 +2,11 @@
 
 mod accounts;
 mod callback;
+mod conflicts;
 mod device_grant;
 mod doctor;
 mod helper;
+mod logout;
 mod machines;
 mod metrics;
 mod openid;
@@ -14,6 +16,7 @@ mod screen;
 mod seed;
 #[cfg(feature = "tools")]
 mod shells;
+mod status;
 mod terminal;
 mod tools;
 mod trusted_device;

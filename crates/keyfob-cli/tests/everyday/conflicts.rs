@@ -1,0 +1,110 @@
+//! Several credentials at once: the wrong one winning in silence is the commonest surprise.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, stderr};
+
+const KEY: (&str, &str) = ("ANTHROPIC_API_KEY", "kdev-ak-local");
+const TOKEN: (&str, &str) = ("CLAUDE_CODE_OAUTH_TOKEN", "kdev-at-invented");
+
+fn run(s: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> Output {
+    s.keyfob(words).envs(variables.iter().copied()).output().expect("it runs")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+/// A login that is saved and will not be used: said at once, with what wins and what to do.
+#[test]
+fn a_new_login_says_what_comes_before_it() {
+    let s = Sandbox::new();
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let file = s.home.path().join("token");
+    std::fs::write(&file, &minted.access_token).expect("ours");
+    let login = |variables: &[(&str, &str)]| {
+        let mut command = s.keyfob(["login", "--with-token", "access", "--json"]);
+        command.envs(variables.iter().copied()).stdin(std::fs::File::open(&file).expect("ours"));
+        command.output().expect("it runs")
+    };
+    for (variable, source) in [(KEY, "api-key"), (TOKEN, "oauth-token")] {
+        let output = login(&[variable]);
+        assert_eq!(output.status.code(), Some(0));
+        let shadowed = json(&output)["shadowed_by"].to_string();
+        assert!(shadowed.contains(&format!("{source} comes first")), "{shadowed}");
+        let said = stderr(&output);
+        assert!(said.contains("saved but will not be used") && said.contains("--only login"), "{said}");
+    }
+    let output = login(&[]);
+    assert_eq!(json(&output)["shadowed_by"], Value::Null);
+    assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
+}
+
+/// Nobody asks `status` in a script, so the warning goes where its log is; the answer stays an answer.
+#[test]
+fn a_script_is_warned_too() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let quiet = run(&s, &["token"], &[]);
+    assert_eq!(stderr(&quiet), "", "nothing is shadowed, nothing is said");
+    for words in [&["token"][..], &["header"], &["exec", "--", "true"]] {
+        let output = run(&s, words, &[TOKEN]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("warning: oauth-token is used and comes before login"), "{words:?}: {said}");
+        assert!(!said.contains("invented"), "{said}");
+    }
+    assert_eq!(String::from_utf8_lossy(&run(&s, &["token"], &[TOKEN]).stdout), "kdev-at-invented\n");
+}
+
+/// `--only` never moves on: not to a better source, not to a worse one, not after a failure.
+#[test]
+fn only_fails_closed() {
+    let s = Sandbox::new();
+    let excluded = run(&s, &["--only", "login", "token", "--json"], &[KEY, TOKEN]);
+    assert_eq!(
+        (excluded.status.code(), json(&excluded)["error"]["id"].as_str()),
+        (Some(3), Some("source-excluded"))
+    );
+    s.sign_in("default", "ada@example.com");
+    let login = run(&s, &["--only", "login", "token", "--json"], &[KEY, TOKEN]);
+    assert_eq!(json(&login)["source"], "login");
+    assert_eq!(stderr(&login), "", "what was asked for is no surprise");
+    let key = run(&s, &["--only", "api-key", "token", "--json"], &[KEY, TOKEN]);
+    assert_eq!(json(&key)["source"], "api-key");
+    let none = run(&s, &["--only", "api-key", "token", "--json"], &[TOKEN]);
+    assert_eq!(json(&none)["error"]["id"], "source-excluded");
+    let typo = run(&s, &["--only", "logn", "token"], &[]);
+    assert_eq!(typo.status.code(), Some(2));
+    assert!(stderr(&typo).contains("api-key-helper"), "which there are: {}", stderr(&typo));
+}
+
+/// A profile that was named means that login. Inherited tokens do not count, and that is said.
+#[test]
+fn a_named_profile_is_meant() {
+    let s = Sandbox::new();
+    s.sign_in("work", "ada@work.example");
+    let tokens =
+        [TOKEN, ("ANTHROPIC_AUTH_TOKEN", "inherited"), ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "inherited")];
+    for (words, named) in [
+        (&["--profile", "work", "status", "--json"][..], None),
+        (&["status", "--json"], Some(("KEYFOB_PROFILE", "work"))),
+    ] {
+        let mut variables = tokens.to_vec();
+        variables.extend(named);
+        let said = json(&run(&s, words, &variables));
+        assert_eq!(said["winner"]["source"], "login");
+        for source in ["auth-token", "oauth-token", "refresh-token"] {
+            let all = said["considered"].as_array().expect("a list");
+            let one = all.iter().find(|one| one["source"] == source).expect("every source");
+            assert_eq!(one["outcome"], "nothing");
+            let reason = one["reason"].as_str().expect("words");
+            assert_eq!(reason, "set, but the profile `work` was chosen explicitly");
+        }
+    }
+    // The one that counts when none is named is a preference, not a pin.
+    s.out(&["profiles", "use", "work"]);
+    assert_eq!(json(&run(&s, &["status", "--json"], &tokens))["winner"]["source"], "auth-token");
+}

@@ -1,0 +1,124 @@
+//! Signing out: what came of it at the provider is told, and what is here is gone in any case. Renewals in flight are
+//! in the fire drill.
+
+use std::{fs, process::Output};
+
+use keyfob_dev::Options;
+use serde_json::Value;
+
+use crate::sandbox::{Sandbox, stderr};
+
+fn records(s: &Sandbox) -> usize {
+    let entries = fs::read_dir(s.logins()).expect("the store").map(|e| e.expect("an entry").path());
+    entries.filter(|path| path.extension().is_some_and(|e| e == "json")).count()
+}
+
+fn logged_out(output: &Output) -> Vec<Value> {
+    let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    said["logged_out"].as_array().expect("a list").clone()
+}
+
+/// Whether the provider still takes a token.
+fn works(s: &Sandbox, token: &str) -> bool {
+    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    let ask = agent.get(format!("{}/v1/whoami", s.server.base_url()));
+    ask.header("authorization", format!("Bearer {token}")).call().expect("an answer").status() == 200
+}
+
+/// RFC 7009 §2.1: the refresh token is revoked, and what was minted from it with it.
+#[test]
+fn confirmed_is_told_and_true() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let token = s.out(&["token"]);
+    assert!(works(&s, token.trim()));
+    let output = s.run(&["logout"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty(), "words for people go to stderr");
+    assert!(stderr(&output).contains("revoked at the provider and removed here"), "{}", stderr(&output));
+    assert!(!works(&s, token.trim()));
+    assert_eq!(records(&s), 0);
+    let revoked: Vec<_> = s.server.requests().into_iter().filter(|r| r.path == "/v1/oauth/revoke").collect();
+    assert_eq!(revoked.len(), 1, "the refresh token, which ends the rest");
+
+    let again = s.run(&["logout"]);
+    assert_eq!(again.status.code(), Some(0));
+    assert!(stderr(&again).contains("Nobody was signed in"), "{}", stderr(&again));
+}
+
+/// Not reached: removed here all the same, and what that means for a copy is said.
+#[test]
+fn failed_is_told_with_what_it_means() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let mut command = s.keyfob(["logout", "--json"]);
+    let Sandbox { server, home } = s;
+    server.stop();
+    let output = command.output().expect("it runs");
+    assert_eq!(logged_out(&output)[0]["revocation"], "failed");
+    assert!(stderr(&output).contains("work for whoever has a copy"), "{}", stderr(&output));
+    let left = fs::read_dir(home.path().join("keyfob/logins")).expect("the store");
+    let left: Vec<_> = left.map(|e| e.expect("an entry").file_name().into_string().expect("text")).collect();
+    assert!(left.iter().all(|name| name.ends_with(".lock")), "{left:?}");
+}
+
+#[test]
+fn all_means_every_profile_and_provider() {
+    let s = Sandbox::new();
+    let other = Sandbox::with(Options::default());
+    s.sign_in("work", "ada@work.example");
+    s.sign_in("home", "ada@home.example");
+    // The same home, another provider.
+    let minted = other.server.mint("eve@example.com", "user:inference").expect("tokens");
+    let base = other.server.base_url();
+    let mut command = s.keyfob(["login", "--with-token", "access"]);
+    for name in ["API", "APPS", "CONSOLE"] {
+        command.env(format!("CLAUDE_LOCAL_OAUTH_{name}_BASE"), &base);
+    }
+    let file = s.home.path().join("token");
+    fs::write(&file, &minted.access_token).expect("ours");
+    command.stdin(fs::File::open(&file).expect("ours"));
+    assert!(command.output().expect("it runs").status.success());
+    assert_eq!(records(&s), 3);
+
+    let output = s.run(&["logout", "--all", "--json"]);
+    let ended = logged_out(&output);
+    assert_eq!(ended.len(), 3, "{ended:?}");
+    assert!(ended.iter().all(|one| one["revocation"] == "confirmed"), "{ended:?}");
+    assert_eq!(records(&s), 0);
+    assert!(!works(&other, &minted.access_token), "each at its own provider");
+}
+
+/// A provider without the endpoint, and a variable that is malformed: neither keeps a login here.
+#[test]
+fn nothing_keeps_a_login_here() {
+    let s = Sandbox::new();
+    let base = s.server.base_url();
+    let config = format!(
+        "environment = \"work\"\n[environments.work]\nclient_id = \"keyfob-local\"\n\
+         authorize_url = \"{base}/oauth/authorize\"\ntoken_url = \"{base}/v1/oauth/token\"\n"
+    );
+    fs::create_dir_all(s.logins()).expect("ours");
+    fs::write(s.home.path().join("keyfob/config.toml"), config).expect("a file");
+    for dir in [s.home.path().join("keyfob"), s.logins()] {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).expect("ours");
+    }
+    let minted = s.server.mint("ada@example.com", "user:inference").expect("tokens");
+    let file = s.home.path().join("token");
+    fs::write(&file, &minted.refresh_token).expect("ours");
+    let mut login = s.keyfob(["login", "--with-token", "refresh"]);
+    login.env_remove("USE_LOCAL_OAUTH").stdin(fs::File::open(&file).expect("ours"));
+    let output = login.output().expect("it runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let mut logout = s.keyfob(["logout", "--json"]);
+    logout.env_remove("USE_LOCAL_OAUTH").env("CLAUDE_CODE_USER_EMAIL", "nobody");
+    let output = logout.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "by its own outcome: {}", stderr(&output));
+    assert!(stderr(&output).contains("CLAUDE_CODE_USER_EMAIL"), "{}", stderr(&output));
+    let ended = logged_out(&output);
+    assert_eq!(ended[0]["revocation"], "impossible", "{ended:?}");
+    assert!(ended[0]["reason"].as_str().expect("words").contains("no revocation endpoint"));
+    assert_eq!(records(&s), 0);
+}

@@ -1,0 +1,149 @@
+//! `keyfob status`: who, with what, until when, what wins and what is shadowed; for people and for scripts.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use serde_json::{Value, json};
+
+use crate::sandbox::{Sandbox, stderr};
+
+fn status(s: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value, Output) {
+    let words: Vec<_> = ["status"].iter().chain(words).copied().collect();
+    let page = s.keyfob(&words).envs(variables.iter().copied()).output().expect("it runs");
+    let mut command = s.keyfob(words.iter().copied().chain(["--json"]));
+    let output = command.envs(variables.iter().copied()).output().expect("it runs");
+    assert_eq!(page.status.code(), output.status.code(), "one exit code, however it is asked");
+    let said = serde_json::from_slice(&output.stdout).expect("JSON");
+    (output.status.code(), said, page)
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn edit(s: &Sandbox, change: impl FnOnce(&mut Value)) {
+    let entries = fs::read_dir(s.logins()).expect("the store").map(|e| e.expect("an entry").path());
+    let path: PathBuf =
+        entries.into_iter().find(|path| path.extension().is_some_and(|e| e == "json")).expect("a record");
+    let mut record = serde_json::from_slice(&fs::read(&path).expect("a file")).expect("JSON");
+    change(&mut record);
+    fs::write(&path, record.to_string()).expect("ours");
+}
+
+#[test]
+fn nobody_is_signed_in() {
+    let s = Sandbox::new();
+    let (code, said, page) = status(&s, &[], &[]);
+    assert_eq!((code, &said["winner"]), (Some(1), &Value::Null));
+    assert!(text(&page).starts_with("Not signed in (profile `default`). Run `keyfob login`."), "{page:?}");
+    assert!(s.server.requests().is_empty());
+}
+
+/// The first line says who and with what, the second until when; nobody is asked and nothing is renewed.
+#[test]
+fn at_a_glance() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let before = s.server.requests().len();
+    let (code, said, page) = status(&s, &[], &[("ANTHROPIC_API_KEY", "")]);
+    assert_eq!(code, Some(0));
+    let page = text(&page);
+    let lines: Vec<_> = page.lines().collect();
+    assert!(
+        lines[0].starts_with("Signed in as ada@example.com (from login: profile `default` at http"),
+        "{page}"
+    );
+    assert!(lines[1].starts_with("Valid until ") && lines[1].ends_with(" s), then renewed."), "{page}");
+    assert!(page.contains("  * login "), "{page}");
+    assert_eq!(said["winner"]["state"], "valid");
+    assert_eq!(said["winner"]["header"], "Authorization");
+    assert_eq!(said["identity"]["email"], "ada@example.com");
+    assert_eq!(said["considered"].as_array().expect("a list").len(), 8, "every source, in order");
+    assert_eq!(s.server.requests().len(), before, "no network");
+}
+
+/// What a stored login can have come to, in a word for scripts and an exit code for shells.
+#[test]
+fn every_state_has_its_word() {
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("soon");
+    type Change = fn(&mut Value, i64);
+    let states: [(&str, Option<i32>, &str, Change); 4] = [
+        ("renewal-due", Some(0), "renewed when next asked for", |r, now| r["expires_at"] = json!(now - 60)),
+        ("expired", Some(1), "cannot be renewed", |r, now| {
+            r["expires_at"] = json!(now - 60);
+            r["refresh_token"] = Value::Null;
+        }),
+        ("outcome-unknown", Some(0), "outcome of its last renewal is unknown", |r, now| {
+            r["unknown"] = json!({ "generation": r["generation"], "since": now, "times": 1 });
+        }),
+        ("ended", Some(1), "It has ended: revoked", |r, now| {
+            r["expires_at"] = json!(now - 60);
+            r["refused"] = json!({ "generation": r["generation"], "at": now, "why": "revoked" });
+        }),
+    ];
+    for (word, code, words, change) in states {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        edit(&s, |record| change(record, now));
+        let (said_code, said, page) = status(&s, &[], &[]);
+        assert_eq!((said["winner"]["state"].as_str(), said_code), (Some(word), code), "{said}");
+        assert!(text(&page).contains(words), "{word}: {}", text(&page));
+    }
+    let s = Sandbox::new();
+    for (variable, word) in
+        [("CLAUDE_CODE_OAUTH_TOKEN", "as-it-is"), ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "not-yet-exchanged")]
+    {
+        let (code, said, _) = status(&s, &[], &[(variable, "kdev-invented")]);
+        assert_eq!((code, said["winner"]["state"].as_str()), (Some(0), Some(word)));
+    }
+}
+
+/// Only `--verify` asks, and it tells a credential the provider does not take from a provider that cannot be asked.
+#[test]
+fn verify_asks_the_provider() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let (code, said, page) = status(&s, &["--verify"], &[]);
+    assert_eq!((code, &said["verified"]), (Some(0), &json!(true)));
+    assert!(text(&page).contains("Verified: the provider accepts it."));
+    let (code, said, page) = status(&s, &["--verify"], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]);
+    assert_eq!((code, &said["verified"]), (Some(5), &json!(false)));
+    assert!(stderr(&page).contains("does not accept"), "{}", stderr(&page));
+    assert!(!format!("{said}{page:?}").contains("invented"));
+
+    let command = || s.keyfob(["status", "--verify", "--json"]);
+    let (mut first, mut second) = (command(), s.keyfob(["status"]));
+    let Sandbox { server, home } = s;
+    server.stop();
+    assert_eq!(first.output().expect("it runs").status.code(), Some(6));
+    assert_eq!(second.output().expect("it runs").status.code(), Some(0), "without it nobody is asked");
+    drop(home);
+}
+
+/// It always runs: what is malformed, or broken, is told beside everything else.
+#[test]
+fn what_is_wrong_is_told_beside_the_rest() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let (code, said, page) = status(&s, &[], &[("CLAUDE_CODE_ACCOUNT_UUID", "7")]);
+    assert_eq!((code, said["error"]["id"].as_str()), (Some(3), Some("variable-malformed")));
+    assert!(text(&page).contains("Signed in as ada@example.com"), "{page:?}");
+    assert!(stderr(&page).contains("CLAUDE_CODE_ACCOUNT_UUID"));
+
+    let (code, said, page) = status(&s, &[], &[("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "99")]);
+    assert_eq!((code, said["error"]["id"].as_str()), (Some(3), Some("descriptor-not-open")));
+    assert!(text(&page).contains("  ! oauth-token-descriptor"), "{}", text(&page));
+    assert!(text(&page).contains("  ~ login "), "what it would have been: {}", text(&page));
+}
+
+/// For a remote connection another order holds, without API keys.
+#[test]
+fn a_remote_connection_has_its_own_order() {
+    let s = Sandbox::new();
+    let variables =
+        [("CLAUDE_CODE_SESSION_ACCESS_TOKEN", "of-a-session"), ("ANTHROPIC_API_KEY", "kdev-ak-local")];
+    let (_, said, _) = status(&s, &["--remote"], &variables);
+    assert_eq!((&said["purpose"], &said["winner"]["source"]), (&json!("remote"), &json!("session-token")));
+    let sources = said["considered"].as_array().expect("a list");
+    assert!(sources.iter().all(|one| one["source"] != "api-key"), "{sources:?}");
+    assert_eq!(status(&s, &[], &variables).1["winner"]["source"], "api-key");
+}
