@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod program;
 mod report;
 mod telemetry;
 mod terminal;

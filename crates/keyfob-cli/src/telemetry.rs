@@ -17,7 +17,7 @@ use keyfob::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::commands;
+use crate::program;
 
 /// The word that makes this program an exporter. Not for people.
 pub(crate) const EXPORTER: &str = "export-metrics";
@@ -163,7 +163,7 @@ fn start_exporter(batch: &Batch) -> std::io::Result<()> {
         clippy::disallowed_methods,
         reason = "the exporter is another process of this program, so that nobody waits for a collector"
     )]
-    let mut command = Command::new(commands::own_program());
+    let mut command = Command::new(program::own());
     command.arg(EXPORTER).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     for name in contract::secret_names() {
         command.env_remove(name);

@@ -18,7 +18,8 @@ use serde_json::Value;
 
 use crate::{
     args::Demo,
-    commands::{self, dev_server, login},
+    commands::{dev_server, login},
+    program,
     report::{Report, Result},
 };
 
@@ -61,7 +62,7 @@ impl Stage {
     /// A keyfob of this stage's home and provider, and of nothing else in the environment.
     fn keyfob<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the demo runs the command as a person would")]
-        let mut command = Command::new(commands::own_program());
+        let mut command = Command::new(program::own());
         command.arg("--home").arg(self.home.path()).args(words);
         for variable in contract::VARIABLES.iter().chain(contract::REFERENCED) {
             command.env_remove(variable.name);
@@ -140,7 +141,7 @@ impl Stage {
             "4. Hand over",
             "`keyfob exec` gives a program the credential on a pipe; the program calls the provider.",
         );
-        let program = commands::own_program();
+        let program = program::own();
         // The child finds itself through the same link we do.
         let program = std::fs::canonicalize(&program).unwrap_or(program);
         let base = self.server.base_url();

@@ -23,7 +23,7 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    commands,
+    program,
     report::Result,
     telemetry::{Batch, EXPORTER, Run},
 };
@@ -41,7 +41,7 @@ pub(crate) fn run(detached: bool) -> Result {
     let _ = rustix::process::setsid();
     if !detached {
         #[expect(clippy::disallowed_methods, reason = "the process that sends belongs to nobody who waits")]
-        let mut command = Command::new(commands::own_program());
+        let mut command = Command::new(program::own());
         command
             .args([EXPORTER, "--detached"])
             .stdin(Stdio::inherit())

@@ -17,7 +17,7 @@ use keyfob::{
 
 use crate::{
     args::{Global, Login},
-    commands,
+    commands, program,
     report::{Failure, Report, Result},
     telemetry,
     terminal::{self, Screen},
@@ -246,7 +246,7 @@ pub(crate) fn open(url: &str) {
         clippy::disallowed_methods,
         reason = "the browser must not inherit the credentials, so it is started by a scrubbed copy of us"
     )]
-    let mut command = Command::new(commands::own_program());
+    let mut command = Command::new(program::own());
     command.arg("browse").arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     for name in contract::secret_names() {
         command.env_remove(name);

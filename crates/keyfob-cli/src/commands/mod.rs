@@ -19,12 +19,7 @@ pub(crate) mod status;
 pub(crate) mod token;
 pub(crate) mod whoami;
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use keyfob::{
     Client, Error, Grant, Id, Purpose, Source,
@@ -39,6 +34,7 @@ use keyfob::{
 
 use crate::{
     args::{Arguments, Command, Global, Rejected, Wanted},
+    program,
     report::{Report, Result},
     telemetry,
 };
@@ -121,15 +117,9 @@ impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
         telemetry::uses_network();
         let arguments = vec![WORKER.into(), self.metrics.clone()];
-        let detached = detached::Detached { program: own_program(), arguments };
+        let detached = detached::Detached { program: program::own(), arguments };
         detached.spend(world, store, lease, need)
     }
-}
-
-/// This program, also when its file has been replaced since it started.
-pub(crate) fn own_program() -> PathBuf {
-    let linux = PathBuf::from("/proc/self/exe");
-    if linux.exists() { linux } else { std::env::current_exe().unwrap_or_else(|_| "keyfob".into()) }
 }
 
 /// The credential a command was asked for.
