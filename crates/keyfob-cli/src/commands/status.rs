@@ -155,6 +155,13 @@ fn minted_here(client: &Client) -> Option<Note> {
     client.minted().ok()?.into_iter().find(|note| note.fingerprint == fingerprint)
 }
 
+/// A time that is left, as a person says it: rounded down, in the largest unit there are two of.
+fn span(seconds: i64) -> String {
+    let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
+    let unit = units.into_iter().find(|(size, _)| seconds >= 2 * size);
+    unit.map_or_else(|| format!("{seconds} seconds"), |(size, name)| format!("{} {name}", seconds / size))
+}
+
 fn until(record: &Record, now: Timestamp) -> String {
     if let Some(why) = ended(record) {
         return format!("It has ended: {}. Run `keyfob login`.", plain(why));
@@ -164,7 +171,7 @@ fn until(record: &Record, now: Timestamp) -> String {
     }
     match record.expires_at {
         None => "The provider never said when it ends.".into(),
-        Some(end) if now < end => format!("Valid until {end} ({} s), then renewed.", end.since(now)),
+        Some(end) if now < end => format!("Valid until {end} ({}), then renewed.", span(end.since(now))),
         Some(end) if record.can_renew() => {
             format!("The access token ended {end}; it is renewed when next asked for.")
         }
@@ -249,5 +256,23 @@ fn state(survey: &Survey, source: Source) -> &'static str {
         (None, None, true) => "valid",
         (None, None, false) if record.can_renew() => "renewal-due",
         (None, None, false) => "expired",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_left_is_said_in_the_largest_unit() {
+        for (seconds, said) in [
+            (1, "1 seconds"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (3599, "59 minutes"),
+            (7199, "119 minutes"),
+            (7200, "2 hours"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(super::span(seconds), said);
+        }
     }
 }

@@ -52,7 +52,7 @@ fn at_a_glance() {
         lines[0].starts_with("Signed in as ada@example.com (from login: profile `default` at http"),
         "{page}"
     );
-    assert!(lines[1].starts_with("Valid until ") && lines[1].ends_with(" s), then renewed."), "{page}");
+    assert!(lines[1].starts_with("Valid until ") && lines[1].ends_with(" minutes), then renewed."), "{page}");
     assert!(page.contains("  * login "), "{page}");
     assert_eq!(said["winner"]["state"], "valid");
     assert_eq!(said["winner"]["header"], "Authorization");
