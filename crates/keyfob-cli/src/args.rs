@@ -194,6 +194,9 @@ pub(crate) struct DevServer {
     /// Listen on this port; 0 lets the system choose
     #[arg(long, value_name = "N", default_value_t = 3000)]
     pub(crate) port: u16,
+    /// Answer on this port too, as the sign-in page or console of an environment with several hosts
+    #[arg(long, value_name = "N")]
+    pub(crate) page_port: Vec<u16>,
     /// Answer the sign-in page automatically
     #[arg(long)]
     pub(crate) auto_approve: bool,

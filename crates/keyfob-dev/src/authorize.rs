@@ -50,7 +50,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
     let Ok(Some(redirect_uri)) = form.one("redirect_uri") else {
         return untrusted(call, "The parameter redirect_uri must stand in the request exactly once.");
     };
-    if !redirect::allowed(client, redirect_uri, shared.port) {
+    if !redirect::allowed(client, redirect_uri, &shared.ports) {
         return untrusted(call, "The redirect URI is not registered for this client.");
     }
     let mut transaction = Transaction {
@@ -63,7 +63,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
         nonce: form.optional("nonce").map(str::to_owned),
         // A repeated state cannot be returned verbatim.
         state: form.optional("state").map(str::to_owned),
-        issuer: issuer(call, &form),
+        issuer: issuer(shared, call, &form),
     };
     if let Err(Told(error, description)) = complete(shared, &form, &mut transaction) {
         call.note.outcome = error;
@@ -219,9 +219,9 @@ fn back(transaction: &Transaction, parameters: &[(&str, &str)]) -> Reply {
 
 /// The issuer is the API base as the client addresses it. Only a client that read the metadata of the apps or
 /// console base comes with our own parameter `issuer`, and is answered with that document's issuer (RFC 9207 §2.4).
-fn issuer(call: &Call, form: &Form) -> String {
+fn issuer(shared: &Shared, call: &Call, form: &Form) -> String {
     let prefix = form.optional("issuer").filter(|p| crate::listen::PREFIXES.contains(p)).unwrap_or_default();
-    format!("{}{prefix}", call.base.as_str())
+    format!("{}{prefix}", call.base.at(shared.port).as_str())
 }
 
 /// An error that is shown to the person and told to nobody (RFC 6749 §4.1.2.1).

@@ -197,7 +197,7 @@ async fn process(
     ending: Ending,
 ) -> Result<(Reply, Duration), HangUp> {
     let (parts, body) = request.into_parts();
-    let base = Base::of(&parts, shared.port);
+    let base = Base::of(&parts, &shared.ports);
     let (prefix, path) = split_prefix(parts.uri.path());
     let mut call = Call {
         base: base.clone().unwrap_or_else(|_| Base::default_for(shared.port)),

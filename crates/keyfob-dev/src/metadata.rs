@@ -22,8 +22,10 @@ pub(crate) fn issuer_path(prefix: &'static str, path: &str) -> Option<&'static s
     PREFIXES.iter().copied().find(|known| prefix.is_empty() && *known == inserted)
 }
 
-pub(crate) fn answer(_: &Shared, call: &mut Call) -> Reply {
-    let Some(path) = issuer_path(call.prefix, &call.path) else {
+pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
+    // A further port is a page of this issuer, and none of its own.
+    let own = call.base == call.base.at(shared.port);
+    let Some(path) = issuer_path(call.prefix, &call.path).filter(|_| own) else {
         return crate::listen::not_found(call);
     };
     call.note.outcome = "ok";

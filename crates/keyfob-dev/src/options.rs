@@ -23,6 +23,9 @@ pub const DEFAULT_EMAIL: &str = "dev@example.com";
 pub struct Options {
     /// TCP port; 0 lets the system choose. Default 3000.
     pub port: u16,
+    /// Further ports, as an environment has them whose sign-in page and console are other services. All answer alike;
+    /// the issuer is that of [`Options::port`], and only that one has metadata. 0 lets the system choose.
+    pub page_ports: Vec<u16>,
     /// Answer authorization requests at once, as the request's `login_hint` or [`DEFAULT_EMAIL`], without a page.
     /// Off by default: RFC 8252 §8.6 wants a person to consent.
     pub auto_approve: bool,
@@ -59,6 +62,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             port: 3000,
+            page_ports: Vec::new(),
             auto_approve: false,
             require_device: false,
             access_token_ttl: Duration::from_secs(3600),

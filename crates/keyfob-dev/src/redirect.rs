@@ -10,8 +10,8 @@ use crate::options::Client;
 pub(crate) const PASTE_PATH: &str = "/oauth/code/callback";
 
 /// Whether this client may be sent to this URI; `port` is our own, for the page that shows the code.
-pub(crate) fn allowed(client: &Client, uri: &str, port: u16) -> bool {
-    loopback_callback(uri) || paste_page(uri, port) || client.redirect_uris.iter().any(|known| known == uri)
+pub(crate) fn allowed(client: &Client, uri: &str, ports: &[u16]) -> bool {
+    loopback_callback(uri) || paste_page(uri, ports) || client.redirect_uris.iter().any(|known| known == uri)
 }
 
 /// The source expression for `form-action`: browsers apply it to the redirect that answers the form.
@@ -51,12 +51,12 @@ fn loopback_callback(uri: &str) -> bool {
     matches!(split_authority(authority), Some(("127.0.0.1" | "[::1]" | "localhost", _)))
 }
 
-fn paste_page(uri: &str, port: u16) -> bool {
+fn paste_page(uri: &str, ports: &[u16]) -> bool {
     let Some(rest) = uri.strip_prefix("http://") else { return false };
     let Some(at) = rest.find('/') else { return false };
     let (authority, path) = rest.split_at(at);
     let ours = split_authority(authority)
-        .is_some_and(|(host, given)| is_loopback(host) && given.unwrap_or(80) == port);
+        .is_some_and(|(host, given)| is_loopback(host) && ports.contains(&given.unwrap_or(80)));
     ours && crate::listen::PREFIXES.iter().any(|prefix| path.strip_prefix(prefix) == Some(PASTE_PATH))
 }
 
@@ -94,10 +94,10 @@ mod tests {
 
     #[test]
     fn the_paste_page_is_ours_only_on_our_port() {
-        assert!(paste_page("http://localhost:3000/apps/oauth/code/callback", 3000));
-        assert!(paste_page("http://[::1]:3000/oauth/code/callback", 3000));
-        assert!(!paste_page("http://localhost:3001/oauth/code/callback", 3000));
-        assert!(!paste_page("http://localhost:3000/x/oauth/code/callback", 3000));
+        assert!(paste_page("http://localhost:3000/apps/oauth/code/callback", &[3000]));
+        assert!(paste_page("http://[::1]:3000/oauth/code/callback", &[3000]));
+        assert!(!paste_page("http://localhost:3001/oauth/code/callback", &[3000]));
+        assert!(!paste_page("http://localhost:3000/x/oauth/code/callback", &[3000]));
     }
 
     #[test]

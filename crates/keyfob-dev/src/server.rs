@@ -35,13 +35,16 @@ impl DevServer {
     pub fn start(options: Options) -> Result<Self, StartError> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-        let (listeners, port) = {
+        let (mut listeners, mut ports) = (Vec::new(), Vec::new());
+        for &wanted in std::iter::once(&options.port).chain(&options.page_ports) {
             let _inside = runtime.enter();
-            listen::bind(options.port).map_err(|e| StartError::Bind(options.port, e))?
-        };
+            let (bound, port) = listen::bind(wanted).map_err(|e| StartError::Bind(wanted, e))?;
+            listeners.extend(bound);
+            ports.push(port);
+        }
         let v4 = listeners[0].local_addr().is_ok_and(|address| address.is_ipv4());
         let host = if v4 { "127.0.0.1" } else { "[::1]" };
-        let shared = Arc::new(Shared::new(options, port)?);
+        let shared = Arc::new(Shared::new(options, ports)?);
         let (stop, stopped) = watch::channel(false);
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -65,6 +68,12 @@ impl DevServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.shared.port
+    }
+
+    /// Every TCP port, in the order of [`Options::port`] and [`Options::page_ports`].
+    #[must_use]
+    pub fn ports(&self) -> &[u16] {
+        &self.shared.ports
     }
 
     /// The requests so far, oldest first; at most the last [`REMEMBERED_REQUESTS`](crate::REMEMBERED_REQUESTS).

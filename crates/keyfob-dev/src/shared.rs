@@ -18,6 +18,8 @@ use tokio::sync::watch;
 
 pub(crate) struct Shared {
     pub(crate) port: u16,
+    /// That one first, then the further ones.
+    pub(crate) ports: Vec<u16>,
     pub(crate) auto_approve: bool,
     pub(crate) require_device: bool,
     pub(crate) late: Duration,
@@ -41,7 +43,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, port: u16) -> Result<Self, StartError> {
+    pub(crate) fn new(options: Options, ports: Vec<u16>) -> Result<Self, StartError> {
         let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
         let mut clients = HashMap::from([(local.id.clone(), local)]);
         for client in options.clients {
@@ -63,7 +65,8 @@ impl Shared {
         let mut armed = Armed::default();
         options.faults.into_iter().for_each(|plan| armed.arm(plan));
         Ok(Self {
-            port,
+            port: ports.first().copied().unwrap_or_default(),
+            ports,
             auto_approve: options.auto_approve,
             require_device: options.require_device,
             late: options.late,

@@ -51,6 +51,7 @@ fn options(args: &Arguments) -> Result<Options> {
     }
     Ok(Options {
         port: args.port,
+        page_ports: args.page_port.clone(),
         auto_approve: args.auto_approve,
         require_device: args.require_device,
         access_token_ttl: args.access_token_ttl.map_or(defaults.access_token_ttl, Duration::from_secs),

@@ -5,6 +5,7 @@ mod callback;
 mod conflicts;
 mod device_grant;
 mod doctor;
+mod environments;
 mod helper;
 mod logout;
 mod machines;
