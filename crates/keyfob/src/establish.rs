@@ -31,8 +31,6 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub struct SignedIn {
     /// The record as it was saved.
     pub record: Record,
-    /// Where it was saved.
-    pub commit: Commit,
     /// What became of the login that was there before, if there was one and it was revoked.
     pub replaced: Option<Revocation>,
     /// Why the identity could not be looked up, if it could not.
@@ -189,19 +187,34 @@ fn save(
         Err(error) if error.id() == Id::KeyStoreUnavailable => Some(Err(error)),
         Err(error) => return Err(error),
     };
-    let commit = match lease.commit(&record) {
+    match lease.commit(&record) {
+        Ok(Commit::Durable) => {}
         Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
             logout::revoke(client, &record);
             return Err(error);
         }
-        other => other?,
-    };
+        Err(error) => return Err(error),
+        // What is kept beside a record is adopted as its successor only, and this is another login: the one before
+        // stays, and this one ends rather than lie around.
+        Ok(Commit::Recovered(path)) => {
+            let failed = |why: String| Error::new(Id::StoreFailed, "the new login could not be saved", why);
+            if revoke_old {
+                let _ = client.world.files.remove(&path);
+                logout::revoke(client, &record);
+                return Err(failed("the disk refused it".into()));
+            }
+            let why = format!("the disk refused it; until the next run it is in {}", path.display());
+            return Err(
+                failed(why).hint("make room or mend the disk, save that file, and sign in with its token")
+            );
+        }
+    }
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
         Ok(old) => logout::revoke(client, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
-    Ok(SignedIn { record, commit, replaced, unidentified, device: None })
+    Ok(SignedIn { record, replaced, unidentified, device: None })
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {

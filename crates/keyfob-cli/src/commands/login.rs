@@ -12,7 +12,6 @@ use keyfob::{
     login::{How, SignedIn, TokenKind},
     logout::Revocation,
     resolve,
-    store::Commit,
 };
 
 use crate::{
@@ -154,13 +153,6 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     telemetry::signed_in(method(args), Ok(&record.identity));
     if let Some(error) = &signed_in.unidentified {
         Report::warn(error);
-    }
-    if let Commit::Recovered(path) = &signed_in.commit {
-        Report::warn(&Error::new(
-            Id::StoreFailed,
-            "the login could not be put in its place",
-            format!("it was kept in {}, which the next run adopts", path.display()),
-        ));
     }
     if let Some(Revocation::Failed(why)) = &signed_in.replaced {
         Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
