@@ -4,10 +4,7 @@
 //! the text by hand.
 #![no_main]
 
-use keyfob_core::{
-    Id,
-    approved::{ApprovedList, RawEntry, RawList},
-};
+use keyfob_core::{Id, config::approved::{ApprovedList, RawEntry, RawList}};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 

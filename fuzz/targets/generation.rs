@@ -1,7 +1,7 @@
 //! `--rejected LOGIN:GENERATION`.
 #![no_main]
 
-use keyfob_core::record::Generation;
+use keyfob_core::login::record::Generation;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -2,10 +2,7 @@
 #![no_main]
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use keyfob_core::{
-    Secret, Timestamp,
-    id_token::{self, Expected, IdToken},
-};
+use keyfob_core::{Secret, Timestamp, oauth::id_token::{self, Expected, IdToken}};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -1,13 +1,7 @@
 //! What a provider says of itself. The first byte chooses how the environment came to be known.
 #![no_main]
 
-use keyfob_core::{
-    Id,
-    approved::{ApprovedList, RawEntry, RawList},
-    config::{Config, RawConfig, RawEnvironment},
-    environment::{self, Environment},
-    settings::Settings,
-};
+use keyfob_core::{Id, config::{approved::{ApprovedList, RawEntry, RawList}, Config, RawConfig, RawEnvironment}, provider::environment::Environment, contract::settings::Settings};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use url::Url;
@@ -22,7 +16,7 @@ fn configured() -> Environment {
     };
     let raw = RawConfig { environments: [("work".into(), work)].into(), ..RawConfig::default() };
     let config = Config::parse(raw).expect("a configuration");
-    environment::resolve(&Settings::default(), &config, Some("work"), &ApprovedList::default())
+    keyfob_core::provider::resolve(&Settings::default(), &config, Some("work"), &ApprovedList::default())
         .expect("an environment")
 }
 
@@ -30,7 +24,7 @@ fn custom() -> Environment {
     let approved = vec![RawEntry { url: format!("{ISSUER}/authorize"), ..RawEntry::default() }];
     let list = ApprovedList::parse(RawList { approved }).expect("a list");
     let settings = Settings { custom_url: Some(format!("{ISSUER}/authorize")), ..Settings::default() };
-    environment::resolve(&settings, &Config::default(), None, &list).expect("an environment")
+    keyfob_core::provider::resolve(&settings, &Config::default(), None, &list).expect("an environment")
 }
 
 fuzz_target!(|bytes: &[u8]| {

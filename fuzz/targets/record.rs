@@ -1,11 +1,7 @@
 //! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
 #![no_main]
 
-use keyfob_core::{
-    Record,
-    record::Unreadable,
-    seal::{self, Envelope},
-};
+use keyfob_core::{Record, login::{record::Unreadable, sealed::{self, Envelope}}};
 use libfuzzer_sys::fuzz_target;
 
 #[expect(clippy::disallowed_methods, reason = "looked for where it must not be")]
@@ -26,10 +22,10 @@ fn check_sealed(bytes: &[u8]) {
             let written = envelope.encode();
             assert!(Envelope::is_one(&written));
             assert_eq!(Envelope::decode(&written), Ok(envelope), "what was written is not read");
-            assert!(matches!(Record::decode(&written), Err(Unreadable::Newer(seal::VERSION))));
+            assert!(matches!(Record::decode(&written), Err(Unreadable::Newer(sealed::VERSION))));
         }
         Err(Unreadable::Corrupt(why)) => keyfob_fuzz::assert_harmless(why),
-        Err(Unreadable::Newer(version)) => assert!(version > seal::VERSION),
+        Err(Unreadable::Newer(version)) => assert!(version > sealed::VERSION),
     }
 }
 
@@ -38,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     let record = match Record::decode(bytes) {
         Ok(record) => record,
         Err(Unreadable::Corrupt(why)) => return keyfob_fuzz::assert_harmless(why),
-        Err(Unreadable::Newer(version)) => return assert!(version > keyfob_core::record::VERSION),
+        Err(Unreadable::Newer(version)) => return assert!(version > keyfob_core::login::record::VERSION),
     };
     check(&record);
     let written = record.encode();

@@ -2,10 +2,7 @@
 //! whether the request had a refresh token; the rest is the body.
 #![no_main]
 
-use keyfob_core::{
-    Id, Record, Secret, Timestamp, refresh,
-    token::{self, Outcome, Reply},
-};
+use keyfob_core::{Id, Record, Secret, Timestamp, login::refresh, oauth::token_response::{self, Outcome, Reply}};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -23,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         date: (header % 4 == 2).then(|| String::from_utf8_lossy(body).into_owned()),
         body: body.to_vec(),
     };
-    let outcome = token::read(&reply(body));
+    let outcome = token_response::read(&reply(body));
     assert!(!format!("{outcome:?}").contains(keyfob_fuzz::CANARY) || says_canary(&outcome));
     match &outcome {
         Outcome::Granted(tokens) => {
@@ -77,7 +74,7 @@ fn salvaged(reply: &dyn Fn(&[u8]) -> Reply, body: &[u8], token: &Secret) {
     let mut twice = body[..=brace].to_vec();
     twice.extend_from_slice(br#""refresh_token":"another","#);
     twice.extend_from_slice(&body[brace + 1..]);
-    match token::read(&reply(&twice)) {
+    match token_response::read(&reply(&twice)) {
         Outcome::Odd { refresh_token: None, .. } => {}
         other => panic!("one of two was chosen: {other:?}"),
     }

@@ -14,7 +14,7 @@ use clap::Parser;
 use crate::{args::Arguments, report::Report};
 
 fn main() -> ExitCode {
-    keyfob::real::keep_private();
+    keyfob::world::system::keep_private();
     let words: Vec<OsString> = std::env::args_os().collect();
     // The way most runs take, many times an hour: no parser is built for it.
     if let [_, command] = words.as_slice()

@@ -10,8 +10,12 @@ use std::{
 
 use keyfob::{
     Client, Error, Grant, Id, Source,
-    core::{contract, identity::Identity, settings::Metrics, settings::Presets},
-    resolve,
+    core::{
+        contract,
+        contract::settings::{Metrics, Presets},
+        login::identity::Identity,
+    },
+    credential::look,
     setup::Setup,
     world::Event,
 };
@@ -124,7 +128,7 @@ pub(crate) fn used(client: &Client, grant: &Grant) {
     }
     // Whose it is belongs to the credential in use: a stored login knows, a variable's token does not.
     let record = match grant.source {
-        Source::Login | Source::RefreshToken => resolve::survey(client, grant.purpose).record,
+        Source::Login | Source::RefreshToken => look::survey(client, grant.purpose).record,
         _ => None,
     };
     note(|state| {

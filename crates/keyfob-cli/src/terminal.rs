@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use keyfob::{Error, Id, real::env};
+use keyfob::{Error, Id, world::system::env};
 
 use crate::report::Report;
 

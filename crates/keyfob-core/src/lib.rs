@@ -7,30 +7,19 @@
 
 extern crate alloc;
 
-pub mod approved;
-pub mod client_credentials;
 pub mod config;
 pub mod contract;
-pub mod device_grant;
-pub mod environment;
 pub mod error;
-pub mod id_token;
-pub mod identity;
 pub mod json;
 pub mod login;
-pub mod prompt;
-pub mod record;
-pub mod refresh;
-pub mod seal;
+pub mod oauth;
+pub mod provider;
 pub mod secret;
-pub mod settings;
 pub mod source;
 pub mod time;
-pub mod token;
-pub mod values;
 
 pub use error::{Error, Id, Kind};
-pub use record::Record;
+pub use login::record::Record;
 pub use secret::Secret;
 pub use source::Source;
 pub use time::Timestamp;

@@ -7,20 +7,24 @@ use std::{
 
 use keyfob_core::{
     Error, Id, Result, Secret, Source,
-    environment::Environment,
-    record::{Generation, Key},
-    seal::KeyStore,
-    settings::ClientId,
+    contract::settings::ClientId,
+    login::{
+        record::{Generation, Key},
+        sealed::KeyStore,
+    },
+    provider::environment::Environment,
     source::Purpose,
 };
 
 use crate::{
-    grant::Grant,
-    real::{self, descriptors::Inherited, env},
-    renew::{InThread, Need, Spender},
-    setup::{Choices, Setup},
+    credential::grant::Grant,
+    renewal::{InThread, Need, Spender},
+    setup::{Choices, Setup, descriptors::Inherited},
     store::Store,
-    world::World,
+    world::{
+        World,
+        system::{self, env},
+    },
 };
 
 /// Hands out credentials. Cheap to keep, safe to share between threads; every call looks again at what other
@@ -62,9 +66,9 @@ impl Client {
     /// # Errors
     /// As [`Client::from_env`].
     pub fn new(choices: Choices) -> Result<Self> {
-        let setup = Setup::read(&env::variables(), choices, &real::files::Disk, env::here().as_deref());
+        let setup = Setup::read(&env::variables(), choices, &system::files::Disk, env::here().as_deref());
         setup.check()?;
-        let world = real::world(setup.routes.clone());
+        let world = system::world(setup.routes.clone());
         Ok(Self::with(setup, world, Arc::new(InThread)))
     }
 
@@ -100,7 +104,7 @@ impl Client {
     /// # Errors
     /// [`Id::LoginNeeded`] when nothing is there; otherwise what is wrong with the source that won.
     pub fn grant(&self, purpose: Purpose) -> Result<Grant> {
-        crate::resolve::grant(self, purpose, &Need::default())
+        crate::credential::look::grant(self, purpose, &Need::default())
     }
 
     /// The same, good for at least so many seconds where it can be renewed.
@@ -108,7 +112,7 @@ impl Client {
     /// # Errors
     /// As [`Client::grant`].
     pub fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
-        crate::resolve::grant(self, purpose, need)
+        crate::credential::look::grant(self, purpose, need)
     }
 
     /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
@@ -126,7 +130,7 @@ impl Client {
                 .hint("replace it, or unset it to use the stored login"));
         };
         let need = Need { min_valid: 0, rejected: Some(generation) };
-        crate::resolve::grant(self, grant.purpose, &need)
+        crate::credential::look::grant(self, grant.purpose, &need)
     }
 
     /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
@@ -135,11 +139,11 @@ impl Client {
     /// # Errors
     /// [`Id::HelperFailed`]; [`Id::ProviderRefused`] when that key is not what would be used.
     pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
-        let survey = crate::resolve::survey(self, purpose);
+        let survey = crate::credential::look::survey(self, purpose);
         match (survey.winner, survey.broken) {
             (Some(Source::ApiKeyHelper), _) => {
-                let key = crate::helper::run_again(self, fingerprint)?;
-                Ok(crate::acquire::as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
+                let key = crate::credential::helper::run_again(self, fingerprint)?;
+                Ok(crate::credential::stored::as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
             }
             (None, Some(broken)) => Err(broken),
             (winner, _) => {
@@ -226,7 +230,7 @@ impl Client {
     /// [`Id::LoginNeeded`] when there is none, [`Id::ProviderRefused`] when it is not accepted,
     /// [`Id::Unreachable`].
     pub fn verify(&self, purpose: Purpose) -> Result<()> {
-        let survey = crate::resolve::survey(self, purpose);
+        let survey = crate::credential::look::survey(self, purpose);
         if let Some(error) = survey.broken {
             return Err(error);
         }
@@ -240,7 +244,7 @@ impl Client {
                 "it has no endpoint that says whose credential it sees",
             )
         })?;
-        let headers = self.with_device(crate::resolve::headers_at_hand(self, &survey)?);
+        let headers = self.with_device(crate::credential::look::headers_at_hand(self, &survey)?);
         let timeout = std::time::Duration::from_secs(15);
         let request = crate::world::Request { method: "GET", url, headers, body: None, timeout };
         match self.world.http.send(&request) {
@@ -249,7 +253,8 @@ impl Client {
                 None => Ok(()),
             },
             Ok(answer) => {
-                let why = format!("{} answered {}", crate::establish::origin(url), answer.reply.status);
+                let why =
+                    format!("{} answered {}", crate::login::establish::origin(url), answer.reply.status);
                 Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
             }
             Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),

@@ -1,42 +1,25 @@
 //! Signs a person or a machine in once and hands every program a valid credential, without ever losing the
 //! login.
 //!
-//! [`Client`] is the door. Behind it: [`setup`] reads what a run is told, [`resolve`] walks the order of
-//! sources, [`renew`] turns "expired" into "durable" over a [`store`], [`login`] and [`logout`] begin and end
-//! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`real`].
+//! [`Client`] is the door. Behind it: [`setup`] reads what a run is told, [`credential`] walks the order of
+//! sources, [`renewal`] turns "expired" into "durable" over a [`store`], [`login`] and [`logout`] begin and end
+//! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`world::system`].
 
-mod acquire;
-mod certificates;
 pub mod client;
-mod client_credentials;
-mod decisive;
-pub mod device;
-pub mod device_login;
-mod discovery;
+pub mod credential;
 pub mod doctor;
-mod establish;
-#[cfg(feature = "fake")]
-pub mod fake;
-pub mod grant;
-pub mod helper;
-mod id_token;
 pub mod login;
 pub mod logout;
-mod paste;
-pub mod profiles;
-pub mod real;
+mod provider;
 pub mod remote;
-pub mod renew;
-pub mod resolve;
-pub mod seal;
-mod seed;
+pub mod renewal;
 pub mod setup;
-pub mod setup_token;
 pub mod store;
+pub mod trusted_device;
 pub mod world;
 
 pub use client::Client;
-pub use grant::Grant;
+pub use credential::grant::Grant;
 pub use keyfob_core as core;
 pub use keyfob_core::{Error, Id, Kind, Result, Secret, Source, Timestamp, source::Purpose};
 

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Id, Record, Result, Secret, client_credentials::Proven, record::Refusal};
+use keyfob_core::{
+    Error, Id, Record, Result, Secret, login::record::Refusal, oauth::client_credentials::Proven,
+};
 
 use crate::{
     client::Client,
-    client_credentials, renew,
+    credential::machine,
+    renewal,
     store::{Found, Store},
     world::Request,
 };
@@ -41,12 +44,14 @@ impl Client {
     /// The store's: then the login may still be here, and the error says so.
     pub fn logout(&self) -> Result<Option<SignedOut>> {
         // A key remembered for this profile goes with it, whoever is signed in.
-        crate::helper::forget(self)?;
-        let survey = crate::resolve::survey(self, keyfob_core::source::Purpose::Api);
+        crate::credential::helper::forget(self)?;
+        let survey = crate::credential::look::survey(self, keyfob_core::source::Purpose::Api);
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
             // replayed.
-            Some(keyfob_core::Source::RefreshToken) => self.sign_out(&crate::seed::seed_store(self)?, true),
+            Some(keyfob_core::Source::RefreshToken) => {
+                self.sign_out(&crate::credential::seed::seed_store(self)?, true)
+            }
             _ => self.sign_out(&self.store()?, false),
         }
     }
@@ -93,7 +98,7 @@ impl Client {
         if let Ok(crate::store::Seen::Record(record)) = store.look() {
             self.forget_device_of(&record);
         }
-        let lease = renew::wait_for_lease(&self.world, store)?;
+        let lease = renewal::wait_for_lease(&self.world, store)?;
         let mut record = match lease.read() {
             Ok(Found::Record(record)) => *record,
             Ok(Found::Nothing) => return Ok(None),
@@ -149,7 +154,7 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
     let members = [("token", token.expose()), ("token_type_hint", hint)];
     // A confidential client proves itself here too (RFC 7009 §2.1).
     let proven = match record.proof {
-        Some(_) => client_credentials::prove(client, record, &members),
+        Some(_) => machine::prove(client, record, &members),
         None => {
             let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
             form.extend_pairs(members).append_pair("client_id", record.client_id.as_str());

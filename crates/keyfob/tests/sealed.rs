@@ -11,17 +11,20 @@ use keyfob::{
     Id, Secret, Timestamp,
     core::{
         Record,
-        environment::Endpoints,
-        identity::Identity,
-        record::{Generation, LoginId},
-        seal::{Envelope, KeyStore},
-        settings::{ClientId, Scopes},
+        contract::settings::{ClientId, Scopes},
+        login::{
+            identity::Identity,
+            record::{Generation, LoginId},
+            sealed::{Envelope, KeyStore},
+        },
+        provider::Endpoints,
     },
-    fake::{self, Act, Machine, Outcome, Shared, Stage, Vault},
-    renew::{self, InThread, Need},
-    seal::Seal,
-    store::{Commit, Found, Seen, Store},
-    world::World,
+    renewal::{self, InThread, Need},
+    store::{Commit, Found, Seen, Store, sealing::Seal},
+    world::{
+        World,
+        simulated::{self, Act, Machine, Outcome, Shared, Stage, Vault},
+    },
 };
 
 const NOW: i64 = 1_000_000;
@@ -119,9 +122,9 @@ impl Stage for Falling {
 fn a_key_store_that_falls_silent_after_the_question_costs_nothing() {
     let place = Place::new(4000);
     let stage = Falling { machine: place.machine.clone(), vault: place.vault.clone() };
-    let mut world = fake::world(&(Arc::new(stage) as Arc<dyn Stage>));
+    let mut world = simulated::world(&(Arc::new(stage) as Arc<dyn Stage>));
     world.seal = Seal::new(Arc::new(place.vault.clone())).with(Some(KeyStore::Kernel));
-    let usable = renew::usable(&world, &store(&world), &Need::default(), &InThread).unwrap().unwrap();
+    let usable = renewal::usable(&world, &store(&world), &Need::default(), &InThread).unwrap().unwrap();
     assert_eq!(usable.record.generation.number, 1);
     assert!(place.is_sealed());
     place.vault.silence(false);
@@ -137,7 +140,7 @@ fn what_cannot_be_sealed_is_not_asked_for() {
     // It has opened the login before, and cannot ask for the key again.
     assert!(matches!(login.look(), Ok(Seen::Record(_))));
     place.vault.silence(true);
-    let error = renew::usable(&world, &login, &Need::default(), &InThread).unwrap_err();
+    let error = renewal::usable(&world, &login, &Need::default(), &InThread).unwrap_err();
     assert_eq!((error.id(), place.spent()), (Id::KeyStoreUnavailable, 0), "{error}");
     assert!(place.is_sealed());
 }
@@ -150,7 +153,7 @@ fn near_its_end_a_token_is_handed_out_with_a_warning() {
     let login = store(&world);
     assert!(matches!(login.look(), Ok(Seen::Record(_))));
     place.vault.silence(true);
-    let usable = renew::usable(&world, &login, &Need::default(), &InThread).unwrap().unwrap();
+    let usable = renewal::usable(&world, &login, &Need::default(), &InThread).unwrap().unwrap();
     assert_eq!(usable.record.generation.number, 0);
     assert_eq!(usable.warning.unwrap().id(), Id::KeyStoreUnavailable);
     assert_eq!(place.spent(), 0);
@@ -161,7 +164,7 @@ fn near_its_end_a_token_is_handed_out_with_a_warning() {
 fn a_key_store_that_lies_changes_nothing() {
     let place = Place::new(4000);
     let plain = place.world(None);
-    renew::usable(&plain, &store(&plain), &Need::default(), &InThread).unwrap().unwrap();
+    renewal::usable(&plain, &store(&plain), &Need::default(), &InThread).unwrap().unwrap();
     assert!(!place.is_sealed(), "as it was asked for");
     let before = (place.bytes(&path()), place.spent());
     place.vault.empty();
@@ -169,7 +172,7 @@ fn a_key_store_that_lies_changes_nothing() {
     let world = place.world(Some(KeyStore::SecretService));
     let rejected = Generation { login: LoginId::new([1; 16]), number: 1 };
     let need = Need { min_valid: 0, rejected: Some(rejected) };
-    let error = renew::usable(&world, &store(&world), &need, &InThread).unwrap_err();
+    let error = renewal::usable(&world, &store(&world), &need, &InThread).unwrap_err();
     assert!(error.why().contains("does not have it"), "{error}");
     assert_eq!((place.bytes(&path()), place.spent()), before);
 }
@@ -209,6 +212,6 @@ fn plain_logins_ask_nobody() {
     let world = place.world(None);
     let store = Store::at(&world, &path, &[]).unwrap();
     store.try_lease().unwrap().ok().unwrap().commit(&place.record(3, NOW - 4000)).unwrap();
-    renew::usable(&world, &store, &Need::default(), &InThread).unwrap().unwrap();
+    renewal::usable(&world, &store, &Need::default(), &InThread).unwrap().unwrap();
     assert_eq!(place.vault.asked(), asked);
 }

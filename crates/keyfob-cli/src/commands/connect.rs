@@ -8,8 +8,9 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Grant, Id, Secret, device,
+    Client, Error, Grant, Id, Secret,
     remote::{self, Ended, Handshake, Stream},
+    trusted_device,
 };
 use tungstenite::{
     HandshakeError, Message, WebSocket,
@@ -122,7 +123,8 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
     stream.set_patience(OPENING);
     match tungstenite::client(request, stream) {
         Ok((mut socket, answer)) => {
-            let successor = answer.headers().get(device::HEADER).and_then(|value| value.to_str().ok());
+            let successor =
+                answer.headers().get(trusted_device::HEADER).and_then(|value| value.to_str().ok());
             if let Some(successor) = successor.and_then(|text| Secret::visible(text).ok())
                 && let Err(error) = client.renew_device(&successor)
             {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, core::contract::names, real::machine_name};
+use keyfob::{Error, core::contract::names, world::system::machine_name};
 
 use crate::{
     args::{Device, DeviceCommand, Global},

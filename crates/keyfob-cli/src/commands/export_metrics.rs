@@ -11,8 +11,8 @@ use std::{
 
 use keyfob::{
     Error, Id,
-    real::{env as environment, fd, files::Disk, http::Network},
     setup::{Choices, Setup},
+    world::system::{env as environment, fd, files::Disk, http::Network},
 };
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};

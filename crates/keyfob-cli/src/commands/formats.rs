@@ -1,6 +1,6 @@
 //! The token as other tools already read one.
 
-use keyfob::{Grant, Source, core::contract::names, real::env as environment};
+use keyfob::{Grant, Source, core::contract::names, world::system::env as environment};
 use serde_json::json;
 
 use crate::args::Format;

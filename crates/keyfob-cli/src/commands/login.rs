@@ -8,10 +8,10 @@ use std::{
 
 use keyfob::{
     Client, Error, Id, Secret,
-    core::{contract, seal::KeyStore, secret::strip_newline, source::Purpose},
-    login::{How, SignedIn, TokenKind},
+    core::{contract, login::sealed::KeyStore, secret::strip_newline, source::Purpose},
+    credential::look,
+    login::browser::{How, SignedIn, TokenKind},
     logout::Revocation,
-    resolve,
 };
 
 use crate::{
@@ -208,7 +208,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
 
 /// A login that is saved but will not be used is the commonest surprise: say what wins.
 fn shadow(client: &Client) -> Option<Error> {
-    let winner = resolve::survey(client, Purpose::Api).winner?;
+    let winner = look::survey(client, Purpose::Api).winner?;
     if winner == keyfob::Source::Login {
         return None;
     }

@@ -23,13 +23,14 @@ use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use keyfob::{
     Client, Error, Grant, Id, Purpose, Source,
-    grant::Outcome,
-    real::{self, detached, env as environment, files::Disk},
-    renew::{Need, Spender},
-    resolve,
+    credential::{grant::Outcome, look},
+    renewal::{Need, Spender, worker},
     setup::{Choices, Setup},
     store::{Lease, Seen, Store},
-    world::World,
+    world::{
+        World,
+        system::{self, env as environment, files::Disk},
+    },
 };
 
 use crate::{
@@ -73,11 +74,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
     let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, None);
-    let mut world = real::world(setup.routes);
+    let mut world = system::world(setup.routes);
     let words = words.unwrap_or_default();
-    let [metrics, words @ ..] = words.as_slice() else { return detached::work(&world, &words) };
+    let [metrics, words @ ..] = words.as_slice() else { return worker::work(&world, &words) };
     world.observe = telemetry::begin_with(metrics, setup.settings.presets);
-    let code = detached::work(&world, words);
+    let code = worker::work(&world, words);
     let record = words.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
     if let Some(Seen::Record(record)) = record {
         telemetry::belongs_to(record.identity);
@@ -102,7 +103,7 @@ pub(crate) fn setup(global: &Global) -> Setup {
 
 /// A client that renews in a process of its own, so that the end of this one loses nothing.
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
-    let mut world = real::world(setup.routes.clone());
+    let mut world = system::world(setup.routes.clone());
     world.observe = telemetry::begin(&setup);
     let metrics = telemetry::word(&setup);
     Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
@@ -117,7 +118,7 @@ impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
         telemetry::uses_network();
         let arguments = vec![WORKER.into(), self.metrics.clone()];
-        let detached = detached::Detached { program: program::own(), arguments };
+        let detached = worker::Detached { program: program::own(), arguments };
         detached.spend(world, store, lease, need)
     }
 }
@@ -163,7 +164,7 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
 /// scripts too, where nobody asks `status`. A stored login is last in its order and shadows nothing unless the
 /// configuration prefers it, so the way most runs take does not come here.
 fn warn_of_shadows(client: &Client, purpose: Purpose, grant: &Grant) {
-    let survey = resolve::survey(client, purpose);
+    let survey = look::survey(client, purpose);
     let shadowed: Vec<_> = survey
         .considered
         .iter()

@@ -8,7 +8,7 @@ use std::{
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use keyfob::{Error, Id, real::env};
+use keyfob::{Error, Id, world::system::env};
 
 use crate::{
     args::Arguments,

@@ -13,10 +13,11 @@ use std::{
 
 use keyfob::{
     Error, Id, Secret, Timestamp,
-    login::How,
-    real::clock::SystemClock,
-    setup_token::{Note, SOON},
-    world::Clock,
+    login::{
+        browser::How,
+        setup_token::{Note, SOON},
+    },
+    world::{Clock, system::clock::SystemClock},
 };
 
 use crate::{

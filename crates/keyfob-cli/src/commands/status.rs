@@ -5,12 +5,16 @@ use std::process::ExitCode;
 
 use keyfob::{
     Client, Error, Purpose, Source, Timestamp,
-    core::{Record, identity::Identity, seal::KeyStore},
-    grant::{self, Outcome},
-    real::clock::SystemClock,
-    resolve::{self, Survey},
-    setup_token::Note,
-    world::Clock,
+    core::{
+        Record,
+        login::{identity::Identity, sealed::KeyStore},
+    },
+    credential::{
+        grant::{self, Outcome},
+        look::{self, Survey},
+    },
+    login::setup_token::Note,
+    world::{Clock, system::clock::SystemClock},
 };
 
 use crate::{
@@ -26,7 +30,7 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     let problems = setup.problems.clone();
     let client = commands::client(global, setup);
     let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
-    let survey = resolve::survey(&client, purpose);
+    let survey = look::survey(&client, purpose);
     let now = SystemClock.now();
     let verified = args.verify.then(|| {
         telemetry::uses_network();

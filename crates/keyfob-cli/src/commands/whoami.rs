@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use keyfob::{
     Error, Id, Secret,
     core::contract::names,
-    real::{self, clock::SystemClock, descriptors::Inherited, env},
-    world::Request,
+    setup::descriptors::Inherited,
+    world::{
+        Request,
+        system::{self, clock::SystemClock, env},
+    },
 };
 
 use crate::report::{Report, Result};
@@ -27,7 +30,7 @@ pub(crate) fn run(base: &str) -> Result {
         body: None,
         timeout: std::time::Duration::from_secs(10),
     };
-    let world = real::world(real::routes::Routes::default());
+    let world = system::world(keyfob::setup::proxies::Routes::default());
     let answer =
         world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, "the provider", no.why))?;
     let body = keyfob::core::error::escape(String::from_utf8_lossy(&answer.reply.body).trim());

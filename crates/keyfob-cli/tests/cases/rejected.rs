@@ -5,17 +5,17 @@ use std::{fs, path::Path, sync::Arc};
 use keyfob::{
     Client, Grant, Purpose,
     core::contract::Variables,
-    real,
-    renew::InThread,
+    renewal::InThread,
     setup::{Choices, Setup},
+    world::system,
 };
 
 fn client(home: &Path) -> Client {
     let variables: Variables =
         [("KEYFOB_HOME".to_owned(), home.to_str().map(str::to_owned))].into_iter().collect();
-    let setup = Setup::read(&variables, Choices::default(), &real::files::Disk, None);
+    let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, None);
     setup.check().expect("nothing is wrong");
-    Client::with(setup, real::world(real::routes::Routes::default()), Arc::new(InThread))
+    Client::with(setup, system::world(keyfob::setup::proxies::Routes::default()), Arc::new(InThread))
 }
 
 fn key(grant: &Grant) -> &str {

@@ -14,10 +14,10 @@ use std::{
 use keyfob::{
     Client, Purpose,
     core::contract::{self, Variables},
-    real,
-    renew::InThread,
-    resolve,
+    credential::look,
+    renewal::InThread,
     setup::{Choices, Setup},
+    world::system,
 };
 use keyfob_dev::{ApiKey, DevServer, Options};
 
@@ -91,7 +91,7 @@ pub(crate) fn play(case: &Case) -> Vec<String> {
 /// 24 random characters.
 fn salt() -> String {
     let mut octets = [0; 12];
-    keyfob::world::Entropy::fill(&real::entropy::SystemEntropy, &mut octets).expect("randomness");
+    keyfob::world::Entropy::fill(&system::entropy::SystemEntropy, &mut octets).expect("randomness");
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
@@ -277,13 +277,16 @@ impl Stage<'_> {
             let place = |what: &str| format!("the Debug of {what}, run {}", at + 1);
             let reading = contract::read(&variables);
             self.search.place(place("the reading"), format!("{variables:?} {reading:#?}"));
-            let setup = Setup::read(&variables, Choices::default(), &real::files::Disk, Some(&self.home));
+            let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, Some(&self.home));
             // What the configuration says is shown, also a helper's words: no secret belongs there.
             self.search.place(place("the setup"), format!("{setup:#?}"));
-            let client =
-                Client::with(setup, real::world(real::routes::Routes::default()), Arc::new(InThread));
+            let client = Client::with(
+                setup,
+                system::world(keyfob::setup::proxies::Routes::default()),
+                Arc::new(InThread),
+            );
             for purpose in [Purpose::Api, Purpose::Remote] {
-                let survey = resolve::survey(&client, purpose);
+                let survey = look::survey(&client, purpose);
                 self.search.place(place("the survey"), format!("{client:?} {survey:#?}"));
             }
             // Only of this case's own provider is anything asked.
@@ -314,5 +317,5 @@ impl Stage<'_> {
 
 fn real_now() -> i64 {
     use keyfob::world::Clock;
-    real::clock::SystemClock.now().0
+    system::clock::SystemClock.now().0
 }

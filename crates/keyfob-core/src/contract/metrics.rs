@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{Variables, malformed, names};
-use crate::{Error, settings::Metrics, values};
+use crate::{
+    Error,
+    contract::{settings::Metrics, values},
+};
 
 /// The protocol that is spoken: OTLP's default, and the only one here.
 const PROTOCOL: &str = "http/protobuf";
@@ -46,10 +49,7 @@ pub(super) fn read(variables: &Variables, problems: &mut Vec<Error>) -> Option<M
 mod tests {
     use alloc::string::ToString;
 
-    use crate::{
-        contract::{self, Variables},
-        settings::Metrics,
-    };
+    use crate::contract::{self, Variables, settings::Metrics};
 
     fn read(pairs: &[(&str, &str)]) -> (Option<Metrics>, Vec<alloc::string::String>) {
         let variables: Variables =

@@ -4,7 +4,9 @@ mod metrics;
 pub mod names;
 mod page;
 mod report;
+pub mod settings;
 mod table;
+pub mod values;
 mod variable;
 
 use alloc::{
@@ -19,7 +21,11 @@ pub use report::{EnvReport, EnvironmentReport, VariableReport, report};
 pub use table::{DESCRIBED, REFERENCED, VARIABLES};
 pub use variable::{Apply, Kind, Variable};
 
-use crate::{Error, Id, error::escape, settings::Settings, values::Expected};
+use crate::{
+    Error, Id,
+    contract::{settings::Settings, values::Expected},
+    error::escape,
+};
 
 /// The environment as it was when the process started. Names that are not text are left out; values that are
 /// not text, or that a name has more than one of, are there, and malformed: whoever reads the first one and

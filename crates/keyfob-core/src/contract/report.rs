@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use serde::Serialize;
 
 use super::{Reading, State, VARIABLES};
-use crate::{Error, environment::Environment};
+use crate::{Error, provider::environment::Environment};
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
@@ -115,10 +115,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        approved::ApprovedList,
-        config::Config,
+        config::{Config, approved::ApprovedList},
         contract::{self, Variables},
-        environment::resolve,
+        provider::resolve,
     };
 
     fn answer(pairs: &[(&str, &str)]) -> Value {

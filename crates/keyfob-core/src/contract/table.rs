@@ -4,9 +4,12 @@ use alloc::string::ToString;
 
 use crate::{
     Secret,
-    contract::{Kind, State, Variable, names, shown},
-    settings::{ClientId, Descriptor, Scopes},
-    values::{self, Expected},
+    contract::{
+        Kind, State, Variable, names,
+        settings::{ClientId, Descriptor, Scopes},
+        shown,
+        values::{self, Expected},
+    },
 };
 
 macro_rules! secret {

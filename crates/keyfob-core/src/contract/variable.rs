@@ -3,7 +3,7 @@
 use alloc::{format, string::String};
 
 use super::State;
-use crate::{settings::Settings, values::Expected};
+use crate::contract::{settings::Settings, values::Expected};
 
 /// What sort of value a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

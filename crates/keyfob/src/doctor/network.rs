@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Id, Timestamp, environment::Environment};
+use keyfob_core::{Error, Id, Timestamp, provider::environment::Environment};
 
 use super::{SKEW, State};
 use crate::{client::Client, world::Request};
@@ -48,7 +48,7 @@ fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
     for (word, url) in named {
         // A WebSocket begins as a request to the same host.
         let url = url.strip_prefix("ws").map_or(url.to_owned(), |rest| format!("http{rest}"));
-        let origin = crate::establish::origin(&url);
+        let origin = crate::login::establish::origin(&url);
         match hosts.iter_mut().find(|(host, _)| *host == origin) {
             Some((_, words)) => words.push(word),
             None => hosts.push((origin, vec![word])),

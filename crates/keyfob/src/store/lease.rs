@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Record, Result, Timestamp, record::Generation};
+use keyfob_core::{Error, Id, Record, Result, Timestamp, login::record::Generation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 

@@ -8,7 +8,7 @@ use std::{
 use keyfob::{
     Id,
     core::Record,
-    fake::{Act, Machine, Outcome},
+    world::simulated::{Act, Machine, Outcome},
 };
 
 use crate::process::{Actor, Report, beside, login, refresh, seal};

@@ -36,15 +36,17 @@ use keyfob::{
     Secret, Timestamp,
     core::{
         Record,
-        environment::Endpoints,
-        identity::Identity,
-        record::{Generation, LoginId},
-        seal::KeyStore,
-        settings::{ClientId, Scopes},
+        contract::settings::{ClientId, Scopes},
+        login::{
+            identity::Identity,
+            record::{Generation, LoginId},
+            sealed::KeyStore,
+        },
+        provider::Endpoints,
     },
-    fake::{Disk, Fate, Machine, Shared},
-    renew::Need,
+    renewal::Need,
     store::{Found, Store},
+    world::simulated::{Disk, Fate, Machine, Shared},
 };
 use process::{Actor, Job, seal};
 use scenario::{Figures, Scenario, Sort, Violation};

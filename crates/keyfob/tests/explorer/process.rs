@@ -11,18 +11,23 @@ use std::{
 
 use keyfob::{
     Id,
-    core::{Record, refresh, seal::KeyStore, token},
-    fake::{self, Act, Outcome, Stage, Vault},
-    renew::{self, InThread, Need},
-    seal::Seal,
-    store::{Found, Seen, Store},
-    world::{Request, World},
+    core::{
+        Record,
+        login::{refresh, sealed::KeyStore},
+        oauth::token_response,
+    },
+    renewal::{self, InThread, Need},
+    store::{Found, Seen, Store, sealing::Seal},
+    world::{
+        Request, World,
+        simulated::{self, Act, Outcome, Stage, Vault},
+    },
 };
 
 /// What a process does.
 #[derive(Clone)]
 pub(crate) enum Job {
-    /// `renew::usable` with this need.
+    /// `renewal::usable` with this need.
     Renew(Need),
     /// What `Client::sign_out` does on the disk.
     Logout,
@@ -100,7 +105,7 @@ impl Actor {
     pub(crate) fn drive(&self, history: &Arc<History>) -> Wish {
         let script =
             Arc::new(Script { history: history.clone(), at: AtomicUsize::new(0), wish: Mutex::new(None) });
-        let mut world = fake::world(&(script.clone() as Arc<dyn Stage>));
+        let mut world = simulated::world(&(script.clone() as Arc<dyn Stage>));
         world.seal = seal().with(self.seals.then_some(KeyStore::Kernel));
         match panic::catch_unwind(AssertUnwindSafe(|| self.run(&world))) {
             Ok(report) => Wish::End(report),
@@ -116,12 +121,12 @@ impl Actor {
 
     fn job(&self, world: &World, store: &Store) -> keyfob::Result<Report> {
         match &self.job {
-            Job::Renew(need) => Ok(match renew::usable(world, store, need, &InThread)? {
+            Job::Renew(need) => Ok(match renewal::usable(world, store, need, &InThread)? {
                 Some(usable) => Report::Token(access(&usable.record), login(&usable.record)),
                 None => Report::Nobody,
             }),
             Job::Logout => {
-                let lease = renew::wait_for_lease(world, store)?;
+                let lease = renewal::wait_for_lease(world, store)?;
                 match lease.read()? {
                     Found::Nothing => return Ok(Report::Nobody),
                     Found::Record(_) | Found::SetAside(_) => lease.erase()?,
@@ -130,14 +135,14 @@ impl Actor {
             }
             Job::Login(bytes) => {
                 let record = Record::decode(bytes).unwrap();
-                let lease = renew::wait_for_lease(world, store)?;
+                let lease = renewal::wait_for_lease(world, store)?;
                 lease.read()?;
                 lease.commit(&record)?;
                 Ok(Report::SignedIn(login(&record)))
             }
             Job::Stale => {
                 let Seen::Record(record) = store.look()? else { return Ok(Report::Nobody) };
-                let lease = renew::wait_for_lease(world, store)?;
+                let lease = renewal::wait_for_lease(world, store)?;
                 let body = Some(("application/x-www-form-urlencoded", refresh::request(&record)?));
                 lease.prepare(&record)?;
                 let request = Request {
@@ -145,10 +150,10 @@ impl Actor {
                     url: "https://provider.example/token",
                     headers: Vec::new(),
                     body,
-                    timeout: renew::ANSWER,
+                    timeout: renewal::ANSWER,
                 };
                 let Ok(answer) = world.http.send(&request) else { return Ok(Report::Failed(Id::Bug)) };
-                assert!(!matches!(token::read(&answer.reply), token::Outcome::Odd { .. }));
+                assert!(!matches!(token_response::read(&answer.reply), token_response::Outcome::Odd { .. }));
                 let after = refresh::renewed(*record, &answer.reply, world.clock.now(), None);
                 lease.commit(&after.record)?;
                 Ok(Report::Token(access(&after.record), login(&after.record)))

@@ -1,6 +1,6 @@
 //! What is explored, and what came of it.
 
-use keyfob::fake::{Act, Fate, Machine};
+use keyfob::world::simulated::{Act, Fate, Machine};
 
 use crate::process::Actor;
 

@@ -8,8 +8,8 @@ use std::{
 
 use keyfob::{
     Id,
-    fake::{Act, Disk, Fate, Outcome},
-    renew::Need,
+    renewal::Need,
+    world::simulated::{Act, Disk, Fate, Outcome},
 };
 
 use crate::{

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob::fake::{Act, Machine};
+use keyfob::world::simulated::{Act, Machine};
 
 use crate::{
     ledger::{Ledger, is_record},

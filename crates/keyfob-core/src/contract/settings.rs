@@ -1,0 +1,244 @@
+//! The typed whole of what the variables say. Beyond this no stringly option travels.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
+
+use crate::{Secret, contract::values::Expected};
+
+/// How long a helper's output is reused when nothing else is said, in milliseconds.
+pub const HELPER_TTL_MS: u64 = 300_000;
+
+/// Everything the contract's variables can say.
+#[derive(Debug)]
+pub struct Settings {
+    /// `ANTHROPIC_AUTH_TOKEN`, without a leading `Bearer `.
+    pub auth_token: Option<Secret>,
+    /// `ANTHROPIC_API_KEY`.
+    pub api_key: Option<Secret>,
+    /// The access token that is used as it is.
+    pub oauth_token: Option<Secret>,
+    /// The credential of one session.
+    pub session_token: Option<Secret>,
+    /// The seed of a login without a person.
+    pub refresh_token: Option<Secret>,
+    /// The device's token: then there is no enrolment.
+    pub device_token: Option<Secret>,
+    /// Where the access token can be read.
+    pub oauth_descriptor: Option<Descriptor>,
+    /// Where the API key can be read.
+    pub api_key_descriptor: Option<Descriptor>,
+    /// Where the credential for remote connections can be read.
+    pub websocket_descriptor: Option<Descriptor>,
+    /// The scopes to ask for.
+    pub scopes: Option<Scopes>,
+    /// The client to ask as.
+    pub client_id: Option<ClientId>,
+    /// The authorization endpoint of another provider, as it was written.
+    pub custom_url: Option<String>,
+    /// Whether the local provider is meant.
+    pub local: bool,
+    /// Whether the staging provider is meant.
+    pub staging: bool,
+    /// The bases of the local provider.
+    pub bases: Bases,
+    /// Who it is, as far as variables say.
+    pub presets: Presets,
+    /// How long a helper's output is reused, in milliseconds; 0 is never.
+    pub helper_ttl_ms: u64,
+    /// Metrics, if OpenTelemetry's variables ask for any.
+    pub metrics: Option<Metrics>,
+}
+
+/// What metrics were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether they may name the account.
+    pub account: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auth_token: None,
+            api_key: None,
+            oauth_token: None,
+            session_token: None,
+            refresh_token: None,
+            device_token: None,
+            oauth_descriptor: None,
+            api_key_descriptor: None,
+            websocket_descriptor: None,
+            scopes: None,
+            client_id: None,
+            custom_url: None,
+            local: false,
+            staging: false,
+            bases: Bases::default(),
+            presets: Presets::default(),
+            helper_ttl_ms: HELPER_TTL_MS,
+            metrics: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether the approved list has to decide on something.
+    #[must_use]
+    pub fn wants_approval(&self) -> bool {
+        self.custom_url.is_some()
+    }
+
+    /// The descriptors that are named, in the order of the contract.
+    pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        [&self.oauth_descriptor, &self.api_key_descriptor, &self.websocket_descriptor].into_iter().flatten()
+    }
+}
+
+/// A descriptor number and the variable that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The number, 0 or at least 3.
+    pub number: i32,
+    /// The variable.
+    pub variable: &'static str,
+}
+
+/// The three bases of the local provider, without a final slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bases {
+    /// Token, profile, revocation, device and session endpoints.
+    pub api: String,
+    /// The sign-in page.
+    pub apps: String,
+    /// The console's sign-in page.
+    pub console: String,
+}
+
+impl Default for Bases {
+    fn default() -> Self {
+        let base = || String::from("http://localhost:3000");
+        Self { api: base(), apps: base(), console: base() }
+    }
+}
+
+/// Who it is, as far as variables say. Each one saves its look-up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presets {
+    /// The account, as a lower-case UUID.
+    pub account_uuid: Option<String>,
+    /// The organisation, as a lower-case UUID.
+    pub organization_uuid: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The account's tag in metrics.
+    pub tagged_id: Option<String>,
+}
+
+/// Scope tokens (RFC 6749 §3.3), in the order they were given, each once.
+///
+/// ```
+/// use keyfob_core::settings::Scopes;
+///
+/// let scopes = Scopes::parse("openid profile openid")?;
+/// assert_eq!(scopes.to_string(), "openid profile");
+/// # Ok::<(), &'static str>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(Vec<String>);
+
+impl Scopes {
+    /// Reads tokens separated by blanks.
+    ///
+    /// # Errors
+    /// For no token at all, and for characters outside %x21, %x23-5B, %x5D-7E.
+    pub fn parse(text: &str) -> Result<Self, Expected> {
+        let fits = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        let mut scopes: Vec<String> = Vec::new();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if !token.bytes().all(fits) {
+                return Err("expected scope names of visible ASCII, separated by blanks");
+            }
+            if !scopes.iter().any(|known| known == token) {
+                scopes.push(token.to_string());
+            }
+        }
+        if scopes.is_empty() { Err("expected at least one scope name") } else { Ok(Self(scopes)) }
+    }
+
+    /// Those that are in both, in this one's order.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|scope| other.0.contains(scope)).cloned().collect())
+    }
+
+    /// Each token.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+/// An OAuth client id: printable ASCII (RFC 6749 appendix A.1), no blank at its ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// For characters outside %x20-7E, blanks at an end, and more than 512 characters.
+    pub fn parse(text: &str) -> Result<Self, Expected> {
+        if !Self::fits(text) {
+            return Err("expected printable ASCII without a blank at either end, at most 512 characters");
+        }
+        Ok(Self(text.to_string()))
+    }
+
+    /// Whether it is one, also while compiling.
+    pub(crate) const fn fits(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at] < 0x20 || bytes[at] > 0x7e {
+                return false;
+            }
+            at += 1;
+        }
+        let length = bytes.len();
+        length > 0 && length <= 512 && bytes[0] != b' ' && bytes[length - 1] != b' '
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6749 §3.3 and appendix A.
+    #[test]
+    fn scopes_and_client_ids_keep_to_the_grammar() {
+        assert!(Scopes::parse("user:profile user:inference").is_ok());
+        for wrong in ["", "  ", "a\"b", "a\\b", "a\tb", "ä", "a\nb"] {
+            assert!(Scopes::parse(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(Scopes::parse("b  a b ").map(|scopes| scopes.to_string()).as_deref(), Ok("b a"));
+        assert!(ClientId::parse("9d1c250a e61b").is_ok());
+        assert!(ClientId::parse(&"a".repeat(512)).is_ok() && ClientId::parse(&"a".repeat(513)).is_err());
+        for wrong in ["", " a", "a ", "a\n", "ä"] {
+            assert!(ClientId::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! What is stored of one login, and its versioned form on disk.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{
+    Secret, Timestamp,
+    contract::settings::{ClientId, Scopes},
+    hex, json,
+    login::identity::Identity,
+    oauth::client_credentials::Proof,
+    provider::Endpoints,
+};
+
+/// The newest form this version writes. A higher number on disk is refused, never rewritten.
+pub const VERSION: u32 = 1;
+
+/// Names one sign-in, at random: after signing out and in again it is another one, whatever the account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LoginId(String);
+
+impl LoginId {
+    /// A new one from 16 random octets.
+    #[must_use]
+    pub fn new(random: [u8; 16]) -> Self {
+        Self(hex(&random))
+    }
+
+    /// Its text: 32 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_well_formed(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    }
+}
+
+/// Which state of which login: what `--rejected LOGIN:GENERATION` names.
+///
+/// "Has somebody already renewed?", "is this the token the server rejected?" and "is this still the same
+/// login?" are comparisons of this pair.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Generation {
+    /// The sign-in.
+    pub login: LoginId,
+    /// How many times its tokens were replaced.
+    pub number: u64,
+}
+
+impl core::fmt::Display for Generation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}:{}", self.login.0, self.number)
+    }
+}
+
+impl core::str::FromStr for Generation {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (login, number) = text.split_once(':').ok_or("is not LOGIN:GENERATION")?;
+        let login = LoginId(login.into());
+        if !login.is_well_formed() {
+            return Err("does not begin with a login id of 32 hexadecimal digits");
+        }
+        if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("does not end with a generation number");
+        }
+        let number = number.parse().map_err(|_| "has a generation number that is too large")?;
+        Ok(Self { login, number })
+    }
+}
+
+/// Which record: a login belongs to the profile, issuer and client that minted it (RFC 6749 §10.4, RFC 9700
+/// §2.4.2), or to the refresh token of a variable, by its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The profile it was made for.
+    pub profile: String,
+    /// The issuer that minted it.
+    pub issuer: String,
+    /// The client it was minted for.
+    pub client_id: String,
+    /// The fingerprint of the variable's refresh token, for a login seeded by one.
+    pub seed: Option<String>,
+}
+
+impl Key {
+    /// The stem of its files: the profile, for people, and a hash of everything, for machines.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in
+            [&self.profile, &self.issuer, &self.client_id, self.seed.as_ref().unwrap_or(&String::new())]
+        {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let readable: String =
+            self.profile.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
+        let kind = if self.seed.is_some() { "seed-" } else { "" };
+        format!("{kind}{readable}-{}", hex(&hash.finalize()[..8]))
+    }
+}
+
+/// A refusal that only signing in again can mend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The generation that was refused; a newer one is not.
+    pub generation: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The provider's words, escaped.
+    pub why: String,
+}
+
+/// "Not now": shared by every process that reads the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooldown {
+    /// When it was set, to notice a clock that was stepped back.
+    pub since: Timestamp,
+    /// When asking is allowed again.
+    pub until: Timestamp,
+    /// How many times in a row, for the back-off.
+    pub times: u32,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// A refresh request went out and its answer never came: the provider may have rotated the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// The generation whose refresh token was in that request.
+    pub generation: u64,
+    /// When it was noticed.
+    pub since: Timestamp,
+    /// How many requests went unanswered: after the second there is no further attempt.
+    pub times: u32,
+}
+
+/// One login: what was minted, for whom, by whom, and what is known about its renewal.
+#[derive(Debug)]
+pub struct Record {
+    /// Which state of which login.
+    pub generation: Generation,
+    /// The profile it was made for.
+    pub profile: String,
+    /// The environment's name when it was minted, for people.
+    pub environment: String,
+    /// The issuer that minted it.
+    pub issuer: String,
+    /// The client it was minted for: renewal uses this one, whatever the variables say today.
+    pub client_id: ClientId,
+    /// The endpoints of that provider as they were then.
+    pub endpoints: Endpoints,
+    /// The granted scopes.
+    pub scopes: Scopes,
+    /// Whether they are asked for at every renewal, because somebody wanted no more than these of a refresh token that
+    /// may be good for more (RFC 6749 §6).
+    pub narrowed: bool,
+    /// The access token. `None` for a seed that was never exchanged, or a login that was signed out.
+    pub access_token: Option<Secret>,
+    /// The refresh token, if there is one.
+    pub refresh_token: Option<Secret>,
+    /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
+    /// refresh token.
+    pub proof: Option<Proof>,
+    /// When the tokens were issued, by this machine's clock.
+    pub issued_at: Timestamp,
+    /// When the access token ends, by the same clock. `None`: the provider never said and nothing can renew.
+    pub expires_at: Option<Timestamp>,
+    /// Per running kernel whose clock was found to differ from the provider's: seconds the provider is ahead.
+    pub clocks: BTreeMap<String, i64>,
+    /// Who it is, as far as the provider said.
+    pub identity: Identity,
+    /// Set when the provider refused this generation for good.
+    pub refused: Option<Refusal>,
+    /// Set while asking is not allowed.
+    pub cooldown: Option<Cooldown>,
+    /// Set while the outcome of a renewal is unknown.
+    pub unknown: Option<Unknown>,
+    /// Members a newer version wrote: kept as they are.
+    pub other: Map<String, Value>,
+}
+
+/// The form on disk. Separate, so that a record cannot be serialised anywhere else by accident.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    login: LoginId,
+    generation: u64,
+    profile: String,
+    environment: String,
+    issuer: String,
+    client_id: String,
+    endpoints: Endpoints,
+    scopes: String,
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    narrowed: bool,
+    access_token: Option<Zeroizing<String>>,
+    refresh_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_auth: Option<Proof>,
+    issued_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    clocks: BTreeMap<String, i64>,
+    #[serde(default)]
+    identity: Identity,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<Refusal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cooldown: Option<Cooldown>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown: Option<Unknown>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// Why bytes on disk are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Not a whole record: cut short, or damaged.
+    Corrupt(&'static str),
+    /// Written by a newer keyfob.
+    Newer(u32),
+}
+
+impl Record {
+    /// Whether there is anything to ask for a new token with.
+    #[must_use]
+    pub fn can_renew(&self) -> bool {
+        self.refresh_token.is_some() || self.proof.is_some()
+    }
+
+    /// The bytes for the disk, ending in a newline. They are wiped when dropped.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the store is where tokens live; the bytes are wiped on drop"
+    )]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let secret = |s: &Option<Secret>| s.as_ref().map(|s| Zeroizing::new(String::from(s.expose())));
+        let stored = Stored {
+            version: VERSION,
+            login: self.generation.login.clone(),
+            generation: self.generation.number,
+            profile: self.profile.clone(),
+            environment: self.environment.clone(),
+            issuer: self.issuer.clone(),
+            client_id: self.client_id.as_str().into(),
+            endpoints: self.endpoints.clone(),
+            scopes: format!("{}", self.scopes),
+            narrowed: self.narrowed,
+            access_token: secret(&self.access_token),
+            refresh_token: secret(&self.refresh_token),
+            client_auth: self.proof,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            clocks: self.clocks.clone(),
+            identity: self.identity.clone(),
+            refused: self.refused.clone(),
+            cooldown: self.cooldown.clone(),
+            unknown: self.unknown.clone(),
+            other: self.other.clone(),
+        };
+        #[expect(clippy::expect_used, reason = "maps with text keys into memory: there is nothing to fail")]
+        let mut bytes = Zeroizing::new(serde_json::to_vec_pretty(&stored).expect("a record is JSON"));
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads what [`Record::encode`] wrote, by this version or a later one of the same form.
+    ///
+    /// # Errors
+    /// Says what sort of damage it is, never what the bytes hold.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Form {
+            version: u32,
+        }
+        match json::strict::<Form>(bytes) {
+            Err(why) => return Err(Unreadable::Corrupt(why)),
+            Ok(Form { version }) if version > VERSION => return Err(Unreadable::Newer(version)),
+            Ok(_) => {}
+        }
+        let stored: Stored = serde_json::from_slice(bytes)
+            .map_err(|_| Unreadable::Corrupt("has a member of the wrong type, or lacks one"))?;
+        // What `token --json` says must be what `--rejected` takes.
+        if !stored.login.is_well_formed() {
+            return Err(Unreadable::Corrupt("has a malformed login id"));
+        }
+        let secret = |text: Option<Zeroizing<String>>, why| match text {
+            None => Ok(None),
+            Some(text) => Secret::visible(&text).map(Some).map_err(|_| Unreadable::Corrupt(why)),
+        };
+        Ok(Self {
+            generation: Generation { login: stored.login, number: stored.generation },
+            profile: stored.profile,
+            environment: stored.environment,
+            issuer: stored.issuer,
+            client_id: ClientId::parse(&stored.client_id)
+                .map_err(|_| Unreadable::Corrupt("has a malformed client_id"))?,
+            endpoints: stored.endpoints,
+            scopes: if stored.scopes.is_empty() {
+                Scopes::default()
+            } else {
+                Scopes::parse(&stored.scopes).map_err(|_| Unreadable::Corrupt("has malformed scopes"))?
+            },
+            narrowed: stored.narrowed,
+            access_token: secret(stored.access_token, "has a malformed access token")?,
+            refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
+            proof: stored.client_auth,
+            issued_at: stored.issued_at,
+            expires_at: stored.expires_at,
+            clocks: stored.clocks,
+            identity: stored.identity,
+            refused: stored.refused,
+            cooldown: stored.cooldown,
+            unknown: stored.unknown,
+            other: stored.other,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// A record for tests, issued at `now` for `lifetime` seconds.
+    pub(crate) fn record(now: i64, lifetime: i64) -> Record {
+        Record {
+            generation: Generation { login: LoginId::new([7; 16]), number: 3 },
+            profile: "default".into(),
+            environment: "local".into(),
+            issuer: "http://localhost:3000".into(),
+            client_id: ClientId::parse("keyfob-local").unwrap(),
+            endpoints: Endpoints::default(),
+            scopes: Scopes::parse("user:profile user:inference").unwrap(),
+            narrowed: false,
+            access_token: Some(Secret::new("access-3")),
+            refresh_token: Some(Secret::new("refresh-3")),
+            proof: None,
+            issued_at: Timestamp(now),
+            expires_at: Some(Timestamp(now + lifetime)),
+            clocks: BTreeMap::new(),
+            identity: Identity::default(),
+            refused: None,
+            cooldown: None,
+            unknown: None,
+            other: Map::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_survives_the_disk() {
+        let bytes = record(100, 60).encode();
+        let again = Record::decode(&bytes).unwrap();
+        assert_eq!(*again.encode(), *bytes);
+        assert!(again.access_token.unwrap().same_as("access-3"));
+    }
+
+    /// A newer version may add members; an older one must not lose them.
+    #[test]
+    fn unknown_members_survive() {
+        let mut value: Value = serde_json::from_slice(&record(1, 1).encode()).unwrap();
+        value["from_the_future"] = serde_json::json!({"a": [1, 2]});
+        let again = Record::decode(value.to_string().as_bytes()).unwrap().encode();
+        let again: Value = serde_json::from_slice(&again).unwrap();
+        assert_eq!(again["from_the_future"], serde_json::json!({"a": [1, 2]}));
+    }
+
+    #[test]
+    fn damage_is_told_without_quoting() {
+        let bytes = record(1, 1).encode();
+        for end in 0..bytes.len() - 2 {
+            assert!(matches!(Record::decode(&bytes[..end]), Err(Unreadable::Corrupt(_))), "cut at {end}");
+        }
+        let newer = String::from_utf8(bytes.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 2");
+        assert_eq!(Record::decode(newer.as_bytes()).err(), Some(Unreadable::Newer(2)));
+    }
+
+    /// Found by fuzzing: such a login could be told and never be named again.
+    #[test]
+    fn a_login_id_is_one_everywhere() {
+        let text = String::from_utf8(record(1, 1).encode().to_vec()).unwrap();
+        let text = text.replace(LoginId::new([7; 16]).as_str(), "0707070707070707070707070707'707");
+        let why = Unreadable::Corrupt("has a malformed login id");
+        assert_eq!(Record::decode(text.as_bytes()).err(), Some(why));
+    }
+
+    #[test]
+    fn keys_differ_in_every_part() {
+        let key = |p: &str, i: &str, c: &str, s: Option<&str>| {
+            Key { profile: p.into(), issuer: i.into(), client_id: c.into(), seed: s.map(Into::into) }.stem()
+        };
+        let all = [
+            key("a", "b", "c", None),
+            key("ab", "", "c", None),
+            key("a", "bc", "", None),
+            key("a", "b", "c", Some("d")),
+            key("a/..", "b", "c", None),
+        ];
+        for (n, one) in all.iter().enumerate() {
+            assert!(all[n + 1..].iter().all(|other| other != one), "{one}");
+            assert!(one.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)), "{one}");
+        }
+    }
+
+    #[test]
+    fn generations_are_written_and_read() {
+        let generation = Generation { login: LoginId::new([0xab; 16]), number: 12 };
+        assert_eq!(generation.to_string().parse(), Ok(generation));
+        for wrong in ["", "12", "xyz:1", &format!("{}:", "a".repeat(32)), &format!("{}:-1", "a".repeat(32))] {
+            assert!(wrong.parse::<Generation>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! When a login is renewed, with what request, and what its answer makes of the record.
+//!
+//! Pure decisions. The acts between them (lock, disk, network) are in `keyfob::renewal`.
+
+use alloc::{format, string::String};
+
+use crate::{
+    Error, Id, Record, Secret, Timestamp,
+    login::record::{Cooldown, Generation, Refusal, Unknown},
+    oauth::token_response::{Outcome, Reply, Tokens},
+};
+
+/// A token is renewed at most this many seconds before it expires.
+const EARLY: i64 = 300;
+/// Assumed lifetime of a token whose provider said nothing usable. RFC 6749 §5.1 lets it stay silent; renewing
+/// once an hour harms nobody, and a dead token is found by the 401 it causes.
+pub const ASSUMED: i64 = 3600;
+/// Clocks may differ by this much without anybody lying.
+const SKEW: i64 = 60;
+/// No cool-down is longer, whatever the provider says.
+pub const LONGEST_COOLDOWN: i64 = 15 * 60;
+
+/// What a caller wants to know of a record.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Now, by this machine's clock.
+    pub now: Timestamp,
+    /// Which running kernel that clock belongs to, where the record knows a difference.
+    pub kernel: Option<String>,
+    /// Seconds the access token must still be good for.
+    pub min_valid: i64,
+    /// 0 to 1000: spreads the early renewals of many machines over a fifth of the time before expiry.
+    pub jitter: u16,
+    /// The generation an API answered 401 to.
+    pub rejected: Option<Generation>,
+}
+
+impl Ask {
+    /// An ordinary question at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, kernel: None, min_valid: 0, jitter: 0, rejected: None }
+    }
+
+    /// The provider's time, as far as this record knows the difference.
+    fn time(&self, record: &Record) -> Timestamp {
+        let ahead = self.kernel.as_ref().and_then(|kernel| record.clocks.get(kernel)).copied().unwrap_or(0);
+        self.now.plus(ahead)
+    }
+}
+
+/// What to do with a record.
+#[derive(Debug)]
+pub enum Next {
+    /// Use the access token.
+    Use,
+    /// Renew; while that cannot be done, the access token is still good.
+    Early,
+    /// Renew; there is nothing else to use.
+    Renew,
+    /// Nothing can be done now, and this is why.
+    Stop(Error),
+}
+
+/// Decides. Never asks for a renewal that is pointless or forbidden: refused before, cooling down, or lost
+/// twice.
+#[must_use]
+pub fn next(record: &Record, ask: &Ask) -> Next {
+    let now = ask.time(record);
+    let rejected = ask.rejected.as_ref() == Some(&record.generation);
+    let left = match record.expires_at {
+        Some(end) => end.since(now),
+        None => i64::MAX,
+    };
+    // A clock that reads earlier than the issue was stepped back: the lifetime left is not to be believed.
+    let stepped_back = now.plus(SKEW) < record.issued_at;
+    let usable = record.access_token.is_some() && !rejected && left > 0 && left >= ask.min_valid;
+    if usable && !stepped_back && left > early(record, ask.jitter) {
+        return Next::Use;
+    }
+    match obstacle(record, now, rejected) {
+        Some(_) if usable => Next::Use,
+        Some(error) => Next::Stop(error),
+        // An answer was lost: the one retry waits until the token at hand has ended.
+        None if usable && record.unknown_now().is_some() => Next::Use,
+        None if usable => Next::Early,
+        None => Next::Renew,
+    }
+}
+
+/// Seconds before expiry at which renewal starts: a tenth of the lifetime, at most [`EARLY`], less some
+/// jitter so that machines which started together do not renew together.
+fn early(record: &Record, jitter: u16) -> i64 {
+    let lifetime = record.expires_at.map_or(0, |end| end.since(record.issued_at)).max(0);
+    let window = (lifetime / 10).min(EARLY);
+    window - window * i64::from(jitter.min(1000)) / 5000
+}
+
+/// Why asking the provider is pointless or forbidden.
+fn obstacle(record: &Record, now: Timestamp, rejected: bool) -> Option<Error> {
+    let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    if let Some(refusal) = record.refused.as_ref().filter(|r| r.generation == record.generation.number) {
+        return Some(Error::new(Id::LoginRefused, format!("{login} has ended"), refusal.why.clone()));
+    }
+    if !record.can_renew() {
+        let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
+        return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
+    }
+    if record.unknown_now().is_some_and(|unknown| unknown.times > 1) {
+        let why = "two refresh requests went out and neither answer came back, so nobody can know whether its \
+                   refresh token is still good";
+        return Some(
+            Error::new(Id::OutcomeUnknown, format!("{login} could not be renewed"), why)
+                .hint("nothing was deleted; run `keyfob login` for a new login"),
+        );
+    }
+    // A cool-down that begins in the future was set by a clock that has been stepped back since.
+    let cooldown = record.cooldown.as_ref().filter(|c| c.since <= now.plus(SKEW) && now < c.until)?;
+    let seconds = cooldown.until.since(now);
+    let why = format!("{}; asking again is allowed in {seconds} s", cooldown.why);
+    Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+}
+
+impl Record {
+    /// The unknown outcome of this very generation, if there is one.
+    #[must_use]
+    pub fn unknown_now(&self) -> Option<&Unknown> {
+        self.unknown.as_ref().filter(|unknown| unknown.generation == self.generation.number)
+    }
+}
+
+/// What becomes of the record after an answer, and what the caller is told.
+#[derive(Debug)]
+pub struct After {
+    /// The record to commit. Always: every outcome is worth knowing for the next process.
+    pub record: Record,
+    /// Why there is no new token, if there is none.
+    pub error: Option<Error>,
+}
+
+/// The form of the refresh request (RFC 6749 §6). The scope is left out: it stays what was granted.
+///
+/// # Errors
+/// [`Id::LoginNeeded`] when the record has no refresh token.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the refresh token goes into the body of the one request it is for"
+)]
+pub fn request(record: &Record) -> Result<Secret, Error> {
+    let token = record.refresh_token.as_ref().ok_or_else(|| {
+        Error::new(
+            Id::LoginNeeded,
+            format!("the login of profile `{}`", record.profile),
+            "it has no refresh token",
+        )
+    })?;
+    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
+    form.append_pair("grant_type", "refresh_token")
+        .append_pair("refresh_token", token.expose())
+        .append_pair("client_id", record.client_id.as_str());
+    if record.narrowed {
+        form.append_pair("scope", &format!("{}", record.scopes));
+    }
+    Ok(Secret::from(form.finish()))
+}
+
+/// Lays an answer over the record it was asked for.
+#[must_use]
+pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option<String>) -> After {
+    let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    let failed = |id, why: String| Some(Error::new(id, format!("{login} could not be renewed"), why));
+    let error = match crate::oauth::token_response::read(reply) {
+        Outcome::Granted(tokens) => {
+            accept(&mut record, tokens, reply.provider_time(), now, kernel);
+            None
+        }
+        Outcome::Odd { why, refresh_token: Some(rotated) } => {
+            // The provider now expects this one. The access token at hand stays good until it ends.
+            record.generation.number += 1;
+            record.refresh_token = Some(rotated);
+            record.unknown = None;
+            cool_down(&mut record, now, None, &why);
+            failed(Id::AnswerInvalid, why)
+        }
+        Outcome::Odd { why, refresh_token: None } => {
+            lost(&mut record, now);
+            cool_down(&mut record, now, None, &why);
+            failed(Id::AnswerInvalid, why)
+        }
+        Outcome::InvalidGrant { why } => {
+            record.refused =
+                Some(Refusal { generation: record.generation.number, at: now, why: why.clone() });
+            Some(Error::new(Id::LoginRefused, format!("{login} has ended"), why))
+        }
+        Outcome::Refused { why, .. } => {
+            cool_down(&mut record, now, reply.retry_after(now, LONGEST_COOLDOWN), &why);
+            failed(Id::ProviderRefused, why)
+        }
+        Outcome::Later { why } => {
+            cool_down(&mut record, now, reply.retry_after(now, LONGEST_COOLDOWN), &why);
+            failed(Id::Unreachable, why)
+        }
+    };
+    After { record, error }
+}
+
+/// No answer. `sent` says whether the request may have reached the provider.
+#[must_use]
+pub fn unanswered(mut record: Record, sent: bool, why: &str, now: Timestamp) -> After {
+    let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    cool_down(&mut record, now, None, why);
+    let error = if sent {
+        lost(&mut record, now);
+        let why = format!("{why} after the request was sent: the provider may have renewed it or not");
+        Error::new(Id::OutcomeUnknown, format!("the outcome of renewing {login} is unknown"), why)
+    } else {
+        Error::new(Id::Unreachable, format!("{login} could not be renewed"), why)
+    };
+    After { record, error: Some(error) }
+}
+
+/// Notes that an answer was lost, once more.
+pub fn lost(record: &mut Record, now: Timestamp) {
+    let times = record.unknown_now().map_or(0, |unknown| unknown.times);
+    let generation = record.generation.number;
+    record.unknown = Some(Unknown { generation, since: now, times: times.saturating_add(1) });
+}
+
+pub(crate) fn cool_down(record: &mut Record, now: Timestamp, asked: Option<i64>, why: &str) {
+    let times = record.cooldown.as_ref().map_or(0, |c| c.times).saturating_add(1);
+    // 2, 4, 8 … seconds, unless the provider asked for more.
+    let own = 1_i64 << times.min(6);
+    let seconds = asked.unwrap_or(0).max(own).min(LONGEST_COOLDOWN);
+    record.cooldown = Some(Cooldown { since: now, until: now.plus(seconds), times, why: why.into() });
+}
+
+/// Puts granted tokens in. What an answer leaves out keeps its old value (RFC 6749 §6); a scope may get
+/// narrower, never wider.
+pub fn accept(
+    record: &mut Record,
+    tokens: Tokens,
+    provider: Option<Timestamp>,
+    now: Timestamp,
+    kernel: Option<String>,
+) {
+    record.generation.number += 1;
+    record.access_token = Some(tokens.access_token);
+    if let Some(rotated) = tokens.refresh_token {
+        record.refresh_token = Some(rotated);
+    }
+    if let Some(scope) = tokens.scope {
+        record.scopes = record.scopes.intersection(&scope);
+    }
+    // The record counts in the provider's time wherever this machine's clock is known to differ.
+    let ahead = provider.map_or(0, |provider| provider.since(now));
+    let ahead = if ahead.abs() > SKEW { ahead } else { 0 };
+    if let Some(kernel) = kernel {
+        record.clocks.remove(&kernel);
+        if ahead != 0 {
+            while record.clocks.len() >= 16 {
+                record.clocks.pop_first();
+            }
+            record.clocks.insert(kernel, ahead);
+        }
+        record.issued_at = now.plus(ahead);
+    } else {
+        record.issued_at = now;
+    }
+    let lifetime = tokens.expires_in.or(record.refresh_token.is_some().then_some(ASSUMED));
+    record.expires_at = lifetime.map(|seconds| record.issued_at.plus(seconds));
+    record.refused = None;
+    record.cooldown = None;
+    record.unknown = None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::record::tests::record;
+    use alloc::vec::Vec;
+
+    const NOW: i64 = 1_000_000;
+
+    fn word(record: &Record, ask: &Ask) -> &'static str {
+        match next(record, ask) {
+            Next::Use => "use",
+            Next::Early => "early",
+            Next::Renew => "renew",
+            Next::Stop(error) => error.id().word(),
+        }
+    }
+
+    fn at(seconds: i64) -> Ask {
+        Ask::at(Timestamp(NOW + seconds))
+    }
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status,
+            content_type: Some("application/json".into()),
+            retry_after: None,
+            date: None,
+            body: Vec::from(body),
+        }
+    }
+
+    const GRANTED: &str =
+        r#"{"access_token":"a4","token_type":"Bearer","expires_in":60,"refresh_token":"r4"}"#;
+
+    #[test]
+    fn fresh_early_expired() {
+        let r = record(NOW, 3600);
+        assert_eq!(word(&r, &at(0)), "use");
+        assert_eq!(word(&r, &at(3299)), "use");
+        assert_eq!(word(&r, &at(3300)), "early");
+        assert_eq!(word(&r, &Ask { jitter: 1000, ..at(3300) }), "use", "jitter delays by a fifth at most");
+        assert_eq!(word(&r, &Ask { jitter: 1000, ..at(3360) }), "early");
+        assert_eq!(word(&r, &at(3600)), "renew");
+        assert_eq!(word(&r, &Ask { min_valid: 1800, ..at(1801) }), "renew");
+    }
+
+    /// pain.md 10: suspend, stepped clocks, past expiry: one renewal, no loop.
+    #[test]
+    fn a_clock_stepped_back_renews_once() {
+        let r = record(NOW, 3600);
+        let four_hours_ago = at(-4 * 3600);
+        assert_eq!(word(&r, &four_hours_ago), "early");
+        let after = renewed(r, &reply(200, GRANTED), four_hours_ago.now, None);
+        assert!(after.error.is_none());
+        assert_eq!(word(&after.record, &four_hours_ago), "use");
+    }
+
+    /// Two machines share a store, one of them four hours off: each renews at most once, then both agree.
+    #[test]
+    fn two_clocks_settle() {
+        let off = 4 * 3600;
+        let ahead = |now: i64| Ask { kernel: Some("ahead".into()), ..at(now + off) };
+        let right = |now: i64| Ask { kernel: Some("right".into()), ..at(now) };
+        let dated = Reply {
+            date: Some("Mon, 12 Jan 1970 13:46:40 GMT".into()),
+            ..reply(200, &GRANTED.replace("60", "3600"))
+        };
+        assert_eq!(dated.provider_time(), Some(Timestamp(NOW)));
+        let after = renewed(record(NOW - 9000, 3600), &dated, Timestamp(NOW + off), Some("ahead".into()));
+        assert_eq!(after.record.clocks.get("ahead"), Some(&-off));
+        assert_eq!(word(&after.record, &right(10)), "use");
+        assert_eq!(word(&after.record, &ahead(20)), "use");
+        assert_eq!(word(&after.record, &ahead(3601)), "renew");
+        // The clock is put right: that kernel finds the token "issued in the future", renews, and is settled.
+        let fixed = Ask { kernel: Some("ahead".into()), ..at(30) };
+        assert_eq!(word(&after.record, &fixed), "early");
+        let after = renewed(after.record, &dated, Timestamp(NOW), Some("ahead".into()));
+        assert!(after.record.clocks.is_empty());
+        assert_eq!(word(&after.record, &fixed), "use");
+    }
+
+    #[test]
+    fn only_the_rejected_generation_is_renewed() {
+        let r = record(NOW, 3600);
+        let same = Ask { rejected: Some(r.generation.clone()), ..at(1) };
+        assert_eq!(word(&r, &same), "renew");
+        let older = Generation { number: 2, ..r.generation.clone() };
+        assert_eq!(word(&r, &Ask { rejected: Some(older), ..at(1) }), "use");
+        let other = Generation { login: crate::login::record::LoginId::new([9; 16]), ..r.generation.clone() };
+        assert_eq!(word(&r, &Ask { rejected: Some(other), ..at(1) }), "use");
+    }
+
+    /// RFC 6749 §6: what comes replaces, what does not come stays, and the scope never grows.
+    #[test]
+    fn a_grant_is_laid_over_the_record() {
+        let body = r#"{"access_token":"a4","token_type":"Bearer","scope":"user:inference org:admin"}"#;
+        let After { record: r, error } =
+            renewed(record(NOW, 60), &reply(200, body), Timestamp(NOW + 60), None);
+        assert!(error.is_none());
+        assert_eq!(r.generation.number, 4);
+        assert!(r.refresh_token.as_ref().unwrap().same_as("refresh-3"));
+        assert_eq!(alloc::format!("{}", r.scopes), "user:inference");
+        assert_eq!(r.expires_at, Some(Timestamp(NOW + 60 + ASSUMED)));
+    }
+
+    #[test]
+    fn refusal_is_remembered_and_nothing_is_blanked() {
+        let r = record(NOW, 3600);
+        let After { record: r, error } =
+            renewed(r, &reply(400, r#"{"error":"invalid_grant"}"#), Timestamp(NOW + 3590), None);
+        assert_eq!(error.unwrap().id(), Id::LoginRefused);
+        assert!(r.access_token.is_some() && r.refresh_token.is_some());
+        assert_eq!(word(&r, &at(3595)), "use", "the access token is good until it ends");
+        assert_eq!(word(&r, &at(3601)), "login-refused");
+    }
+
+    #[test]
+    fn later_means_later_for_everybody() {
+        let busy = Reply { retry_after: Some("120".into()), ..reply(429, "") };
+        let After { record: r, error } = renewed(record(NOW, 60), &busy, Timestamp(NOW + 60), None);
+        assert_eq!(error.unwrap().id(), Id::Unreachable);
+        assert_eq!(word(&r, &at(61)), "cooling-down");
+        assert_eq!(word(&r, &at(180)), "renew");
+        assert_eq!(word(&r, &at(-4000)), "early", "set by a clock that was stepped back since: not believed");
+        let mut r = r;
+        for _ in 0..40 {
+            r = renewed(r, &reply(503, ""), Timestamp(NOW + 200), None).record;
+        }
+        let c = r.cooldown.unwrap();
+        assert!(c.until.since(c.since) <= LONGEST_COOLDOWN);
+    }
+
+    /// pain.md 6: at most one further attempt.
+    #[test]
+    fn a_lost_answer_is_retried_once_after_expiry() {
+        let After { record: r, error } =
+            unanswered(record(NOW, 3600), true, "the line was cut", Timestamp(NOW + 3500));
+        assert_eq!(error.unwrap().id(), Id::OutcomeUnknown);
+        assert_eq!(word(&r, &at(3550)), "use", "the access token is kept until it ends");
+        assert_eq!(word(&r, &at(3600)), "renew", "then one declared retry");
+        let After { record: r, .. } = unanswered(r, true, "the line was cut", Timestamp(NOW + 3600));
+        assert_eq!(word(&r, &at(9000)), "outcome-unknown");
+        let After { record: r, error } = renewed(r, &reply(200, GRANTED), Timestamp(NOW + 9000), None);
+        assert!(error.is_none() && r.unknown.is_none());
+    }
+
+    #[test]
+    fn a_request_that_never_left_is_not_unknown() {
+        let After { record: r, error } =
+            unanswered(record(NOW, 60), false, "connection refused", Timestamp(NOW + 60));
+        assert_eq!(error.unwrap().id(), Id::Unreachable);
+        assert!(r.unknown.is_none());
+        assert_eq!(word(&r, &at(60)), "cooling-down");
+        assert_eq!(word(&r, &at(62)), "renew");
+    }
+
+    #[test]
+    fn an_odd_success_commits_what_was_rotated() {
+        let body = r#"{"access_token":"a4","token_type":"mac","refresh_token":"r4"}"#;
+        let After { record: r, error } =
+            renewed(record(NOW, 3600), &reply(200, body), Timestamp(NOW + 3500), None);
+        assert_eq!(error.unwrap().id(), Id::AnswerInvalid);
+        assert!(r.refresh_token.as_ref().unwrap().same_as("r4"));
+        assert!(r.access_token.as_ref().unwrap().same_as("access-3"));
+        assert_eq!(r.generation.number, 4);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tests' own invented secrets")]
+    fn the_request_is_a_form() {
+        let mut r = record(NOW, 60);
+        r.refresh_token = Some(Secret::new("a+b&c=d"));
+        assert_eq!(
+            request(&r).unwrap().expose(),
+            "grant_type=refresh_token&refresh_token=a%2Bb%26c%3Dd&client_id=keyfob-local"
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! The client credentials grant (RFC 6749 §4.4): a machine that is itself the account, and asks again instead of
+//! renewing. There is no refresh token to lose, so nothing here can be spent twice.
+
+use alloc::{format, string::String};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Error, Id, Record, Secret, Timestamp,
+    contract::settings::Scopes,
+    login::refresh::{self, After},
+    oauth::token_response::{Outcome, Reply},
+};
+
+/// What the configuration says of a machine's client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Where its secret is.
+    pub secret: Place,
+    /// How it proves itself, where the configuration says so; else the provider's metadata decides.
+    pub proof: Option<Proof>,
+}
+
+/// Where a client's secret is. Never on a command line, never in a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file of this user's alone.
+    File(String),
+    /// The output of a command.
+    Command(String),
+}
+
+/// How a client proves itself to the token endpoint (RFC 6749 §2.3.1), by the names of RFC 7591 §2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// In the header.
+    #[serde(rename = "client_secret_basic")]
+    Basic,
+    /// In the body.
+    #[serde(rename = "client_secret_post")]
+    Post,
+}
+
+impl Proof {
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "client_secret_basic" => Some(Self::Basic),
+            "client_secret_post" => Some(Self::Post),
+            _ => None,
+        }
+    }
+}
+
+/// A request to the token or revocation endpoint, with the client's proof in it.
+#[derive(Debug)]
+pub struct Proven {
+    /// The `Authorization` header, if the proof goes there.
+    pub authorization: Option<Secret>,
+    /// The form.
+    pub body: Secret,
+}
+
+/// A form with the client's proof. Either half of the header is form-encoded first (RFC 6749 §2.3.1), so that a
+/// colon or a blank in it means itself.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's secret goes into the one request it is for, in the place the provider reads"
+)]
+pub fn prove(record: &Record, proof: Proof, secret: &Secret, members: &[(&str, &str)]) -> Proven {
+    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
+    for (name, value) in members {
+        form.append_pair(name, value);
+    }
+    let client = record.client_id.as_str();
+    let authorization = match proof {
+        Proof::Post => {
+            form.append_pair("client_id", client).append_pair("client_secret", secret.expose());
+            None
+        }
+        Proof::Basic => {
+            let encoded = |text: &str| -> zeroize::Zeroizing<String> {
+                url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().into()
+            };
+            let pair =
+                zeroize::Zeroizing::new(format!("{}:{}", &*encoded(client), &*encoded(secret.expose())));
+            let octets = zeroize::Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+            Some(Secret::from(format!("Basic {}", &*octets)))
+        }
+    };
+    Proven { authorization, body: Secret::from(form.finish()) }
+}
+
+/// The request for a token (RFC 6749 §4.4.2). Without scopes of its own the provider decides.
+#[must_use]
+pub fn request(record: &Record, proof: Proof, secret: &Secret, scopes: &Scopes) -> Proven {
+    let scope = format!("{scopes}");
+    let grant = ("grant_type", "client_credentials");
+    match scope.is_empty() {
+        true => prove(record, proof, secret, &[grant]),
+        false => prove(record, proof, secret, &[grant, ("scope", &scope)]),
+    }
+}
+
+/// Lays an answer over the record it was asked for. No refusal is for good: whoever runs the provider can mend
+/// what it refuses, and asking again costs nothing.
+#[must_use]
+pub fn answered(
+    mut record: Record,
+    asked: &Scopes,
+    reply: &Reply,
+    now: Timestamp,
+    kernel: Option<String>,
+) -> After {
+    let (id, why) = match crate::oauth::token_response::read(reply) {
+        Outcome::Granted(mut tokens) => {
+            // RFC 6749 §4.4.3: one that comes all the same is of no use and must not lie around.
+            tokens.refresh_token = None;
+            tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
+            record.scopes = match (&tokens.scope, format!("{asked}").is_empty()) {
+                (Some(granted), true) => granted.clone(),
+                _ => asked.clone(),
+            };
+            refresh::accept(&mut record, tokens, reply.provider_time(), now, kernel);
+            return After { record, error: None };
+        }
+        Outcome::Odd { why, .. } => (Id::AnswerInvalid, why),
+        Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => (Id::ProviderRefused, why),
+        Outcome::Later { why } => (Id::Unreachable, why),
+    };
+    let asked = reply.retry_after(now, refresh::LONGEST_COOLDOWN);
+    failed(record, id, asked, &why, now)
+}
+
+/// No token, for this reason: the next process is told too, so that not everybody runs into it.
+#[must_use]
+pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: Timestamp) -> After {
+    refresh::cool_down(&mut record, now, asked, why);
+    let what = format!("client `{}` got no token from {}", record.client_id.as_str(), record.issuer);
+    After { record, error: Some(Error::new(id, what, why)) }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests' own invented secrets")]
+mod tests {
+    use super::*;
+    use crate::{
+        contract::settings::ClientId,
+        login::{
+            record::tests::record,
+            refresh::{Ask, Next, next},
+        },
+    };
+    use alloc::vec::Vec;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn machine() -> Record {
+        let mut r = record(NOW.0, 60);
+        r.refresh_token = None;
+        r.proof = Some(Proof::Basic);
+        r
+    }
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status,
+            content_type: Some("application/json".into()),
+            retry_after: None,
+            date: None,
+            body: Vec::from(body),
+        }
+    }
+
+    /// RFC 6749 §2.3.1: both halves are form-encoded before they are joined, so a colon cannot shift the border.
+    #[test]
+    fn the_header_is_encoded_twice() {
+        let mut r = machine();
+        r.client_id = ClientId::parse("a:b c").unwrap();
+        let sent = request(&r, Proof::Basic, &Secret::new("p%s:s+"), &Scopes::default());
+        let header = sent.authorization.unwrap();
+        let pair = BASE64_STANDARD.decode(header.expose().strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(pair, b"a%3Ab+c:p%25s%3As%2B");
+        assert_eq!(sent.body.expose(), "grant_type=client_credentials");
+    }
+
+    #[test]
+    fn the_body_carries_it_only_where_asked() {
+        let scopes = Scopes::parse("user:inference").unwrap();
+        let sent = request(&machine(), Proof::Post, &Secret::new("s&1"), &scopes);
+        assert!(sent.authorization.is_none());
+        assert_eq!(
+            sent.body.expose(),
+            "grant_type=client_credentials&scope=user%3Ainference&client_id=keyfob-local&client_secret=s%261"
+        );
+    }
+
+    #[test]
+    fn asking_again_takes_the_place_of_a_refresh_token() {
+        let r = machine();
+        assert!(matches!(next(&r, &Ask::at(NOW.plus(61))), Next::Renew));
+        let body = r#"{"access_token":"a4","token_type":"Bearer","refresh_token":"r4","scope":"a b"}"#;
+        let After { record: r, error } = answered(r, &Scopes::default(), &reply(200, body), NOW, None);
+        assert!(error.is_none() && r.refresh_token.is_none(), "RFC 6749 §4.4.3");
+        assert_eq!(r.expires_at, Some(NOW.plus(refresh::ASSUMED)), "a silent provider is asked once an hour");
+        assert_eq!((format!("{}", r.scopes), r.generation.number), ("a b".into(), 4));
+    }
+
+    /// An administrator mends what is refused here; a login that has ended needs a person.
+    #[test]
+    fn no_refusal_is_for_good() {
+        for (body, id) in [
+            (r#"{"error":"invalid_client"}"#, Id::ProviderRefused),
+            (r#"{"error":"invalid_grant"}"#, Id::ProviderRefused),
+        ] {
+            let after = answered(machine(), &Scopes::default(), &reply(400, body), NOW.plus(61), None);
+            assert_eq!(after.error.unwrap().id(), id);
+            assert!(matches!(next(&after.record, &Ask::at(NOW.plus(62))), Next::Stop(_)), "for a moment");
+            assert!(matches!(next(&after.record, &Ask::at(NOW.plus(64))), Next::Renew));
+        }
+    }
+}

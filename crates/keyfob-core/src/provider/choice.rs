@@ -1,0 +1,195 @@
+//! Which provider is meant.
+
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+};
+
+use crate::provider::{
+    Endpoints, built_in,
+    environment::{Discovery, Environment, origin},
+};
+use crate::{
+    Error, Id, Result,
+    config::{Config, Configured, approved::ApprovedList},
+    contract::{
+        names,
+        settings::{Scopes, Settings},
+        values,
+    },
+    error::escape,
+};
+
+/// Decides which provider is meant: the contract's variables, then the name somebody chose, then the
+/// configuration's, then production. Asks nobody.
+///
+/// ```
+/// use keyfob_core::{
+///     approved::ApprovedList,
+///     config::Config,
+///     contract::{self, Variables},
+///     environment::resolve,
+/// };
+///
+/// let variables: Variables =
+///     [("USE_LOCAL_OAUTH".to_string(), Some("1".to_string()))].into_iter().collect();
+/// let settings = contract::read(&variables).settings;
+/// let local = resolve(&settings, &Config::default(), None, &ApprovedList::default())?;
+/// assert_eq!(local.token_url()?, "http://localhost:3000/v1/oauth/token");
+/// assert_eq!(local.require_client_id()?.as_str(), "keyfob-local");
+/// # Ok::<(), keyfob_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Id::UrlNotApproved`], [`Id::EnvironmentUnknown`], [`Id::EnvironmentIncomplete`].
+pub fn resolve(
+    settings: &Settings,
+    config: &Config,
+    chosen: Option<&str>,
+    approved: &ApprovedList,
+) -> Result<Environment> {
+    let by_name = || chosen.or(config.environment.as_deref()).unwrap_or("production");
+    let name = match settings {
+        Settings { local: true, .. } => "local",
+        Settings { staging: true, .. } => "staging",
+        Settings { custom_url: Some(_), .. } => "custom",
+        _ => by_name(),
+    };
+    let configured = config.environments.get(name);
+    let mut environment = match (name, configured) {
+        ("production", _) => built_in::production().with(configured),
+        ("local", _) => built_in::local(&settings.bases).with(configured),
+        ("custom", _) => custom(settings.custom_url.as_deref(), approved)?.with(configured),
+        ("staging", _) => staging(configured)?,
+        (name, Some(configured)) => of_configuration(name, configured)?,
+        (name, None) => {
+            let what = format!("there is no environment `{}`", escape(name));
+            let why = "the configuration file does not define it";
+            return Err(Error::new(Id::EnvironmentUnknown, what, why));
+        }
+    };
+    if let Some(id) = &settings.client_id {
+        environment.client_id = Some(id.clone());
+    }
+    if let Some(scopes) = &settings.scopes {
+        environment.scopes = scopes.clone();
+        environment.console_scopes = scopes.clone();
+    }
+    Ok(environment)
+}
+
+fn staging(configured: Option<&Configured>) -> Result<Environment> {
+    let none = "it has no public endpoints, and the configuration file names none";
+    of_configuration("staging", configured.ok_or_else(|| incomplete("staging", none))?)
+}
+
+fn incomplete(name: &str, why: &str) -> Error {
+    Error::new(Id::EnvironmentIncomplete, format!("the environment `{name}` is incomplete"), why)
+}
+
+/// An environment out of the configuration alone. Its own endpoints go first; then what its issuer's metadata
+/// says; then what lies below its bases.
+fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> {
+    let explicit = configured.endpoints.clone();
+    let relative = Endpoints::relative(
+        configured.api_base.as_deref(),
+        configured.apps_base.as_deref(),
+        configured.console_base.as_deref(),
+    );
+    // A machine needs no page to sign in on.
+    let pageless = configured.machine.is_some();
+    let suffices = |endpoints: &Endpoints| {
+        (pageless || endpoints.authorize_url.is_some()) && endpoints.token_url.is_some()
+    };
+    let discovers = configured.issuer.is_some() && !suffices(&explicit);
+    let (endpoints, discovery) = match discovers {
+        true => (explicit, Discovery::Needed { origin: None, relative: Box::new(relative) }),
+        false => (explicit.or(&relative), Discovery::Done),
+    };
+    let issuer = match (&configured.issuer, &endpoints.token_url) {
+        (Some(issuer), _) => issuer.clone(),
+        (None, Some(token)) if suffices(&endpoints) => origin(token),
+        _ => {
+            let why =
+                "it names neither an `issuer` nor both `authorize_url` and `token_url` (or their bases)";
+            return Err(incomplete(name, why));
+        }
+    };
+    let scopes = match &configured.scopes {
+        Some(scopes) => scopes.clone(),
+        None if pageless => Scopes::default(),
+        None => built_in::default_scopes(),
+    };
+    Ok(Environment {
+        name: name.to_string(),
+        issuer_is_known: configured.issuer.is_some(),
+        issuer,
+        endpoints,
+        api_base: configured.api_base.clone(),
+        apps_base: configured.apps_base.clone(),
+        console_base: configured.console_base.clone(),
+        client_id: configured.client_id.clone(),
+        console_scopes: scopes.clone(),
+        scopes,
+        redirect_is_name: configured.redirect_is_name,
+        prompt: configured.prompt.clone(),
+        iss_promised: false,
+        jwks_url: None,
+        machine: configured.machine.clone(),
+        takes_post_only: false,
+        discovery,
+    })
+}
+
+/// The provider of an approved URL. It inherits nothing of production's.
+fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
+    let url = url.ok_or_else(|| {
+        incomplete("custom", &format!("{} names no authorization endpoint", names::CUSTOM_URL))
+            .hint("set that variable to an approved URL, or choose another environment")
+    })?;
+    let entry = approved.verdict(url)?;
+    let authorize_url = values::url(url).map_or_else(|_| url.to_string(), String::from);
+    let endpoints = Endpoints { authorize_url: Some(authorize_url), ..entry.endpoints.clone() };
+    let complete = endpoints.token_url.is_some();
+    let scopes = built_in::default_scopes();
+    Ok(Environment {
+        name: "custom".into(),
+        issuer: entry.issuer.clone(),
+        issuer_is_known: true,
+        endpoints,
+        api_base: None,
+        apps_base: None,
+        console_base: None,
+        client_id: None,
+        console_scopes: scopes.clone(),
+        scopes,
+        redirect_is_name: false,
+        prompt: None,
+        iss_promised: false,
+        jwks_url: None,
+        machine: None,
+        takes_post_only: false,
+        discovery: match complete {
+            true => Discovery::Done,
+            false => Discovery::Needed { origin: Some(entry.origin().to_string()), relative: Box::default() },
+        },
+    })
+}
+
+impl Environment {
+    /// A built-in row with what the configuration may add: client id, scopes, spelling of the redirect.
+    fn with(mut self, configured: Option<&Configured>) -> Self {
+        let Some(configured) = configured else { return self };
+        if let Some(id) = &configured.client_id {
+            self.client_id = Some(id.clone());
+        }
+        if let Some(scopes) = &configured.scopes {
+            self.scopes = scopes.clone();
+            self.console_scopes = scopes.clone();
+        }
+        self.redirect_is_name = configured.redirect_is_name;
+        self.prompt.clone_from(&configured.prompt);
+        self
+    }
+}

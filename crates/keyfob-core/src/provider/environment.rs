@@ -1,0 +1,193 @@
+//! Which provider: production, staging, local, custom, or one the configuration names.
+
+use alloc::{
+    boxed::Box,
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+};
+
+use super::Endpoints;
+use crate::{
+    Error, Id, Record, Result, Secret, Timestamp,
+    contract::settings::{ClientId, Scopes},
+    login::{identity::Identity, record::Generation},
+    oauth::{
+        client_credentials::{Machine, Proof},
+        prompt::Prompt,
+    },
+};
+
+/// A provider, as far as it is known without asking it.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// Its name: `production`, `staging`, `local`, `custom`, or the configured one.
+    pub name: String,
+    pub(super) issuer: String,
+    /// Whether `iss` in an answer can be compared: not where nobody told the issuer's own spelling.
+    pub(super) issuer_is_known: bool,
+    /// Where everything is asked.
+    pub endpoints: Endpoints,
+    /// Base of API endpoints.
+    pub api_base: Option<String>,
+    /// Base of the sign-in page.
+    pub apps_base: Option<String>,
+    /// Base of the console's page.
+    pub console_base: Option<String>,
+    /// The client to ask as, if there is one.
+    pub client_id: Option<ClientId>,
+    /// The scopes to ask for.
+    pub scopes: Scopes,
+    /// The scopes to ask the console's page for.
+    pub console_scopes: Scopes,
+    /// Whether the redirect must be the name `localhost`.
+    pub redirect_is_name: bool,
+    /// What the sign-in page must ask, if somebody chose that.
+    pub prompt: Option<Prompt>,
+    /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
+    pub iss_promised: bool,
+    /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
+    pub jwks_url: Option<String>,
+    /// Set where the client is a machine that asks for itself, without a person (RFC 6749 §4.4).
+    pub machine: Option<Machine>,
+    /// What the metadata says of how clients prove themselves, once it has been read.
+    pub(super) takes_post_only: bool,
+    pub(super) discovery: Discovery,
+}
+
+/// What of a provider has to be asked of itself first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Discovery {
+    /// Nothing: every endpoint is known.
+    Done,
+    /// The metadata of the issuer. With an origin, every endpoint must be there. What lies below the bases
+    /// only fills what the metadata leaves open.
+    Needed { origin: Option<String>, relative: Box<Endpoints> },
+}
+
+pub(super) fn origin(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| url.to_string(), |url| url.origin().ascii_serialization())
+}
+
+impl Environment {
+    /// The issuer: what a login belongs to.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The issuer an answer's `iss` must be (RFC 9207 §2.4), where its spelling is known.
+    #[must_use]
+    pub fn iss(&self) -> Option<&str> {
+        self.issuer_is_known.then_some(&*self.issuer)
+    }
+
+    /// The client to ask as.
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`]: this project ships none of somebody else's.
+    pub fn require_client_id(&self) -> Result<&ClientId> {
+        self.client_id.as_ref().ok_or_else(|| {
+            let what = format!("there is no OAuth client id for environment `{}`", self.name);
+            let why =
+                "keyfob ships none: a client id identifies one application, and another's must not be used";
+            Error::new(Id::ClientIdMissing, what, why)
+        })
+    }
+
+    /// Whether [`Environment::completed_by`] is needed before anything can be asked.
+    #[must_use]
+    pub fn needs_discovery(&self) -> bool {
+        self.discovery != Discovery::Done
+    }
+
+    /// The token endpoint.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`].
+    pub fn token_url(&self) -> Result<&str> {
+        self.endpoints.token_url.as_deref().ok_or_else(|| self.lacks("token_url"))
+    }
+
+    /// Where a person signs in, and what is asked for there.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`] where there is no such page.
+    pub fn sign_in(&self, console: bool) -> Result<(&str, &Scopes)> {
+        let (url, name, scopes) = match console {
+            true => (&self.endpoints.console_authorize_url, "console page", &self.console_scopes),
+            false => (&self.endpoints.authorize_url, "authorize_url", &self.scopes),
+        };
+        Ok((url.as_deref().ok_or_else(|| self.lacks(name))?, scopes))
+    }
+
+    /// The redirect to the provider's page that shows `code#state`.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`] where there is none.
+    pub fn paste_redirect(&self) -> Result<String> {
+        let base = self.apps_base.as_ref().ok_or_else(|| self.lacks("page that shows a code to copy"))?;
+        Ok(format!("{base}/oauth/code/callback"))
+    }
+
+    fn lacks(&self, what: &str) -> Error {
+        let lacking = format!("environment `{}` has no {what}", self.name);
+        Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
+    }
+
+    /// How a machine's client proves itself here. RFC 8414 §2: where the metadata says nothing, in the header.
+    #[must_use]
+    pub fn proof(&self, machine: &Machine) -> Proof {
+        machine.proof.unwrap_or(if self.takes_post_only { Proof::Post } else { Proof::Basic })
+    }
+
+    /// Refuses a sign-in by a person where a machine asks for itself.
+    ///
+    /// # Errors
+    /// [`Id::Usage`].
+    pub fn for_a_person(&self) -> Result<()> {
+        if self.machine.is_none() {
+            return Ok(());
+        }
+        let what = format!("nobody signs in to environment `{}`", self.name);
+        let why = "its configuration says `grant = \"client_credentials\"`: the client asks for itself";
+        Err(Error::new(Id::Usage, what, why)
+            .hint("run `keyfob token`; it asks for a token when one is needed"))
+    }
+
+    /// An empty record of a login here: with a seed for a refresh token, or to be filled from a grant.
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`].
+    pub fn record(
+        &self,
+        generation: Generation,
+        profile: &str,
+        now: Timestamp,
+        seed: Option<Secret>,
+    ) -> Result<Record> {
+        // A seed is a person's login, wherever it is used.
+        let machine = self.machine.as_ref().filter(|_| seed.is_none());
+        Ok(Record {
+            generation,
+            profile: profile.to_string(),
+            environment: self.name.clone(),
+            issuer: self.issuer.clone(),
+            client_id: self.require_client_id()?.clone(),
+            endpoints: self.endpoints.clone(),
+            scopes: self.scopes.clone(),
+            narrowed: false,
+            access_token: None,
+            refresh_token: seed,
+            proof: machine.map(|machine| self.proof(machine)),
+            issued_at: now,
+            expires_at: None,
+            clocks: BTreeMap::new(),
+            identity: Identity::default(),
+            refused: None,
+            cooldown: None,
+            unknown: None,
+            other: serde_json::Map::new(),
+        })
+    }
+}

@@ -1,0 +1,371 @@
+use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
+
+use super::{Environment, resolve, well_known};
+use crate::{Id, Result};
+
+use crate::{
+    config::{
+        Config, RawConfig, RawEnvironment,
+        approved::{ApprovedList, RawEntry, RawList},
+    },
+    contract::{self, Variables, settings::Settings},
+};
+
+fn settings(pairs: &[(&str, &str)]) -> Settings {
+    let variables: Variables = pairs.iter().map(|(n, v)| (n.to_string(), Some(v.to_string()))).collect();
+    let reading = contract::read(&variables);
+    assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+    reading.settings
+}
+
+fn config(name: &str, raw: RawEnvironment) -> Config {
+    Config::parse(RawConfig {
+        environments: BTreeMap::from([(name.to_string(), raw)]),
+        ..RawConfig::default()
+    })
+    .unwrap()
+}
+
+fn approved(url: &str) -> ApprovedList {
+    let approved = Vec::from([RawEntry { url: url.to_string(), ..RawEntry::default() }]);
+    ApprovedList::parse(RawList { approved }).unwrap()
+}
+
+fn resolved(pairs: &[(&str, &str)], config: &Config, chosen: Option<&str>) -> Result<Environment> {
+    resolve(&settings(pairs), config, chosen, &ApprovedList::default())
+}
+
+/// The contract, "Environments", to the letter.
+#[test]
+fn production_is_as_fixed() {
+    let e = resolved(&[], &Config::default(), None).unwrap();
+    assert_eq!(e.endpoints.authorize_url.as_deref(), Some("https://claude.ai/oauth/authorize"));
+    assert_eq!(
+        e.endpoints.console_authorize_url.as_deref(),
+        Some("https://platform.claude.com/oauth/authorize")
+    );
+    assert_eq!(e.endpoints.token_url.as_deref(), Some("https://platform.claude.com/v1/oauth/token"));
+    assert_eq!(e.endpoints.profile_url.as_deref(), Some("https://api.anthropic.com/api/oauth/profile"));
+    assert_eq!(e.api_base.as_deref(), Some("https://api.anthropic.com"));
+    assert_eq!(e.scopes.to_string(), "user:profile user:inference");
+    assert_eq!(e.console_scopes.to_string(), "org:create_api_key user:profile");
+    if option_env!("KEYFOB_DEFAULT_CLIENT_ID").is_none() {
+        let error = e.require_client_id().expect_err("none is shipped");
+        assert_eq!(error.id(), Id::ClientIdMissing);
+        assert!(error.advice().contains("API key") && error.advice().contains("setup-token"));
+    }
+    let completed =
+        config("production", RawEnvironment { client_id: Some("ours".into()), ..Default::default() });
+    assert_eq!(resolved(&[], &completed, None).unwrap().require_client_id().unwrap().as_str(), "ours");
+}
+
+#[test]
+fn local_keeps_the_paths_of_its_bases() {
+    let e = resolved(
+        &[
+            ("USE_LOCAL_OAUTH", "1"),
+            ("CLAUDE_LOCAL_OAUTH_API_BASE", "http://localhost:3001"),
+            ("CLAUDE_LOCAL_OAUTH_APPS_BASE", "http://localhost:3001/apps"),
+            ("CLAUDE_LOCAL_OAUTH_CONSOLE_BASE", "http://[::1]:3002/console/"),
+        ],
+        &Config::default(),
+        Some("ignored: the variable outranks it"),
+    )
+    .unwrap();
+    assert_eq!(e.endpoints.authorize_url.as_deref(), Some("http://localhost:3001/apps/oauth/authorize"));
+    assert_eq!(
+        e.endpoints.console_authorize_url.as_deref(),
+        Some("http://[::1]:3002/console/oauth/authorize")
+    );
+    assert_eq!(e.endpoints.token_url.as_deref(), Some("http://localhost:3001/v1/oauth/token"));
+    assert_eq!(e.endpoints.session_url.as_deref(), Some("ws://localhost:3001/v1/session/ws"));
+    assert_eq!(e.issuer(), "http://localhost:3001");
+    assert_eq!(e.require_client_id().unwrap().as_str(), "keyfob-local");
+}
+
+/// The three local bases count only in local mode.
+#[test]
+fn local_bases_do_not_leak_into_production() {
+    let e =
+        resolved(&[("CLAUDE_LOCAL_OAUTH_API_BASE", "http://localhost:9")], &Config::default(), None).unwrap();
+    assert_eq!(e.name, "production");
+    assert_eq!(e.api_base.as_deref(), Some("https://api.anthropic.com"));
+}
+
+#[test]
+fn staging_has_no_public_endpoints() {
+    let error = resolved(&[("USE_STAGING_OAUTH", "1")], &Config::default(), None).expect_err("none");
+    assert_eq!(error.id(), Id::EnvironmentIncomplete);
+    let raw = RawEnvironment {
+        authorize_url: Some("https://staging.example.com/oauth/authorize".into()),
+        token_url: Some("https://staging.example.com/v1/oauth/token".into()),
+        client_id: Some("s".into()),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[("USE_STAGING_OAUTH", "true")], &config("staging", raw), None).unwrap();
+    assert_eq!((e.issuer(), e.needs_discovery()), ("https://staging.example.com", false));
+}
+
+#[test]
+fn a_configured_environment_is_chosen_by_name() {
+    let raw =
+        RawEnvironment { issuer: Some("https://login.company.com".into()), ..RawEnvironment::default() };
+    let config = config("work", raw);
+    let e = resolved(
+        &[("CLAUDE_CODE_OAUTH_CLIENT_ID", "mine"), ("CLAUDE_CODE_OAUTH_SCOPES", "openid")],
+        &config,
+        Some("work"),
+    )
+    .unwrap();
+    assert!(e.needs_discovery());
+    assert_eq!((e.client_id.unwrap().as_str(), e.scopes.to_string().as_str()), ("mine", "openid"));
+    let unknown = resolved(&[], &config, Some("wrok")).expect_err("unknown");
+    assert_eq!(unknown.id(), Id::EnvironmentUnknown);
+}
+
+/// RFC 8414 §3.1, its own examples; OpenID Connect Discovery §4.
+#[test]
+fn well_known_places() {
+    assert_eq!(
+        well_known("https://example.com/issuer1"),
+        [
+            "https://example.com/.well-known/oauth-authorization-server/issuer1",
+            "https://example.com/issuer1/.well-known/openid-configuration"
+        ]
+    );
+    assert_eq!(
+        well_known("https://example.com")[0],
+        "https://example.com/.well-known/oauth-authorization-server"
+    );
+    assert_eq!(
+        well_known("https://example.com/")[0],
+        "https://example.com/.well-known/oauth-authorization-server"
+    );
+}
+
+#[test]
+fn metadata_is_believed_only_when_it_fits() {
+    let url = "https://oauth.company.com/authorize";
+    let e = resolve(
+        &settings(&[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)]),
+        &Config::default(),
+        None,
+        &approved(url),
+    )
+    .unwrap();
+    assert!(e.needs_discovery());
+    let good = r#"{"issuer":"https://oauth.company.com","authorization_endpoint":"https://oauth.company.com/authorize",
+        "token_endpoint":"https://oauth.company.com/token","code_challenge_methods_supported":["plain","S256"],
+        "authorization_response_iss_parameter_supported":true}"#;
+    let complete = e.completed_by(good.as_bytes()).unwrap();
+    assert!(complete.iss_promised && !complete.needs_discovery());
+    assert_eq!(complete.token_url().unwrap(), "https://oauth.company.com/token");
+    assert!(complete.endpoints.identity_url().is_none(), "a custom provider inherits nothing of production");
+    for (from, to, why) in [
+        ("\"https://oauth.company.com\"", "\"https://oauth.company.com/\"", "is that of"),
+        ("\"S256\"", "\"s256\"", "S256"),
+        ("company.com/token", "evil.example/token", "not on the approved"),
+        ("https://oauth.company.com/token", "http://oauth.company.com/token", "https"),
+        ("company.com/authorize", "company.com/authorise", "not the custom URL"),
+        ("\"issuer\"", "\"issuer\":\"x\",\"issuer\"", "twice"),
+    ] {
+        let bad = good.replacen(from, to, 1);
+        assert_ne!(bad, good);
+        let error = e.completed_by(bad.as_bytes()).expect_err(why);
+        assert!(error.id() == Id::MetadataInvalid && error.why().contains(why), "{why}: {}", error.why());
+    }
+}
+
+/// The contract: rows of one table, which a configuration file may complete.
+#[test]
+fn configuration_completes_the_built_in_rows() {
+    let raw = || RawEnvironment {
+        client_id: Some("ours".into()),
+        scopes: Some(Vec::from(["openid".to_string()])),
+        redirect: Some("localhost".into()),
+        ..RawEnvironment::default()
+    };
+    let url = "https://oauth.company.com/authorize";
+    for (name, pairs) in [
+        ("production", &[][..]),
+        ("local", &[("USE_LOCAL_OAUTH", "1")]),
+        ("custom", &[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)]),
+    ] {
+        let e = resolve(&settings(pairs), &config(name, raw()), None, &approved(url)).unwrap();
+        assert_eq!(e.name, name);
+        assert_eq!(e.require_client_id().unwrap().as_str(), "ours", "{name}");
+        assert_eq!((e.scopes.to_string(), e.redirect_is_name), ("openid".to_string(), true), "{name}");
+        let over = [pairs, &[("CLAUDE_CODE_OAUTH_CLIENT_ID", "mine"), ("CLAUDE_CODE_OAUTH_SCOPES", "a b")]];
+        let e = resolve(&settings(&over.concat()), &config(name, raw()), None, &approved(url)).unwrap();
+        assert_eq!(e.require_client_id().unwrap().as_str(), "mine", "{name}: the variable outranks it");
+        assert_eq!((e.scopes.to_string(), e.console_scopes.to_string()), ("a b".into(), "a b".into()));
+    }
+}
+
+/// Variables outrank the command line, which outranks the configuration.
+#[test]
+fn who_chooses_the_environment() {
+    let mut config = config("work", RawEnvironment { api_base: Some("http://[::1]:1".into()), ..at("w") });
+    let name = |pairs, config: &Config, chosen| resolved(pairs, config, chosen).unwrap().name;
+    assert_eq!(name(&[], &config, None), "production");
+    config.environment = Some("work".into());
+    assert_eq!(name(&[], &config, None), "work");
+    assert_eq!(name(&[], &config, Some("local")), "local");
+    assert_eq!(name(&[("USE_LOCAL_OAUTH", "0")], &config, Some("production")), "production");
+    assert_eq!(name(&[("USE_LOCAL_OAUTH", "true")], &config, Some("production")), "local");
+    let error = resolved(&[], &config, Some("custom")).expect_err("no URL");
+    assert_eq!(error.id(), Id::EnvironmentIncomplete);
+    assert!(error.why().contains("CLAUDE_CODE_CUSTOM_OAUTH_URL"));
+}
+
+fn at(host: &str) -> RawEnvironment {
+    RawEnvironment {
+        authorize_url: Some(alloc::format!("https://{host}.example/authorize")),
+        token_url: Some(alloc::format!("https://{host}.example/token")),
+        ..RawEnvironment::default()
+    }
+}
+
+/// Explicit endpoints, then discovered ones, then those below a base.
+#[test]
+fn endpoints_have_an_order() {
+    let raw = RawEnvironment {
+        issuer: Some("https://i.example".into()),
+        api_base: Some("https://api.example/v/".into()),
+        revoke_url: Some("https://explicit.example/revoke".into()),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[], &config("work", raw), Some("work")).unwrap();
+    let e = e.completed_by(METADATA.as_bytes()).unwrap().endpoints;
+    assert_eq!(e.revoke_url.as_deref(), Some("https://explicit.example/revoke"));
+    assert_eq!(e.token_url.as_deref(), Some("https://i.example/token"));
+    assert_eq!(e.whoami_url.as_deref(), Some("https://api.example/v/v1/whoami"));
+}
+
+/// RFC 9207 §2.4: `iss` is compared where somebody told how the issuer spells itself, and nowhere else.
+#[test]
+fn when_iss_can_be_compared() {
+    let iss = |e: &Environment| e.iss().map(ToString::to_string);
+    assert_eq!(iss(&resolved(&[], &Config::default(), None).unwrap()), None, "production");
+    assert_eq!(iss(&resolved(&[], &config("work", at("w")), Some("work")).unwrap()), None, "only endpoints");
+    let raw = || RawEnvironment { issuer: Some("https://i.example".into()), ..at("w") };
+    let told = resolved(&[], &config("work", raw()), Some("work")).unwrap();
+    assert_eq!(iss(&told).as_deref(), Some("https://i.example"), "configured");
+    let local = resolved(&[("USE_LOCAL_OAUTH", "1")], &Config::default(), None).unwrap();
+    assert_eq!(iss(&local).as_deref(), Some("http://localhost:3000"), "local");
+}
+
+const METADATA: &str = r#"{"issuer":"https://i.example","authorization_endpoint":"https://i.example/authorize",
+    "token_endpoint":"https://i.example/token","revocation_endpoint":"https://i.example/revoke",
+    "code_challenge_methods_supported":["S256"]}"#;
+
+/// Whoever listens on loopback is not trusted: a provider elsewhere must not send a code there.
+#[test]
+fn a_remote_provider_cannot_point_to_loopback() {
+    let work = |issuer: &str| {
+        let raw = RawEnvironment { issuer: Some(issuer.into()), ..RawEnvironment::default() };
+        resolved(&[], &config("work", raw), Some("work")).unwrap()
+    };
+    let to = |text: &str| METADATA.replace("https://i.example/token", text);
+    let bad = to("http://127.0.0.1:9/token");
+    let error = work("https://i.example").completed_by(bad.as_bytes()).expect_err("loopback");
+    assert!(error.why().contains("`token_endpoint`: expected https"), "{}", error.why());
+    let here = METADATA.replace("https://i.example", "http://127.0.0.1:9");
+    assert!(work("http://127.0.0.1:9").completed_by(here.as_bytes()).is_ok());
+}
+
+/// Staging from bases alone: everything lies where it lies below production's.
+#[test]
+fn bases_alone_suffice() {
+    let base = |host: &str| Some(alloc::format!("https://{host}.staging.example/"));
+    let raw = RawEnvironment {
+        api_base: base("api"),
+        apps_base: base("apps"),
+        console_base: base("console"),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[("USE_STAGING_OAUTH", "1")], &config("staging", raw), None).unwrap();
+    assert!(!e.needs_discovery());
+    let e = e.endpoints;
+    assert_eq!(e.authorize_url.as_deref(), Some("https://apps.staging.example/oauth/authorize"));
+    assert_eq!(e.console_authorize_url.as_deref(), Some("https://console.staging.example/oauth/authorize"));
+    assert_eq!(e.token_url.as_deref(), Some("https://api.staging.example/v1/oauth/token"));
+    assert_eq!(e.session_url.as_deref(), Some("wss://api.staging.example/v1/session/ws"));
+    for raw in [
+        RawEnvironment::default(),
+        RawEnvironment { api_base: base("api"), ..RawEnvironment::default() },
+        RawEnvironment { apps_base: base("apps"), ..RawEnvironment::default() },
+    ] {
+        let error = resolved(&[], &config("staging", raw), Some("staging")).expect_err("incomplete");
+        assert_eq!(error.id(), Id::EnvironmentIncomplete);
+    }
+}
+
+/// The endpoints below the bases, to the letter of the design.
+#[test]
+fn endpoints_lie_below_their_bases() {
+    let e = resolved(&[("USE_LOCAL_OAUTH", "1")], &Config::default(), None).unwrap();
+    let named: Vec<_> = e.endpoints.named().collect();
+    assert_eq!(
+        named,
+        [
+            ("authorize", "http://localhost:3000/oauth/authorize"),
+            ("console", "http://localhost:3000/oauth/authorize"),
+            ("token", "http://localhost:3000/v1/oauth/token"),
+            ("revoke", "http://localhost:3000/v1/oauth/revoke"),
+            ("introspect", "http://localhost:3000/v1/oauth/introspect"),
+            ("device", "http://localhost:3000/v1/oauth/device/code"),
+            ("profile", "http://localhost:3000/api/oauth/profile"),
+            ("whoami", "http://localhost:3000/v1/whoami"),
+            ("devices", "http://localhost:3000/api/auth/trusted_devices"),
+            ("session", "ws://localhost:3000/v1/session/ws"),
+        ]
+    );
+    assert_eq!(e.paste_redirect().unwrap(), "http://localhost:3000/oauth/code/callback");
+}
+
+#[test]
+fn a_custom_url_must_be_approved() {
+    let url = "https://oauth.company.com/authorize";
+    let error =
+        resolved(&[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)], &Config::default(), None).expect_err("empty list");
+    assert_eq!(error.id(), Id::UrlNotApproved);
+}
+
+/// RFC 6749 §4.4: a machine needs a token endpoint and no page; RFC 8414 §2 says how it proves itself.
+#[test]
+fn a_machine_needs_no_page() {
+    use crate::oauth::client_credentials::Proof;
+    let raw = |issuer: Option<&str>, token: Option<&str>| RawEnvironment {
+        issuer: issuer.map(Into::into),
+        token_url: token.map(Into::into),
+        client_id: Some("ci".into()),
+        grant: Some("client_credentials".into()),
+        client_secret_file: Some("/run/secret".into()),
+        ..RawEnvironment::default()
+    };
+    let e = resolved(&[], &config("ci", raw(None, Some("https://i.example/token"))), Some("ci")).unwrap();
+    let machine = e.machine.clone().unwrap();
+    assert!(!e.needs_discovery() && e.proof(&machine) == Proof::Basic);
+    assert_eq!((e.issuer(), e.scopes.to_string().as_str()), ("https://i.example", ""));
+    assert_eq!(e.for_a_person().unwrap_err().id(), Id::Usage);
+
+    let e = resolved(&[], &config("ci", raw(Some("https://i.example"), None)), Some("ci")).unwrap();
+    assert!(e.needs_discovery());
+    for (methods, proof) in [
+        ("", Proof::Basic),
+        (r#""token_endpoint_auth_methods_supported":["client_secret_post"],"#, Proof::Post),
+        (
+            r#""token_endpoint_auth_methods_supported":["client_secret_post","client_secret_basic"],"#,
+            Proof::Basic,
+        ),
+    ] {
+        let said = format!(
+            r#"{{{methods}"issuer":"https://i.example","token_endpoint":"https://i.example/token"}}"#
+        );
+        let complete = e.completed_by(said.as_bytes()).unwrap();
+        assert_eq!(complete.proof(&machine), proof, "{methods}");
+    }
+    let none = config("ci", raw(None, None));
+    assert_eq!(resolved(&[], &none, Some("ci")).unwrap_err().id(), Id::EnvironmentIncomplete);
+}

@@ -1,0 +1,87 @@
+//! What a caller receives: headers to send, and where they came from.
+
+use keyfob_core::{Error, Secret, Source, Timestamp, login::record::Generation, source::Purpose};
+use serde::Serialize;
+
+/// A credential, ready to be sent, that explains itself.
+#[derive(Debug)]
+pub struct Grant {
+    /// The headers: one, or two for the output of an API key helper.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The credential alone, as `keyfob token` prints it.
+    pub credential: Secret,
+    /// What it was wanted for.
+    pub purpose: Purpose,
+    /// Where it came from.
+    pub source: Source,
+    /// When it ends, by this machine's clock. `None`: nobody knows.
+    pub expires_at: Option<Timestamp>,
+    /// Which state of which stored login, if it is one: what to name after a 401.
+    pub generation: Option<Generation>,
+    /// The profile, if it is a stored login.
+    pub profile: Option<String>,
+    /// Every source that was asked, in order.
+    pub considered: Vec<Considered>,
+    /// Something the person should know although there is a credential.
+    pub warning: Option<Error>,
+}
+
+/// One source and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Considered {
+    /// Which.
+    pub source: Source,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+/// What came of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It has nothing: the search went on.
+    Nothing,
+    /// It won.
+    Here,
+    /// It is there and broken: the search stopped.
+    Broken,
+    /// It is there, but an earlier one won.
+    Shadowed,
+}
+
+impl Outcome {
+    /// The word in reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Here => "here",
+            Self::Broken => "broken",
+            Self::Shadowed => "shadowed",
+        }
+    }
+}
+
+/// The headers of a credential (RFC 6750 §2.1 for bearer tokens).
+#[expect(clippy::disallowed_methods, reason = "the header's value is made here, and is a secret again")]
+pub(crate) fn headers(source: Source, credential: &Secret) -> Vec<(&'static str, Secret)> {
+    let bearer = || ("Authorization", Secret::from(format!("Bearer {}", credential.expose())));
+    let key = || ("X-Api-Key", credential.duplicate());
+    match source {
+        Source::ApiKey | Source::ApiKeyDescriptor => vec![key()],
+        Source::ApiKeyHelper => vec![key(), bearer()],
+        _ => vec![bearer()],
+    }
+}
+
+/// The names of the headers a source's credential is sent in.
+#[must_use]
+pub const fn header_names(source: Source) -> &'static [&'static str] {
+    match source {
+        Source::ApiKey | Source::ApiKeyDescriptor => &["X-Api-Key"],
+        Source::ApiKeyHelper => &["X-Api-Key", "Authorization"],
+        _ => &["Authorization"],
+    }
+}

@@ -1,0 +1,187 @@
+//! A machine asks for itself (RFC 6749 §4.4): its client's secret, from a file or a command, for a token that is
+//! kept like a login's and asked for again near its end.
+//!
+//! It meets renewal in one place: it is a [`Spender`]. So there is one lease, one process that asks and many that
+//! adopt. Nothing is rotated and nothing can be lost, so no intent is recorded and no process has to outlive this.
+
+use std::path::Path;
+
+use keyfob_core::{
+    Error, Id, Record, Result, Secret,
+    contract::settings::Scopes,
+    login::{
+        record::{Generation, LoginId},
+        refresh::{self, Next},
+    },
+    oauth::client_credentials::{self, Machine, Place, Proven},
+    provider::environment::Environment,
+    secret::strip_newline,
+};
+
+use crate::{
+    client::Client,
+    renewal::{self, ANSWER, Need, Spender, Usable},
+    store::{Commit, Found, Lease, Seen, Store},
+    world::{Request, World},
+};
+
+/// Asks in the calling thread.
+struct Asker<'c> {
+    environment: &'c Environment,
+    machine: &'c Machine,
+}
+
+/// A token of this machine's client, asked for if that is due.
+///
+/// # Errors
+/// [`Id::ClientSecret`], what the provider says, the store's.
+pub(crate) fn usable(
+    client: &Client,
+    store: &Store,
+    machine: &Machine,
+    need: &Need,
+) -> Result<Option<Usable>> {
+    if matches!(store.look()?, Seen::Nothing) {
+        plant(client, store)?;
+    }
+    let asker = Asker { environment: client.environment()?, machine };
+    renewal::usable(&client.world, store, need, &asker)
+}
+
+/// Writes the record to be filled, unless somebody else just did. The provider's metadata is read here, once.
+fn plant(client: &Client, store: &Store) -> Result<()> {
+    let environment = client.complete_environment()?;
+    let mut octets = [0; 16];
+    let entropy = &client.world.entropy;
+    entropy.fill(&mut octets).map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    let lease = renewal::wait_for_lease(&client.world, store)?;
+    if !matches!(lease.read()?, Found::Nothing) {
+        return Ok(());
+    }
+    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    let record = environment.record(generation, &client.setup.profile, client.world.clock.now(), None)?;
+    lease.commit(&record).map(|_| ())
+}
+
+impl Spender for Asker<'_> {
+    fn spend(&self, world: &World, _: &Store, lease: Lease<'_>, need: &Need) -> Result<()> {
+        let Found::Record(mut record) = lease.read()? else { return Ok(()) };
+        match refresh::next(&record, &renewal::ask(world, need, &record, &mut None)) {
+            Next::Use => return Ok(()),
+            Next::Stop(error) => return Err(error),
+            Next::Early | Next::Renew => {}
+        }
+        self.as_configured(&mut record);
+        let asked = self.environment.scopes.clone();
+        let after = match self.ask(world, &record, &asked) {
+            Ok((reply, kernel)) => {
+                client_credentials::answered(*record, &asked, &reply, world.clock.now(), kernel)
+            }
+            Err(error) => {
+                let now = world.clock.now();
+                let after = client_credentials::failed(*record, error.id(), None, error.why(), now);
+                refresh::After { error: Some(error), ..after }
+            }
+        };
+        match (lease.commit(&after.record)?, after.error) {
+            (_, Some(error)) => Err(error),
+            (Commit::Durable, None) => Ok(()),
+            (Commit::Recovered(path), None) => {
+                let why = format!("the disk refused it; it was kept in {}", path.display());
+                Err(Error::new(Id::StoreFailed, "the new token could not be put in its place", why))
+            }
+        }
+    }
+}
+
+impl Asker<'_> {
+    /// What the configuration says today counts: unlike a person's login this record holds nothing that would be
+    /// lost, and a mistake in it must be mended by mending the file.
+    fn as_configured(&self, record: &mut Record) {
+        if !self.environment.needs_discovery() {
+            record.endpoints = self.environment.endpoints.clone();
+            record.proof = Some(self.environment.proof(self.machine));
+        }
+        record.proof = self.machine.proof.or(record.proof);
+    }
+
+    fn ask(
+        &self,
+        world: &World,
+        record: &Record,
+        asked: &Scopes,
+    ) -> Result<(keyfob_core::oauth::token_response::Reply, Option<String>)> {
+        let what = || format!("client `{}` at {}", record.client_id.as_str(), record.issuer);
+        let missing = |why| Error::new(Id::StoreCorrupt, what(), why);
+        let url = record.endpoints.token_url.as_ref();
+        let url = url.ok_or_else(|| missing("its record names no token endpoint"))?;
+        let proof = record.proof.ok_or_else(|| missing("its record is that of a person's login"))?;
+        let secret = secret(world, self.environment, self.machine)?;
+        let Proven { authorization, body } = client_credentials::request(record, proof, &secret, asked);
+        let kernel = world.clock.kernel();
+        let request = Request {
+            method: "POST",
+            url,
+            headers: authorization.map(|value| ("Authorization", value)).into_iter().collect(),
+            body: Some(("application/x-www-form-urlencoded", body)),
+            timeout: ANSWER,
+        };
+        match world.http.send(&request) {
+            Ok(answer) => Ok((answer.reply, kernel)),
+            Err(no) => Err(Error::new(Id::Unreachable, format!("{} got no answer", what()), no.why)),
+        }
+    }
+}
+
+/// A request of this record's own client, for ending its token: only with the secret of the very environment that
+/// got it. Another one's must not reach this provider.
+pub(crate) fn prove(client: &Client, record: &Record, members: &[(&str, &str)]) -> Option<Proven> {
+    let environment = client.environment().ok()?;
+    let machine = environment.machine.as_ref()?;
+    let ours = environment.issuer() == record.issuer
+        && environment.client_id.as_ref().is_some_and(|id| id.as_str() == record.client_id.as_str());
+    let secret = ours.then(|| secret(&client.world, environment, machine).ok()).flatten()?;
+    Some(client_credentials::prove(record, record.proof?, &secret, members))
+}
+
+/// The client's secret.
+///
+/// # Errors
+/// [`Id::ClientSecret`], naming the file or the key of the configuration, never what is in it.
+pub(crate) fn secret(world: &World, environment: &Environment, machine: &Machine) -> Result<Secret> {
+    let (key, bytes) = match &machine.secret {
+        Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
+        Place::Command(command) => ("client_secret_command", from_command(world, command)),
+    };
+    let wrong = |why: String| {
+        Error::new(
+            Id::ClientSecret,
+            format!("`{key}` of environment `{}` gave no secret", environment.name),
+            why,
+        )
+    };
+    let bytes = bytes.map_err(wrong)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not text".into()))?;
+    Secret::visible(strip_newline(text)).map_err(|why| wrong(format!("it {why}")))
+}
+
+/// A mounted secret is often a link: where it leads is what is checked.
+fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
+    match read {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(format!("there is no file {}", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn from_command(world: &World, command: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    let slow = || (world.notice)("The configured client_secret_command has been running for ten seconds.");
+    let ran = world.helper.run(command, &slow).map_err(|error| error.to_string())?;
+    match ran.failure {
+        None if ran.output.len() > 64 * 1024 => Err("it printed more than 64 KiB".into()),
+        None => Ok(ran.output),
+        Some(failure) if ran.said.is_empty() => Err(failure),
+        Some(failure) => Err(format!("{failure}; it said: {}", ran.said)),
+    }
+}

@@ -1,0 +1,139 @@
+//! From a source that won to a credential in hand.
+
+use std::sync::{Arc, PoisonError};
+
+use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Purpose};
+
+use crate::{
+    client::Client,
+    credential::{
+        grant::{self, Considered, Grant, Outcome},
+        helper,
+        look::{Look, login_store, nobody, nothing},
+        machine, seed,
+    },
+    renewal::{self, Need, Usable},
+};
+
+/// The grant of the stored login, or the look that found none. What `look` and then
+/// [`acquire`] do for other sources happens in one reading here: this is the way most runs take, many times an hour.
+pub(crate) fn stored(
+    client: &Client,
+    purpose: Purpose,
+    need: &Need,
+    considered: &mut Vec<Considered>,
+) -> Result<Result<Grant, Look>> {
+    let store = match login_store(client) {
+        Ok(store) => store,
+        Err(look) => return Ok(Err(look)),
+    };
+    let machine = client.environment().ok().and_then(|environment| environment.machine.as_ref());
+    let usable = match machine {
+        Some(machine) => machine::usable(client, &store, machine, need)?,
+        None => renewal::usable(&client.world, &store, need, &*client.spender)?,
+    };
+    let Some(usable) = usable else {
+        return Ok(Err(nobody(client)));
+    };
+    let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
+    considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
+    stored_grant(purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
+}
+
+/// The credential of a source that is there.
+pub(crate) fn acquire(
+    client: &Client,
+    purpose: Purpose,
+    source: Source,
+    need: &Need,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let settings = &client.setup.settings;
+    let fixed = |secret: &Option<Secret>| {
+        let missing =
+            || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
+        secret.as_ref().map(Secret::duplicate).ok_or_else(missing)
+    };
+    let credential = match source {
+        Source::AuthToken => fixed(&settings.auth_token)?,
+        Source::ApiKey => fixed(&settings.api_key)?,
+        Source::OauthToken => fixed(&settings.oauth_token)?,
+        Source::SessionToken => fixed(&settings.session_token)?,
+        Source::OauthTokenDescriptor => read(client, names::OAUTH_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyDescriptor => read(client, names::API_KEY_DESCRIPTOR)?.duplicate(),
+        Source::WebSocketDescriptor => read(client, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyHelper => helper::run(client)?,
+        Source::RefreshToken => return seed::seeded(client, purpose, need, considered),
+        Source::Login => {
+            let mut considered = considered;
+            return stored(client, purpose, need, &mut considered)?.map_err(|look| match look {
+                Look::Broken(error) => error,
+                Look::Nothing(_) | Look::Here(_) => nothing(client, &considered),
+            });
+        }
+    };
+    Ok(as_it_is(purpose, source, credential, considered))
+}
+
+/// A credential of which nothing else is known.
+pub(crate) fn as_it_is(
+    purpose: Purpose,
+    source: Source,
+    credential: Secret,
+    considered: Vec<Considered>,
+) -> Grant {
+    Grant {
+        headers: grant::headers(source, &credential),
+        credential,
+        purpose,
+        source,
+        expires_at: None,
+        generation: None,
+        profile: None,
+        considered,
+        warning: None,
+    }
+}
+
+pub(crate) fn stored_grant(
+    purpose: Purpose,
+    source: Source,
+    usable: Usable,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let Usable { record, warning } = usable;
+    let what = || format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    let credential = record
+        .access_token
+        .as_ref()
+        .ok_or_else(|| Error::new(Id::LoginNeeded, what(), "it has no access token"))?;
+    Ok(Grant {
+        headers: grant::headers(source, credential),
+        credential: credential.duplicate(),
+        purpose,
+        source,
+        expires_at: record.expires_at,
+        generation: Some(record.generation.clone()),
+        profile: Some(record.profile.clone()),
+        considered,
+        warning,
+    })
+}
+
+/// What stands on an inherited descriptor: read once, then kept.
+fn read(client: &Client, variable: &'static str) -> Result<Arc<Secret>> {
+    let mut kept = client.read.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(secret) = kept.get(variable) {
+        return Ok(secret.clone());
+    }
+    let inherited = client.inherited(variable).ok_or_else(|| {
+        Error::new(
+            Id::DescriptorContent,
+            format!("{variable} cannot be read again"),
+            "it was read before, and failed",
+        )
+    })?;
+    let secret = Arc::new(inherited.read(&*client.world.clock)?);
+    kept.insert(variable, secret.clone());
+    Ok(secret)
+}

@@ -1,0 +1,272 @@
+//! Signing in through a browser or a pasted code, until the login is durable.
+
+use std::{sync::mpsc::Receiver, time::Duration};
+
+use keyfob_core::{
+    Error, Id, Result,
+    oauth::{
+        authorization_code::{Code, Flow, Request as Ask},
+        prompt::Prompt,
+        token_response::Reply,
+    },
+    provider::environment::Environment,
+};
+
+pub use crate::login::establish::{SignedIn, TokenKind};
+use crate::{
+    client::Client,
+    login::{
+        callback::{Callback, Host, Loopback},
+        establish::{establish, post},
+        paste::Paste,
+        setup_token::{self, Minted},
+    },
+    renewal,
+};
+
+/// How long a browser may take to follow to the closing page.
+const CLOSING: Duration = Duration::from_millis(1500);
+/// How often a wait looks at the pasted text.
+const LOOK: Duration = Duration::from_millis(40);
+/// How to sign in.
+#[derive(Clone, Debug, Default)]
+pub struct How {
+    /// Through the console's page, for accounts that use API keys.
+    pub console: bool,
+    /// No callback: the provider's page shows `code#state` to copy.
+    pub paste: bool,
+    /// The port of the callback; 0 lets the system choose.
+    pub port: u16,
+    /// An e-mail address to suggest to the provider.
+    pub hint: Option<String>,
+    /// Ask for a token that lasts so many seconds instead of a renewable login: see [`Attempt::wait_for_token`].
+    pub lasting: Option<u64>,
+}
+
+/// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
+/// listening already.
+pub struct Attempt<'c> {
+    client: &'c Client,
+    environment: Environment,
+    flow: Flow,
+    url: String,
+    loopback: Option<Loopback>,
+    detour: Option<Error>,
+    lasting: Option<u64>,
+}
+
+impl Client {
+    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
+    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
+    /// taken port where the provider has no such page.
+    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+        self.environment()?.for_a_person()?;
+        let environment = self.complete_environment()?;
+        let client_id = environment.require_client_id()?.clone();
+        match how.lasting {
+            None => crate::login::establish::would_be_kept(self)?,
+            // It is handed over, and only a note of it is kept.
+            Some(_) => drop(renewal::wait_for_lease(&self.world, &self.store()?)?),
+        }
+        let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
+        let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };
+        let (loopback, redirect_uri, detour) = match bound {
+            None => (None, environment.paste_redirect()?, None),
+            Some(Ok(loopback)) => {
+                let uri = loopback.redirect_uri();
+                (Some(loopback), uri, None)
+            }
+            Some(Err(taken)) => match environment.paste_redirect() {
+                Ok(uri) => (None, uri, Some(taken)),
+                Err(_) => return Err(taken),
+            },
+        };
+        let (authorize_url, scopes) = environment.sign_in(how.console)?;
+        let scopes = if how.lasting.is_some() { setup_token::scopes(self)? } else { scopes.clone() };
+        let mut random = [0; 64];
+        self.world
+            .entropy
+            .fill(&mut random)
+            .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+        let prompt = Prompt::parameter(environment.prompt.as_ref(), &scopes);
+        let hint = how.hint.iter().map(|hint| ("login_hint", hint.clone()));
+        let extra = hint.chain(prompt.map(|words| ("prompt", words))).collect();
+        let request = Ask {
+            authorize_url: authorize_url.to_owned(),
+            client_id,
+            redirect_uri,
+            scopes,
+            issuer: environment.iss().map(str::to_owned),
+            iss_promised: environment.iss_promised,
+            extra,
+        };
+        let flow = Flow::begin(request, &random);
+        let url = flow.url()?;
+        Ok(Attempt { client: self, environment, flow, url, loopback, detour, lasting: how.lasting })
+    }
+
+    /// The environment with its endpoints discovered, where they must be.
+    ///
+    /// # Errors
+    /// [`Id::MetadataInvalid`], [`Id::Unreachable`].
+    pub fn complete_environment(&self) -> Result<Environment> {
+        let environment = self.environment()?;
+        crate::provider::discovery::complete(&self.world, environment)
+    }
+}
+
+impl Attempt<'_> {
+    /// The address to open.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether a callback is waited for.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.loopback.is_some()
+    }
+
+    /// Why no callback is waited for although it was wanted: a taken port, no loopback.
+    #[must_use]
+    pub fn detour(&self) -> Option<&Error> {
+        self.detour.as_ref()
+    }
+
+    /// Whether [`Client::begin_device_login`] would do too: the provider can, and nobody switched it off.
+    #[must_use]
+    pub fn offers_code(&self) -> bool {
+        !self.client.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
+    }
+
+    /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
+    /// paste is told to `mistaken` and does not end the wait, nor does one whose code the provider refuses; a
+    /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come.
+    ///
+    /// # Errors
+    /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
+    /// [`Id::LoginDenied`]; whatever goes wrong with the exchange.
+    pub fn wait(
+        self,
+        pasted: Option<&Receiver<String>>,
+        patience: Duration,
+        mistaken: &mut dyn FnMut(&Error),
+    ) -> Result<SignedIn> {
+        self.answered(pasted, patience, mistaken, |attempt, code| {
+            let reply = attempt.exchange(code)?;
+            let flow = &attempt.flow;
+            establish(attempt.client, &attempt.environment, &flow.request().scopes, flow.nonce(), &reply)
+        })
+    }
+
+    /// The same for a token that lasts: it is handed over instead of saved.
+    ///
+    /// # Errors
+    /// As [`Attempt::wait`].
+    pub fn wait_for_token(
+        self,
+        pasted: Option<&Receiver<String>>,
+        patience: Duration,
+        mistaken: &mut dyn FnMut(&Error),
+    ) -> Result<Minted> {
+        self.answered(pasted, patience, mistaken, |attempt, code| {
+            Minted::read(
+                attempt.client,
+                &attempt.environment,
+                &attempt.flow.request().scopes,
+                &attempt.exchange(code)?,
+            )
+        })
+    }
+
+    fn answered<T>(
+        &self,
+        pasted: Option<&Receiver<String>>,
+        patience: Duration,
+        mistaken: &mut dyn FnMut(&Error),
+        finish: impl Fn(&Self, &Code) -> Result<T>,
+    ) -> Result<T> {
+        let mut waited = Duration::ZERO;
+        let mut paste = Paste::new(pasted);
+        let mut last = None;
+        while waited < patience {
+            if let Some(callback) = self.next_callback() {
+                if !self.flow.is_ours(&callback.query) {
+                    callback.refuse();
+                    continue;
+                }
+                let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
+                self.close(Some(callback), result.is_ok());
+                return result;
+            }
+            waited += LOOK;
+            let text = match paste.look() {
+                Some(text) => text,
+                None if paste.is_over() && self.loopback.is_none() => {
+                    let nobody = || {
+                        let why = "standard input has ended, and nothing else can bring the answer";
+                        Error::new(Id::LoginTimeout, "signing in was not finished", why)
+                            .hint("run it in a terminal, or write the code to its standard input")
+                    };
+                    return Err(last.unwrap_or_else(nobody));
+                }
+                None => continue,
+            };
+            match self.flow.pasted(&text).and_then(|code| finish(self, &code)) {
+                // The code is not the provider's, or is used up: the person may still have the right one, and the
+                // page may still send it.
+                Err(error) if is_mistake(&error) => {
+                    mistaken(&error);
+                    last = Some(error);
+                }
+                result => {
+                    self.close(None, result.is_ok());
+                    return result;
+                }
+            }
+        }
+        let why = format!("no answer came in {} s", patience.as_secs());
+        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why))
+    }
+
+    /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the
+    /// page to the end, or has it open in a second tab, is told there too.
+    fn close(&self, first: Option<Callback>, signed_in: bool) {
+        let Some(loopback) = &self.loopback else { return };
+        let mut told = 0;
+        let others = std::iter::from_fn(|| loopback.next(Duration::ZERO));
+        for callback in first.into_iter().chain(others) {
+            if self.flow.is_ours(&callback.query) {
+                callback.finish(signed_in);
+                told += 1;
+            } else {
+                callback.refuse();
+            }
+        }
+        loopback.wait_for_closing_pages(told, CLOSING);
+    }
+
+    fn next_callback(&self) -> Option<Callback> {
+        match &self.loopback {
+            Some(loopback) => loopback.next(LOOK),
+            None => {
+                self.client.world.clock.sleep(LOOK);
+                None
+            }
+        }
+    }
+
+    fn exchange(&self, code: &Code) -> Result<Reply> {
+        let body = self.flow.exchange(code, self.lasting);
+        post(self.client, self.environment.token_url()?, body)
+    }
+}
+
+/// Whether a paste that ended like this was the wrong text, and another one may be right.
+fn is_mistake(error: &Error) -> bool {
+    matches!(error.id(), Id::CallbackInvalid | Id::StateMismatch | Id::ProviderRefused)
+}

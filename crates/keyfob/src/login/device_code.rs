@@ -1,0 +1,89 @@
+//! Signing in with a code typed on another device (RFC 8628), for places no browser and no callback reaches.
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Error, Id, Result,
+    oauth::device_code::{self, Pending, Poll},
+    provider::environment::Environment,
+};
+
+use crate::{
+    client::Client,
+    login::establish::{self, SignedIn, post},
+};
+
+/// A sign-in that waits for a person somewhere else.
+pub struct DeviceAttempt<'c> {
+    client: &'c Client,
+    environment: Environment,
+    pending: Pending,
+}
+
+impl Client {
+    /// Begins to sign in with a code.
+    ///
+    /// # Errors
+    /// [`Id::DeviceGrantOff`]; [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
+    pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
+        self.environment()?.for_a_person()?;
+        if self.setup.config.device_grant_is_off {
+            let why = "the configuration file says `device_grant = false`";
+            return Err(Error::new(Id::DeviceGrantOff, "signing in with a code is switched off", why));
+        }
+        let environment = self.complete_environment()?;
+        let client_id = environment.require_client_id()?;
+        let url = environment.endpoints.device_url.as_deref().ok_or_else(|| {
+            let what = format!("environment `{}` cannot sign in with a code", environment.name);
+            Error::new(Id::EnvironmentIncomplete, what, "it has no device authorization endpoint")
+                .hint("use `keyfob login --no-browser`")
+        })?;
+        establish::would_be_kept(self)?;
+        let reply = post(self, url, device_code::start(client_id, &environment.scopes))?;
+        Ok(DeviceAttempt { client: self, pending: Pending::read(&reply)?, environment })
+    }
+}
+
+impl DeviceAttempt<'_> {
+    /// What to show.
+    #[must_use]
+    pub fn shown(&self) -> &Pending {
+        &self.pending
+    }
+
+    /// Asks until the person has answered or the code has ended. `left` is told the seconds that are left, once
+    /// before each wait.
+    ///
+    /// # Errors
+    /// [`Id::LoginDenied`], [`Id::LoginTimeout`], what the provider says.
+    pub fn wait(mut self, left: &mut dyn FnMut(i64)) -> Result<SignedIn> {
+        let url = self.environment.token_url()?.to_owned();
+        let client_id = self.environment.require_client_id()?.clone();
+        let mut remaining = self.pending.expires_in;
+        while remaining > 0 {
+            left(remaining);
+            let pause = self.pending.interval.min(remaining);
+            self.client.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
+            remaining -= pause;
+            match post(self.client, &url, self.pending.poll(&client_id)) {
+                Err(error) if error.id() == Id::Unreachable => self.pending.back_off(),
+                Err(error) => return Err(error),
+                Ok(reply) => match self.pending.answered(&reply) {
+                    Poll::Wait => {}
+                    Poll::Over(error) => return Err(error),
+                    Poll::Granted(_) => {
+                        return establish::establish(
+                            self.client,
+                            &self.environment,
+                            &self.environment.scopes,
+                            None,
+                            &reply,
+                        );
+                    }
+                },
+            }
+        }
+        Err(Error::new(Id::LoginTimeout, "signing in was not finished", "the code has expired")
+            .hint("start again with `keyfob login --device`"))
+    }
+}

@@ -1,0 +1,280 @@
+//! From an answer of the token endpoint to a login on the disk: the end of every way to sign in.
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Error, Id, Record, Result, Secret,
+    contract::settings::Scopes,
+    login::{
+        identity::Identity,
+        record::{Generation, LoginId},
+        refresh,
+    },
+    oauth::token_response::{self, Outcome, Reply},
+    provider::environment::Environment,
+};
+
+use crate::{
+    client::Client,
+    login::id_token,
+    logout::{self, Revocation},
+    renewal,
+    store::{Commit, Found},
+    trusted_device::Device,
+    world::{Request, system::machine_name},
+};
+
+/// How long one request of a sign-in may take.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A finished sign-in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The record as it was saved.
+    pub record: Record,
+    /// What became of the login that was there before, if there was one and it was revoked.
+    pub replaced: Option<Revocation>,
+    /// Why the identity could not be looked up, if it could not.
+    pub unidentified: Option<Error>,
+    /// What came of making this machine a trusted device, where the provider asked for that.
+    pub device: Option<Result<Device>>,
+}
+
+/// A token somebody already has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A refresh token: exchanged at once, and spent by that.
+    Refresh,
+    /// An access token: used as it is until the provider refuses it.
+    Access,
+}
+
+impl Client {
+    /// Signs in with a token somebody already has.
+    ///
+    /// # Errors
+    /// As a sign-in through the browser; the login that was there before then stays.
+    pub fn login_with(&self, kind: TokenKind, token: Secret) -> Result<SignedIn> {
+        self.environment()?.for_a_person()?;
+        let environment = self.complete_environment()?;
+        let mut record = blank(self, &environment)?;
+        match kind {
+            TokenKind::Access => {
+                record.generation.number = 1;
+                record.access_token = Some(token);
+                save(self, record, None, false)
+            }
+            TokenKind::Refresh => {
+                // Before anything is spent.
+                would_be_kept(self)?;
+                // An answer without a new one leaves the old one good (RFC 6749 §6).
+                record.refresh_token = Some(token);
+                record.narrowed = self.setup.settings.scopes.is_some();
+                let reply = post(self, environment.token_url()?, refresh::request(&record)?)?;
+                accept(self, &environment, record, &reply, &Origin::Brought)
+            }
+        }
+    }
+}
+
+/// Makes a login of an answer and saves it.
+pub(crate) fn establish(
+    client: &Client,
+    environment: &Environment,
+    asked: &Scopes,
+    nonce: Option<&Secret>,
+    reply: &Reply,
+) -> Result<SignedIn> {
+    let mut record = blank(client, environment)?;
+    record.scopes = asked.clone();
+    accept(client, environment, record, reply, &Origin::Page { nonce })
+}
+
+/// Where the grant came from.
+enum Origin<'n> {
+    /// A person agreed to it just now. What it is not proven to be ends at once.
+    Page {
+        /// What its ID token has to repeat.
+        nonce: Option<&'n Secret>,
+    },
+    /// Somebody had the token already: it is kept whatever else the provider says.
+    Brought,
+}
+
+/// Whether what comes of a sign-in could be kept: asked before anybody takes the trouble. The disk must accept it,
+/// and where logins are sealed there must be a key for that.
+pub(crate) fn would_be_kept(client: &Client) -> Result<()> {
+    let store = client.store()?;
+    renewal::wait_for_lease(&client.world, &store)?.prove()
+}
+
+fn blank(client: &Client, environment: &Environment) -> Result<Record> {
+    let mut octets = [0; 16];
+    client
+        .world
+        .entropy
+        .fill(&mut octets)
+        .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    environment.record(generation, &client.setup.profile, client.world.clock.now(), None)
+}
+
+fn accept(
+    client: &Client,
+    environment: &Environment,
+    mut record: Record,
+    reply: &Reply,
+    origin: &Origin<'_>,
+) -> Result<SignedIn> {
+    let now = client.world.clock.now();
+    let (id_token, wants_device) = match token_response::read(reply) {
+        Outcome::Granted(mut tokens) => {
+            let more = (tokens.id_token.take(), tokens.wants_device);
+            refresh::accept(&mut record, tokens, reply.provider_time(), now, client.world.clock.kernel());
+            more
+        }
+        Outcome::Later { why } => return Err(exchange_failed(Id::Unreachable, why)),
+        Outcome::Odd { why, .. } => return Err(exchange_failed(Id::AnswerInvalid, why)),
+        Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
+            return Err(exchange_failed(Id::ProviderRefused, why));
+        }
+    };
+    let nonce = match origin {
+        Origin::Page { nonce } => *nonce,
+        Origin::Brought => None,
+    };
+    // Where nobody told the issuer's own spelling, there is nothing to hold its token against.
+    let id_token = id_token.filter(|_| environment.iss().is_some());
+    let mut unidentified = None;
+    if let Some(token) = id_token {
+        let now = reply.provider_time().unwrap_or(now);
+        match id_token::verified(client, environment, &token, nonce, now) {
+            Ok(identity) => record.identity = identity,
+            Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
+                logout::revoke(client, &record);
+                return Err(error);
+            }
+            Err(error) => unidentified = Some(error),
+        }
+    }
+    let by_a_person = matches!(origin, Origin::Page { .. });
+    let mut signed_in = save(client, record, unidentified, by_a_person)?;
+    // The login is on the disk: whatever comes of this, it stays.
+    if wants_device && by_a_person {
+        signed_in.device = match client.device() {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(client.enroll_device(&machine_name())),
+            Err(error) => Some(Err(error)),
+        };
+    }
+    Ok(signed_in)
+}
+
+/// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
+/// both.
+fn save(
+    client: &Client,
+    mut record: Record,
+    unidentified: Option<Error>,
+    revoke_old: bool,
+) -> Result<SignedIn> {
+    let unidentified = unidentified.or_else(|| identify(client, &mut record));
+    let store = client.store()?;
+    let lease = renewal::wait_for_lease(&client.world, &store)?;
+    let old = match lease.read() {
+        Ok(Found::Record(old)) => Some(Ok(old)),
+        Ok(Found::Nothing | Found::SetAside(_)) => None,
+        // Signing in again is the way out when a key is lost. Nobody can read what is replaced then.
+        Err(error) if error.id() == Id::KeyStoreUnavailable => Some(Err(error)),
+        Err(error) => return Err(error),
+    };
+    match lease.commit(&record) {
+        Ok(Commit::Durable) => {}
+        Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
+            logout::revoke(client, &record);
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+        // What is kept beside a record is adopted as its successor only, and this is another login: the one before
+        // stays, and this one ends rather than lie around.
+        Ok(Commit::Recovered(path)) => {
+            let failed = |why: String| Error::new(Id::StoreFailed, "the new login could not be saved", why);
+            if revoke_old {
+                let _ = client.world.files.remove(&path);
+                logout::revoke(client, &record);
+                return Err(failed("the disk refused it".into()));
+            }
+            let why = format!("the disk refused it; until the next run it is in {}", path.display());
+            return Err(
+                failed(why).hint("make room or mend the disk, save that file, and sign in with its token")
+            );
+        }
+    }
+    // The old login ends only when the new one is on the disk.
+    let replaced = old.filter(|_| revoke_old).map(|old| match old {
+        Ok(old) => logout::revoke(client, &old),
+        Err(error) => Revocation::Failed(error.message()),
+    });
+    Ok(SignedIn { record, replaced, unidentified, device: None })
+}
+
+fn exchange_failed(id: Id, why: String) -> Error {
+    Error::new(id, "signing in was not finished", why).hint("start again with `keyfob login`")
+}
+
+pub(crate) fn post(client: &Client, url: &str, body: Secret) -> Result<Reply> {
+    let request = Request {
+        method: "POST",
+        url,
+        headers: Vec::new(),
+        body: Some(("application/x-www-form-urlencoded", body)),
+        timeout: ANSWER,
+    };
+    match client.world.http.send(&request) {
+        Ok(answer) => Ok(answer.reply),
+        Err(no_answer) => {
+            Err(Error::new(Id::Unreachable, format!("no answer from {}", origin(url)), no_answer.why))
+        }
+    }
+}
+
+/// Scheme, host and port, for messages.
+pub(crate) fn origin(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| "the provider".into(), |url| url.origin().ascii_serialization())
+}
+
+/// Looks up who it is, where a variable does not say so already, and keeps it with the login. Not knowing is
+/// no reason to lose a login.
+fn identify(client: &Client, record: &mut Record) -> Option<Error> {
+    if !Identity::needs_lookup(&client.setup.settings.presets) {
+        return None;
+    }
+    let url = record.endpoints.identity_url()?;
+    let is_userinfo = record.endpoints.profile_url.is_none();
+    let token = record.access_token.as_ref()?;
+    let headers = crate::credential::grant::headers(keyfob_core::Source::Login, token);
+    let request = Request { method: "GET", url: &url, headers, body: None, timeout: Duration::from_secs(10) };
+    let failed = |why: String| Some(Error::new(Id::Unreachable, "who signed in could not be looked up", why));
+    match client.world.http.send(&request) {
+        Err(no_answer) => failed(no_answer.why),
+        Ok(answer) if answer.reply.status != 200 => {
+            failed(format!("the provider answered {}", answer.reply.status))
+        }
+        Ok(answer) => {
+            let known = record.identity.clone();
+            let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
+                if !is_userinfo {
+                    said.subject.clone_from(&known.subject);
+                }
+                known.completed_by(said)
+            });
+            match said {
+                Ok(identity) => {
+                    record.identity = identity;
+                    None
+                }
+                Err(why) => failed(format!("the answer {why}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Tokens that last, for machines: minted once by a person, handed over once, never stored. What is kept is what
+//! they may do and when they end, so that nobody is surprised.
+
+use std::path::PathBuf;
+
+use keyfob_core::{
+    Error, Id, Result, Secret, Timestamp,
+    contract::settings::Scopes,
+    oauth::token_response::{self, Outcome, Reply},
+    provider::environment::Environment,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+
+/// Notes older than their token's end by this much are dropped.
+const REMEMBERED: i64 = 30 * 24 * 3600;
+/// A token is warned about this long before it ends.
+pub const SOON: i64 = 14 * 24 * 3600;
+
+/// A token that lasts.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token: shown or written once.
+    pub token: Secret,
+    /// What is kept of it.
+    pub note: Note,
+}
+
+/// What is known of a token that was minted here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The token's fingerprint, which finds it again in a variable.
+    pub fingerprint: String,
+    /// What it is for, in the person's words.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Who minted it.
+    pub issuer: String,
+    /// The account.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// What it may do.
+    pub scopes: String,
+    /// When it was minted.
+    pub minted_at: Timestamp,
+    /// When it ends, if the provider said.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The scopes a token for machines gets: what the contract's variable says, else inference alone.
+pub(crate) fn scopes(client: &Client) -> Result<Scopes> {
+    match &client.setup.settings.scopes {
+        Some(scopes) => Ok(scopes.clone()),
+        None => Scopes::parse("user:inference").map_err(|why| Error::new(Id::Bug, "the built-in scope", why)),
+    }
+}
+
+impl Minted {
+    pub(crate) fn read(
+        client: &Client,
+        environment: &Environment,
+        asked: &Scopes,
+        reply: &Reply,
+    ) -> Result<Self> {
+        let refused = |id, why| Error::new(id, "no token was minted", why);
+        let tokens = match token_response::read(reply) {
+            Outcome::Granted(tokens) => tokens,
+            Outcome::Later { why } => return Err(refused(Id::Unreachable, why)),
+            Outcome::Odd { why, .. } => return Err(refused(Id::AnswerInvalid, why)),
+            Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
+                return Err(refused(Id::ProviderRefused, why));
+            }
+        };
+        let now = client.world.clock.now();
+        let note = Note {
+            fingerprint: tokens.access_token.fingerprint(),
+            name: None,
+            issuer: environment.issuer().to_owned(),
+            // Not looked up: such a token may not see the profile.
+            email: client.setup.settings.presets.email.clone(),
+            scopes: tokens.scope.as_ref().unwrap_or(asked).to_string(),
+            minted_at: now,
+            expires_at: tokens.expires_in.map(|seconds| now.plus(seconds)),
+        };
+        Ok(Self { token: tokens.access_token, note })
+    }
+}
+
+impl Client {
+    /// What is known of the tokens minted here, newest last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn minted(&self) -> Result<Vec<Note>> {
+        let place = self.minted_place()?;
+        let failed =
+            |why: String| Error::new(Id::StoreCorrupt, format!("the notes in {}", place.display()), why);
+        let bytes = self.world.files.read(&place).map_err(|error| failed(error.to_string()))?;
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(Vec::new()) };
+        keyfob_core::json::strict(&bytes)
+            .map_err(|why| failed(format!("the file {why}")).hint("move the file away"))
+    }
+
+    /// Keeps a note of a token, and drops those of tokens that ended long ago.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remember_minted(&self, note: Note) -> Result<()> {
+        let now = self.world.clock.now();
+        let mut notes = self.minted()?;
+        notes.retain(|note| note.expires_at.is_none_or(|end| now < end.plus(REMEMBERED)));
+        notes.push(note);
+        let place = self.minted_place()?;
+        let bytes = serde_json::to_vec_pretty(&notes)
+            .map_err(|_| Error::new(Id::Bug, "the notes", "they cannot be written as JSON"))?;
+        self.world.files.replace(&place, &bytes).map_err(|error| {
+            Error::new(Id::StoreFailed, format!("the notes in {}", place.display()), error.to_string())
+        })
+    }
+
+    fn minted_place(&self) -> Result<PathBuf> {
+        Ok(self.setup.require_home()?.logins.with_file_name("minted.json"))
+    }
+}

@@ -1,0 +1,43 @@
+//! Endpoints from a provider's own metadata (RFC 8414, then OpenID Connect Discovery), where neither the
+//! configuration nor the approved list names them.
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Error, Id, Result,
+    provider::{environment::Environment, well_known},
+};
+
+use crate::world::{Request, World};
+
+/// The environment with every endpoint it can have. Without anything to discover this asks nobody.
+///
+/// # Errors
+/// [`Id::MetadataInvalid`] when what comes is not this provider's metadata; [`Id::Unreachable`].
+pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Environment> {
+    if !environment.needs_discovery() {
+        return Ok(environment.clone());
+    }
+    let issuer = environment.issuer();
+    let mut unreachable = None;
+    let mut answered = Vec::new();
+    for url in well_known(issuer) {
+        let request = Request {
+            method: "GET",
+            url: &url,
+            headers: Vec::new(),
+            body: None,
+            timeout: Duration::from_secs(15),
+        };
+        match world.http.send(&request) {
+            Err(no_answer) => unreachable = Some(no_answer.why),
+            Ok(answer) if answer.reply.status == 200 => return environment.completed_by(&answer.reply.body),
+            Ok(answer) => answered.push(format!("{url} answered {}", answer.reply.status)),
+        }
+    }
+    let what = format!("the metadata of {issuer} could not be read");
+    Err(match (answered.is_empty(), unreachable) {
+        (true, Some(why)) => Error::new(Id::Unreachable, what, why),
+        _ => Error::new(Id::MetadataInvalid, what, answered.join("; ")),
+    })
+}

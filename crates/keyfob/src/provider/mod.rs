@@ -1,0 +1,3 @@
+//! What is asked of a provider besides tokens.
+
+pub(crate) mod discovery;

@@ -1,0 +1,199 @@
+//! Remote and bridge connections: where a WebSocket may lead, with which headers, and what its end means.
+
+pub mod dial;
+
+use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
+
+use crate::{client::Client, credential::grant::Grant, renewal::Need, setup::proxies, trusted_device};
+pub use dial::Stream;
+
+/// Everything a WebSocket client needs to open the connection.
+#[derive(Debug)]
+pub struct Handshake {
+    /// `wss`, or `ws` on loopback.
+    pub url: String,
+    /// The headers to add: the credential, and the device's token where there is one.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The credential itself, to be named when the provider closes for an expired one.
+    pub grant: Grant,
+}
+
+/// What to do when a connection has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The credential has expired: renew it, then connect again at once.
+    Renew,
+    /// It is not allowed: connecting again would be refused again.
+    Stop,
+    /// It went away: connect again after a pause that grows.
+    Again,
+    /// It was ended in order.
+    Done,
+}
+
+/// What a close code means (RFC 6455 §7.4, and the provider's own 4401 and 4403).
+#[must_use]
+pub const fn ended(code: Option<u16>) -> Ended {
+    match code {
+        Some(4401) => Ended::Renew,
+        Some(1000) => Ended::Done,
+        Some(4403 | 1002 | 1003 | 1007..=1010) => Ended::Stop,
+        _ => Ended::Again,
+    }
+}
+
+impl Client {
+    /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
+    /// expired: only that generation is renewed.
+    ///
+    /// Another address must be on the environment's own origin. The credential of a session, which nobody stored, may
+    /// also go to an approved origin; a login's token and a device's never leave their provider.
+    ///
+    /// ```no_run
+    /// use keyfob::Client;
+    ///
+    /// let handshake = Client::from_env()?.handshake(None, None)?;
+    /// for (name, value) in &handshake.headers {
+    ///     // Hand both to the WebSocket client of your choice, for `handshake.url` and no other address.
+    ///     let _ = (name, value);
+    /// }
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
+    pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
+        let environment = self.complete_environment()?;
+        let own = environment.endpoints.session_url.clone();
+        let (url, is_own) = match (url, own) {
+            (None, Some(own)) => (own, true),
+            (None, None) => {
+                let what = format!("environment `{}` has no session endpoint", environment.name);
+                return Err(Error::new(
+                    Id::EnvironmentIncomplete,
+                    what,
+                    "neither configuration nor metadata names one",
+                )
+                .hint("name the address: `keyfob connect URL`"));
+            }
+            (Some(url), own) => {
+                let origins = [
+                    own.as_deref(),
+                    environment.api_base.as_deref(),
+                    environment.endpoints.token_url.as_deref(),
+                ];
+                if !url.starts_with("ws") {
+                    return Err(refused(url, NO_WEBSOCKET));
+                }
+                let named = origin_of(url)?;
+                let is_own =
+                    origins.into_iter().flatten().any(|own| origin_of(own).ok().as_ref() == Some(&named));
+                if !is_own {
+                    self.may_leave(url, &named)?;
+                }
+                (url.to_owned(), is_own)
+            }
+        };
+        let grant = match expired {
+            Some(expired) => self.rejected(expired)?,
+            None => self.grant_for(Purpose::Remote, &Need::default())?,
+        };
+        let mut headers: Vec<_> =
+            grant.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
+        if is_own && let Some(device) = self.device()? {
+            headers.push((trusted_device::HEADER, device.token));
+        }
+        Ok(Handshake { url, headers, grant })
+    }
+
+    /// Whether the credential that would be used may go to an origin that is not the environment's.
+    fn may_leave(&self, url: &str, origin: &str) -> Result<()> {
+        let session = matches!(
+            crate::credential::look::survey(self, Purpose::Remote).winner,
+            Some(Source::SessionToken | Source::WebSocketDescriptor)
+        );
+        let approved = || {
+            let list =
+                crate::setup::trusted_files::approved(self.setup.approved.as_deref(), &*self.world.files)?;
+            Ok::<_, Error>(list.has_origin(origin))
+        };
+        match session && approved()? {
+            true => Ok(()),
+            false => Err(refused(
+                url,
+                "it is not on the environment's own origin, and its credential goes nowhere else",
+            )),
+        }
+    }
+}
+
+impl Handshake {
+    /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose
+    /// certificate is believed. Whoever answers with a redirect is not followed.
+    ///
+    /// # Errors
+    /// [`Id::Unreachable`]; nothing of the credential has been sent then.
+    pub fn dial(&self, client: &Client) -> Result<Stream> {
+        dial::dial(&client.setup.routes, &self.url).map_err(|no_answer| {
+            let what = format!("{} cannot be reached", crate::login::establish::origin(&self.url));
+            Error::new(Id::Unreachable, what, no_answer.why)
+        })
+    }
+}
+
+/// The origin of a WebSocket address, or of an endpoint beside it, as https or http.
+fn origin_of(text: &str) -> Result<String> {
+    let as_http = match text.split_once("://") {
+        Some(("wss" | "https", rest)) => format!("https://{rest}"),
+        Some(("ws" | "http", rest)) => format!("http://{rest}"),
+        _ => return Err(refused(text, NO_WEBSOCKET)),
+    };
+    let url = keyfob_core::contract::values::url(&as_http).map_err(|why| refused(text, why))?;
+    if url.scheme() == "http" && !proxies::is_loopback(url.host_str().unwrap_or("")) {
+        return Err(refused(text, "ws is for loopback: use wss"));
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+const NO_WEBSOCKET: &str = "expected an address that begins with wss:// (or ws:// on loopback)";
+
+fn refused(url: &str, why: &str) -> Error {
+    Error::new(Id::UrlNotApproved, format!("the address {}", escape(url)), why)
+        .hint("connect to the environment's own host")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_the_one_that_is_dialled() {
+        for (url, origin) in [
+            ("wss://api.example/other", "https://api.example"),
+            ("wss://api.example:443/x", "https://api.example"),
+            ("wss://API.example/v1", "https://api.example"),
+            ("wss://api.example:8443/", "https://api.example:8443"),
+            ("ws://127.0.0.1:3000/x", "http://127.0.0.1:3000"),
+            ("wss://api.example.evil.example/", "https://api.example.evil.example"),
+        ] {
+            assert_eq!(origin_of(url).ok().as_deref(), Some(origin), "{url}");
+        }
+        for wrong in [
+            "ws://api.example/",
+            "ftp://api.example/",
+            "wss://api.example@evil.example/",
+            "wss:/api.example/",
+        ] {
+            assert_eq!(origin_of(wrong).err().map(|e| e.id()), Some(Id::UrlNotApproved), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn close_codes_are_sorted() {
+        assert_eq!(ended(Some(4401)), Ended::Renew);
+        assert_eq!(ended(Some(4403)), Ended::Stop);
+        assert_eq!(ended(Some(1001)), Ended::Again);
+        assert_eq!(ended(Some(1000)), Ended::Done);
+        assert_eq!(ended(None), Ended::Again);
+    }
+}

@@ -1,0 +1,275 @@
+//! Everything a run is told: variables, places, configuration, environment, descriptors. All of it is
+//! checked, used or not, before any network use; all problems are found in one look.
+
+pub(crate) mod certificates;
+pub mod descriptors;
+pub mod home;
+pub mod profile;
+pub mod proxies;
+pub(crate) mod trusted_files;
+
+use std::{
+    collections::BTreeSet,
+    os::fd::{AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use keyfob_core::{
+    Error, Id, Result, Secret,
+    config::{Config, approved::ApprovedList},
+    contract::{
+        self, Reading, Variables,
+        settings::{Descriptor, Settings},
+    },
+    error::escape,
+    provider::environment::Environment,
+};
+
+use crate::{
+    setup::{
+        descriptors::Inherited,
+        home::{Home, Places, Repositories},
+        proxies::Routes,
+    },
+    world::Files,
+};
+
+/// What the command line, or a host, chooses. Everything else comes from the environment and the files.
+#[derive(Debug, Default)]
+pub struct Choices {
+    /// `--home DIR`.
+    pub home: Option<PathBuf>,
+    /// `--approved FILE`.
+    pub approved: Option<PathBuf>,
+    /// `--environment NAME`.
+    pub environment: Option<String>,
+    /// `--profile NAME`.
+    pub profile: Option<String>,
+    /// Whether descriptors named by variables may be taken over. A host says yes only when nothing of its
+    /// own can have one of those numbers.
+    pub descriptors: bool,
+    /// Descriptors a host hands over itself, by the name of their variable.
+    pub given: Vec<(&'static str, OwnedFd)>,
+}
+
+/// Everything a run was told, with everything that is wrong about it.
+#[derive(Debug)]
+pub struct Setup {
+    /// What each variable says.
+    pub reading: Reading,
+    /// The typed whole of it.
+    pub settings: Settings,
+    /// The directories. `None` when they were refused.
+    pub home: Option<Home>,
+    /// The configuration file.
+    pub config: Config,
+    /// The provider. `None` when it cannot be told which.
+    pub environment: Option<Environment>,
+    /// The profile.
+    pub profile: String,
+    /// Whether the profile was named for this very call: then inherited tokens do not count.
+    pub pinned: bool,
+    /// Proxies.
+    pub routes: Routes,
+    /// The file and directories of certificates that are trusted in the system's place, for reports.
+    pub certificates: Vec<PathBuf>,
+    /// Descriptors taken over and not yet read.
+    pub inherited: Vec<Inherited>,
+    /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
+    pub consumed: Vec<Descriptor>,
+    /// The fingerprint of the refresh token that seeds a login: the variable's, or the one `keyfob exec` named
+    /// for the programs below it, which do not get the variable.
+    pub seed: Option<String>,
+    /// A file of approvals that was named for this call.
+    pub approved: Option<PathBuf>,
+    /// Everything that is wrong, in the order it was found.
+    pub problems: Vec<Error>,
+}
+
+/// `keyfob exec` names here what it handed over: the program it started has read that descriptor, so a keyfob
+/// below it must not.
+pub const HANDED_OVER: &str = "KEYFOB_HANDED_OVER";
+
+/// `keyfob exec` names here the seeded login it used, by its fingerprint: a keyfob below it goes on with that
+/// login's record, without the seed.
+pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
+
+impl Setup {
+    /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`].
+    #[must_use]
+    pub fn read(variables: &Variables, choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
+        let mut reading = contract::read(variables);
+        let mut problems = std::mem::take(&mut reading.problems);
+        let provider_is_clear = reading.provider_is_clear();
+        let settings = std::mem::take(&mut reading.settings);
+        // Descriptors before anything of ours is opened: a stale number must not name a file of our own.
+        let (inherited, consumed) =
+            descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
+
+        let around = here.map(Repositories::around).unwrap_or_default();
+        let home = keep(Home::find(&places(variables, choices.home), files, &around), &mut problems);
+        let config = match &home {
+            Some(home) => keep(trusted_files::config(&home.config, files), &mut problems),
+            None => None,
+        };
+        let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
+        let approved = match settings.wants_approval() || choices.approved.is_some() {
+            true => keep(trusted_files::approved(choices.approved.as_deref(), files), &mut problems),
+            false => Some(ApprovedList::default()),
+        };
+        // With a malformed choice nobody can say which provider was meant: never a default, never production
+        // by accident.
+        let environment =
+            approved.zip(config.as_ref()).filter(|_| provider_is_clear).and_then(|(approved, config)| {
+                keep(
+                    keyfob_core::provider::resolve(&settings, config, environment_name.as_deref(), &approved),
+                    &mut problems,
+                )
+            });
+        let config = config.unwrap_or_default();
+        let (profile, pinned) =
+            keep(profile(variables, choices.profile, home.as_ref(), files), &mut problems)
+                .unwrap_or_default();
+        let fits = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let named = text(variables, SEEDED_BY).filter(fits);
+        let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
+        let routes = routes(variables);
+        keep(routes.check(), &mut problems);
+        let certificates = certificates::named(variables, &around, &mut problems);
+        Self {
+            reading,
+            settings,
+            home,
+            config,
+            environment,
+            profile,
+            pinned,
+            routes,
+            certificates,
+            inherited,
+            consumed,
+            seed,
+            approved: choices.approved,
+            problems,
+        }
+    }
+
+    /// All problems as one error.
+    ///
+    /// # Errors
+    /// When there is any.
+    pub fn check(&self) -> Result<()> {
+        Error::all(self.problems.clone()).map_or(Ok(()), Err)
+    }
+
+    /// The home, for those who go on although something else is wrong.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn require_home(&self) -> Result<&Home> {
+        self.home.as_ref().ok_or_else(|| self.first_problem(Id::NoHome))
+    }
+
+    /// The environment, likewise.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn require_environment(&self) -> Result<&Environment> {
+        self.environment.as_ref().ok_or_else(|| self.first_problem(Id::EnvironmentUnknown))
+    }
+
+    fn first_problem(&self, otherwise: Id) -> Error {
+        Error::all(self.problems.clone()).unwrap_or_else(|| {
+            Error::new(otherwise, "the set-up is incomplete", "nothing says which is meant")
+        })
+    }
+}
+
+fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|error| problems.push(error)).ok()
+}
+
+fn text(variables: &Variables, name: &str) -> Option<String> {
+    variables.text(name).map(str::to_owned)
+}
+
+fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
+    let path = |name| text(variables, name).map(PathBuf::from);
+    Places {
+        chosen,
+        keyfob_home: path("KEYFOB_HOME"),
+        home: path("HOME"),
+        xdg_config: path("XDG_CONFIG_HOME"),
+        xdg_state: path("XDG_STATE_HOME"),
+        xdg_runtime: path("XDG_RUNTIME_DIR"),
+    }
+}
+
+fn descriptors(
+    settings: &Settings,
+    variables: &Variables,
+    allowed: bool,
+    given: Vec<(&'static str, OwnedFd)>,
+    problems: &mut Vec<Error>,
+) -> (Vec<Inherited>, Vec<Descriptor>) {
+    let handed = text(variables, HANDED_OVER).unwrap_or_default();
+    let mut inherited = Vec::new();
+    let mut consumed = Vec::new();
+    let mut taken: BTreeSet<i32> = given.iter().map(|(_, descriptor)| descriptor.as_raw_fd()).collect();
+    for (variable, descriptor) in given {
+        inherited.extend(keep(Inherited::given(variable, descriptor), problems));
+    }
+    let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
+    for descriptor in named.into_iter().flatten() {
+        if handed == format!("{}={}", descriptor.variable, descriptor.number) {
+            consumed.push(descriptor.clone());
+        } else if allowed
+            && !inherited.iter().any(|i| i.variable() == descriptor.variable)
+            // Two owners of one number would close it under each other; that two variables name it is told already.
+            && taken.insert(descriptor.number)
+        {
+            inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
+        }
+    }
+    (inherited, consumed)
+}
+
+fn profile(
+    variables: &Variables,
+    chosen: Option<String>,
+    home: Option<&Home>,
+    files: &dyn Files,
+) -> Result<(String, bool)> {
+    if let Some(name) = chosen {
+        check_profile(&name, "--profile")?;
+        return Ok((name, true));
+    }
+    if let Some(name) = text(variables, "KEYFOB_PROFILE") {
+        check_profile(&name, "KEYFOB_PROFILE")?;
+        return Ok((name, true));
+    }
+    let kept = home.map_or(Ok(None), |home| profile::chosen(&home.logins, files))?;
+    Ok((kept.unwrap_or_else(|| "default".into()), false))
+}
+
+/// Refuses what is no profile's name.
+pub(crate) fn check_profile(name: &str, by: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let what = format!("{by} names the profile `{}`", escape(name));
+        let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
+        return Err(Error::new(Id::Usage, what, why).hint("choose another name"));
+    }
+    Ok(())
+}
+
+fn routes(variables: &Variables) -> Routes {
+    // Both spellings are in use; the one in capitals is the documented one.
+    let either =
+        |upper: &str| text(variables, upper).or_else(|| text(variables, &upper.to_ascii_lowercase()));
+    Routes {
+        https_proxy: either("HTTPS_PROXY"),
+        http_proxy: either("HTTP_PROXY"),
+        no_proxy: either("NO_PROXY"),
+    }
+}

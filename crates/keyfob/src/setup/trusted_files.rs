@@ -1,0 +1,70 @@
+//! Files that decide something: the configuration and the approved list. Only their owner may have written them.
+
+use std::path::Path;
+
+use keyfob_core::{
+    Error, Id, Result,
+    config::{Config, approved::ApprovedList},
+    error::escape,
+};
+
+use crate::{setup::home, world::Files};
+
+/// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
+/// write it.
+fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Result<Option<String>> {
+    let what = || format!("{} is refused", path.display());
+    match files.read_trusted(path, root_only) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => {
+            String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
+        }
+        Err(error) => Err(Error::new(id, what(), error.to_string())),
+    }
+}
+
+/// The configuration, if there is a file.
+///
+/// # Errors
+/// [`Id::ConfigUnsafe`], [`Id::ConfigMalformed`].
+pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config> {
+    let Some(text) = read_trusted(path, files, false, Id::ConfigUnsafe)? else {
+        return Ok(Config::default());
+    };
+    let wrong =
+        |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", path.display()), why);
+    let raw = toml::from_str(&text).map_err(|error| wrong(escape(error.message())))?;
+    Config::parse(raw)
+}
+
+/// The approved list: never through a variable or the working directory.
+///
+/// # Errors
+/// [`Id::ApprovedListUnsafe`], [`Id::ApprovedListMalformed`].
+pub(crate) fn approved(chosen: Option<&Path>, files: &dyn Files) -> Result<ApprovedList> {
+    let mut list = ApprovedList::default();
+    let own = home::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
+    let places = [Some((Path::new("/etc/keyfob/approved.toml"), true)), own.as_deref().map(|p| (p, false))];
+    for (path, root_only) in places.into_iter().flatten() {
+        if let Some(text) = read_trusted(path, files, root_only, Id::ApprovedListUnsafe)? {
+            list.extend(parse_approved(path, &text)?);
+        }
+    }
+    if let Some(path) = chosen {
+        let Some(text) = read_trusted(path, files, false, Id::ApprovedListUnsafe)? else {
+            let what = format!("--approved names {}", path.display());
+            return Err(
+                Error::new(Id::ApprovedListUnsafe, what, "there is no such file").hint("check the path")
+            );
+        };
+        list.extend(parse_approved(path, &text)?);
+    }
+    Ok(list)
+}
+
+fn parse_approved(path: &Path, text: &str) -> Result<ApprovedList> {
+    let wrong =
+        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", path.display()), why);
+    let raw = toml::from_str(text).map_err(|error| wrong(&escape(error.message())))?;
+    ApprovedList::parse(raw).map_err(|error| wrong(error.why()))
+}

@@ -1,0 +1,306 @@
+//! Trusted devices: a token that tells the provider "this machine was seen before". It belongs to one provider
+//! and one account, lasts ninety days, and goes to that provider's own endpoints alone.
+
+use std::{path::PathBuf, time::Duration};
+
+use keyfob_core::{Error, Id, Record, Result, Secret, Timestamp, error::escape, json};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{
+    client::Client,
+    credential::look,
+    renewal::Need,
+    store::{Seen, Store},
+    world::{Lock, Request},
+};
+
+const ANSWER: Duration = Duration::from_secs(20);
+/// The header it travels in, both ways.
+pub const HEADER: &str = "X-Trusted-Device-Token";
+
+/// A device token and what is known of it.
+#[derive(Debug)]
+pub struct Device {
+    /// The token.
+    pub token: Secret,
+    /// The provider's name for it; `None` for one that came through the variable.
+    pub id: Option<String>,
+    /// When it ends; `None` for one that came through the variable.
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    issuer: String,
+    account: String,
+    device_id: String,
+    device_token: Zeroizing<String>,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Enrolled {
+    device_id: String,
+    device_token: Zeroizing<String>,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+}
+
+impl Client {
+    /// The device token that goes with this login: the variable's, which is never stored, else the stored one
+    /// of this provider and account, unless it has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn device(&self) -> Result<Option<Device>> {
+        if let Some(token) = &self.setup.settings.device_token {
+            return Ok(Some(Device { token: token.duplicate(), id: None, expires_at: None }));
+        }
+        let Some(record) = look::record_at_hand(self) else { return Ok(None) };
+        let place = self.device_place(&record)?;
+        let Some(stored) = self.read_device(&place)? else { return Ok(None) };
+        if stored.expires_at <= self.world.clock.now() {
+            return Ok(None);
+        }
+        let token = Secret::visible(&stored.device_token).map_err(|why| damaged(&place, why))?;
+        Ok(Some(Device { token, id: Some(stored.device_id), expires_at: Some(stored.expires_at) }))
+    }
+
+    /// Makes this machine a trusted device of the stored login's account.
+    ///
+    /// # Errors
+    /// [`Id::Usage`] when the variable holds a token already: then there is no enrolment.
+    /// [`Id::LoginNeeded`] when nobody signed in, or the login is too old to enrol with.
+    pub fn enroll_device(&self, name: &str) -> Result<Device> {
+        if self.setup.settings.device_token.is_some() {
+            let what = format!("{} is set", keyfob_core::contract::names::DEVICE_TOKEN);
+            return Err(Error::new(
+                Id::Usage,
+                what,
+                "it names this device already, so there is nothing to enrol",
+            )
+            .hint("unset it to enrol this machine itself"));
+        }
+        let record = self.fresh_record()?;
+        let url = record.endpoints.devices_url.clone().ok_or_else(|| {
+            let what = format!("{} has no trusted devices", record.issuer);
+            Error::new(Id::EnvironmentIncomplete, what, "its endpoint for them is not known")
+        })?;
+        let body = serde_json::json!({ "display_name": name }).to_string();
+        let request = Request {
+            method: "POST",
+            url: &url,
+            headers: bearer(&record)?,
+            body: Some(("application/json", Secret::from(body))),
+            timeout: ANSWER,
+        };
+        let what = "this machine was not enrolled";
+        let answer =
+            self.world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, what, no.why))?;
+        if answer.reply.status != 201 {
+            let error = json::strict::<Refused>(&answer.reply.body).map(|refused| refused.error);
+            return Err(match error.as_deref() {
+                Ok("stale_login") => {
+                    Error::new(Id::LoginNeeded, what, "the provider wants a login younger than ten minutes")
+                }
+                Ok(word) => {
+                    Error::new(Id::ProviderRefused, what, format!("the provider said `{}`", escape(word)))
+                }
+                Err(_) => {
+                    Error::new(Id::ProviderRefused, what, format!("it answered {}", answer.reply.status))
+                }
+            });
+        }
+        let enrolled: Enrolled = json::strict(&answer.reply.body)
+            .map_err(|why| Error::new(Id::AnswerInvalid, what, format!("the answer {why}")))?;
+        let token = Secret::visible(&enrolled.device_token)
+            .map_err(|why| Error::new(Id::AnswerInvalid, what, format!("its token {why}")))?;
+        let stored = Stored {
+            version: 1,
+            issuer: record.issuer.clone(),
+            account: record.identity.account_uuid.clone().unwrap_or_default(),
+            device_id: enrolled.device_id.clone(),
+            device_token: enrolled.device_token,
+            expires_at: enrolled.expires_at,
+        };
+        self.write_device(&self.device_place(&record)?, &stored)?;
+        Ok(Device { token, id: Some(enrolled.device_id), expires_at: Some(enrolled.expires_at) })
+    }
+
+    /// The headers of a request to the stored login's provider, with the device token if there is one.
+    pub(crate) fn with_device(
+        &self,
+        mut headers: Vec<(&'static str, Secret)>,
+    ) -> Vec<(&'static str, Secret)> {
+        // A damaged file must not keep a report from asking: `device status` tells it.
+        if let Ok(Some(device)) = self.device() {
+            headers.push((HEADER, device.token));
+        }
+        headers
+    }
+
+    /// Forgets this machine's device token for the account of a login that is about to end, unless another stored login
+    /// is of the same account. Told to the provider with the token at hand; a login is not renewed for that.
+    pub(crate) fn forget_device_of(&self, record: &Record) {
+        let Ok(place) = self.device_place(record) else { return };
+        let Ok(Some(stored)) = self.read_device(&place) else { return };
+        if self.others_of_account(record) {
+            return;
+        }
+        let _ = self.strike(&stored, record);
+        let _ = self.world.files.remove(&place);
+    }
+
+    fn others_of_account(&self, record: &Record) -> bool {
+        let Ok(home) = self.setup.require_home() else { return false };
+        let paths = self.world.files.list(&home.logins).unwrap_or_default();
+        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).any(
+            |path| {
+                let seen = Store::at(&self.world, path, &[]).and_then(|store| store.look());
+                matches!(seen, Ok(Seen::Record(other)) if other.issuer == record.issuer
+                && other.identity.account_uuid == record.identity.account_uuid
+                && other.generation.login != record.generation.login
+                && other.refresh_token.is_some())
+            },
+        )
+    }
+
+    /// Takes this machine off the account's devices and removes its token here in any case. What the provider
+    /// said to it, or `None` when there was nothing to forget.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget_device(&self) -> Result<Option<Result<()>>> {
+        let Some(record) = look::record_at_hand(self) else { return Ok(None) };
+        let place = self.device_place(&record)?;
+        let Some(stored) = self.read_device(&place)? else { return Ok(None) };
+        let told = self.take_off(&stored);
+        self.world.files.remove(&place).map_err(|error| failed(&place, &error.to_string()))?;
+        Ok(Some(told))
+    }
+
+    fn take_off(&self, stored: &Stored) -> Result<()> {
+        self.strike(stored, &self.fresh_record()?)
+    }
+
+    fn strike(&self, stored: &Stored, record: &Record) -> Result<()> {
+        let what = "the provider still lists this device";
+        let Some(base) = &record.endpoints.devices_url else {
+            return Err(Error::new(Id::EnvironmentIncomplete, what, "its endpoint is not known"));
+        };
+        let mut url =
+            url::Url::parse(base).map_err(|_| Error::new(Id::Bug, what, "its endpoint is not a URL"))?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push(&stored.device_id);
+        }
+        let request = Request {
+            method: "DELETE",
+            url: url.as_str(),
+            headers: bearer(record)?,
+            body: None,
+            timeout: ANSWER,
+        };
+        match self.world.http.send(&request) {
+            Ok(answer) if matches!(answer.reply.status, 204 | 404) => Ok(()),
+            Ok(answer) => {
+                Err(Error::new(Id::ProviderRefused, what, format!("it answered {}", answer.reply.status)))
+            }
+            Err(no) => Err(Error::new(Id::Unreachable, what, no.why)),
+        }
+    }
+
+    /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
+    /// no place.
+    ///
+    /// # Errors
+    /// The store's.
+    #[expect(clippy::disallowed_methods, reason = "the successor goes into the file of its predecessor")]
+    pub fn renew_device(&self, successor: &Secret) -> Result<()> {
+        if self.setup.settings.device_token.is_some() {
+            return Ok(());
+        }
+        let Some(record) = look::record_at_hand(self) else { return Ok(()) };
+        let place = self.device_place(&record)?;
+        let Some(mut stored) = self.read_device(&place)? else { return Ok(()) };
+        stored.device_token = Zeroizing::new(successor.expose().to_owned());
+        stored.expires_at = self.world.clock.now().plus(90 * 24 * 3600);
+        self.write_device(&place, &stored)
+    }
+
+    /// The stored login's record, renewed if that is due.
+    fn fresh_record(&self) -> Result<Record> {
+        let usable = crate::renewal::usable(&self.world, &self.store()?, &Need::default(), &*self.spender)?;
+        usable.map(|usable| usable.record).ok_or_else(|| {
+            let what = format!("nobody signed in to profile `{}`", self.setup.profile);
+            Error::new(Id::LoginNeeded, what, "a trusted device belongs to a login")
+        })
+    }
+
+    fn device_place(&self, record: &Record) -> Result<PathBuf> {
+        let home = self.setup.require_home()?;
+        let mut hash = Sha256::new();
+        for part in [record.issuer.as_str(), record.identity.account_uuid.as_deref().unwrap_or("")] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(home.logins.with_file_name("devices").join(format!("{name}.json")))
+    }
+
+    fn read_device(&self, place: &std::path::Path) -> Result<Option<Stored>> {
+        let bytes = self.world.files.read(place).map_err(|error| failed(place, &error.to_string()))?;
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
+        json::strict(&bytes).map(Some).map_err(|why| damaged(place, why))
+    }
+
+    /// The old token stays until the new one is on the disk.
+    fn write_device(&self, place: &std::path::Path, stored: &Stored) -> Result<()> {
+        let files = &self.world.files;
+        let dir = place.parent().unwrap_or(place);
+        let bytes = serde_json::to_vec_pretty(stored).map(Zeroizing::new);
+        let bytes =
+            bytes.map_err(|_| Error::new(Id::Bug, "the device token", "it cannot be written as JSON"))?;
+        let write = || {
+            files.make_dir(dir)?;
+            files.check_dir(dir, true)?;
+            let _alone = match files.lock(&place.with_extension("lock"))? {
+                Lock::Held(held) => held,
+                _ => return Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy)),
+            };
+            files.replace(place, &bytes)
+        };
+        write().map_err(|error| failed(place, &error.to_string()))
+    }
+}
+
+fn bearer(record: &Record) -> Result<Vec<(&'static str, Secret)>> {
+    let token = record.access_token.as_ref().ok_or_else(|| {
+        Error::new(
+            Id::LoginNeeded,
+            format!("the login of profile `{}`", record.profile),
+            "it has no access token",
+        )
+    })?;
+    Ok(crate::credential::grant::headers(keyfob_core::Source::Login, token))
+}
+
+fn failed(place: &std::path::Path, why: &str) -> Error {
+    Error::new(Id::StoreFailed, format!("the device token in {}", place.display()), why)
+}
+
+fn damaged(place: &std::path::Path, why: &str) -> Error {
+    Error::new(
+        Id::StoreCorrupt,
+        format!("the device token in {}", place.display()),
+        format!("the file {why}"),
+    )
+    .hint("forget the device and enrol it again: `keyfob device forget`, `keyfob device enroll`")
+}

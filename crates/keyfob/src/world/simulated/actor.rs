@@ -1,0 +1,187 @@
+//! The traits of the world, spoken as acts.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use keyfob_core::oauth::token_response::Reply;
+use zeroize::Zeroizing;
+
+use crate::world::simulated::{Act, Bytes, Outcome, Stage};
+use crate::world::{Answer, Clock, Entropy, Files, Held, Helper, Http, Lock, NoAnswer, Ran, Request};
+
+/// One process on a stage.
+pub(super) struct Actor(pub(super) Arc<dyn Stage>);
+
+/// Dropping it is an act of its own. A process that is being unwound is dead and acts no more: what it held,
+/// the kernel takes back.
+struct FakeLock {
+    stage: Arc<dyn Stage>,
+    inode: u32,
+}
+
+impl Held for FakeLock {
+    fn file(&self) -> Option<&File> {
+        None
+    }
+}
+
+impl Drop for FakeLock {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stage.act(Act::Release(self.inode));
+        }
+    }
+}
+
+impl Actor {
+    fn done(&self, act: Act) -> io::Result<()> {
+        match self.0.act(act) {
+            Outcome::Failed(kind) => Err(kind.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match self.0.act(Act::Read(path.into())) {
+            Outcome::Failed(kind) => Err(kind.into()),
+            Outcome::Bytes(bytes) => Ok(bytes.map(|bytes| bytes.to_vec())),
+            _ => Ok(None),
+        }
+    }
+
+    fn locked(&self, act: Act) -> io::Result<Lock> {
+        match self.0.act(act) {
+            Outcome::Held(inode) => Ok(Lock::Held(Box::new(FakeLock { stage: self.0.clone(), inode }))),
+            Outcome::Absent => Ok(Lock::Absent),
+            Outcome::Failed(kind) => Err(kind.into()),
+            _ => Ok(Lock::Busy),
+        }
+    }
+}
+
+impl Clock for Actor {
+    fn millis(&self) -> i64 {
+        match self.0.act(Act::Now) {
+            Outcome::Millis(millis) => millis,
+            _ => 0,
+        }
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.0.act(Act::Sleep(time));
+    }
+
+    fn kernel(&self) -> Option<String> {
+        Some("fake".into())
+    }
+}
+
+impl Entropy for Actor {
+    fn fill(&self, octets: &mut [u8]) -> io::Result<()> {
+        if let Outcome::Octet(octet) = self.0.act(Act::Random(octets.len())) {
+            octets.fill(octet);
+        }
+        Ok(())
+    }
+}
+
+impl Http for Actor {
+    #[expect(clippy::disallowed_methods, reason = "the fake provider reads the form it is sent")]
+    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+        let form = request.body.as_ref().map_or("", |(_, body)| body.expose());
+        match self.0.act(Act::Send(form.into())) {
+            Outcome::Answer(status, body) => Ok(Answer {
+                reply: Reply {
+                    status,
+                    content_type: Some("application/json".into()),
+                    retry_after: None,
+                    date: None,
+                    body: body.into_bytes(),
+                },
+                device_token: None,
+            }),
+            Outcome::NoAnswer(sent) => Err(NoAnswer { sent, why: "the line was cut".into() }),
+            _ => Err(NoAnswer { sent: false, why: "there is no network".into() }),
+        }
+    }
+}
+
+impl Files for Actor {
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.into())
+    }
+
+    fn make_dir(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn restrict(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn check_dir(&self, _: &Path, _: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        Ok(self.bytes(path)?.map(Zeroizing::new))
+    }
+
+    fn read_trusted(&self, path: &Path, _: bool) -> io::Result<Option<Vec<u8>>> {
+        self.bytes(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        match self.0.act(Act::List(path.into())) {
+            Outcome::Paths(paths) => Ok(paths),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        self.locked(Act::Lock(path.into()))
+    }
+
+    fn lock_existing(&self, path: &Path) -> io::Result<Lock> {
+        self.locked(Act::LockExisting(path.into()))
+    }
+
+    fn holder(&self, _: &Path) -> Option<String> {
+        None
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.done(Act::Write(path.into(), Bytes::new(bytes)))
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        self.done(Act::Sync(path.into()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.done(Act::Rename(from.into(), to.into()))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.done(Act::SyncDir(path.into()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.done(Act::Remove(path.into()))
+    }
+}
+
+impl Helper for Actor {
+    fn run(&self, _: &str, _: &dyn Fn()) -> io::Result<Ran> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,215 @@
+//! HTTP over ureq and rustls: blocking, with one rule for every step of the product.
+//!
+//! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are
+//! bounded, and nothing of a request's headers or body gets into an error.
+
+use std::{sync::OnceLock, time::Duration};
+
+use keyfob_core::{Secret, oauth::token_response::Reply};
+use ureq::{
+    Agent, Body,
+    config::Config,
+    http::{self, Response, Uri},
+    tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{Connector, DefaultConnector, Transport},
+    },
+};
+
+use crate::world::{Answer, Http, NoAnswer, Request};
+use crate::{
+    setup::proxies::{Routes, is_loopback},
+    world::system::progress::{Journey, Mark},
+};
+
+/// No answer of a provider is larger.
+const LARGEST: u64 = 1024 * 1024;
+/// How long a connection may take, TLS and a proxy in between included.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
+
+/// The network.
+pub struct Network {
+    routes: Routes,
+    // Made on the first request: reading the system's roots costs more than a whole `keyfob token`.
+    direct: OnceLock<Agent>,
+    proxied: OnceLock<Agent>,
+}
+
+impl Network {
+    /// A network that is touched by the first request, not before.
+    #[must_use]
+    pub fn new(routes: Routes) -> Self {
+        Self { routes, direct: OnceLock::new(), proxied: OnceLock::new() }
+    }
+
+    /// Posts a report to a place the user chose for it, with the headers meant for that place. Other than
+    /// [`Http::send`] this may be any host and plain http: nothing of a login is ever in a report.
+    ///
+    /// # Errors
+    /// [`NoAnswer`] unless a complete answer came.
+    pub fn report(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<(u16, Vec<u8>), NoAnswer> {
+        let malformed = || NoAnswer { sent: false, why: "the request cannot be written".into() };
+        let uri: Uri = url.parse().map_err(|_| malformed())?;
+        let proxy = if uri.scheme_str() == Some("http") { None } else { route(&self.routes, &uri)? };
+        let journey = Journey::begin(&uri, proxy.as_ref());
+        let mut builder = http::Request::post(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let agent = self.agent(proxy);
+        let request = builder.body(body).map_err(|_| malformed())?;
+        let request = agent.configure_request(request).timeout_global(Some(timeout)).build();
+        let mut response = agent.run(request).map_err(|error| journey.failed(&error))?;
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        Ok((response.status().as_u16(), body.map_err(|error| journey.failed(&error))?))
+    }
+
+    fn agent(&self, proxy: Option<ureq::Proxy>) -> &Agent {
+        match proxy {
+            Some(proxy) => self.proxied.get_or_init(|| agent(Some(proxy))),
+            None => self.direct.get_or_init(|| agent(None)),
+        }
+    }
+}
+
+/// The proxy on the way to this address, if there is one: https anywhere, http on loopback and nowhere else.
+pub(crate) fn route(routes: &Routes, uri: &Uri) -> Result<Option<ureq::Proxy>, NoAnswer> {
+    let host = uri.host().unwrap_or("");
+    match uri.scheme_str() {
+        Some("https") => {
+            let proxy = routes.proxy(host, uri.port_u16().unwrap_or(443)).transpose();
+            proxy.map_err(|error| NoAnswer { sent: false, why: error.message() })
+        }
+        Some("http") if is_loopback(host) => Ok(None),
+        _ => Err(NoAnswer { sent: false, why: "only https, or http on loopback, is used".into() }),
+    }
+}
+
+fn agent(proxy: Option<ureq::Proxy>) -> Agent {
+    let chain = chain(proxy.is_some());
+    Agent::with_parts(config(proxy), chain, DefaultResolver::default())
+}
+
+/// Name, proxy, TCP and TLS, and after them the mark.
+pub(crate) fn chain(proxied: bool) -> impl Connector<Out = Box<dyn Transport>> {
+    DefaultConnector::default().chain(Mark { proxied })
+}
+
+/// The same for every step: whom we believe, which way we go, how long we try.
+pub(crate) fn config(proxy: Option<ureq::Proxy>) -> Config {
+    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+    Config::builder()
+        .tls_config(tls)
+        .proxy(proxy)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .max_idle_connections(0)
+        .user_agent(concat!("keyfob/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(CONNECT))
+        .build()
+}
+
+impl Http for Network {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "headers and body leave for the one address they are meant for"
+    )]
+    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+        let not_sent = |why: &str| NoAnswer { sent: false, why: why.into() };
+        let uri: Uri = request.url.parse().map_err(|_| not_sent("the address is not a URL"))?;
+        let agent = self.agent(route(&self.routes, &uri)?);
+        let journey = Journey::begin(&uri, agent.config().proxy());
+        let mut builder =
+            http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value.expose());
+        }
+        let malformed = |_| not_sent("the request cannot be written");
+        let response = match &request.body {
+            Some((content_type, body)) => {
+                let body = body.expose();
+                let request_ = builder.header("Content-Type", *content_type).body(body).map_err(malformed)?;
+                let request_ =
+                    agent.configure_request(request_).timeout_global(Some(request.timeout)).build();
+                agent.run(request_)
+            }
+            None => {
+                let request_ = builder.body(()).map_err(malformed)?;
+                let request_ =
+                    agent.configure_request(request_).timeout_global(Some(request.timeout)).build();
+                agent.run(request_)
+            }
+        };
+        let mut response = response.map_err(|error| journey.failed(&error))?;
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let body = body.map_err(|error| journey.failed(&error))?;
+        Ok(answer(&response, body))
+    }
+}
+
+fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
+    let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+    Answer {
+        device_token: header("X-Trusted-Device-Token").and_then(|token| Secret::visible(&token).ok()),
+        reply: Reply {
+            status: response.status().as_u16(),
+            content_type: header("Content-Type"),
+            retry_after: header("Retry-After"),
+            date: header("Date"),
+            body,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_is_for_loopback_alone() {
+        let network = Network::new(Routes::default());
+        for url in
+            ["http://example.com/", "ftp://localhost/", "http://127.0.0.1.example.com/", "http://0.0.0.0/"]
+        {
+            let request = Request {
+                method: "GET",
+                url,
+                headers: Vec::new(),
+                body: None,
+                timeout: Duration::from_secs(1),
+            };
+            let failure = network.send(&request).expect_err(url);
+            assert!(!failure.sent && failure.why.contains("only https"), "{url}: {}", failure.why);
+        }
+    }
+
+    fn post(url: &str) -> NoAnswer {
+        let body = Some(("text/plain", Secret::new("x")));
+        let request =
+            Request { method: "POST", url, headers: Vec::new(), body, timeout: Duration::from_secs(5) };
+        Network::new(Routes::default()).send(&request).expect_err(url)
+    }
+
+    /// The difference a login depends on: what certainly never left, and what may have arrived.
+    #[test]
+    fn sent_or_not() {
+        let closed =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+        assert!(!post(&format!("http://{closed}/")).sent, "refused");
+        assert!(!post("https://name.invalid/").sent, "a name that is not found");
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || drop(listener.accept()));
+        assert!(post(&url).sent, "closed without an answer");
+        server.join().unwrap();
+    }
+}

@@ -1,0 +1,47 @@
+//! This system's key stores. Those it has not, or that were not built in, say so when they are asked.
+
+use keyfob_core::login::sealed::{KeyId, KeyStore};
+
+use crate::{
+    store::sealing::WrappingKey,
+    world::{KeyTrouble, Keys},
+};
+
+/// The key stores of this system. Nothing is opened before one of them is asked.
+#[derive(Debug, Default)]
+pub struct SystemKeys {
+    #[cfg(all(target_os = "linux", feature = "secret-service"))]
+    service: crate::world::system::secret_service::Service,
+}
+
+impl Keys for SystemKeys {
+    fn fetch(&self, store: KeyStore, id: &KeyId) -> Result<Option<WrappingKey>, KeyTrouble> {
+        match store {
+            #[cfg(target_os = "linux")]
+            KeyStore::Kernel => crate::world::system::kernel::fetch(id),
+            #[cfg(all(target_os = "linux", feature = "secret-service"))]
+            KeyStore::SecretService => self.service.fetch(id),
+            #[cfg(not(all(target_os = "linux", feature = "secret-service")))]
+            _ => Err(missing(id)),
+        }
+    }
+
+    fn keep(&self, store: KeyStore, id: &KeyId, key: &WrappingKey) -> Result<(), KeyTrouble> {
+        match store {
+            #[cfg(target_os = "linux")]
+            KeyStore::Kernel => crate::world::system::kernel::keep(id, key),
+            #[cfg(all(target_os = "linux", feature = "secret-service"))]
+            KeyStore::SecretService => self.service.keep(id, key),
+            #[cfg(not(all(target_os = "linux", feature = "secret-service")))]
+            _ => Err(missing((id, key))),
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", feature = "secret-service")))]
+fn missing<T>(_: T) -> KeyTrouble {
+    KeyTrouble {
+        why: "is not one of the key stores this program was built with".into(),
+        advice: "choose another `store` in the configuration file",
+    }
+}

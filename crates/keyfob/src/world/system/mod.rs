@@ -1,0 +1,66 @@
+//! The real world, one file for each part of it. Raw clocks, sockets, files and spawns are banned elsewhere.
+
+pub mod clock;
+pub mod entropy;
+pub mod env;
+pub mod fd;
+pub mod files;
+pub mod helper;
+pub mod http;
+#[cfg(target_os = "linux")]
+mod kernel;
+pub mod keys;
+pub(crate) mod progress;
+#[cfg(all(target_os = "linux", feature = "secret-service"))]
+mod secret_service;
+
+use std::sync::Arc;
+
+use crate::{setup::proxies::Routes, store::sealing::Seal, world::World};
+
+/// This machine's world. Nothing in it is touched before it is used.
+#[must_use]
+pub fn world(routes: Routes) -> World {
+    World {
+        clock: Arc::new(clock::SystemClock),
+        entropy: Arc::new(entropy::SystemEntropy),
+        http: Arc::new(http::Network::new(routes)),
+        files: Arc::new(files::Disk),
+        helper: Arc::new(helper::Shell::default()),
+        seal: Seal::new(Arc::new(keys::SystemKeys::default())),
+        notice: Arc::new(|_| {}),
+        observe: Arc::new(|_| {}),
+    }
+}
+
+/// The name a device of this machine is listed under when nobody gives it another one.
+#[must_use]
+pub fn machine_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() { "keyfob".into() } else { name }
+}
+
+/// Keeps this process's memory from core dumps and from other processes of the same user. A program that takes
+/// its place (`execve`) is not affected. Where the system has no such switch, nothing happens.
+pub fn keep_private() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_machine_has_a_printable_name() {
+        let name = super::machine_name();
+        assert!(!name.is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_of_this_process_is_dumped() {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        super::keep_private();
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+}

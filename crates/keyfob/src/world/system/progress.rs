@@ -1,0 +1,148 @@
+//! How far a request came, and in whose words it failed: the proxy's, the name's, the certificate's, the provider's.
+//! A login depends on it: what certainly was not sent costs nothing, of the rest the outcome is unknown.
+
+use std::{cell::Cell, io};
+
+use keyfob_core::error::escape;
+use ureq::{
+    http::Uri,
+    unversioned::transport::{ConnectionDetails, Connector, Transport},
+};
+
+use crate::setup::proxies;
+use crate::world::NoAnswer;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    Nobody,
+    Proxy,
+    Provider,
+}
+
+thread_local! {
+    /// How far the request this thread is sending has come.
+    static REACHED: Cell<Reached> = const { Cell::new(Reached::Nobody) };
+}
+
+/// One request's way, from its beginning in this thread.
+pub(crate) struct Journey {
+    host: String,
+    proxy: Option<String>,
+}
+
+impl Journey {
+    pub(crate) fn begin(uri: &Uri, proxy: Option<&ureq::Proxy>) -> Self {
+        REACHED.set(Reached::Nobody);
+        Self { host: uri.host().unwrap_or("").to_owned(), proxy: proxy.map(proxies::shown) }
+    }
+
+    /// Sorts a failure: whose is it, and did the request certainly not reach the other side?
+    pub(crate) fn failed(&self, error: &ureq::Error) -> NoAnswer {
+        let reached = REACHED.get();
+        NoAnswer { sent: reached == Reached::Provider, why: self.why(error, reached) }
+    }
+
+    fn why(&self, error: &ureq::Error, reached: Reached) -> String {
+        use ureq::Error as E;
+        let host = &self.host;
+        let whom = match (reached, &self.proxy) {
+            (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
+            // Which of the two it is cannot be told from here.
+            (Reached::Proxy, Some(proxy)) if !is_tls(error) => format!("{host} through the proxy {proxy}"),
+            _ => host.clone(),
+        };
+        match error {
+            E::HostNotFound => format!("the name of {whom} was not found"),
+            E::ConnectionFailed => format!("no connection to {whom}"),
+            E::Timeout(_) => format!("{whom} took too long"),
+            E::BodyExceedsLimit(_) => format!("the answer of {host} was larger than a mebibyte"),
+            // Only the status is ours to tell; the rest is the proxy's own text.
+            E::ConnectProxyFailed(text) => {
+                let proxy = self.proxy.as_deref().unwrap_or("");
+                match text.contains("407") {
+                    true => format!(
+                        "the proxy {proxy} wants a user name and password (407): HTTPS_PROXY can hold them"
+                    ),
+                    false => format!("the proxy {proxy} did not connect to {host}"),
+                }
+            }
+            E::Rustls(error) => tls(error, &whom),
+            E::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(error) => tls(error, &whom),
+                None => io_failure(io, reached, &whom),
+            },
+            E::Protocol(_) => format!("the answer of {whom} is not whole HTTP"),
+            _ => format!("the request to {whom} failed"),
+        }
+    }
+}
+
+/// The last link of the chain of connectors: reached only when there is a connection, TLS and all. What fails before
+/// it was certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
+/// host that is unreachable may be so before a connection or in the middle of one.
+///
+/// The way to a proxy goes through the same chain, before the proxy is asked to connect.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) proxied: bool,
+}
+
+impl<In: Transport> Connector<In> for Mark {
+    type Out = In;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        if chained.is_some() {
+            let to_proxy = self.proxied && details.config.proxy().is_none();
+            REACHED.set(if to_proxy { Reached::Proxy } else { Reached::Provider });
+        }
+        Ok(chained)
+    }
+}
+
+fn io_failure(error: &io::Error, reached: Reached, whom: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("{whom} refused the connection"),
+        io::ErrorKind::UnexpectedEof => format!("{whom} closed the connection without a whole answer"),
+        // Looking a name up fails without a kind of its own.
+        _ if reached == Reached::Nobody => format!("no connection to {whom}: {}", escape(&error.to_string())),
+        kind => format!("the connection to {whom} failed ({kind})"),
+    }
+}
+
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
+    }
+}
+
+/// What is wrong with a certificate, in words for whoever has to get it right.
+fn tls(error: &rustls::Error, whom: &str) -> String {
+    use rustls::{CertificateError as C, Error as E};
+    match error {
+        E::InvalidCertificate(wrong) => match wrong {
+            C::UnknownIssuer => format!(
+                "the certificate of {whom} is not trusted here: if a company's own authority issued it, \
+                 SSL_CERT_FILE can name that"
+            ),
+            C::Expired | C::ExpiredContext { .. } => format!("the certificate of {whom} has expired"),
+            C::NotValidYet | C::NotValidYetContext { .. } => {
+                format!("the certificate of {whom} is not valid yet: is this machine's clock right?")
+            }
+            C::NotValidForName | C::NotValidForNameContext { .. } => {
+                format!("the certificate is that of another host, not of {whom}")
+            }
+            _ => format!("the certificate of {whom} is not trusted here"),
+        },
+        E::General(_) => {
+            format!("no connection to {whom}: no certificates to trust were found (SSL_CERT_FILE)")
+        }
+        _ => format!("no secure connection to {whom}: it may not speak TLS"),
+    }
+}

@@ -1,0 +1,127 @@
+//! The Secret Service of the desktop, over D-Bus.
+//!
+//! A service that hangs hangs for ever, and D-Bus has no way to be asked with a deadline: so each question is put by
+//! a thread of its own, which is left behind when there is no answer. While one is left behind no other is started.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use keyfob_core::{error::escape, login::sealed::KeyId};
+use secret_service::{EncryptionType, Error, blocking::SecretService};
+use zeroize::Zeroizing;
+
+use crate::{store::sealing::WrappingKey, world::KeyTrouble};
+
+/// How long an answer may take. A service that works takes a hundredth of a second, or a second when it is started
+/// by the question.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The Secret Service of this session.
+#[derive(Debug, Default)]
+pub(super) struct Service {
+    unanswered: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Service {
+    pub(super) fn fetch(&self, id: &KeyId) -> Result<Option<WrappingKey>, KeyTrouble> {
+        let id = id.clone();
+        self.ask(move |service| {
+            let found = service.search_items(attributes(&id)).map_err(|error| trouble(&error))?;
+            let Some(item) = found.unlocked.first() else {
+                return if found.locked.is_empty() { Ok(None) } else { Err(trouble(&Error::Locked)) };
+            };
+            let octets = Zeroizing::new(item.get_secret().map_err(|error| trouble(&error))?);
+            WrappingKey::read(&octets).map(Some).ok_or_else(|| KeyTrouble {
+                why: "has something else in the place of the key".into(),
+                advice: "look at the item `keyfob` in it, and bring back what was there",
+            })
+        })
+    }
+
+    pub(super) fn keep(&self, id: &KeyId, key: &WrappingKey) -> Result<(), KeyTrouble> {
+        let (id, key) = (id.clone(), key.clone());
+        self.ask(move |service| {
+            let kept = service.get_default_collection().and_then(|keyring| {
+                // Unlocking it would ask the person at the screen, whom nobody told why.
+                keyring.ensure_unlocked()?;
+                let label = "keyfob: opens the logins stored on this machine";
+                keyring.create_item(
+                    label,
+                    attributes(&id),
+                    key.octets(),
+                    true,
+                    "application/octet-stream",
+                )?;
+                Ok(())
+            });
+            kept.map_err(|error| trouble(&error))
+        })
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&SecretService<'_>) -> Result<T, KeyTrouble> + Send + 'static,
+    ) -> Result<T, KeyTrouble> {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        if unanswered.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return Err(silent());
+        }
+        let (tell, answer) = mpsc::channel();
+        let put = move || {
+            let connected = SecretService::connect(EncryptionType::Dh).map_err(|error| absent(&error));
+            let _ = tell.send(connected.and_then(|service| question(&service)));
+        };
+        let thread =
+            thread::Builder::new().name("secret-service".into()).spawn(put).map_err(|error| KeyTrouble {
+                why: format!("cannot be asked: {error}"),
+                advice: "end some processes, then try again",
+            })?;
+        match answer.recv_timeout(PATIENCE) {
+            Ok(answer) => answer,
+            Err(_) => {
+                *unanswered = Some(thread);
+                Err(silent())
+            }
+        }
+    }
+}
+
+fn attributes(id: &KeyId) -> HashMap<&str, &str> {
+    HashMap::from([("application", "keyfob"), ("key", id.as_str())])
+}
+
+fn silent() -> KeyTrouble {
+    KeyTrouble {
+        why: format!("has not answered in {} s", PATIENCE.as_secs()),
+        advice: "see whether it asks for a password somewhere, or restart it",
+    }
+}
+
+/// No session bus, nothing on it of that name, or nothing that could be started.
+fn absent(error: &Error) -> KeyTrouble {
+    KeyTrouble {
+        why: format!("is not there ({})", escape(&error.to_string())),
+        advice: "run this in a desktop session, or choose another `store` in the configuration file",
+    }
+}
+
+fn trouble(error: &Error) -> KeyTrouble {
+    let (why, advice) = match error {
+        Error::Locked | Error::Prompt | Error::PromptDisconnected => {
+            ("is locked".into(), "unlock the keyring, then try again")
+        }
+        Error::NoResult => {
+            ("has no default keyring".into(), "make one: log in to the desktop, or open its keyring program")
+        }
+        Error::Unavailable => return absent(error),
+        other => (
+            format!("answers: {}", escape(&other.to_string())),
+            "see what it logs, or choose another `store` in the configuration file",
+        ),
+    };
+    KeyTrouble { why, advice }
+}
