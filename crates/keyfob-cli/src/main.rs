@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod program;
+mod reference;
 mod report;
 mod telemetry;
 mod terminal;

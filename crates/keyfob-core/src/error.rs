@@ -257,24 +257,6 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// `docs/errors.md`, from the table.
-#[must_use]
-pub fn markdown() -> String {
-    let mut page = String::from(
-        "# Errors\n\n<!-- Made from the table in crates/keyfob-core/src/error.rs:\n     \
-         cargo run -p keyfob-cli -- man --errors > docs/errors.md -->\n\n\
-         Every failure is told in three lines on stderr: what failed, why, one thing to do. With `--json` its id is\n\
-         on stdout too. Ids and exit codes are stable, words are not.\n",
-    );
-    for kind in Kind::ALL {
-        page.push_str(&alloc::format!("\n## Exit code {}: {}\n", kind.exit_code(), kind.title()));
-        for id in Id::ALL.iter().filter(|id| id.kind() == kind) {
-            page.push_str(&alloc::format!("\n### {}\n\nWhat to do: {}.\n", id.word(), id.advice()));
-        }
-    }
-    page
-}
-
 /// Makes text from outside harmless for a terminal, a log and a three-line error: control, bidirectional
 /// and invisible characters are escaped, and it ends after 200 characters.
 #[must_use]
@@ -314,17 +296,6 @@ mod tests {
         for id in Id::ALL {
             assert!(id.word().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", id.word());
             assert!(!id.advice().is_empty() && !id.advice().ends_with('.'), "{}", id.word());
-        }
-    }
-
-    /// The page has a heading for each, so that a link can name it.
-    #[test]
-    fn every_id_has_its_place_on_the_page() {
-        let page = markdown();
-        let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
-        assert_eq!(headings.len(), Id::ALL.len(), "an id of a kind that is not in Kind::ALL");
-        for id in Id::ALL {
-            assert!(headings.contains(&id.word()), "{}", id.word());
         }
     }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyfob_core::contract::{self, REFERENCED, VARIABLES};
+use keyfob_core::contract::{REFERENCED, VARIABLES};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -29,26 +29,6 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
             found.push(path);
         }
     }
-}
-
-/// `docs/environment.md` comes from the table.
-#[test]
-fn the_environment_page_is_current() {
-    let page = fs::read_to_string(root().join("docs/environment.md")).expect("docs/environment.md");
-    assert!(
-        page == contract::markdown(),
-        "make it again: cargo run -p keyfob-cli -- env --markdown > docs/environment.md"
-    );
-}
-
-/// `docs/errors.md` comes from the table of ids.
-#[test]
-fn the_page_of_errors_is_current() {
-    let page = fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
-    assert!(
-        page == keyfob_core::error::markdown(),
-        "make it again: cargo run -p keyfob-cli -- man --errors > docs/errors.md"
-    );
 }
 
 /// What a page links to is there, and so is the heading.

@@ -2,26 +2,24 @@
 
 use std::process::ExitCode;
 
-use keyfob::{
-    Error,
-    core::contract::{self, State},
-};
+use keyfob::{Error, core::contract::State};
 
 use crate::{
     args::{Env, Global},
-    commands,
+    commands::{self, env_report},
+    reference,
     report::{Report, Result},
 };
 
 pub(crate) fn run(global: &Global, args: &Env) -> Result {
     if args.markdown {
-        Report::answer(contract::markdown().trim_end())?;
+        Report::answer(reference::environment::page().trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
     let setup = commands::setup(global);
     let error = Error::all(setup.problems.clone());
     if global.json {
-        Report::json(&contract::report(&setup.reading, setup.environment.as_ref(), error.as_ref()))?;
+        Report::json(&env_report::report(&setup.reading, setup.environment.as_ref(), error.as_ref()))?;
     } else {
         for entry in &setup.reading.entries {
             let said = match &entry.state {

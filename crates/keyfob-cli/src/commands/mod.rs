@@ -6,6 +6,7 @@ pub(crate) mod dev_server;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod env;
+mod env_report;
 pub(crate) mod exec;
 pub(crate) mod export_metrics;
 pub(crate) mod formats;

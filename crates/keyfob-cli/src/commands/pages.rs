@@ -45,7 +45,7 @@ pub(crate) fn completions(shell: Shell, install: bool) -> Result {
 
 /// The page of error ids.
 pub(crate) fn errors() -> Result {
-    Report::answer(keyfob::core::error::markdown().trim_end())?;
+    Report::answer(crate::reference::errors::page().trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

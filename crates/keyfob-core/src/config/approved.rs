@@ -45,7 +45,7 @@ pub struct RawEntry {
 /// ```
 /// use keyfob_core::{
 ///     Id,
-///     approved::{ApprovedList, RawEntry, RawList},
+///     config::approved::{ApprovedList, RawEntry, RawList},
 /// };
 ///
 /// let entry = RawEntry { url: "https://oauth.company.com/authorize".into(), ..RawEntry::default() };

@@ -1,9 +1,7 @@
-//! The contract: what every variable means, in one table. Parsing, reports, help and documents come from it.
+//! The contract: what every variable means, in one table. Parsing, reports, help and documents are derived from it.
 
 mod metrics;
 pub mod names;
-mod page;
-mod report;
 pub mod settings;
 mod table;
 pub mod values;
@@ -16,8 +14,6 @@ use alloc::{
     vec::Vec,
 };
 
-pub use page::markdown;
-pub use report::{EnvReport, EnvironmentReport, VariableReport, report};
 pub use table::{DESCRIBED, REFERENCED, VARIABLES};
 pub use variable::{Apply, Kind, Variable};
 

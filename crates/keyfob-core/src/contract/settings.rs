@@ -140,7 +140,7 @@ pub struct Presets {
 /// Scope tokens (RFC 6749 §3.3), in the order they were given, each once.
 ///
 /// ```
-/// use keyfob_core::settings::Scopes;
+/// use keyfob_core::contract::settings::Scopes;
 ///
 /// let scopes = Scopes::parse("openid profile openid")?;
 /// assert_eq!(scopes.to_string(), "openid profile");

@@ -113,7 +113,7 @@ pub fn tag(text: &str) -> Result<String, Expected> {
 /// An address, to the letter: what a lenient parser would silently repair is refused.
 ///
 /// ```
-/// use keyfob_core::values::url;
+/// use keyfob_core::contract::values::url;
 ///
 /// assert!(url("https://id.example/authorize").is_ok());
 /// assert!(url("https:/id.example/authorize").is_err(), "the parser would add a slash");

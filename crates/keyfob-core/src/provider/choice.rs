@@ -26,10 +26,9 @@ use crate::{
 ///
 /// ```
 /// use keyfob_core::{
-///     approved::ApprovedList,
-///     config::Config,
+///     config::{Config, approved::ApprovedList},
 ///     contract::{self, Variables},
-///     environment::resolve,
+///     provider::resolve,
 /// };
 ///
 /// let variables: Variables =

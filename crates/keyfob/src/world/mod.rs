@@ -1,5 +1,5 @@
 //! Every contact with the outside, as small traits. The real ones are in [`crate::world::system`], one file each; the
-//! ones for tests in `fake`, behind the feature of that name.
+//! ones for tests in [`simulated`], behind the feature `simulation`.
 
 #[cfg(feature = "simulation")]
 pub mod simulated;

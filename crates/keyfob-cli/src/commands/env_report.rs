@@ -1,66 +1,67 @@
 //! `keyfob env --json`.
 
-use alloc::{string::String, vec::Vec};
-
 use serde::Serialize;
 
-use super::{Reading, State, VARIABLES};
-use crate::{Error, provider::environment::Environment};
+use keyfob::{
+    Error,
+    core::{
+        contract::{Entry, Reading, State, VARIABLES},
+        provider::environment::Environment,
+    },
+};
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
-pub struct EnvReport<'r> {
+pub(crate) struct EnvReport<'r> {
     /// One for each of the twenty.
-    pub variables: Vec<VariableReport<'r>>,
+    pub(crate) variables: Vec<VariableReport<'r>>,
     /// One for each secret the contract refers to.
-    pub referenced: Vec<VariableReport<'r>>,
+    pub(crate) referenced: Vec<VariableReport<'r>>,
     /// The provider, if it can be told which.
-    pub environment: Option<EnvironmentReport<'r>>,
+    pub(crate) environment: Option<EnvironmentReport<'r>>,
     /// Everything that is wrong, told as one.
-    pub error: Option<ErrorReport>,
+    pub(crate) error: Option<ErrorReport>,
 }
 
 /// One variable.
 #[derive(Debug, Serialize)]
-pub struct VariableReport<'r> {
+pub(crate) struct VariableReport<'r> {
     /// Its name.
-    pub name: &'r str,
+    pub(crate) name: &'r str,
     /// `set`, `unset` or `invalid`.
-    pub state: &'static str,
+    pub(crate) state: &'static str,
     /// The normalised value; null for secrets.
-    pub value: Option<&'r str>,
+    pub(crate) value: Option<&'r str>,
     /// What tells one secret from another.
-    pub fingerprint: Option<&'r str>,
+    pub(crate) fingerprint: Option<&'r str>,
     /// What was expected, if it is invalid.
-    pub error: Option<&'static str>,
+    pub(crate) error: Option<&'static str>,
 }
 
 /// The provider.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the names are those of the documented answer")]
-pub struct EnvironmentReport<'r> {
-    pub name: &'r str,
-    pub authorize_url: Option<&'r str>,
-    pub token_url: Option<&'r str>,
-    pub api_base: Option<&'r str>,
-    pub apps_base: Option<&'r str>,
-    pub console_base: Option<&'r str>,
-    pub client_id: Option<&'r str>,
-    pub scopes: Vec<&'r str>,
+pub(crate) struct EnvironmentReport<'r> {
+    pub(crate) name: &'r str,
+    pub(crate) authorize_url: Option<&'r str>,
+    pub(crate) token_url: Option<&'r str>,
+    pub(crate) api_base: Option<&'r str>,
+    pub(crate) apps_base: Option<&'r str>,
+    pub(crate) console_base: Option<&'r str>,
+    pub(crate) client_id: Option<&'r str>,
+    pub(crate) scopes: Vec<&'r str>,
 }
 
 /// What is wrong.
 #[derive(Debug, Serialize)]
-pub struct ErrorReport {
+pub(crate) struct ErrorReport {
     /// The stable id of the first problem.
-    pub id: &'static str,
+    pub(crate) id: &'static str,
     /// All problems, in words.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The answer of `keyfob env --json`.
-#[must_use]
-pub fn report<'r>(
+pub(crate) fn report<'r>(
     reading: &'r Reading,
     environment: Option<&'r Environment>,
     error: Option<&Error>,
@@ -90,7 +91,7 @@ pub fn report<'r>(
     }
 }
 
-fn variable(entry: &super::Entry) -> VariableReport<'_> {
+fn variable(entry: &Entry) -> VariableReport<'_> {
     let name = entry.variable.name;
     match &entry.state {
         State::Unset => VariableReport { name, state: "unset", value: None, fingerprint: None, error: None },
@@ -109,12 +110,10 @@ fn variable(entry: &super::Entry) -> VariableReport<'_> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
-
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{
+    use keyfob::core::{
         config::{Config, approved::ApprovedList},
         contract::{self, Variables},
         provider::resolve,

@@ -1,12 +1,9 @@
-//! `docs/environment.md`, from the table.
+//! `docs/environment.md`, made from the table of variables.
 
-use alloc::{format, string::String};
-
-use super::{DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
+use keyfob::core::contract::{DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
 
 /// The reference page of all variables.
-#[must_use]
-pub fn markdown() -> String {
+pub(crate) fn page() -> String {
     let mut page = String::from(
         "# Environment variables\n\n\
          <!-- Made from the table in crates/keyfob-core/src/contract/table.rs:\n     \
@@ -125,4 +122,16 @@ fn row(page: &mut String, v: &Variable) {
 
 fn anchor(name: &str) -> String {
     name.to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_environment_page_is_current() {
+        let committed = super::super::committed("environment.md");
+        assert!(
+            committed == super::page(),
+            "make it again: cargo run -p keyfob-cli -- env --markdown > docs/environment.md"
+        );
+    }
 }

@@ -1,0 +1,43 @@
+//! `docs/errors.md`, made from the table of error ids.
+
+use keyfob::{Id, Kind};
+
+/// The page of all errors: a heading for each id, so that a link can name it.
+pub(crate) fn page() -> String {
+    let mut page = String::from(
+        "# Errors\n\n<!-- Made from the table in crates/keyfob-core/src/error.rs:\n     \
+         cargo run -p keyfob-cli -- man --errors > docs/errors.md -->\n\n\
+         Every failure is told in three lines on stderr: what failed, why, one thing to do. With `--json` its id is\n\
+         on stdout too. Ids and exit codes are stable, words are not.\n",
+    );
+    for kind in Kind::ALL {
+        page.push_str(&format!("\n## Exit code {}: {}\n", kind.exit_code(), kind.title()));
+        for id in Id::ALL.iter().filter(|id| id.kind() == kind) {
+            page.push_str(&format!("\n### {}\n\nWhat to do: {}.\n", id.word(), id.advice()));
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errors_page_is_current() {
+        assert!(
+            super::super::committed("errors.md") == page(),
+            "make it again: cargo run -p keyfob-cli -- man --errors > docs/errors.md"
+        );
+    }
+
+    #[test]
+    fn every_id_has_its_place_on_the_page() {
+        let page = page();
+        let headings: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+        assert_eq!(headings.len(), Id::ALL.len(), "an id of a kind that is not in Kind::ALL");
+        for id in Id::ALL {
+            assert!(headings.contains(&id.word()), "{}", id.word());
+        }
+    }
+}

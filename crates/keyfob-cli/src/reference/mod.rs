@@ -1,0 +1,11 @@
+//! Reference pages, made from the tables they document.
+
+pub(crate) mod environment;
+pub(crate) mod errors;
+
+/// A page as it is committed under `docs/`.
+#[cfg(test)]
+fn committed(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
