@@ -129,6 +129,8 @@ ids! {
     StateMismatch "state-mismatch" Refused "paste the answer of the page that this very run opened",
     IssuerMismatch "issuer-mismatch" Refused "do not go on: the answer came from another provider than the one asked",
     IdTokenInvalid "id-token-invalid" Refused "do not go on: it may not be you who was signed in; tell whoever runs the provider",
+    IdTokenUnread "id-token-unread" Refused "go on: the login is good; only who it is may be unknown",
+    OtherAccount "other-account" Refused "sign in as the account that is wanted, or say `--replace` to put this one in its place",
     ProviderRefused "provider-refused" Refused "see what the provider says above; `keyfob doctor` checks the set-up",
     AnswerInvalid "answer-invalid" Refused "tell whoever runs the provider; nothing was lost",
     MetadataInvalid "metadata-invalid" Refused "name the endpoints in the configuration or in the approved list",

@@ -61,8 +61,8 @@ fn a_wrong_id_token_ends_the_sign_in() {
         ("id-token-audience", "was issued to another client (`aud`)"),
         ("id-token-expired", "has expired (`exp`)"),
         ("id-token-nonce", "belongs to another sign-in (`nonce`)"),
-        ("id-token-unsigned", "is signed with `none`, which is not accepted"),
-        ("id-token-signature", "no key of the provider's made its signature"),
+        ("id-token-unsigned", "is signed with `none`, which proves nothing"),
+        ("id-token-signature", "was not signed with any of the keys that the provider publishes"),
     ];
     let all = FaultKind::ALL.iter().filter(|kind| kind.word().starts_with("id-token-"));
     assert_eq!(all.count(), cases.len(), "no kind is forgotten");

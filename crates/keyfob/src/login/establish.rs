@@ -127,6 +127,7 @@ fn accept(
     origin: &Origin<'_>,
 ) -> Result<SignedIn> {
     let now = client.world.clock.now();
+    let asked_for_openid = record.scopes.iter().any(|scope| scope == "openid");
     let (id_token, wants_device) = match token_response::read(reply) {
         Outcome::Granted(mut tokens) => {
             let more = (tokens.id_token.take(), tokens.wants_device);
@@ -143,8 +144,9 @@ fn accept(
         Origin::Page { nonce } => *nonce,
         Origin::Brought => None,
     };
-    // Where nobody told the issuer's own spelling, there is nothing to hold its token against.
-    let id_token = id_token.filter(|_| environment.iss().is_some());
+    // Where nobody told the issuer's own spelling, there is nothing to hold its token against; and one that nobody
+    // asked for answers no request (OpenID Connect Core §3.1.2.1), so nothing of it could be right or wrong.
+    let id_token = id_token.filter(|_| environment.iss().is_some() && asked_for_openid);
     let mut unidentified = None;
     if let Some(token) = id_token {
         let now = reply.provider_time().unwrap_or(now);
