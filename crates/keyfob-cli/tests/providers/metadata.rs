@@ -35,8 +35,8 @@ fn lies_are_not_believed() {
         ("revocation_endpoint", json!(elsewhere), "its `revocation_endpoint` is not on the approved"),
         ("device_authorization_endpoint", json!(elsewhere), "is not on the approved"),
         ("userinfo_endpoint", json!(elsewhere), "is not on the approved"),
-        ("code_challenge_methods_supported", json!(["plain"]), "PKCE with S256"),
-        ("code_challenge_methods_supported", json!([]), "PKCE with S256"),
+        ("code_challenge_methods_supported", json!(["plain"]), "S256 is not among them"),
+        ("code_challenge_methods_supported", json!([]), "S256 is not among them"),
     ];
     for (member, lie, said) in lies {
         let mut document = honest();
@@ -45,18 +45,45 @@ fn lies_are_not_believed() {
         let told = company.run(&IN_VAIN);
         assert!(told.failed(5, "metadata-invalid").err.contains(said), "{member} {lie}: {told:?}");
     }
-    let mut silent = honest();
-    silent.as_object_mut().expect("an object").remove("code_challenge_methods_supported");
-    company.front.answers("GET /.well-known/", Answer::json(&silent));
-    let told = company.run(&IN_VAIN);
-    assert!(told.failed(5, "metadata-invalid").err.contains("PKCE with S256"), "{told:?}");
     assert_eq!(evil.connections(), 0);
     assert_eq!(company.server.requests().len(), 0, "nobody was sent to the sign-in page");
     assert!(company.records().is_empty());
 
-    // The honest document itself is believed.
-    company.front.answers("GET /.well-known/", Answer::json(&honest()));
-    company.login();
+    // The honest document itself is believed, also where it is silent about PKCE: Entra and Cognito are, and take S256.
+    for methods in [json!(["S256", "plain"]), Value::Null] {
+        let mut document = honest();
+        document["code_challenge_methods_supported"] = methods.clone();
+        company.front.answers("GET /.well-known/", Answer::json(&document));
+        company.login();
+        let url = company.front.seen().into_iter().rfind(|seen| seen.line.contains("/oauth/authorize?"));
+        let url = url.expect("the page was opened").line;
+        assert!(url.contains("code_challenge_method=S256"), "{methods}: {url}");
+    }
+}
+
+/// The first place answers every path with a page, or with nothing of this issuer's: the second one is asked.
+#[test]
+fn the_second_place_is_asked() {
+    let page = |kind: &str, body: &str| Answer {
+        status: 200,
+        headers: vec![("Content-Type", kind.to_owned())],
+        body: body.to_owned(),
+    };
+    let mut other = honest();
+    other["issuer"] = json!("https://other.company.test");
+    for (title, first) in [
+        ("a page", page("text/html", "<!doctype html><title>app</title>")),
+        ("nothing", page("text/plain", "")),
+        ("an empty object", page("application/json", "{}")),
+        ("another issuer's", Answer::json(&other)),
+        ("an error", Answer::empty(500)),
+    ] {
+        let company = Company::new();
+        company.front.answers("GET /.well-known/oauth-authorization-server", first);
+        company.login();
+        let asked = company.front.asked("GET /.well-known/openid-configuration");
+        assert_eq!(asked, 1, "{title}");
+    }
 }
 
 /// Nothing is followed to another place: not for the metadata, not for a code, and least of all for a refresh token.

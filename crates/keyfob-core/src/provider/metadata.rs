@@ -3,34 +3,15 @@
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::provider::{
     Endpoints,
     environment::{Discovery, Environment, origin},
 };
 use crate::{Error, Id, Result, contract::values, error::escape, json};
-
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    authorization_endpoint: Option<String>,
-    token_endpoint: Option<String>,
-    revocation_endpoint: Option<String>,
-    introspection_endpoint: Option<String>,
-    device_authorization_endpoint: Option<String>,
-    userinfo_endpoint: Option<String>,
-    jwks_uri: Option<String>,
-    #[serde(default)]
-    code_challenge_methods_supported: Vec<String>,
-    #[serde(default)]
-    token_endpoint_auth_methods_supported: Vec<String>,
-    #[serde(default)]
-    authorization_response_iss_parameter_supported: bool,
-}
 
 /// Where an issuer's metadata may lie: RFC 8414 §3.1 puts the well-known part between host and path, OpenID
 /// Connect Discovery §4 appends it.
@@ -45,26 +26,40 @@ pub fn well_known(issuer: &str) -> [String; 2] {
     ]
 }
 
+/// Whether this calls itself somebody's metadata. A page that an application shows at every path does not.
+#[must_use]
+pub fn is_metadata(body: &[u8]) -> bool {
+    json::strict::<Map<String, Value>>(body)
+        .is_ok_and(|said| said.get("issuer").is_some_and(Value::is_string))
+}
+
 impl Environment {
     /// Lays the provider's own metadata over what is known. What somebody named explicitly stays; what only
-    /// lay below a base gives way.
+    /// lay below a base gives way. A member that is not needed is left out when it is odd.
     ///
     /// # Errors
     /// [`Id::MetadataInvalid`]: the issuer is not the one asked, character by character (RFC 8414 §3.3); the
-    /// authorization endpoint is not the approved one; PKCE with S256 is not announced (RFC 9700 §2.1.1); an
-    /// endpoint is not https, or not where the approval says.
+    /// provider names its PKCE methods and S256 is not among them (RFC 9700 §2.1.1); an endpoint leads to another
+    /// origin than the approved one, or to http where the issuer is https; or what is needed is missing.
     pub fn completed_by(&self, body: &[u8]) -> Result<Self> {
         let refuse = |why: String| {
             Error::new(Id::MetadataInvalid, format!("the metadata of {} is not believed", self.issuer), why)
         };
-        let said: Metadata = json::strict(body).map_err(|why| refuse(format!("the answer {why}")))?;
-        if said.issuer != self.issuer {
-            return Err(refuse(format!("it is that of `{}`", escape(&said.issuer))));
+        let said: Map<String, Value> =
+            json::strict(body).map_err(|why| refuse(format!("the answer {why}")))?;
+        let text = |name: &str| said.get(name).and_then(Value::as_str);
+        let lists = |name: &str, wanted: &str| {
+            let list = said.get(name).and_then(Value::as_array);
+            list.map(|list| list.iter().any(|word| word == wanted))
+        };
+        let issuer = text("issuer").ok_or_else(|| refuse("it names no issuer".into()))?;
+        if issuer != self.issuer {
+            return Err(refuse(format!("it is that of `{}`", escape(issuer))));
         }
-        if self.machine.is_none()
-            && !said.code_challenge_methods_supported.iter().any(|method| method == "S256")
-        {
-            return Err(refuse("it does not announce PKCE with S256".into()));
+        // RFC 8414 §2 has silence mean "no PKCE"; the largest providers take S256 and are silent about it. It is sent
+        // in any case, and a provider that does not know it ignores it (RFC 6749 §3.1): nothing is lost by trying.
+        if self.machine.is_none() && lists("code_challenge_methods_supported", "S256") == Some(false) {
+            return Err(refuse("it names its PKCE methods, and S256 is not among them".into()));
         }
         let (needed_origin, relative) = match &self.discovery {
             Discovery::Needed { origin, relative } => (origin.as_deref(), relative.as_ref().clone()),
@@ -72,8 +67,8 @@ impl Environment {
         };
         // Anybody on this machine may listen on loopback: only a provider that is there itself may point there.
         let may_be_http = values::url(&self.issuer).is_ok_and(|issuer| values::is_loopback(&issuer));
-        let endpoint = |name: &str, url: &Option<String>| -> Result<Option<String>> {
-            let Some(url) = url else { return Ok(None) };
+        let endpoint = |name: &str| -> Result<Option<String>> {
+            let Some(url) = text(name).filter(|url| !url.is_empty()) else { return Ok(None) };
             let url = values::endpoint(url).map_err(|why| refuse(format!("its `{name}`: {why}")))?;
             if url.starts_with("http:") && !may_be_http {
                 return Err(refuse(format!("its `{name}`: expected https")));
@@ -86,12 +81,12 @@ impl Environment {
             }
         };
         let discovered = Endpoints {
-            authorize_url: endpoint("authorization_endpoint", &said.authorization_endpoint)?,
-            token_url: endpoint("token_endpoint", &said.token_endpoint)?,
-            revoke_url: endpoint("revocation_endpoint", &said.revocation_endpoint)?,
-            introspect_url: endpoint("introspection_endpoint", &said.introspection_endpoint)?,
-            device_url: endpoint("device_authorization_endpoint", &said.device_authorization_endpoint)?,
-            userinfo_url: endpoint("userinfo_endpoint", &said.userinfo_endpoint)?,
+            authorize_url: endpoint("authorization_endpoint")?,
+            token_url: endpoint("token_endpoint")?,
+            revoke_url: endpoint("revocation_endpoint")?,
+            introspect_url: endpoint("introspection_endpoint")?,
+            device_url: endpoint("device_authorization_endpoint")?,
+            userinfo_url: endpoint("userinfo_endpoint")?,
             ..Endpoints::default()
         };
         if let (Some(_), Some(ours)) = (needed_origin, &self.endpoints.authorize_url) {
@@ -102,9 +97,10 @@ impl Environment {
         }
         let mut complete = self.clone();
         complete.endpoints = complete.endpoints.or(&discovered).or(&relative);
-        complete.iss_promised = said.authorization_response_iss_parameter_supported;
-        complete.jwks_url = endpoint("jwks_uri", &said.jwks_uri)?;
-        let takes = |method: &str| said.token_endpoint_auth_methods_supported.iter().any(|m| m == method);
+        let promised = "authorization_response_iss_parameter_supported";
+        complete.iss_promised = said.get(promised) == Some(&Value::Bool(true));
+        complete.jwks_url = endpoint("jwks_uri")?;
+        let takes = |method| lists("token_endpoint_auth_methods_supported", method) == Some(true);
         complete.takes_post_only = takes("client_secret_post") && !takes("client_secret_basic");
         complete.discovery = Discovery::Done;
         complete.token_url()?;

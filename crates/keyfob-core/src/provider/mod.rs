@@ -11,4 +11,4 @@ mod tests;
 pub use choice::resolve;
 pub use endpoints::Endpoints;
 pub use environment::Environment;
-pub use metadata::well_known;
+pub use metadata::{is_metadata, well_known};

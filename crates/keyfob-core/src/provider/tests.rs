@@ -174,6 +174,17 @@ fn metadata_is_believed_only_when_it_fits() {
         let error = e.completed_by(bad.as_bytes()).expect_err(why);
         assert!(error.id() == Id::MetadataInvalid && error.why().contains(why), "{why}: {}", error.why());
     }
+    // What is not needed is never fatal: silence, or a member of another type than the RFC's.
+    for (from, to) in [
+        (r#","code_challenge_methods_supported":["plain","S256"]"#, ""),
+        (r#"["plain","S256"]"#, "null"),
+        ("\"issuer\"", r#""revocation_endpoint":null,"userinfo_endpoint":"","jwks_uri":[7],"issuer""#),
+        (":true", r#":"yes""#),
+    ] {
+        let odd = good.replacen(from, to, 1);
+        assert_ne!(odd, good);
+        assert!(e.completed_by(odd.as_bytes()).is_ok(), "{odd}");
+    }
 }
 
 /// The contract: rows of one table, which a configuration file may complete.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Error, Id, Result,
-    provider::{environment::Environment, well_known},
+    provider::{environment::Environment, is_metadata, well_known},
 };
 
 use crate::world::{Request, World};
@@ -21,6 +21,7 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
     let issuer = environment.issuer();
     let mut unreachable = None;
     let mut answered = Vec::new();
+    let mut refused = None;
     for url in well_known(issuer) {
         let request = Request {
             method: "GET",
@@ -31,9 +32,19 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
         };
         match world.http.send(&request) {
             Err(no_answer) => unreachable = Some(no_answer.why),
-            Ok(answer) if answer.reply.status == 200 => return environment.completed_by(&answer.reply.body),
+            // Web applications answer every path with a page: the other place may have the document.
+            Ok(answer) if answer.reply.status == 200 && !is_metadata(&answer.reply.body) => {
+                answered.push(format!("{url} answered something else"));
+            }
+            Ok(answer) if answer.reply.status == 200 => match environment.completed_by(&answer.reply.body) {
+                Ok(complete) => return Ok(complete),
+                Err(error) => drop(refused.get_or_insert(error)),
+            },
             Ok(answer) => answered.push(format!("{url} answered {}", answer.reply.status)),
         }
+    }
+    if let Some(error) = refused {
+        return Err(error);
     }
     let what = format!("the metadata of {issuer} could not be read");
     Err(match (answered.is_empty(), unreachable) {
