@@ -37,41 +37,24 @@
 //!
 //! No DPoP, pushed authorization requests, token exchange or dynamic registration. No TLS.
 
-mod account;
-mod authorize;
-mod base;
-mod bearer;
-mod body;
-mod call;
-mod client_auth;
-mod clock;
-mod credential;
-mod device_grant;
-mod device_pages;
-mod devices;
-mod faults;
-mod form;
-mod id_token;
-mod introspect;
-mod listen;
-mod log;
-mod metadata;
+mod api;
+mod error;
+mod http;
+mod oauth;
 mod options;
 mod pages;
-mod persist;
-mod profile;
-mod redirect;
-mod revoke;
-mod scope;
+mod routes;
+mod serve;
 mod server;
-mod session;
-mod shared;
 mod state;
-mod token;
 
-pub use account::{ACCOUNT_NAMESPACE, ORGANIZATION_NAMESPACE, account_uuid, organization_uuid};
-pub use faults::{Fault, FaultError, FaultGrant, FaultKind, FaultPlan};
-pub use log::{LoggedRequest, REMEMBERED_REQUESTS};
-pub use options::{ApiKey, Client, ClientError, DEFAULT_EMAIL, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
-pub use server::{DevServer, MintError, Minted, StartError};
-pub use state::Grants;
+pub use error::{MintError, StartError};
+pub use options::Options;
+pub use server::{DevServer, Minted};
+pub use state::{
+    account::{ACCOUNT_NAMESPACE, DEFAULT_EMAIL, ORGANIZATION_NAMESPACE, account_uuid, organization_uuid},
+    clients::{ApiKey, Client, ClientError, LOCAL_API_KEY, LOCAL_CLIENT_ID},
+    faults::{Fault, FaultError, FaultGrant, FaultKind, FaultPlan},
+    log::{LoggedRequest, REMEMBERED_REQUESTS},
+    tables::Grants,
+};

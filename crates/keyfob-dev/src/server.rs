@@ -1,20 +1,38 @@
 //! The server as its host sees it: start, observe, disturb, stop.
 
-use crate::faults::{Fault, FaultPlan};
-use crate::listen;
-use crate::log::LoggedRequest;
-use crate::options::{LOCAL_CLIENT_ID, Options};
-use crate::scope::Scopes;
-use crate::shared::{Shared, lock, millis};
-use crate::state::Grants;
-use std::fmt;
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    fmt, io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
 use tokio::sync::watch;
+
+use crate::{
+    error::{MintError, StartError},
+    http::sockets,
+    oauth::device_grant,
+    options::Options,
+    serve,
+    state::{
+        account::{self, DEFAULT_EMAIL},
+        clients::{ApiKey, Client, LOCAL_API_KEY, LOCAL_CLIENT_ID},
+        clock::Clock,
+        credential::NoEntropy,
+        faults::{Armed, Fault, FaultPlan},
+        log::{Log, LoggedRequest},
+        persist,
+        scope::Scopes,
+        shared::{Shared, lock, millis},
+        signing_key::Signer,
+        tables::Grants,
+    },
+};
 
 /// A running development server. Dropping it stops it.
 ///
@@ -38,27 +56,28 @@ impl DevServer {
         let (mut listeners, mut ports) = (Vec::new(), Vec::new());
         for &wanted in std::iter::once(&options.port).chain(&options.page_ports) {
             let _inside = runtime.enter();
-            let (bound, port) = listen::bind(wanted).map_err(|e| StartError::Bind(wanted, e))?;
+            let (bound, port) = sockets::bind(wanted).map_err(|e| StartError::Bind(wanted, e))?;
             listeners.extend(bound);
             ports.push(port);
         }
         let v4 = listeners[0].local_addr().is_ok_and(|address| address.is_ipv4());
         let host = if v4 { "127.0.0.1" } else { "[::1]" };
-        let shared = Arc::new(Shared::new(options, ports)?);
+        let shared = Arc::new(begin(options, ports)?);
         let (stop, stopped) = watch::channel(false);
         let serving = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("keyfob-dev".to_owned())
             .spawn(move || {
-                runtime.block_on(listen::serve(serving, listeners, stopped));
+                runtime.block_on(serve::serve(serving, listeners, stopped));
                 runtime.shutdown_background();
             })
             .map_err(StartError::Thread)?;
         Ok(Self { shared, host, stop, thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:PORT`, or `http://[::1]:PORT` on a machine that has no other loopback. The server answers as `http://localhost:PORT` and `http://[::1]:PORT`, too; issuer
-    /// and metadata then follow the spelling of the request.
+    /// `http://127.0.0.1:PORT`, or `http://[::1]:PORT` on a machine that has no other loopback. The server answers as
+    /// `http://localhost:PORT` and `http://[::1]:PORT`, too; issuer and metadata then follow the spelling of the
+    /// request.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}:{}", self.host, self.port())
@@ -137,7 +156,7 @@ impl DevServer {
     /// # Errors
     /// When the address is none, or a scope is malformed or not known.
     pub fn mint(&self, email: &str, scope: &str) -> Result<Minted, MintError> {
-        let email = crate::account::normalise(email).ok_or(MintError::NoAddress)?;
+        let email = account::normalise(email).ok_or(MintError::NoAddress)?;
         let scope = Scopes::parse(scope).ok_or(MintError::BadScope)?;
         let ttl = self.shared.access_token_ttl();
         let minted = self.shared.change(|tables, now| {
@@ -146,21 +165,21 @@ impl DevServer {
             let refresh_token = tables.issue_refresh(family, now)?;
             Ok(Minted { access_token, refresh_token, expires_in: ttl })
         });
-        minted.map_err(|crate::credential::NoEntropy| MintError::NoEntropy)
+        minted.map_err(|NoEntropy| MintError::NoEntropy)
     }
 
     /// Approves a device's user code as this person, as the page `/device` does (RFC 8628 §3.3). `false` = the code
     /// is unknown, used or expired, or the address is none.
     #[must_use]
     pub fn approve_device(&self, user_code: &str, email: &str) -> bool {
-        let email = crate::account::normalise(email);
-        email.is_some_and(|email| crate::device_grant::decide(&self.shared, user_code, Some(&email)).is_ok())
+        let email = account::normalise(email);
+        email.is_some_and(|email| device_grant::decide(&self.shared, user_code, Some(&email)).is_ok())
     }
 
     /// Declines a device's user code. `false` = the code is unknown, used or expired.
     #[must_use]
     pub fn deny_device(&self, user_code: &str) -> bool {
-        crate::device_grant::decide(&self.shared, user_code, None).is_ok()
+        device_grant::decide(&self.shared, user_code, None).is_ok()
     }
 
     /// Takes the last problem of writing the state file, if there was one. Such a problem never fails a request.
@@ -195,6 +214,53 @@ impl DevServer {
             let _ = thread.join();
         }
     }
+}
+
+/// What the server begins with: what its host chose and what the state file remembers.
+fn begin(options: Options, ports: Vec<u16>) -> Result<Shared, StartError> {
+    let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
+    let mut clients = HashMap::from([(local.id.clone(), local)]);
+    for client in options.clients {
+        if let Some(twin) = clients.insert(client.id.clone(), client) {
+            return Err(StartError::TwoClients(twin.id));
+        }
+    }
+    let log = Log::open(options.log.as_deref());
+    let log = log.map_err(|e| StartError::Log(options.log.unwrap_or_default(), e))?;
+    // Written back at once: a state file that cannot be written is a reason not to start.
+    let restored = options.state.as_deref().map(|path| {
+        let tables = persist::load(path)?;
+        persist::save(path, &tables).map(|()| tables)
+    });
+    let tables = restored.transpose();
+    let tables = tables.map_err(|e| StartError::State(options.state.clone().unwrap_or_default(), e))?;
+    let mut api_keys = options.api_keys;
+    api_keys.push(ApiKey::new(LOCAL_API_KEY, DEFAULT_EMAIL));
+    let mut armed = Armed::default();
+    options.faults.into_iter().for_each(|plan| armed.arm(plan));
+    Ok(Shared {
+        port: ports.first().copied().unwrap_or_default(),
+        ports,
+        auto_approve: options.auto_approve,
+        require_device: options.require_device,
+        late: options.late,
+        reuse_grace: options.reuse_grace.as_secs(),
+        device_interval: options.device_interval.as_secs(),
+        patience: options.patience,
+        clock: Clock::default(),
+        rotate_devices: AtomicBool::new(false),
+        signer: Signer::new().map_err(|_| StartError::NoEntropy)?,
+        clients,
+        api_keys,
+        access_token_ttl: AtomicU64::new(options.access_token_ttl.as_secs()),
+        latency_ms: AtomicU64::new(millis(options.latency)),
+        tables: Mutex::new(tables.unwrap_or_default()),
+        faults: Mutex::new(armed),
+        log: Mutex::new(log),
+        state_file: options.state,
+        state_problem: Mutex::new(None),
+        changes: watch::Sender::new(0),
+    })
 }
 
 impl fmt::Debug for DevServer {
@@ -242,71 +308,5 @@ pub struct Minted {
 impl fmt::Debug for Minted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Minted").field("expires_in", &self.expires_in).finish_non_exhaustive()
-    }
-}
-
-/// Why [`DevServer::mint`] made nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MintError {
-    /// Not an e-mail address.
-    NoAddress,
-    /// A scope is malformed or not known.
-    BadScope,
-    /// The system has no randomness to give.
-    NoEntropy,
-}
-
-impl fmt::Display for MintError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoAddress => "not an e-mail address",
-            Self::BadScope => "a scope is malformed or not known",
-            Self::NoEntropy => "the system has no randomness to give",
-        })
-    }
-}
-
-impl std::error::Error for MintError {}
-
-/// Why a server did not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The port could not be opened on loopback.
-    Bind(u16, io::Error),
-    /// The log file could not be opened.
-    Log(PathBuf, io::Error),
-    /// The state file could not be read or written, or is not one.
-    State(PathBuf, io::Error),
-    /// Two clients have this id.
-    TwoClients(String),
-    /// The system gave no thread or no event queue.
-    Thread(io::Error),
-    /// The system has no randomness to give.
-    NoEntropy,
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(port, error) => write!(f, "cannot listen on loopback port {port}: {error}"),
-            Self::Log(path, error) => write!(f, "cannot open the log file {}: {error}", path.display()),
-            Self::State(path, error) => write!(f, "cannot use the state file {}: {error}", path.display()),
-            Self::TwoClients(id) => write!(f, "the client id {id} stands twice, or is the built-in one"),
-            Self::Thread(error) => write!(f, "cannot start the server's thread: {error}"),
-            Self::NoEntropy => f.write_str("the system has no randomness to give"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bind(_, error) | Self::Log(_, error) | Self::State(_, error) | Self::Thread(error) => {
-                Some(error)
-            }
-            Self::TwoClients(_) | Self::NoEntropy => None,
-        }
     }
 }

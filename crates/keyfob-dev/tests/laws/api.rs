@@ -1,7 +1,8 @@
 //! Laws of the endpoints that take tokens: profile, whoami, devices, revocation, introspection, metadata.
 
-use crate::common::*;
 use keyfob_dev::{ApiKey, Client, DEFAULT_EMAIL, DevServer, LOCAL_API_KEY, LOCAL_CLIENT_ID, Options};
+
+use crate::common::*;
 
 const PROFILE: &str = "/api/oauth/profile";
 const REVOKE: &str = "/v1/oauth/revoke";

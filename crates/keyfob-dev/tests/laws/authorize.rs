@@ -1,7 +1,8 @@
 //! Laws of the authorization endpoint.
 
-use crate::common::*;
 use keyfob_dev::{Client, DevServer, Options};
+
+use crate::common::*;
 
 fn manual() -> DevServer {
     DevServer::start(Options { port: 0, ..Options::default() }).expect("a server")

@@ -1,10 +1,13 @@
 //! A small blocking HTTP client that shows everything and repairs nothing.
 
+use std::{
+    io::{self, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use keyfob_dev::{DevServer, LOCAL_CLIENT_ID, Options};
 use serde_json::Value;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
 
 pub(crate) const TOKEN: &str = "/v1/oauth/token";
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:49152/callback";

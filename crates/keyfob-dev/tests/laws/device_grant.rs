@@ -1,8 +1,9 @@
 //! Laws of the device authorization grant.
 
-use crate::common::*;
 use keyfob_dev::{Client, DEFAULT_EMAIL, DevServer, LOCAL_CLIENT_ID, Options};
 use serde_json::Value;
+
+use crate::common::*;
 
 const DEVICE: &str = "/v1/oauth/device/code";
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";

@@ -1,10 +1,11 @@
 //! Laws of the ID token (OpenID Connect Core §2, §3.1.3.3) and the keys it is signed with.
 
-use crate::common::*;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use keyfob_dev::LOCAL_CLIENT_ID;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::Value;
+
+use crate::common::*;
 
 fn decode(part: &str) -> Vec<u8> {
     BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url")

@@ -1,11 +1,14 @@
 //! Laws of the session WebSocket.
 
-use crate::common::*;
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
 use keyfob_dev::{DEFAULT_EMAIL, DevServer};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-use tungstenite::client::IntoClientRequest as _;
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Message, WebSocket, client::IntoClientRequest as _};
+
+use crate::common::*;
 
 fn connect(server: &DevServer, token: &str) -> WebSocket<TcpStream> {
     let url = format!("ws://127.0.0.1:{}/v1/session/ws", server.port());

@@ -1,8 +1,10 @@
 //! Laws of the token endpoint.
 
-use crate::common::*;
-use keyfob_dev::{Client, LOCAL_CLIENT_ID, Options};
 use std::time::Duration;
+
+use keyfob_dev::{Client, LOCAL_CLIENT_ID, Options};
+
+use crate::common::*;
 
 /// RFC 6749 §5.1.
 #[test]

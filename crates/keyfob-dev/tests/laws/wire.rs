@@ -1,10 +1,14 @@
 //! Laws of the connection: hosts, bounds, faults, stopping, the log, the state file.
 
-use crate::common::*;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
 use keyfob_dev::{DevServer, Fault, FaultGrant, FaultKind, LOCAL_CLIENT_ID, Options, StartError};
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+
+use crate::common::*;
 
 /// RFC 9112 §3.2: exactly one Host; and only a loopback name with our port (DNS rebinding).
 #[test]

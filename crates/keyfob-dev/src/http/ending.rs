@@ -1,0 +1,18 @@
+//! How a connection learns that the server stops.
+
+use tokio::sync::watch;
+
+/// What a connection holds while it lives: the server waits for it when it stops.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) _alive: watch::Receiver<()>,
+}
+
+impl Ending {
+    /// Waits until the server is told to stop.
+    pub(crate) async fn stopped(&mut self) {
+        // An error means that the server is gone, which is the same.
+        let _ = self.stopped.wait_for(|stop| *stop).await;
+    }
+}

@@ -1,0 +1,8 @@
+//! What every request and answer has in common.
+
+pub(crate) mod base;
+pub(crate) mod body;
+pub(crate) mod call;
+pub(crate) mod ending;
+pub(crate) mod form;
+pub(crate) mod sockets;

@@ -1,0 +1,13 @@
+//! The endpoints of the RFCs.
+
+pub(crate) mod answer;
+pub(crate) mod authorize;
+pub(crate) mod client_auth;
+pub(crate) mod device_grant;
+pub(crate) mod faults;
+pub(crate) mod id_token;
+pub(crate) mod introspect;
+pub(crate) mod metadata;
+pub(crate) mod resource;
+pub(crate) mod revoke;
+pub(crate) mod token;

@@ -1,0 +1,50 @@
+//! Signing in and consent.
+
+use http::StatusCode;
+use maud::html;
+
+use crate::{
+    http::call::{Call, Reply},
+    pages::{address_field, page, scope_list},
+    state::{redirect, transaction::Transaction},
+};
+
+pub(crate) fn ask(call: &Call, transaction: &Transaction, id: &str, problem: Option<&str>) -> Reply {
+    let email = transaction.email.as_deref().unwrap_or_default();
+    let body = html! {
+        h1 { "Sign in" }
+        p { "to continue to " strong { (transaction.client_id) } }
+        form method="post" action={ (call.prefix) (call.path) } {
+            input type="hidden" name="transaction" value=(id);
+            (address_field(email, problem, true))
+            div .buttons {
+                button .primary type="submit" { "Continue" }
+                button type="submit" name="decision" value="deny" formnovalidate { "Cancel" }
+            }
+        }
+        p .hint { "Any address will do: there is no password. The same address is always the same account." }
+    };
+    let action = redirect::form_action_source(&transaction.redirect_uri);
+    page(StatusCode::OK, "Sign in", &action, &body)
+}
+
+pub(crate) fn consent(call: &Call, transaction: &Transaction, id: &str) -> Reply {
+    let host = redirect::host(&transaction.redirect_uri);
+    let email = transaction.email.as_deref().unwrap_or_default();
+    let body = html! {
+        h1 { "Allow " strong { (transaction.client_id) } "?" }
+        p { "Signed in as " strong { (email) } "." }
+        (scope_list(transaction.scope))
+        p { "You will be sent to " strong .host { (host) } "." }
+        form method="post" action={ (call.prefix) (call.path) } {
+            input type="hidden" name="transaction" value=(id);
+            div .buttons {
+                button .primary type="submit" name="decision" value="allow" { "Allow" }
+                button type="submit" name="decision" value="deny" { "Deny" }
+                button .quiet type="submit" name="decision" value="back" { "Use another address" }
+            }
+        }
+    };
+    let action = redirect::form_action_source(&transaction.redirect_uri);
+    page(StatusCode::OK, "Allow access", &action, &body)
+}

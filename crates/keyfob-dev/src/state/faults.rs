@@ -1,0 +1,218 @@
+//! Faults: what is to go wrong between a provider and its clients.
+
+use std::{fmt, str::FromStr};
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        /// What goes wrong with one token request.
+        ///
+        /// "Rotated" means that the presented refresh token is spent and its successor is issued, whatever becomes of
+        /// the answer. A request that is refused anyway is answered as usual and uses up its fault.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum FaultKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl FaultKind {
+            /// Every kind, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word on the command line and, after `fault:`, in the log.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            pub(crate) const fn outcome(self) -> &'static str {
+                match self { $(Self::$name => concat!("fault:", $word),)* }
+            }
+        }
+    };
+}
+
+faults! {
+    /// Status 500 without a useful body. Nothing is rotated.
+    Status500 = "500",
+    /// Status 503. Nothing is rotated.
+    Status503 = "503",
+    /// Status 429 with `Retry-After: 2`. Nothing is rotated.
+    Status429 = "429",
+    /// Status 429 with `Retry-After` as an HTTP-date two seconds ahead. Nothing is rotated.
+    Status429Date = "429-date",
+    /// The connection is closed before anything is rotated; no octet is sent.
+    DropBefore = "drop-before",
+    /// The connection is closed after the rotation; no octet is sent.
+    DropAfter = "drop-after",
+    /// Rotated at once, answered after [`Options::late`](crate::Options::late).
+    Late = "late",
+    /// Rotated; `Content-Length` promises more than comes before the connection closes (RFC 9112 §8).
+    Truncated = "truncated",
+    /// Rotated; the body is not JSON.
+    Malformed = "malformed",
+    /// Status 200 with an HTML page, as a captive portal sends it. Nothing is rotated.
+    Html = "html",
+    /// Rotated; `token_type` is `mac`, which no client may use (RFC 6749 §7.1).
+    OddTokenType = "odd-token-type",
+    /// Rotated; `expires_in` is missing.
+    NoExpiry = "no-expiry",
+    /// A new access token without a new refresh token: the old one stays valid (RFC 6749 §6).
+    NoRefreshToken = "no-refresh-token",
+    /// Rotated; `access_token` stands twice with different values (RFC 8259 §4).
+    DuplicateMember = "duplicate-member",
+    /// Rotated; `refresh_token` stands twice with different values, so that nobody can know which is meant.
+    DuplicateRefreshToken = "duplicate-refresh-token",
+    /// Rotated; the valid JSON body is larger than 2 MiB.
+    Huge = "huge",
+    /// A 307 to another origin, which must not get the credential: this server under another name, so that a request
+    /// for `/elsewhere/v1/oauth/token` in the log means that a client followed. Nothing is rotated.
+    Redirect = "redirect",
+    /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
+    SlowBody = "slow-body",
+    /// The ID token of a code names another issuer.
+    IdTokenIssuer = "id-token-issuer",
+    /// It is for another client.
+    IdTokenAudience = "id-token-audience",
+    /// It ended yesterday.
+    IdTokenExpired = "id-token-expired",
+    /// It repeats the nonce of another sign-in.
+    IdTokenNonce = "id-token-nonce",
+    /// Its header says `none`.
+    IdTokenUnsigned = "id-token-unsigned",
+    /// It is signed with a key that is not in the list.
+    IdTokenSignature = "id-token-signature",
+}
+
+/// Which grant a fault waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultGrant {
+    /// `grant_type=refresh_token`, the default.
+    Refresh,
+    /// `grant_type=authorization_code`, written `code:KIND`.
+    Code,
+}
+
+/// A fault of one kind for one grant. Parsed from `KIND` or `code:KIND`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// Which token requests it strikes.
+    pub grant: FaultGrant,
+    /// What happens to them.
+    pub kind: FaultKind,
+}
+
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        Self { grant: FaultGrant::Refresh, kind }
+    }
+}
+
+impl FromStr for Fault {
+    type Err = FaultError;
+
+    fn from_str(words: &str) -> Result<Self, FaultError> {
+        let (grant, word) =
+            words.strip_prefix("code:").map_or((FaultGrant::Refresh, words), |word| (FaultGrant::Code, word));
+        let kind = FaultKind::ALL.iter().copied().find(|kind| kind.word() == word);
+        kind.map(|kind| Self { grant, kind }).ok_or(FaultError::UnknownKind)
+    }
+}
+
+/// A fault and how many requests it strikes. Parsed from `FAULT` (for ever) or `FAULT=COUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// The fault.
+    pub fault: Fault,
+    /// `None` = for ever.
+    pub count: Option<u32>,
+}
+
+impl FromStr for FaultPlan {
+    type Err = FaultError;
+
+    fn from_str(words: &str) -> Result<Self, FaultError> {
+        let Some((fault, count)) = words.split_once('=') else {
+            return Ok(Self { fault: words.parse()?, count: None });
+        };
+        let fault = fault.parse()?;
+        let plain = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+        let count = plain.then(|| count.parse().ok()).flatten().ok_or(FaultError::BadCount)?;
+        Ok(Self { fault, count: Some(count) })
+    }
+}
+
+/// Why a fault was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultError {
+    /// The word names no fault.
+    UnknownKind,
+    /// The count is not a plain number up to `u32::MAX`.
+    BadCount,
+}
+
+impl fmt::Display for FaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadCount => f.write_str("the count of a fault is a plain number, as in drop-after=1"),
+            Self::UnknownKind => {
+                f.write_str("unknown fault; known, with an optional prefix code: and suffix =COUNT, are")?;
+                FaultKind::ALL.iter().try_for_each(|kind| write!(f, " {}", kind.word()))
+            }
+        }
+    }
+}
+
+impl std::error::Error for FaultError {}
+
+/// The armed faults; the first that fits strikes.
+#[derive(Debug, Default)]
+pub(crate) struct Armed(Vec<FaultPlan>);
+
+impl Armed {
+    pub(crate) fn arm(&mut self, plan: FaultPlan) {
+        self.0.push(plan);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn take(&mut self, grant: FaultGrant) -> Option<FaultKind> {
+        self.0.retain(|plan| plan.count != Some(0));
+        let plan = self.0.iter_mut().find(|plan| plan.fault.grant == grant)?;
+        if let Some(count) = &mut plan.count {
+            *count -= 1;
+        }
+        Some(plan.fault.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_back() {
+        for kind in FaultKind::ALL {
+            assert_eq!(kind.word().parse(), Ok(Fault::from(*kind)));
+        }
+        let plan: FaultPlan = "code:drop-after=3".parse().expect("known");
+        assert_eq!(plan.fault, Fault { grant: FaultGrant::Code, kind: FaultKind::DropAfter });
+        assert_eq!(plan.count, Some(3));
+        assert_eq!("late=+1".parse::<FaultPlan>(), Err(FaultError::BadCount));
+        assert_eq!("later".parse::<FaultPlan>(), Err(FaultError::UnknownKind));
+    }
+
+    #[test]
+    fn faults_strike_in_order_and_run_out() {
+        let mut armed = Armed::default();
+        for words in ["500=1", "code:html=1", "late=1"] {
+            armed.arm(words.parse().expect("known"));
+        }
+        assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Status500));
+        assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Late));
+        assert_eq!(armed.take(FaultGrant::Refresh), None);
+        assert_eq!(armed.take(FaultGrant::Code), Some(FaultKind::Html));
+    }
+}
