@@ -15,6 +15,7 @@ use clap::Parser;
 use crate::{args::Arguments, report::Report};
 
 fn main() -> ExitCode {
+    keyfob::world::system::process::settle();
     keyfob::world::system::keep_private();
     let words: Vec<OsString> = std::env::args_os().collect();
     // The way most runs take, many times an hour: no parser is built for it.

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use keyfob::{Error, Id};
+use keyfob::{Error, Id, world::system::process};
 use serde::Serialize;
 
 /// What a command comes to.
@@ -29,17 +29,21 @@ impl From<Error> for Failure {
 pub(crate) struct Report;
 
 impl Report {
+    /// Whether an answer will reach anybody: asked before something is done that is worth nothing without it.
+    pub(crate) fn can_answer() -> Result<()> {
+        // The runtime has opened /dev/null in its place, which takes everything.
+        if process::has_stdout() { Ok(()) } else { Err(unwritable("it was closed from the start")) }
+    }
+
     /// One line of the answer.
     pub(crate) fn answer(text: &str) -> Result<()> {
+        Self::can_answer()?;
         let mut out = io::stdout().lock();
         let written =
             out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::Pipe,
-            kind => Failure::Error(
-                Error::new(Id::Usage, "standard output cannot be written", kind.to_string())
-                    .hint("check where the output goes"),
-            ),
+            kind => unwritable(&kind.to_string()),
         })
     }
 
@@ -71,6 +75,11 @@ impl Report {
         }
         ExitCode::from(error.exit_code())
     }
+}
+
+fn unwritable(why: &str) -> Failure {
+    let error = Error::new(Id::Usage, "standard output cannot be written", why);
+    Failure::Error(error.hint("check where the output goes"))
 }
 
 /// An error for scripts: the id is stable, the words are not.

@@ -61,6 +61,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         })?),
     };
     telemetry::finish();
+    keyfob::world::system::process::give_back(&mut command);
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
     let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));

@@ -36,6 +36,10 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     }
     // Before anybody takes the trouble: the file must be new and writable.
     let out = args.out.as_deref().map(create).transpose()?;
+    // Or there is somewhere to print it: it is shown once.
+    if out.is_none() {
+        Report::can_answer()?;
+    }
     let lasting = Some(args.days.saturating_mul(24 * 3600));
     let how = How { paste: args.paste, lasting, ..How::default() };
     let minted = client.begin_login(&how).and_then(|attempt| {

@@ -7,6 +7,7 @@ mod device_grant;
 mod doctor;
 mod environments;
 mod helper;
+mod inherited;
 mod logout;
 mod machines;
 mod metrics;

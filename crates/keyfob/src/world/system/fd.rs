@@ -1,18 +1,26 @@
-//! The one file with `unsafe`: descriptor *numbers* become owned descriptors.
+//! The one file with `unsafe`: descriptor *numbers* become owned descriptors, and signals are set.
 //!
 //! A number names whatever happens to be open there, so taking one is a promise nobody else in the process
 //! uses it. The command makes that promise at its very start, before it has opened anything; a host that
 //! embeds the library makes it by opting in.
 #![expect(
     unsafe_code,
-    reason = "the only way from a descriptor number to a descriptor; each use says why it holds"
+    reason = "the only way from a descriptor number to a descriptor, and to signals; each use says why it holds"
 )]
 
 use std::{
     io,
-    os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::{
+        fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    process::Command,
 };
 
+use nix::{
+    libc::c_int,
+    sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// Takes an inherited descriptor over: from now on it is ours, closed when dropped, and no child gets it.
@@ -50,4 +58,71 @@ pub fn close_inherited() -> io::Result<()> {
         drop(take(number));
     }
     Ok(())
+}
+
+/// What a signal does from now on; the answer is whether it was ignored.
+pub(super) fn on(signal: Signal, does: SigHandler) -> io::Result<bool> {
+    let action = SigAction::new(does, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the only handler there is in this crate is `nothing`, which may be called at any moment.
+    let before = unsafe { sigaction(signal, &action) }?;
+    Ok(matches!(before.handler(), SigHandler::SigIgn))
+}
+
+/// A handler that only keeps the default from happening. Unlike "ignored" it is not passed on by `execve`.
+pub(super) extern "C" fn nothing(_: c_int) {}
+
+/// Has `act` done in the process that is about to become `command`, after the standard library has set its signals.
+pub(super) fn last_before_exec(
+    command: &mut Command,
+    act: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: what is handed in here (`process::give_back`) makes system calls and nothing else: no lock, no memory.
+    let _ = unsafe { command.pre_exec(act) };
+}
+
+/// What the runtime of the standard library changes before `main`: it opens `/dev/null` in the place of closed standard
+/// streams, and ignores SIGPIPE.
+#[cfg(feature = "at-start")]
+pub(super) mod at_start {
+    use std::{
+        mem::MaybeUninit,
+        ptr,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use nix::libc;
+
+    static CLOSED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+    static SIGPIPE_IGNORED: AtomicBool = AtomicBool::new(false);
+
+    /// Whether a standard stream was closed.
+    pub(in crate::world::system) fn was_closed(number: usize) -> bool {
+        CLOSED.get(number).is_some_and(|closed| closed.load(Ordering::Relaxed))
+    }
+
+    /// Whether SIGPIPE was ignored.
+    pub(in crate::world::system) fn ignored_sigpipe() -> bool {
+        SIGPIPE_IGNORED.load(Ordering::Relaxed)
+    }
+
+    extern "C" fn look() {
+        for (number, closed) in (0..).zip(&CLOSED) {
+            // SAFETY: it asks for a flag of a number, whatever is there; nothing is changed.
+            closed.store(unsafe { libc::fcntl(number, libc::F_GETFD) } == -1, Ordering::Relaxed);
+        }
+        let mut action = MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: without a new action nothing is changed, and the old one is written into room for one.
+        if unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) } == 0 {
+            // SAFETY: the call above succeeded, so it has been written.
+            let does = unsafe { action.assume_init() }.sa_sigaction;
+            SIGPIPE_IGNORED.store(does == libc::SIG_IGN, Ordering::Relaxed);
+        }
+    }
+
+    // SAFETY: this section holds pointers to functions that are called before `main`; this is one, and it needs nothing
+    // that is set up later.
+    #[used]
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    static LOOK: extern "C" fn() = look;
 }

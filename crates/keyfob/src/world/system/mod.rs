@@ -10,6 +10,7 @@ pub mod http;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod keys;
+pub mod process;
 pub(crate) mod progress;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;

@@ -1,0 +1,85 @@
+//! What a process inherits besides its words and variables: signals that are ignored or blocked, and standard streams
+//! that are closed. Much here depends on them (whether a child's end can be learnt, whether a full disk is an error or
+//! the end), so the command sets them right once, at its start, and gives them back to the program that takes its place.
+//!
+//! A host that embeds the library keeps its own.
+
+use std::{io, os::fd::AsFd, process::Command, sync::OnceLock};
+
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+
+use super::fd;
+
+/// What was found.
+struct Found {
+    /// SIGCHLD was ignored: the kernel would keep from us how a child ended.
+    ignored_sigchld: bool,
+    /// These were blocked: SIGTERM perhaps, and nobody could end us.
+    blocked: Option<SigSet>,
+}
+
+static FOUND: OnceLock<Found> = OnceLock::new();
+
+/// Sets right what this process inherited. The first line of the command's `main`.
+///
+/// - SIGCHLD has its default action, so that it can be learnt how a child ended.
+/// - SIGXFSZ does nothing, so that a limit on the size of files is an error that is told (`EFBIG`) and not the end of
+///   this process in the middle of a write. Children have its default action again.
+/// - No signal is blocked.
+/// - A standard stream that was closed is `/dev/null` here, as the standard library has it; a program that takes our
+///   place finds it closed.
+pub fn settle() {
+    FOUND.get_or_init(|| {
+        // Ignored already: it stays so, for children too.
+        if fd::on(Signal::SIGXFSZ, SigHandler::Handler(fd::nothing)).is_ok_and(|ignored| ignored) {
+            let _ = fd::on(Signal::SIGXFSZ, SigHandler::SigIgn);
+        }
+        let ignored_sigchld = fd::on(Signal::SIGCHLD, SigHandler::SigDfl).is_ok_and(|ignored| ignored);
+        let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok();
+        let streams: [&dyn AsFd; 3] = [&io::stdin(), &io::stdout(), &io::stderr()];
+        for (_, stream) in streams.into_iter().enumerate().filter(|(number, _)| was_closed(*number)) {
+            let flags = fcntl_getfd(stream.as_fd()).unwrap_or(FdFlags::empty());
+            let _ = fcntl_setfd(stream.as_fd(), flags | FdFlags::CLOEXEC);
+        }
+        Found { ignored_sigchld, blocked }
+    });
+}
+
+/// Whether there was a standard output at the start. What is written to it else goes nowhere without an error.
+#[must_use]
+pub fn has_stdout() -> bool {
+    !was_closed(1)
+}
+
+/// The program that takes our place finds what we found.
+pub fn give_back(command: &mut Command) {
+    let Some(found) = FOUND.get() else { return };
+    let (ignored_sigchld, blocked) = (found.ignored_sigchld, found.blocked);
+    fd::last_before_exec(command, move || {
+        if ignored_sigpipe() {
+            fd::on(Signal::SIGPIPE, SigHandler::SigIgn)?;
+        }
+        if ignored_sigchld {
+            fd::on(Signal::SIGCHLD, SigHandler::SigIgn)?;
+        }
+        if let Some(blocked) = blocked {
+            blocked.thread_set_mask()?;
+        }
+        Ok(())
+    });
+}
+
+#[cfg(feature = "at-start")]
+use fd::at_start::{ignored_sigpipe, was_closed};
+
+/// Nobody looked: in a host nothing of this is ours.
+#[cfg(not(feature = "at-start"))]
+fn was_closed(_: usize) -> bool {
+    false
+}
+
+#[cfg(not(feature = "at-start"))]
+fn ignored_sigpipe() -> bool {
+    false
+}
