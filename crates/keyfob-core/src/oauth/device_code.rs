@@ -5,7 +5,7 @@ use alloc::{
     string::{String, ToString},
 };
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::{
     Error, Id, Result, Secret,
@@ -15,11 +15,13 @@ use crate::{
     },
     error::escape,
     json,
-    oauth::token_response::{Outcome, Reply, Tokens},
+    oauth::token_response::{self, Outcome, Reply, Tokens},
 };
 
 /// What a provider may not promise longer than; a code that lives for days is a mistake or a trap.
 const LONGEST: i64 = 3600;
+/// How long a code lasts whose provider does not say: what most of them say.
+const ASSUMED: i64 = 900;
 
 /// A started grant: what to show, and how to ask.
 #[derive(Debug)]
@@ -48,16 +50,6 @@ pub enum Poll {
     Over(Error),
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    device_code: String,
-    user_code: String,
-    verification_uri: String,
-    verification_uri_complete: Option<String>,
-    expires_in: i64,
-    interval: Option<i64>,
-}
-
 /// The form of the first request (RFC 8628 §3.1).
 #[must_use]
 pub fn start(client_id: &ClientId, scopes: &Scopes) -> Secret {
@@ -69,14 +61,18 @@ pub fn start(client_id: &ClientId, scopes: &Scopes) -> Secret {
 }
 
 impl Pending {
-    /// Reads the answer to [`start`].
+    /// Reads the answer to [`start`]. Providers that were built on the drafts call the address `verification_url`, and
+    /// some write numbers as texts.
     ///
     /// # Errors
     /// [`Id::ProviderRefused`], [`Id::AnswerInvalid`], [`Id::Unreachable`].
     pub fn read(reply: &Reply) -> Result<Self> {
         let what = "signing in with a code was not started";
-        if reply.status != 200 {
-            return Err(match crate::oauth::token_response::read(reply) {
+        if let Some((_, why)) = said(reply) {
+            return Err(Error::new(Id::ProviderRefused, what, why));
+        }
+        if !(200..300).contains(&reply.status) {
+            return Err(match token_response::read(reply) {
                 Outcome::Later { why } => Error::new(Id::Unreachable, what, why),
                 Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } | Outcome::Odd { why, .. } => {
                     Error::new(Id::ProviderRefused, what, why)
@@ -85,27 +81,30 @@ impl Pending {
             });
         }
         let odd = |why: String| Error::new(Id::AnswerInvalid, what, why);
-        let wire: Wire = json::strict(&reply.body).map_err(|why| odd(format!("the answer {why}")))?;
+        let members: Map<String, Value> =
+            json::strict(&reply.body).map_err(|why| odd(format!("the answer {why}")))?;
+        let text = |name: &str| members.get(name).and_then(Value::as_str);
+        let needed = |name: &str| text(name).ok_or_else(|| odd(format!("the answer has no `{name}`")));
         let uri = |text: &str| {
             values::url(text).map(|_| text.to_string()).map_err(|why| odd(format!("its address: {why}")))
         };
-        let code = wire.user_code.trim();
+        let code = needed("user_code")?.trim();
         if code.is_empty() || code.len() > 32 || code.chars().any(char::is_control) {
             return Err(odd("its code for the person cannot be shown".into()));
         }
+        let place = text("verification_uri").or_else(|| text("verification_url"));
+        let place = place.ok_or_else(|| odd("the answer has no `verification_uri`".into()))?;
+        let complete = text("verification_uri_complete").or_else(|| text("verification_url_complete"));
         Ok(Self {
-            device_code: Secret::visible(&wire.device_code)
+            device_code: Secret::visible(needed("device_code")?)
                 .map_err(|why| odd(format!("its device code {why}")))?,
             user_code: escape(code),
-            verification_uri: uri(&wire.verification_uri)?,
+            verification_uri: uri(place)?,
             // Only a convenience: a malformed one is left out.
-            verification_uri_complete: wire
-                .verification_uri_complete
-                .as_deref()
-                .and_then(|text| uri(text).ok()),
-            expires_in: wire.expires_in.clamp(1, LONGEST),
+            verification_uri_complete: complete.and_then(|text| uri(text).ok()),
+            expires_in: seconds(&members, "expires_in").unwrap_or(ASSUMED).clamp(1, LONGEST),
             // RFC 8628 §3.2: five seconds where the provider says nothing.
-            interval: wire.interval.unwrap_or(5).clamp(1, 300),
+            interval: seconds(&members, "interval").unwrap_or(5).clamp(1, 300),
         })
     }
 
@@ -124,37 +123,83 @@ impl Pending {
         Secret::from(form)
     }
 
-    /// Reads the answer to a poll. `slow_down` makes the interval five seconds longer for good (RFC 8628 §3.5);
-    /// every error but the two that mean "wait" ends it.
+    /// Reads the answer to a poll. What its words say counts at every status: GitHub says `authorization_pending` with
+    /// 200, others with 428, and `slow_down` comes with 403 and 429 too. It makes the interval five seconds longer
+    /// for good (RFC 8628 §3.5); every error but the two that mean "wait" ends it.
     pub fn answered(&mut self, reply: &Reply) -> Poll {
         let over = |id, why| Poll::Over(Error::new(id, "signing in was not finished", why));
-        match crate::oauth::token_response::read(reply) {
+        if let Some((word, why)) = said(reply) {
+            match word.as_str() {
+                "authorization_pending" => return Poll::Wait,
+                "slow_down" => {
+                    self.interval = self.interval.saturating_add(5);
+                    return Poll::Wait;
+                }
+                "access_denied" | "authorization_declined" => return over(Id::LoginDenied, why),
+                "expired_token" => {
+                    return Poll::Over(
+                        Error::new(Id::LoginTimeout, "signing in was not finished", why)
+                            .hint("start again with `keyfob login --device`"),
+                    );
+                }
+                "temporarily_unavailable" | "server_error" => {
+                    self.back_off();
+                    return Poll::Wait;
+                }
+                _ if reply.status < 500 && reply.status != 429 => return over(Id::ProviderRefused, why),
+                _ => {}
+            }
+        }
+        match token_response::read(reply) {
             Outcome::Granted(tokens) => Poll::Granted(tokens),
             Outcome::Later { .. } => {
                 self.back_off();
                 Poll::Wait
             }
-            Outcome::Refused { error, why } => match error.as_deref() {
-                Some("authorization_pending") => Poll::Wait,
-                Some("slow_down") => {
-                    self.interval = self.interval.saturating_add(5);
-                    Poll::Wait
-                }
-                Some("access_denied") => over(Id::LoginDenied, why),
-                Some("expired_token") => Poll::Over(
-                    Error::new(Id::LoginTimeout, "signing in was not finished", why)
-                        .hint("start again with `keyfob login --device`"),
-                ),
-                _ => over(Id::ProviderRefused, why),
-            },
-            Outcome::InvalidGrant { why } => over(Id::ProviderRefused, why),
+            Outcome::Refused { why, .. } | Outcome::InvalidGrant { why } => over(Id::ProviderRefused, why),
             Outcome::Odd { why, .. } => over(Id::AnswerInvalid, why),
         }
     }
 
-    /// No answer came: ask less often (RFC 8628 §3.5 wants exponential back-off after time-outs).
+    /// No answer came: ask less often (RFC 8628 §3.5 wants exponential back-off after time-outs), and never more often
+    /// than the provider allows.
     pub fn back_off(&mut self) {
-        self.interval = self.interval.saturating_mul(2).min(60);
+        self.interval = self.interval.max(self.interval.saturating_mul(2).min(60));
+    }
+}
+
+/// The error word of an answer, whatever its status and whether it is JSON or a form, and the provider's words behind
+/// "the provider said", escaped.
+fn said(reply: &Reply) -> Option<(String, String)> {
+    let essence = reply.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim();
+    let (word, description) = if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        let find = |wanted: &str| {
+            let mut pairs = url::form_urlencoded::parse(&reply.body);
+            pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+        };
+        (find("error")?, find("error_description"))
+    } else {
+        let members: Map<String, Value> = json::strict(&reply.body).ok()?;
+        let text = |name: &str| members.get(name).and_then(Value::as_str).map(ToString::to_string);
+        (text("error")?, text("error_description"))
+    };
+    let mut why = format!("the provider said `{}`", escape(&word));
+    if let Some(description) = description {
+        why.push_str(": ");
+        why.push_str(&escape(&description));
+    }
+    Some((word, why))
+}
+
+/// A number of seconds, also as a text or with a fraction.
+fn seconds(members: &Map<String, Value>, name: &str) -> Option<i64> {
+    match members.get(name)? {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and the caller clamps")]
+            number.as_f64().map(|seconds| seconds as i64)
+        }),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
     }
 }
 
@@ -188,10 +233,45 @@ mod tests {
         for (from, to) in [
             ("https://example.com/device\"", "javascript:alert(1)\""),
             ("WDJB-MJHT\",", "A\\u001b[2J\","),
-            ("1800}", "\"x\"}"),
+            ("user_code", "code"),
+            ("\"device_code\":\"G", "\"device_code\":7,\"x\":\"G"),
         ] {
-            assert!(Pending::read(&reply(200, &STARTED.replacen(from, to, 1))).is_err(), "{to}");
+            let bad = STARTED.replacen(from, to, 1);
+            assert_ne!(bad, STARTED);
+            assert!(Pending::read(&reply(200, &bad)).is_err(), "{to}");
         }
+    }
+
+    /// What the largest providers answer instead.
+    #[test]
+    fn the_drafts_and_texts_for_numbers() {
+        let read = |from: &str, to: &str| {
+            let changed = STARTED.replace(from, to);
+            assert_ne!(changed, STARTED);
+            Pending::read(&reply(200, &changed)).expect(&changed)
+        };
+        let draft = read("verification_uri", "verification_url");
+        assert_eq!(draft.verification_uri, "https://example.com/device");
+        assert!(draft.verification_uri_complete.is_some());
+        let texts = read("1800", "\"600\",\"interval\":\"7\"");
+        assert_eq!((texts.expires_in, texts.interval), (600, 7));
+        assert_eq!(read("1800", "899.5").expires_in, 899);
+        for unread in ["\"soon\"", "null", "[1]"] {
+            assert_eq!(read("1800", unread).expires_in, ASSUMED, "{unread}");
+        }
+        assert!(
+            read("\"https://example.com/device?user_code=WDJB-MJHT\"", "7")
+                .verification_uri_complete
+                .is_none()
+        );
+        assert_eq!(Pending::read(&reply(201, STARTED)).expect("a success").interval, 5);
+        let refused =
+            Pending::read(&reply(200, r#"{"error":"unauthorized_client","error_description":"no"}"#));
+        let refused = refused.expect_err("an error member is an error");
+        assert_eq!(
+            (refused.id(), refused.why()),
+            (Id::ProviderRefused, "the provider said `unauthorized_client`: no")
+        );
     }
 
     /// RFC 8628 §3.5.
@@ -209,11 +289,42 @@ mod tests {
         assert_eq!(said(400, "slow_down"), "wait 10");
         assert_eq!(said(400, "authorization_pending"), "wait 10", "for good");
         assert_eq!(said(503, "x"), "wait 20");
-        assert_eq!(said(400, "access_denied"), "login-denied");
+        // The words count, whatever the status.
+        for status in [200, 400, 401, 428] {
+            assert_eq!(said(status, "authorization_pending"), "wait 20", "{status}");
+        }
+        for (status, wait) in [(200, "wait 25"), (403, "wait 30"), (429, "wait 35")] {
+            assert_eq!(said(status, "slow_down"), wait, "{status}: five seconds, RFC 8628 §3.5");
+        }
+        assert_eq!(said(429, "something"), "wait 60", "and a status without such a word too");
+        for status in [200, 400, 403] {
+            assert_eq!(said(status, "access_denied"), "login-denied", "{status}");
+            assert_eq!(said(status, "authorization_declined"), "login-denied", "{status}");
+        }
         assert_eq!(said(400, "expired_token"), "login-timeout");
         assert_eq!(said(400, "invalid_grant"), "provider-refused");
         assert_eq!(said(400, "anything_else"), "provider-refused");
+        assert_eq!(said(200, "anything_else"), "provider-refused");
+        let form = Reply {
+            content_type: Some("application/x-www-form-urlencoded; charset=utf-8".into()),
+            ..reply(200, "error=slow_down&error_description=Too+fast&interval=10")
+        };
+        assert!(matches!(pending.answered(&form), Poll::Wait));
         let granted = r#"{"access_token":"a","token_type":"bearer"}"#;
         assert!(matches!(pending.answered(&reply(200, granted)), Poll::Granted(_)));
+    }
+
+    /// RFC 8628 §3.5: an outage does not let anybody ask more often than the provider said.
+    #[test]
+    fn an_outage_never_makes_it_faster() {
+        for interval in [1, 5, 40, 60, 70, 300] {
+            let mut pending = Pending::read(&reply(200, STARTED)).unwrap();
+            pending.interval = interval;
+            for _ in 0..4 {
+                let before = pending.interval;
+                assert!(matches!(pending.answered(&reply(503, "<html>")), Poll::Wait));
+                assert!(pending.interval >= before, "{interval}: {before} became {}", pending.interval);
+            }
+        }
     }
 }

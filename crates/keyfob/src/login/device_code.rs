@@ -59,12 +59,15 @@ impl DeviceAttempt<'_> {
     pub fn wait(mut self, left: &mut dyn FnMut(i64)) -> Result<SignedIn> {
         let url = self.environment.token_url()?.to_owned();
         let client_id = self.environment.require_client_id()?.clone();
-        let mut remaining = self.pending.expires_in;
-        while remaining > 0 {
-            left(remaining);
-            let pause = self.pending.interval.min(remaining);
-            self.client.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
-            remaining -= pause;
+        let clock = &self.client.world.clock;
+        let end = clock.stopwatch() + Duration::from_secs(self.pending.expires_in.unsigned_abs());
+        loop {
+            let remaining = end.saturating_sub(clock.stopwatch());
+            if remaining.is_zero() {
+                break;
+            }
+            left(i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX));
+            clock.sleep(Duration::from_secs(self.pending.interval.unsigned_abs()).min(remaining));
             match post(self.client, &url, self.pending.poll(&client_id)) {
                 Err(error) if error.id() == Id::Unreachable => self.pending.back_off(),
                 Err(error) => return Err(error),

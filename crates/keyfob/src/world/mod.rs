@@ -24,6 +24,11 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp {
         Timestamp(self.millis().div_euclid(1000))
     }
+    /// Time since some moment before this process began; it never goes back and counts what the machine slept. What
+    /// lasts is measured with it, by difference: a wait that counts its pauses forgets what happened between them.
+    fn stopwatch(&self) -> Duration {
+        Duration::from_millis(self.millis().try_into().unwrap_or(0))
+    }
     /// Waits.
     fn sleep(&self, time: Duration);
     /// A name for the running kernel, whose clock all its processes and containers share. `None` where

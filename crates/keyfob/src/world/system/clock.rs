@@ -2,7 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::world::Clock;
+
+/// Counts what the machine slept, where there is such a clock.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const STOPWATCH: ClockId = ClockId::Boottime;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const STOPWATCH: ClockId = ClockId::Monotonic;
 
 /// Wall time of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +24,11 @@ impl Clock for SystemClock {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
             Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
         }
+    }
+
+    fn stopwatch(&self) -> Duration {
+        let now = clock_gettime(STOPWATCH);
+        Duration::new(now.tv_sec.try_into().unwrap_or(0), now.tv_nsec.try_into().unwrap_or(0))
     }
 
     fn sleep(&self, time: Duration) {
