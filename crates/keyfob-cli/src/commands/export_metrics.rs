@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, Read},
+    path::Path,
     process::{Command, ExitCode, Stdio},
     time::Duration,
 };
@@ -61,7 +62,7 @@ pub(crate) fn run(detached: bool) -> Result {
 
 fn export(batch: &Batch) -> Result<(), String> {
     let variables = environment::variables();
-    let setup = Setup::read(&variables, Choices::default(), &Disk, None);
+    let setup = Setup::read(&variables, Choices::default(), &Disk, Some(Path::new("/")));
     let timeout = ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]
         .iter()
         .find_map(|name| variables.text(name)?.parse().ok())

@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
 /// The renewal of [`WORKER`].
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
-    let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, None);
+    let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
     let mut world = system::world(setup.routes);
     let words = words.unwrap_or_default();
     let [metrics, words @ ..] = words.as_slice() else { return worker::work(&world, &words) };

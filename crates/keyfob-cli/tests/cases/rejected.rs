@@ -13,7 +13,7 @@ use keyfob::{
 fn client(home: &Path) -> Client {
     let variables: Variables =
         [("KEYFOB_HOME".to_owned(), home.to_str().map(str::to_owned))].into_iter().collect();
-    let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, None);
+    let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, Some(home));
     setup.check().expect("nothing is wrong");
     Client::with(setup, system::world(keyfob::setup::proxies::Routes::default()), Arc::new(InThread))
 }

@@ -113,8 +113,11 @@ impl Client {
             Some(Source::SessionToken | Source::WebSocketDescriptor)
         );
         let approved = || {
-            let list =
-                crate::setup::trusted_files::approved(self.setup.approved.as_deref(), &*self.world.files)?;
+            let list = crate::setup::trusted_files::approved(
+                self.setup.approved.as_deref(),
+                &*self.world.files,
+                &self.setup.around,
+            )?;
             Ok::<_, Error>(list.has_origin(origin))
         };
         match session && approved()? {

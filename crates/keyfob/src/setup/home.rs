@@ -4,11 +4,15 @@
 //! sets variables (direnv, a task runner) is the case to think of. So a place that came through a variable is
 //! refused when it lies inside the repository one stands in; `--home DIR` is a person's own choice.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use keyfob_core::{Error, Id, Result};
 
-use crate::world::Files;
+use super::trust::{Refusal, Surroundings};
+use crate::world::{Files, system::shown};
 
 /// The directories of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,34 +49,25 @@ impl Home {
     ///
     /// # Errors
     /// [`Id::HomeUnsafe`], [`Id::NoHome`].
-    pub fn find(places: &Places, files: &dyn Files, around: &Repositories) -> Result<Self> {
+    pub fn find(
+        places: &Places,
+        files: &dyn Files,
+        around: &Surroundings,
+        warnings: &mut Vec<Error>,
+    ) -> Result<Self> {
         if let Some(dir) = &places.chosen {
             return Ok(Self::in_one(&std::path::absolute(dir).unwrap_or_else(|_| dir.clone())));
         }
         if let Some(dir) = &places.keyfob_home {
-            let refuse = |why: String| {
-                Error::new(
-                    Id::HomeUnsafe,
-                    format!("KEYFOB_HOME names {}, which is refused", dir.display()),
-                    why,
-                )
-            };
-            if !dir.is_absolute() {
-                return Err(refuse("it is not an absolute path".into()));
-            }
+            let what = || format!("KEYFOB_HOME names {}, which is refused", shown(dir));
             let found = Self::in_one(dir);
             for path in [dir, &found.config, &found.logins] {
-                if let Some(root) = around.enclosing(path) {
-                    return Err(refuse(format!(
-                        "{} lies inside the repository {}",
-                        path.display(),
-                        root.display()
-                    )));
-                }
+                around.judge(path).map_err(|refusal| unsafe_home(what(), path, dir, &refusal))?;
             }
             if dir.exists() {
-                let resolved = files.resolve(dir).map_err(|error| refuse(error.to_string()))?;
-                files.check_dir(&resolved, false).map_err(|error| refuse(error.to_string()))?;
+                let refuse = |error: io::Error| Error::new(Id::HomeUnsafe, what(), error.to_string());
+                let resolved = files.resolve(dir).map_err(refuse)?;
+                files.check_dir(&resolved, false).map_err(refuse)?;
             }
             return Ok(found);
         }
@@ -92,20 +87,28 @@ impl Home {
         let found = Self {
             config: place(&places.xdg_config, ".config")?.join("keyfob/config.toml"),
             logins: place(&places.xdg_state, ".local/state")?.join("keyfob/logins"),
-            runtime: absolute(&places.xdg_runtime).map(|dir| dir.join("keyfob")),
+            runtime: absolute(&places.xdg_runtime).and_then(|dir| {
+                // What lies there need not last: where the directory is not right, it is done without.
+                let runtime = runtime(&dir, files, around);
+                runtime.map_err(|why| warnings.push(without(&dir, why))).ok()
+            }),
             explicit: false,
         };
-        for (path, variable) in
-            [(&found.config, "XDG_CONFIG_HOME or HOME"), (&found.logins, "XDG_STATE_HOME or HOME")]
-        {
-            if let Some(root) = around.enclosing(path) {
-                let what = format!("{variable} leads to {}, which is refused", path.display());
-                return Err(Error::new(
-                    Id::HomeUnsafe,
-                    what,
-                    format!("it lies inside the repository {}", root.display()),
-                ));
-            }
+        let usual = [".config/keyfob/config.toml", ".local/state/keyfob/logins"];
+        let names = ["XDG_CONFIG_HOME or HOME", "XDG_STATE_HOME or HOME"];
+        for ((path, variable), usual) in [&found.config, &found.logins].into_iter().zip(names).zip(usual) {
+            let judged = match around.judge(path) {
+                // Where the path is what it would be without any variable, none has chosen it; that nobody else can
+                // change the way to it counts all the same.
+                Err(Refusal::Repository(_) | Refusal::Adrift)
+                    if own_home().is_some_and(|home| *path == home.join(usual)) =>
+                {
+                    around.follow(path).map(drop)
+                }
+                other => other,
+            };
+            let what = || format!("{variable} leads to {}, which is refused", shown(path));
+            judged.map_err(|refusal| unsafe_home(what(), path, path, &refusal))?;
         }
         Ok(found)
     }
@@ -127,62 +130,47 @@ impl Home {
     }
 }
 
+/// Ours in a runtime directory (XDG Base Directory: the user's own, 0700, there as long as they are logged in).
+fn runtime(dir: &Path, files: &dyn Files, around: &Surroundings) -> Result<PathBuf, String> {
+    if !dir.is_dir() {
+        return Err("there is no such directory".into());
+    }
+    let ours = dir.join("keyfob");
+    around.judge(&ours).map_err(|refusal| refusal.to_string())?;
+    match files.check_dir(&ours, true) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(format!("{}: {error}", shown(&ours))),
+        _ => Ok(ours),
+    }
+}
+
+fn without(dir: &Path, why: String) -> Error {
+    let what = format!("XDG_RUNTIME_DIR names {}, which is not used", shown(dir));
+    Error::new(Id::HomeUnsafe, what, why).hint("unset it, or let it name a directory that is yours alone")
+}
+
+fn unsafe_home(what: String, path: &Path, named: &Path, refusal: &Refusal) -> Error {
+    let error = Error::new(
+        Id::HomeUnsafe,
+        what,
+        match (refusal, path == named) {
+            (Refusal::Repository(_), false) => format!("{}: {refusal}", shown(path)),
+            _ => refusal.to_string(),
+        },
+    );
+    match refusal {
+        Refusal::Way { .. } => {
+            error.hint("run `keyfob doctor --fix`, or choose a directory that is yours alone")
+        }
+        Refusal::Adrift => error.hint("change to a directory that exists, or choose it with `--home DIR`"),
+        _ => error,
+    }
+}
+
 /// The user's home as the password database names it: nothing an environment says changes it.
 #[must_use]
 pub fn own_home() -> Option<PathBuf> {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
     user.dir.is_absolute().then_some(user.dir)
-}
-
-/// The repositories one stands in. They lie within each other (a submodule, a checkout below another), so all of
-/// them count. Looked for once: this is on the way of every command.
-#[derive(Clone, Debug, Default)]
-pub struct Repositories(Vec<Root>);
-
-/// The root of a repository, as it was found and with every link followed.
-#[derive(Clone, Debug)]
-struct Root {
-    found: PathBuf,
-    real: PathBuf,
-}
-
-impl Repositories {
-    /// Those around a directory.
-    #[must_use]
-    pub fn around(here: &Path) -> Self {
-        const MARKS: [&str; 4] = [".git", ".jj", ".hg", ".svn"];
-        let is_root = |dir: &&Path| MARKS.iter().any(|mark| dir.join(mark).symlink_metadata().is_ok());
-        let root = |dir: &Path| Root {
-            found: dir.to_path_buf(),
-            real: dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf()),
-        };
-        Self(here.ancestors().filter(is_root).map(root).collect())
-    }
-
-    /// The repository that a path lies inside of, if it does; but not one that holds the user's whole home
-    /// directory: people who keep that in a repository are not attacked by it.
-    #[must_use]
-    pub fn enclosing(&self, path: &Path) -> Option<&Path> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let real_path = real(path);
-        let inside = |path: &Path, real: &Path, root: &Root| {
-            real.starts_with(&root.real) || path.starts_with(&root.found)
-        };
-        let root = self.0.iter().find(|root| inside(path, &real_path, root))?;
-        let holds_home = own_home().is_some_and(|home| inside(&home, &real(&home), root));
-        (!holds_home).then_some(root.found.as_path())
-    }
-}
-
-/// A path with its links followed as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    let existing = path.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
-    match existing {
-        Some((dir, real)) => real.join(path.strip_prefix(dir).unwrap_or(Path::new(""))),
-        None => path.to_path_buf(),
-    }
 }
 
 #[cfg(test)]
@@ -192,7 +180,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn find(places: &Places, here: &Path) -> Result<Home> {
-        Home::find(places, &Disk, &Repositories::around(here))
+        Home::find(places, &Disk, &Surroundings::of(Some(here)), &mut Vec::new())
     }
 
     #[test]
@@ -231,14 +219,15 @@ mod tests {
         std::fs::create_dir_all(outer.join("sub/deep")).unwrap();
         std::fs::write(outer.join("sub/.git"), "gitdir: ../.git/modules/sub").unwrap();
         let here = outer.join("sub/deep");
-        assert_eq!(Repositories::around(&here).enclosing(&outer.join("planted")), Some(&*outer));
+        let judged = Surroundings::of(Some(&here)).judge(&outer.join("planted"));
+        assert_eq!(judged, Err(Refusal::Repository(outer.clone())));
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        assert_eq!(Repositories::around(&here).enclosing(&home), None);
+        assert_eq!(Surroundings::of(Some(&here)).judge(&home), Ok(()));
         symlink(outer.join("config.toml"), home.join("config.toml")).unwrap();
         std::fs::write(outer.join("config.toml"), "").unwrap();
         let places = Places { keyfob_home: Some(home), ..Places::default() };
-        assert!(find(&places, &here).expect_err("linked").why().contains("config.toml lies inside"));
+        assert!(find(&places, &here).expect_err("linked").why().contains("config.toml: it lies inside"));
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod descriptors;
 pub mod home;
 pub mod profile;
 pub mod proxies;
+mod repositories;
+pub mod trust;
 pub(crate) mod trusted_files;
 
 use std::{
@@ -28,8 +30,9 @@ use keyfob_core::{
 use crate::{
     setup::{
         descriptors::Inherited,
-        home::{Home, Places, Repositories},
+        home::{Home, Places},
         proxies::Routes,
+        trust::Surroundings,
     },
     world::Files,
 };
@@ -82,6 +85,10 @@ pub struct Setup {
     pub seed: Option<String>,
     /// A file of approvals that was named for this call.
     pub approved: Option<PathBuf>,
+    /// What one stands in: what a variable names is judged by that.
+    pub around: Surroundings,
+    /// What is wrong and stops nothing: it is done without.
+    pub warnings: Vec<Error>,
     /// Everything that is wrong, in the order it was found.
     pub problems: Vec<Error>,
 }
@@ -95,7 +102,8 @@ pub const HANDED_OVER: &str = "KEYFOB_HANDED_OVER";
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
 
 impl Setup {
-    /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`].
+    /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`]. `here` is the working directory; without
+    /// one (it has been removed) no path that a variable names is believed.
     #[must_use]
     pub fn read(variables: &Variables, choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
         let mut reading = contract::read(variables);
@@ -106,15 +114,17 @@ impl Setup {
         let (inherited, consumed) =
             descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
 
-        let around = here.map(Repositories::around).unwrap_or_default();
-        let home = keep(Home::find(&places(variables, choices.home), files, &around), &mut problems);
+        let around = Surroundings::of(here);
+        let mut warnings = Vec::new();
+        let places = places(variables, choices.home);
+        let home = keep(Home::find(&places, files, &around, &mut warnings), &mut problems);
         let config = match &home {
             Some(home) => keep(trusted_files::config(&home.config, files), &mut problems),
             None => None,
         };
         let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
         let approved = match settings.wants_approval() || choices.approved.is_some() {
-            true => keep(trusted_files::approved(choices.approved.as_deref(), files), &mut problems),
+            true => keep(trusted_files::approved(choices.approved.as_deref(), files, &around), &mut problems),
             false => Some(ApprovedList::default()),
         };
         // With a malformed choice nobody can say which provider was meant: never a default, never production
@@ -150,6 +160,8 @@ impl Setup {
             consumed,
             seed,
             approved: choices.approved,
+            around,
+            warnings,
             problems,
         }
     }

@@ -8,12 +8,18 @@ use keyfob_core::{
     error::escape,
 };
 
-use crate::{setup::home, world::Files};
+use crate::{
+    setup::{
+        home,
+        trust::{Refusal, Surroundings},
+    },
+    world::{Files, system::shown},
+};
 
 /// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
 /// write it.
 fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Result<Option<String>> {
-    let what = || format!("{} is refused", path.display());
+    let what = || format!("{} is refused", shown(path));
     match files.read_trusted(path, root_only) {
         Ok(None) => Ok(None),
         Ok(Some(bytes)) => {
@@ -31,8 +37,7 @@ pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config> {
     let Some(text) = read_trusted(path, files, false, Id::ConfigUnsafe)? else {
         return Ok(Config::default());
     };
-    let wrong =
-        |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", path.display()), why);
+    let wrong = |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", shown(path)), why);
     let raw = toml::from_str(&text).map_err(|error| wrong(escape(error.message())))?;
     Config::parse(raw)
 }
@@ -41,18 +46,31 @@ pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config> {
 ///
 /// # Errors
 /// [`Id::ApprovedListUnsafe`], [`Id::ApprovedListMalformed`].
-pub(crate) fn approved(chosen: Option<&Path>, files: &dyn Files) -> Result<ApprovedList> {
+pub(crate) fn approved(
+    chosen: Option<&Path>,
+    files: &dyn Files,
+    around: &Surroundings,
+) -> Result<ApprovedList> {
+    // Whoever can change the way to such a file can put another one in its place.
+    let read = |path: &Path, root_only| {
+        let refused = |refusal: Refusal| {
+            Error::new(Id::ApprovedListUnsafe, format!("{} is refused", shown(path)), refusal.to_string())
+        };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        around.follow(&absolute).map_err(refused)?;
+        read_trusted(path, files, root_only, Id::ApprovedListUnsafe)
+    };
     let mut list = ApprovedList::default();
     let own = home::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
     let places = [Some((Path::new("/etc/keyfob/approved.toml"), true)), own.as_deref().map(|p| (p, false))];
     for (path, root_only) in places.into_iter().flatten() {
-        if let Some(text) = read_trusted(path, files, root_only, Id::ApprovedListUnsafe)? {
+        if let Some(text) = read(path, root_only)? {
             list.extend(parse_approved(path, &text)?);
         }
     }
     if let Some(path) = chosen {
-        let Some(text) = read_trusted(path, files, false, Id::ApprovedListUnsafe)? else {
-            let what = format!("--approved names {}", path.display());
+        let Some(text) = read(path, false)? else {
+            let what = format!("--approved names {}", shown(path));
             return Err(
                 Error::new(Id::ApprovedListUnsafe, what, "there is no such file").hint("check the path")
             );
@@ -64,7 +82,7 @@ pub(crate) fn approved(chosen: Option<&Path>, files: &dyn Files) -> Result<Appro
 
 fn parse_approved(path: &Path, text: &str) -> Result<ApprovedList> {
     let wrong =
-        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", path.display()), why);
+        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", shown(path)), why);
     let raw = toml::from_str(text).map_err(|error| wrong(&escape(error.message())))?;
     ApprovedList::parse(raw).map_err(|error| wrong(error.why()))
 }

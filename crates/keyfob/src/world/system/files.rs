@@ -11,6 +11,7 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
+use super::owners::{others_may_write, whose};
 use crate::world::{Files, Held, Lock};
 
 /// No file of ours is larger; what is larger is not ours.
@@ -65,10 +66,11 @@ impl Files for Disk {
         if meta.uid() != rustix::process::geteuid().as_raw() {
             return Err(refusal(&format!("it belongs to user {}", meta.uid())));
         }
-        let (forbidden, who) =
-            if private { (0o077, "open to others") } else { (0o022, "writable by others") };
-        if mode & forbidden != 0 {
-            return Err(refusal(&format!("it is {who} (mode {mode:04o})")));
+        if private && mode & 0o077 != 0 {
+            return Err(refusal(&format!("it is open to others (mode {mode:04o})")));
+        }
+        if others_may_write(&meta) {
+            return Err(refusal(&format!("it is writable by others (mode {mode:04o})")));
         }
         Ok(())
     }
@@ -98,16 +100,13 @@ impl Files for Disk {
             Err(error) => return Err(error),
         };
         let meta = file.metadata()?;
-        let own = rustix::process::geteuid().as_raw();
         if !meta.is_file() {
             return Err(refusal("it is not a regular file"));
         }
-        if meta.uid() != 0 && (root_only || meta.uid() != own) {
+        if root_only && meta.uid() == rustix::process::geteuid().as_raw() && meta.uid() != 0 {
             return Err(refusal(&format!("it belongs to user {}", meta.uid())));
         }
-        if meta.mode() & 0o022 != 0 {
-            return Err(refusal(&format!("it is writable by others (mode {:04o})", meta.mode() & 0o7777)));
-        }
+        whose(&meta).map_err(|why| refusal(&why))?;
         if meta.len() > LARGEST {
             return Err(refusal("it is larger than a mebibyte"));
         }

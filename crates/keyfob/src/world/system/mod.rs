@@ -10,12 +10,15 @@ pub mod http;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod keys;
+pub(crate) mod owners;
 pub mod process;
 pub(crate) mod progress;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
+
+use keyfob_core::error::escape_whole;
 
 use crate::{setup::proxies::Routes, store::sealing::Seal, world::World};
 
@@ -32,6 +35,12 @@ pub fn world(routes: Routes) -> World {
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }
+}
+
+/// A path for people: whoever named it cannot move their cursor or forge their lines.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    escape_whole(&path.to_string_lossy())
 }
 
 /// The name a device of this machine is listed under when nobody gives it another one.

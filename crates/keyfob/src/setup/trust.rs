@@ -1,0 +1,406 @@
+//! Whether a path that came through a variable may be believed.
+//!
+//! A repository can set variables (direnv, a task runner) and another user can write where everybody may. So there is
+//! one rule for every variable that names a path (home, state, configuration, runtime, data, certificates, browser,
+//! D-Bus): it lies outside the repositories one stands in, their main trees and their linked ones; it does not climb out
+//! of what does not exist; and nobody else can change the way that leads to it. Where the working directory has been
+//! removed nobody can tell what one stands in, and nothing is believed.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    ffi::OsString,
+    fmt,
+    fs::{self, Metadata},
+    io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+use super::{home::own_home, repositories::Repositories};
+use crate::world::system::{
+    owners::{self, others_may_write},
+    shown,
+};
+
+/// Why a path is not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It means another place in another directory.
+    Relative,
+    /// It lies inside this repository.
+    Repository(PathBuf),
+    /// The working directory has been removed: nobody can tell which repository it was in.
+    Adrift,
+    /// It has a `..` behind something that does not exist.
+    Climbs,
+    /// Somebody else can change the way that leads to it.
+    Way {
+        /// Where.
+        at: PathBuf,
+        /// How.
+        why: String,
+    },
+    /// It cannot be followed.
+    Unreadable {
+        /// Where it ends.
+        at: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Relative => f.write_str("it is not an absolute path"),
+            Self::Repository(root) => write!(f, "it lies inside the repository {}", shown(root)),
+            Self::Adrift => f.write_str(
+                "the working directory has been removed, so that nobody can tell which repository it belonged to",
+            ),
+            Self::Climbs => f.write_str("it has a `..` behind something that does not exist"),
+            Self::Way { at, why } => write!(f, "{}: {why}", shown(at)),
+            Self::Unreadable { at, why } => write!(f, "{} cannot be followed: {why}", shown(at)),
+        }
+    }
+}
+
+/// What one stands in, and what has been found out about the ways from there. Looked at once: this is on the way of
+/// every command.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// `None`: the working directory has been removed.
+    repositories: Option<Repositories>,
+    /// Directories that nobody else can change.
+    safe: Mutex<BTreeSet<PathBuf>>,
+    home: OnceLock<Option<PathBuf>>,
+}
+
+impl Surroundings {
+    /// Those of the directory one stands in; `None` when it has been removed.
+    #[must_use]
+    pub fn of(here: Option<&Path>) -> Self {
+        Self { repositories: here.map(Repositories::around), safe: Mutex::default(), home: OnceLock::new() }
+    }
+
+    /// The rule, for a path that a variable chose.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn judge(&self, path: &Path) -> Result<(), Refusal> {
+        if !path.is_absolute() {
+            return Err(Refusal::Relative);
+        }
+        let repositories = self.repositories.as_ref().ok_or(Refusal::Adrift)?;
+        let (real, links) = self.walk(path)?;
+        let enclosing = |real: &PathBuf| repositories.enclosing(path, real, || self.home());
+        match std::iter::once(&real).chain(&links).find_map(enclosing) {
+            Some(root) => Err(Refusal::Repository(root.to_path_buf())),
+            None => Ok(()),
+        }
+    }
+
+    /// The rule for a program that a variable names by its path: besides, nobody else can change the program.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn judge_program(&self, path: &Path) -> Result<(), Refusal> {
+        self.judge(path)?;
+        match fs::metadata(path).map(|meta| owners::whose(&meta)) {
+            Ok(Err(why)) => Err(Refusal::Way { at: path.to_path_buf(), why }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a path leads to, of which only the way is in question: nobody else can change it.
+    ///
+    /// # Errors
+    /// [`Refusal::Climbs`], [`Refusal::Way`], [`Refusal::Unreadable`].
+    pub fn follow(&self, path: &Path) -> Result<PathBuf, Refusal> {
+        self.walk(path).map(|(real, _)| real)
+    }
+
+    /// Where a path leads to, and the links that decide it.
+    fn walk(&self, path: &Path) -> Result<(PathBuf, Vec<PathBuf>), Refusal> {
+        let mut walk = Walk { around: self, at: PathBuf::from("/"), missing: false, above_home: None };
+        walk.begin()?;
+        let mut rest: VecDeque<OsString> = parts(path).collect();
+        let mut links = Vec::new();
+        while let Some(part) = rest.pop_front() {
+            if let Some(target) = walk.step(&part)? {
+                links.push(walk.at.join(&part));
+                if links.len() > 40 {
+                    return Err(walk.unreadable("there are too many symbolic links"));
+                }
+                if target.is_absolute() {
+                    walk.at = PathBuf::from("/");
+                }
+                for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
+                    rest.push_front(part);
+                }
+            }
+        }
+        match walk.above_home {
+            Some(refusal) if !self.home().is_some_and(|home| walk.at.starts_with(home)) => Err(refusal),
+            _ => Ok((walk.at, links)),
+        }
+    }
+
+    fn is_safe(&self, dir: &Path) -> bool {
+        self.safe.lock().unwrap_or_else(PoisonError::into_inner).contains(dir)
+    }
+
+    fn note(&self, dir: &Path) {
+        self.safe.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_path_buf());
+    }
+
+    /// The home of the password database, with every link followed.
+    fn home(&self) -> Option<&Path> {
+        let find = || own_home().map(|home| home.canonicalize().unwrap_or(home));
+        self.home.get_or_init(find).as_deref()
+    }
+}
+
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    })
+}
+
+/// A path as the kernel follows it, one step after the other. Where it stands is never a link.
+struct Walk<'a> {
+    around: &'a Surroundings,
+    at: PathBuf,
+    missing: bool,
+    /// What stands against a directory above the user's own home. The password database chose that, and no variable:
+    /// it counts only for what does not lie in that home.
+    above_home: Option<Refusal>,
+}
+
+impl Walk<'_> {
+    /// One step. A link is not followed, but told.
+    fn step(&mut self, part: &OsString) -> Result<Option<PathBuf>, Refusal> {
+        if part == ".." {
+            if self.missing {
+                return Err(Refusal::Climbs);
+            }
+            self.at.pop();
+            return Ok(None);
+        }
+        let next = self.at.join(part);
+        if self.missing || self.around.is_safe(&next) {
+            self.at = next;
+            return Ok(None);
+        }
+        let meta = match fs::symlink_metadata(&next) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.missing = true;
+                self.at = next;
+                return Ok(None);
+            }
+            Err(error) => return Err(self.unreadable(&plain(&error))),
+        };
+        // Where everybody may make things, somebody else's link leads where they like.
+        if owners::stranger(meta.uid()) && self.is_shared() {
+            let why = format!("it belongs to user {}", meta.uid());
+            return Err(Refusal::Way { at: next, why });
+        }
+        if meta.file_type().is_symlink() {
+            let target = fs::read_link(&next).map_err(|error| self.unreadable(&plain(&error)))?;
+            return Ok(Some(target));
+        }
+        self.at = next;
+        if meta.is_dir() {
+            self.enter(&meta)?;
+        }
+        Ok(None)
+    }
+
+    fn is_shared(&self) -> bool {
+        fs::symlink_metadata(&self.at).is_ok_and(|meta| others_may_write(&meta))
+    }
+
+    fn begin(&mut self) -> Result<(), Refusal> {
+        if self.around.is_safe(&self.at) {
+            return Ok(());
+        }
+        let meta = fs::symlink_metadata(&self.at).map_err(|error| self.unreadable(&plain(&error)))?;
+        self.enter(&meta)
+    }
+
+    /// Checks the directory one has come to.
+    fn enter(&mut self, meta: &Metadata) -> Result<(), Refusal> {
+        let Err(why) = owners::whose(meta) else {
+            self.around.note(&self.at);
+            return Ok(());
+        };
+        let refusal = Refusal::Way { at: self.at.clone(), why };
+        if self.around.home().is_some_and(|home| home.starts_with(&self.at)) {
+            self.above_home.get_or_insert(refusal);
+            return Ok(());
+        }
+        Err(refusal)
+    }
+
+    fn unreadable(&self, why: &str) -> Refusal {
+        Refusal::Unreadable { at: self.at.clone(), why: why.to_owned() }
+    }
+}
+
+fn plain(error: &io::Error) -> String {
+    error.kind().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.0.path().canonicalize().unwrap().join(path)
+        }
+
+        fn dir(&self, path: &str) -> PathBuf {
+            fs::create_dir_all(self.at(path)).unwrap();
+            self.at(path)
+        }
+
+        fn open_to_all(&self, path: &str, mode: u32) -> PathBuf {
+            let dir = self.dir(path);
+            fs::set_permissions(&dir, PermissionsExt::from_mode(mode)).unwrap();
+            dir
+        }
+
+        fn put(&self, path: &str, text: &str) {
+            fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+            fs::write(self.at(path), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_repository_is_refused_however_it_is_spelled() {
+        let place = Place::new();
+        let repo = place.dir("repo");
+        let (here, _) = (place.dir("repo/sub"), place.dir("repo/.git"));
+        place.dir("outside");
+        symlink(&repo, place.at("link")).unwrap();
+        symlink(repo.join("not/yet"), place.at("dangling")).unwrap();
+        symlink("repo/sub", place.at("relative")).unwrap();
+        // A link in the repository decides where this one leads.
+        symlink(place.at("outside"), repo.join("leads")).unwrap();
+        symlink(repo.join("leads"), place.dir("by").join("way")).unwrap();
+        let around = Surroundings::of(Some(&here));
+        for inside in [
+            "repo",
+            "repo/new",
+            "link/new",
+            "dangling",
+            "relative/x",
+            "outside/../repo/x",
+            "link/sub/../new",
+            "repo/.",
+            "repo/../outside",
+            "by/way",
+        ] {
+            assert_eq!(around.judge(&place.at(inside)), Err(Refusal::Repository(repo.clone())), "{inside}");
+        }
+        for climbing in ["new/../repo/home", "link/new/../home", "outside/new/../x"] {
+            assert_eq!(around.judge(&place.at(climbing)), Err(Refusal::Climbs), "{climbing}");
+        }
+        for right in ["outside", "outside/new", "new", "repository"] {
+            assert_eq!(around.judge(&place.at(right)), Ok(()), "{right}");
+        }
+        assert_eq!(around.judge(Path::new("repo")), Err(Refusal::Relative));
+        symlink("loop", place.at("loop")).unwrap();
+        assert!(matches!(around.judge(&place.at("loop/x")), Err(Refusal::Unreadable { .. })));
+    }
+
+    /// gitrepository-layout(5): each tree of a repository belongs to it, and so does the directory it is kept in.
+    #[test]
+    fn the_other_trees_of_the_repository_are_the_repository() {
+        let place = Place::new();
+        place.dir("main/.git/worktrees/one");
+        place.dir("main/.git/worktrees/two");
+        let (one, two) = (place.dir("one/deep"), place.dir("two"));
+        place.put("one/.git", &format!("gitdir: {}\n", place.at("main/.git/worktrees/one").display()));
+        place.put("two/.git", "gitdir: ../main/.git/worktrees/two\n");
+        place.put("main/.git/worktrees/one/commondir", "../..\n");
+        place.put("main/.git/worktrees/two/commondir", "../..\n");
+        place.put("main/.git/worktrees/one/gitdir", &format!("{}\n", place.at("one/.git").display()));
+        place.put("main/.git/worktrees/two/gitdir", &format!("{}\n", place.at("two/.git").display()));
+        for here in [place.at("main"), one, two] {
+            let around = Surroundings::of(Some(&here));
+            for inside in ["main/x", "main/.git/x", "one/x", "two/x"] {
+                let judged = around.judge(&place.at(inside));
+                assert!(matches!(judged, Err(Refusal::Repository(_))), "{inside} from {}", here.display());
+            }
+            assert_eq!(around.judge(&place.at("elsewhere")), Ok(()));
+        }
+        // A submodule's directory lies elsewhere too; so does the repository of a workspace of Jujutsu.
+        place.dir("outer/.git/modules/sub");
+        place.put("moved/.git", &format!("gitdir: {}", place.at("outer/.git/modules/sub").display()));
+        place.dir("first/.jj/repo");
+        place.put("second/.jj/repo", &place.at("first/.jj/repo").display().to_string());
+        for (here, inside) in [("moved", "outer/.git/modules/sub/x"), ("second", "first/x")] {
+            let judged = Surroundings::of(Some(&place.at(here))).judge(&place.at(inside));
+            assert!(matches!(judged, Err(Refusal::Repository(_))), "{inside}: {judged:?}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_knows_what_one_stands_in_nothing_is_believed() {
+        let place = Place::new();
+        assert_eq!(Surroundings::of(None).judge(&place.at("home")), Err(Refusal::Adrift));
+        assert!(Surroundings::of(None).follow(&place.at("home")).is_ok(), "that is no variable's word");
+    }
+
+    #[test]
+    fn nobody_else_can_change_the_way() {
+        let place = Place::new();
+        let open = place.open_to_all("open", 0o777);
+        let (mine, _) = (place.dir("open/mine"), place.dir("private"));
+        let sticky = place.open_to_all("sticky", 0o1777);
+        place.dir("sticky/mine");
+        symlink(&mine, place.at("private/link")).unwrap();
+        let around = Surroundings::of(Some(&place.at("")));
+        for below in ["open/mine", "open/mine/new", "private/link", "private/link/new", "open"] {
+            let judged = around.judge(&place.at(below));
+            assert!(matches!(&judged, Err(Refusal::Way { at, .. }) if *at == open), "{below}: {judged:?}");
+        }
+        for right in ["sticky/mine", "sticky/new", "private"] {
+            assert_eq!(around.judge(&place.at(right)), Ok(()), "{right}");
+        }
+        // Only root can give things away; CI runs as root.
+        if std::os::unix::fs::chown(place.at("sticky/mine"), Some(12_345), None).is_ok() {
+            for theirs in ["sticky/mine", "sticky/mine/new"] {
+                let judged = Surroundings::of(Some(&sticky)).judge(&place.at(theirs));
+                assert!(matches!(judged, Err(Refusal::Way { .. })), "{theirs}: {judged:?}");
+            }
+            let link = place.at("sticky/link");
+            symlink(&mine, &link).unwrap();
+            std::os::unix::fs::lchown(&link, Some(12_345), None).unwrap();
+            let judged = Surroundings::of(Some(&sticky)).judge(&link);
+            assert!(matches!(&judged, Err(Refusal::Way { at, .. }) if *at == link), "{judged:?}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_nobody_elses() {
+        let place = Place::new();
+        place.put("evil.sh", "");
+        fs::set_permissions(place.at("evil.sh"), PermissionsExt::from_mode(0o777)).unwrap();
+        let around = Surroundings::of(Some(Path::new("/")));
+        assert!(matches!(around.judge_program(&place.at("evil.sh")), Err(Refusal::Way { .. })));
+        assert_eq!(around.judge_program(Path::new("/bin/sh")), Ok(()));
+    }
+}

@@ -1,0 +1,70 @@
+//! Who can change a file or a directory, by its owner, its group and its mode.
+
+use std::{fs, fs::Metadata, os::unix::fs::MetadataExt};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// Whether only root and this user can change it; a directory where everybody may make things passes when the sticky
+/// bit keeps them from changing what is not theirs.
+///
+/// # Errors
+/// Who else can, in words.
+pub(crate) fn whose(meta: &Metadata) -> Result<(), String> {
+    if stranger(meta.uid()) {
+        return Err(format!("it belongs to user {}", meta.uid()));
+    }
+    let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
+    if others_may_write(meta) && !sticky {
+        return Err(format!("it is writable by others (mode {:04o})", meta.mode() & 0o7777));
+    }
+    Ok(())
+}
+
+/// Whether somebody who is neither root nor this user may write there, by the mode.
+pub(crate) fn others_may_write(meta: &Metadata) -> bool {
+    meta.mode() & 0o002 != 0 || (meta.mode() & 0o020 != 0 && !is_own_group(meta))
+}
+
+/// Whether an owner is neither root nor this user.
+///
+/// In a user namespace root's files seem to belong to the user that stands for everybody who has no number there. What
+/// such a file's mode lets nobody else write is as good as root's: the namespace cannot tell them apart.
+pub(crate) fn stranger(uid: u32) -> bool {
+    uid != 0 && uid != rustix::process::geteuid().as_raw() && !is_unmapped(uid)
+}
+
+fn is_unmapped(uid: u32) -> bool {
+    let number = |path| fs::read_to_string(path).ok();
+    let Some(overflow) = number("/proc/sys/kernel/overflowuid") else { return false };
+    if overflow.trim().parse() != Ok(uid) {
+        return false;
+    }
+    // Three numbers a line: inside, outside, how many. Where all are mapped, `nobody` is somebody.
+    let Some(map) = number("/proc/self/uid_map") else { return false };
+    let ranges = map.lines().filter_map(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        <[u64; 3]>::try_from(numbers).ok()
+    });
+    !ranges.into_iter().any(|[inside, _, length]| (inside..inside + length).contains(&u64::from(uid)))
+}
+
+/// Whether the group that may write is root's, or this user's alone: several distributions give each user a group of
+/// the same name and a umask of 002. A group without a name (a volume in a container) has no other members there. An
+/// access control list shows in the same bits, and may name anybody.
+fn is_own_group(meta: &Metadata) -> bool {
+    let gid = Gid::from_raw(meta.gid());
+    if gid.as_raw() == 0 {
+        return true;
+    }
+    match Group::from_gid(gid) {
+        Ok(Some(group)) => User::from_uid(Uid::effective()).ok().flatten().is_some_and(|user| {
+            group.name == user.name && group.mem.iter().all(|member| *member == user.name)
+        }),
+        Ok(None) => {
+            let ours = rustix::process::getgroups();
+            gid == Gid::effective()
+                || ours.is_ok_and(|all| all.iter().any(|one| one.as_raw() == gid.as_raw()))
+        }
+        Err(_) => false,
+    }
+}
