@@ -62,14 +62,19 @@ impl Report {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// A failure that something else goes on after, in its three lines.
+    pub(crate) fn tell(error: &Error) {
+        Self::say(&three_lines("error", error));
+    }
+
     /// A warning, in the three lines of an error.
     pub(crate) fn warn(error: &Error) {
-        Self::say(&error.to_string().replacen("error:", "warning:", 1));
+        Self::say(&three_lines("warning", error));
     }
 
     /// Tells a failure and gives its exit code.
     pub(crate) fn failure(error: &Error, json: bool) -> ExitCode {
-        Self::say(&error.to_string());
+        Self::tell(error);
         if json {
             let _ = Self::json(&serde_json::json!({ "error": error_json(error) }));
         }
@@ -80,6 +85,16 @@ impl Report {
 fn unwritable(why: &str) -> Failure {
     let error = Error::new(Id::Usage, "standard output cannot be written", why);
     Failure::Error(error.hint("check where the output goes"))
+}
+
+/// What failed, why, and one thing to do; the other failures of the same look below.
+fn three_lines(word: &str, error: &Error) -> String {
+    let mut text = format!("{word}: {}\ncause: {}\nhint:  {}", error.what(), error.why(), error.advice());
+    for other in error.also() {
+        text.push_str("\n\n");
+        text.push_str(&three_lines("error", other));
+    }
+    text
 }
 
 /// An error for scripts: the id is stable, the words are not.

@@ -1,6 +1,11 @@
 //! One error for everything: a kind for programs, an id for scripts and documents, three lines for people.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+use alloc::{
+    borrow::Cow,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::fmt;
 
 /// What sort of failure it is; decides the exit code.
@@ -151,7 +156,10 @@ ids! {
     Bug "bug" Bug "please report it with the lines above",
 }
 
-/// A failure, said in three lines: what failed (by the user's own name for it), why, one thing to do.
+/// A failure: what failed (by the user's own name for it), why, and one thing to do.
+///
+/// `Display` is one line for logs, [`core::error::Error::source`] the system's or a library's own error where there is
+/// one. The command prints [`Error::what`], [`Error::why`] and [`Error::advice`] on three lines.
 ///
 /// No text in it ever holds a secret or the raw body of a reply. Texts that came from outside are escaped
 /// before they are put in (RFC 6749 §5.2 treats `error_description` as untrusted).
@@ -161,10 +169,8 @@ ids! {
 ///
 /// let error = Error::new(Id::LoginNeeded, "no login for profile `work`", "nobody signed in yet");
 /// assert_eq!(error.exit_code(), 4);
-/// assert_eq!(
-///     error.to_string(),
-///     "error: no login for profile `work`\ncause: nobody signed in yet\nhint:  run `keyfob login`"
-/// );
+/// assert_eq!(error.to_string(), "no login for profile `work`: nobody signed in yet");
+/// assert_eq!(error.advice(), "run `keyfob login`");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(alloc::boxed::Box<Inner>);
@@ -176,13 +182,39 @@ struct Inner {
     why: String,
     hint: Cow<'static, str>,
     also: Vec<Error>,
+    source: Option<Cause>,
 }
+
+/// The error underneath. Two failures are the same when they say the same, whatever caused them.
+#[derive(Clone, Debug)]
+struct Cause(Arc<dyn core::error::Error + Send + Sync>);
+
+impl PartialEq for Cause {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Cause {}
 
 impl Error {
     /// A failure with the advice of its id.
     pub fn new(id: Id, what: impl Into<String>, why: impl Into<String>) -> Self {
         let hint = Cow::Borrowed(id.advice());
-        Self(alloc::boxed::Box::new(Inner { id, what: what.into(), why: why.into(), hint, also: Vec::new() }))
+        let (what, why) = (what.into(), why.into());
+        Self(alloc::boxed::Box::new(Inner { id, what, why, hint, also: Vec::new(), source: None }))
+    }
+
+    /// A failure that another error caused: that one says why, and is the [`core::error::Error::source`]. Only for
+    /// errors whose text holds neither a secret nor anything from outside.
+    pub fn caused_by(
+        id: Id,
+        what: impl Into<String>,
+        cause: impl core::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        let mut error = Self::new(id, what, cause.to_string());
+        error.0.source = Some(Cause(Arc::new(cause)));
+        error
     }
 
     /// The same with better advice than the table has.
@@ -243,7 +275,7 @@ impl Error {
         &self.0.also
     }
 
-    /// One line, for JSON and logs.
+    /// One line, for JSON and logs: what `Display` shows, without the other failures.
     #[must_use]
     pub fn message(&self) -> String {
         alloc::format!("{}: {}", self.what(), self.why())
@@ -252,12 +284,16 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\ncause: {}\nhint:  {}", self.what(), self.why(), self.advice())?;
-        self.also().iter().try_for_each(|other| write!(f, "\n\n{other}"))
+        write!(f, "{}: {}", self.what(), self.why())?;
+        self.also().iter().try_for_each(|other| write!(f, "; {other}"))
     }
 }
 
-impl core::error::Error for Error {}
+impl core::error::Error for Error {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.0.source.as_ref().map(|cause| &*cause.0 as _)
+    }
+}
 
 /// Makes text from outside harmless for a terminal, a log and a three-line error: control, bidirectional
 /// and invisible characters are escaped, and it ends after 200 characters.
@@ -306,7 +342,7 @@ mod tests {
         let one = Error::new(Id::VariableMalformed, "A", "a");
         let two = Error::new(Id::VariableMalformed, "B", "b");
         let both = Error::all(vec![one, two]).expect("two");
-        assert!(both.to_string().contains("error: A\n") && both.to_string().contains("error: B\n"));
+        assert_eq!(both.to_string(), "A: a; B: b");
         assert_eq!(Error::all(vec![]), None);
     }
 

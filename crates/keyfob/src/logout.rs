@@ -65,7 +65,7 @@ impl Client {
         let home = self.setup.require_home()?;
         let list = |dir: &std::path::Path| {
             self.world.files.list(dir).map_err(|error| {
-                Error::new(Id::StoreFailed, format!("cannot list {}", dir.display()), error.to_string())
+                Error::caused_by(Id::StoreFailed, format!("cannot list {}", dir.display()), error)
             })
         };
         let spare: Vec<_> = home.runtime.iter().cloned().collect();

@@ -33,9 +33,8 @@ struct Stage {
 
 pub(crate) fn run(args: &Demo) -> Result {
     let automatic = args.yes || !login::has_person();
-    let failed = |error: io::Error| {
-        Error::new(Id::StoreFailed, "the demo cannot make its directory", error.to_string())
-    };
+    let failed =
+        |error: io::Error| Error::caused_by(Id::StoreFailed, "the demo cannot make its directory", error);
     let home = tempfile::Builder::new().prefix("keyfob-demo-").tempdir().map_err(failed)?;
     let server = dev_server::start(Options {
         port: 0,
@@ -192,7 +191,7 @@ impl Stage {
 fn follow(url: &str) -> Result<()> {
     let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
     let answer = agent.get(url).call();
-    answer.map(|_| ()).map_err(|error| Error::new(Id::Bug, "the sign-in page", error.to_string()).into())
+    answer.map(|_| ()).map_err(|error| Error::caused_by(Id::Bug, "the sign-in page", error).into())
 }
 
 fn mode(path: &Path) -> String {
@@ -205,9 +204,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape `map_err` wants")]
 fn broken(error: io::Error) -> Error {
-    Error::new(Id::Bug, "a step of the demo failed", error.to_string())
+    Error::caused_by(Id::Bug, "a step of the demo failed", error)
 }
 
 fn say(title: &str, text: &str) {

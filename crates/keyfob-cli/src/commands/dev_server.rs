@@ -17,19 +17,15 @@ pub(crate) fn run(args: &Arguments) -> Result {
     Report::say(
         "A provider for development: anybody on this machine can sign in as anybody. Ctrl-C ends it.",
     );
-    server.wait().map_err(|error| Error::new(Id::Bug, "the development provider", error.to_string()))?;
+    server.wait().map_err(|error| Error::caused_by(Id::Bug, "the development provider", error))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn start(options: Options) -> Result<DevServer> {
     let port = options.port;
     let started = DevServer::start(options).map_err(|error| {
-        Error::new(
-            Id::Usage,
-            format!("the development provider cannot start on port {port}"),
-            error.to_string(),
-        )
-        .hint("choose another port; `--port 0` lets the system choose")
+        Error::caused_by(Id::Usage, format!("the development provider cannot start on port {port}"), error)
+            .hint("choose another port; `--port 0` lets the system choose")
     })?;
     Ok(started)
 }

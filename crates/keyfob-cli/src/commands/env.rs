@@ -49,7 +49,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
             None => Report::answer("\nNo environment: correct what is told on stderr first.")?,
         }
         if let Some(error) = &error {
-            Report::say(&error.to_string());
+            Report::tell(error);
         }
     }
     Ok(ExitCode::from(if error.is_some() { 3 } else { 0 }))

@@ -57,7 +57,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
             None
         }
         None => Some(on_pipe(&mut command, &grant).map_err(|error| {
-            Error::new(Id::Bug, "the credential could not be put on a pipe", error.to_string())
+            Error::caused_by(Id::Bug, "the credential could not be put on a pipe", error)
         })?),
     };
     telemetry::finish();
@@ -65,7 +65,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
     let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));
-    Err(Error::new(Id::ExecFailed, what, error.to_string()).into())
+    Err(Error::caused_by(Id::ExecFailed, what, error).into())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]

@@ -48,7 +48,7 @@ pub(crate) fn run(detached: bool) -> Result {
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let cannot = |error: io::Error| Error::new(Id::Bug, "the metrics are lost", error.to_string());
+        let cannot = |error: io::Error| Error::caused_by(Id::Bug, "the metrics are lost", error);
         command.spawn().map_err(cannot)?;
         return Ok(ExitCode::SUCCESS);
     }

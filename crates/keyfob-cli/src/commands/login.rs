@@ -97,7 +97,8 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     }
     let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
-        Report::say(&format!("{error}\n"));
+        Report::tell(error);
+        Report::say("");
     };
     let signed_in = attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?;
     tell(global, args, &client, &signed_in)
@@ -268,7 +269,7 @@ pub(crate) fn browse(url: &str) -> Result {
     );
     match opened {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(Error::new(Id::Unreachable, "no browser could be started", error.to_string())
+        Err(error) => Err(Error::caused_by(Id::Unreachable, "no browser could be started", error)
             .hint("open the address yourself")
             .into()),
     }

@@ -34,7 +34,7 @@ pub(crate) fn completions(shell: Shell, install: bool) -> Result {
         }
     };
     let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, script));
-    made.map_err(|error| Error::new(Id::Usage, path.display().to_string(), error.to_string()))?;
+    made.map_err(|error| Error::caused_by(Id::Usage, path.display().to_string(), error))?;
     if let (Shell::Zsh, Some(dir)) = (shell, path.parent()) {
         let dir = dir.display();
         Report::say(&format!("zsh looks there when .zshrc has, before compinit: fpath=({dir} $fpath)"));
@@ -58,8 +58,7 @@ pub(crate) fn install_manual() -> Result {
 }
 
 pub(crate) fn manual(out: Option<&Path>) -> Result {
-    let failed =
-        |error: io::Error| Error::new(Id::Usage, "the manual pages cannot be written", error.to_string());
+    let failed = |error: io::Error| Error::caused_by(Id::Usage, "the manual pages cannot be written", error);
     match out {
         Some(dir) => {
             fs::create_dir_all(dir).map_err(failed)?;

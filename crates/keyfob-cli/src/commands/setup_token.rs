@@ -51,7 +51,10 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
             login::open(attempt.url());
         }
         let pasted = terminal::lines();
-        let mut mistaken = |error: &Error| Report::say(&format!("{error}\n"));
+        let mut mistaken = |error: &Error| {
+            Report::tell(error);
+            Report::say("");
+        };
         attempt.wait_for_token(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)
     });
     let minted = match (minted, &out) {
@@ -95,10 +98,10 @@ fn hand_over(
     if let Some((path, mut file)) = out {
         let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
         return written.map_err(|error: io::Error| {
-            Error::new(
+            Error::caused_by(
                 Id::StoreFailed,
                 format!("the token could not be written to {}", path.display()),
-                error.to_string(),
+                error,
             )
             .hint("mint another one; this one is lost")
             .into()

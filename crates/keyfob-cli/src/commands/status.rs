@@ -42,7 +42,10 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
         page(&client, &survey, now)?;
         match &verified {
             Some(Ok(())) => Report::answer("Verified: the provider accepts it.")?,
-            Some(Err(error)) => Report::say(&format!("\n{error}")),
+            Some(Err(error)) => {
+                Report::say("");
+                Report::tell(error);
+            }
             None => {}
         }
         for problem in &problems {
@@ -148,7 +151,8 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
         Report::answer(&format!("Certificates: {}", plain(&path.display().to_string())))?;
     }
     if let Some(error) = &survey.broken {
-        Report::say(&format!("\n{error}"));
+        Report::say("");
+        Report::tell(error);
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ fn place(client: &Client, command: &str) -> Result<PathBuf> {
     let dir = home.transient().join("helper");
     let files = &client.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
-        Error::new(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error.to_string())
+        Error::caused_by(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)
     })?;
     Ok(dir.join(format!("{name}.json")))
 }

@@ -107,15 +107,13 @@ fn locks(client: &Client, dir: &Path) -> State {
     match client.world.files.lock(&dir.join("doctor.lock")) {
         Ok(Lock::Held(_)) => State::Fine("the filesystem locks files".into()),
         Ok(_) => State::Fine("another doctor is at work".into()),
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => State::Wrong(Error::new(
-            Id::LocksMissing,
-            format!("{} has no locks", dir.display()),
-            error.to_string(),
-        )),
-        Err(error) => State::Wrong(Error::new(
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+            State::Wrong(Error::caused_by(Id::LocksMissing, format!("{} has no locks", dir.display()), error))
+        }
+        Err(error) => State::Wrong(Error::caused_by(
             Id::StoreReadOnly,
             format!("{} cannot be written", dir.display()),
-            error.to_string(),
+            error,
         )),
     }
 }

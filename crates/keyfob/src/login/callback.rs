@@ -69,7 +69,7 @@ impl Loopback {
                 0 => "no port for the callback".to_owned(),
                 port => format!("port {port} for the callback"),
             };
-            Error::new(Id::Unreachable, what, error.to_string())
+            Error::caused_by(Id::Unreachable, what, error)
                 .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
         };
         let (host, listeners) = match host {

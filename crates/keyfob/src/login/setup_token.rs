@@ -115,7 +115,7 @@ impl Client {
         let bytes = serde_json::to_vec_pretty(&notes)
             .map_err(|_| Error::new(Id::Bug, "the notes", "they cannot be written as JSON"))?;
         self.world.files.replace(&place, &bytes).map_err(|error| {
-            Error::new(Id::StoreFailed, format!("the notes in {}", place.display()), error.to_string())
+            Error::caused_by(Id::StoreFailed, format!("the notes in {}", place.display()), error)
         })
     }
 

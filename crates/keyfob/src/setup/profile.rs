@@ -30,7 +30,7 @@ impl Client {
     pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
         let home = self.setup.require_home()?;
         let failed = |error: std::io::Error| {
-            Error::new(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error.to_string())
+            Error::caused_by(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
         };
         let mut profiles = Vec::new();
         let mut problems = Vec::new();
@@ -65,10 +65,10 @@ impl Client {
         let place = chosen_in(&self.setup.require_home()?.logins);
         let written = self.world.files.replace(&place, name.as_bytes());
         written.map_err(|error| {
-            Error::new(
+            Error::caused_by(
                 Id::StoreFailed,
                 format!("the choice could not be kept in {}", place.display()),
-                error.to_string(),
+                error,
             )
         })
     }
@@ -83,7 +83,7 @@ fn chosen_in(logins: &Path) -> PathBuf {
 pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>> {
     let place = chosen_in(logins);
     let bytes = files.read(&place).map_err(|error| {
-        Error::new(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error.to_string())
+        Error::caused_by(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error)
     })?;
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let name = String::from_utf8_lossy(&bytes).into_owned();

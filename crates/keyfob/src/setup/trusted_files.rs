@@ -25,7 +25,7 @@ fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Resu
         Ok(Some(bytes)) => {
             String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
         }
-        Err(error) => Err(Error::new(id, what(), error.to_string())),
+        Err(error) => Err(Error::caused_by(id, what(), error)),
     }
 }
 

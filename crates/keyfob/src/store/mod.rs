@@ -231,5 +231,9 @@ fn failed(path: &Path, act: &str, error: &io::Error) -> Error {
         io::ErrorKind::PermissionDenied if act != "read" => Id::StoreReadOnly,
         _ => Id::StoreFailed,
     };
-    Error::new(id, what, error.to_string())
+    // An `io::Error` cannot be cloned: the system's own is its number, ours is its kind and its text.
+    let cause = error
+        .raw_os_error()
+        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
+    Error::caused_by(id, what, cause)
 }

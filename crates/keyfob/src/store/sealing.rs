@@ -283,9 +283,8 @@ fn refused(what: String, store: KeyStore, trouble: &KeyTrouble) -> Error {
     Error::new(Id::KeyStoreUnavailable, what, why).hint(trouble.advice)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn no_randomness(error: std::io::Error) -> Error {
-    Error::new(Id::Bug, "no randomness", error.to_string())
+    Error::caused_by(Id::Bug, "no randomness", error)
 }
 
 #[cfg(all(test, feature = "simulation"))]
