@@ -28,6 +28,8 @@ use crate::{
     },
 };
 
+/// The longest path and query: what is in them may be kept (RFC 9110 §4.1 asks for 8000 octets).
+const LONGEST_TARGET: usize = 8 * 1024;
 const LARGEST_BODY: usize = 64 * 1024;
 /// How long connections may take to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(600);
@@ -140,6 +142,10 @@ async fn process(
     let mut reply = match (base, read(body, shared.patience).await) {
         (Err(text), _) => Refusal::new("invalid_request", text).outcome("wrong-host").reply(&mut call),
         (_, Err(refusal)) => refusal.reply(&mut call),
+        _ if call.parts.uri.path_and_query().is_some_and(|target| target.as_str().len() > LONGEST_TARGET) => {
+            let refusal = Refusal::new("invalid_request", "path and query are longer than 8 KiB");
+            refusal.status(StatusCode::URI_TOO_LONG).outcome("target-too-long").reply(&mut call)
+        }
         (Ok(_), Ok(octets)) => {
             call.body = octets;
             route(shared, &mut call, ending).await

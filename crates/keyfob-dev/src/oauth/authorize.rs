@@ -165,6 +165,7 @@ fn ask(shared: &Shared, call: &mut Call, mut transaction: Transaction) -> Result
     let id = credential::mint(TRANSACTION)?;
     call.note.outcome = "sign-in-page";
     shared.change(|tables, now| {
+        tables.sweep_waiting(now);
         transaction.expires_at = now.saturating_add(TRANSACTION_LIFE);
         tables.transactions.insert(Digest::of(&id), transaction.clone());
     });
@@ -193,6 +194,7 @@ fn approve(
             expires_at: now.saturating_add(CODE_LIFE),
             used: None,
         };
+        tables.sweep_waiting(now);
         tables.codes.insert(Digest::of(&code), granted);
     });
     Ok(back(transaction, &[("code", &code)]))

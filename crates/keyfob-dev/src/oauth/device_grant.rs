@@ -68,7 +68,7 @@ fn begin(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
             polled_ms: None,
             expires_at: now.saturating_add(DEVICE_CODE_LIFE),
         };
-        tables.device_codes.sweep(now);
+        tables.sweep_waiting(now);
         tables.device_codes.waiting.insert(Digest::of(&device_code), waiting);
     });
     let shown = format!("{}-{}", &user_code[..4], &user_code[4..]);

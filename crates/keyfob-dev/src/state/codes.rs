@@ -1,8 +1,6 @@
 //! Codes on their way to a token: of an authorization (RFC 6749 §4.1.2), and of a device (RFC 8628 §3.2).
 
-use std::collections::HashMap;
-
-use crate::state::{credential::Digest, scope::Scopes};
+use crate::state::{bounded::Bounded, scope::Scopes};
 
 /// RFC 6749 §4.1.2 allows ten minutes.
 pub(crate) const CODE_LIFE: u64 = 300;
@@ -27,7 +25,7 @@ pub(crate) struct Code {
 /// The device codes that wait for a person.
 #[derive(Debug, Default)]
 pub(crate) struct DeviceCodes {
-    pub(crate) waiting: HashMap<Digest, Waiting>,
+    pub(crate) waiting: Bounded<Waiting>,
     wrong: u32,
     wrong_since: u64,
 }
@@ -53,7 +51,7 @@ pub(crate) enum Answer {
 impl DeviceCodes {
     pub(crate) fn sweep(&mut self, now: u64) {
         // An expired code is remembered for a while, so that its client learns `expired_token`.
-        self.waiting.retain(|_, waiting| now < waiting.expires_at.saturating_add(DEVICE_CODE_LIFE));
+        self.waiting.retain(|waiting| now < waiting.expires_at.saturating_add(DEVICE_CODE_LIFE));
     }
 
     /// The unanswered request with this user code. Wrong guesses are counted.

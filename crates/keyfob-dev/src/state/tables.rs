@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use crate::state::{
+    bounded::Bounded,
     codes::{Code, DeviceCodes},
     credential::{self, Digest, NoEntropy},
     device::Device,
@@ -29,9 +30,9 @@ pub(crate) struct Tables {
     pub(crate) refresh: HashMap<Digest, Refresh>,
     pub(crate) devices: HashMap<String, Device>,
     #[serde(skip)]
-    pub(crate) codes: HashMap<Digest, Code>,
+    pub(crate) codes: Bounded<Code>,
     #[serde(skip)]
-    pub(crate) transactions: HashMap<Digest, Transaction>,
+    pub(crate) transactions: Bounded<Transaction>,
     #[serde(skip)]
     pub(crate) device_codes: DeviceCodes,
     #[serde(skip)]
@@ -274,10 +275,15 @@ impl Tables {
         self.access.retain(|_, access| now < access.expires_at);
         self.refresh.retain(|_, refresh| now < refresh.idle_until);
         self.families.retain(|_, family| now < family.ends_at);
-        self.codes.retain(|_, code| now < code.expires_at.saturating_add(USED_CODE_MEMORY));
-        self.transactions.retain(|_, transaction| now < transaction.expires_at);
-        self.device_codes.sweep(now);
+        self.sweep_waiting(now);
         self.devices.retain(|_, device| now < device.expires_at);
+    }
+
+    /// Forgets what nobody came back for.
+    pub(crate) fn sweep_waiting(&mut self, now: u64) {
+        self.codes.retain(|code| now < code.expires_at.saturating_add(USED_CODE_MEMORY));
+        self.transactions.retain(|transaction| now < transaction.expires_at);
+        self.device_codes.sweep(now);
     }
 }
 

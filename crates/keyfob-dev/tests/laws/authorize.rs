@@ -53,6 +53,18 @@ fn the_issuer_follows_the_spelling_of_the_host() {
     }
 }
 
+/// Any page in a browser can begin sign-ins: the oldest that nobody answered makes room, so that they fill no memory.
+#[test]
+fn unanswered_requests_are_bounded() {
+    let server = manual();
+    let first = transaction(&authorize(&server, &[]));
+    let second = transaction(&authorize(&server, &[]));
+    (0..1023).for_each(|_| assert_eq!(authorize(&server, &[]).status, 200));
+    let answer = |id| press(&server, &[("transaction", id), ("email", "ada@example.com")]);
+    assert_eq!((answer(&first).status, last_outcome(&server)), (400, "error-page".to_owned()));
+    assert_eq!((answer(&second).status, last_outcome(&server)), (200, "consent-page".to_owned()));
+}
+
 /// RFC 6749 §4.1.2.1, RFC 9700 §2.1: no redirect to where nobody registered.
 #[test]
 fn a_bad_client_or_redirect_shows_an_error_page() {

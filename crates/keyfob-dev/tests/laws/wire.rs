@@ -61,6 +61,16 @@ fn a_large_body_is_refused() {
     assert_eq!(request(&server, "POST", TOKEN, &kind, &many).error(), "invalid_request");
 }
 
+/// So is what a query may hold (RFC 9110 §15.5.15).
+#[test]
+fn a_long_query_is_refused() {
+    let server = server();
+    let with_state = |length| authorize(&server, &[("state", &"s".repeat(length))]);
+    assert_eq!(with_state(7000).status, 303);
+    assert_eq!(with_state(8192).status, 414);
+    assert_eq!(last_outcome(&server), "target-too-long");
+}
+
 /// A client that stops talking is not waited for.
 #[test]
 fn a_slow_client_is_let_go() {
