@@ -38,6 +38,7 @@
 //! No DPoP, pushed authorization requests, token exchange or dynamic registration. No TLS.
 
 mod api;
+mod begin;
 mod error;
 mod http;
 mod oauth;

@@ -104,12 +104,13 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, ending: Ending) {
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>, ending: Ending) -> Result<Reply, HangUp> {
     let latency = shared.latency();
-    let (reply, delay) = if latency.is_zero() {
+    let (reply, delay) = if latency.is_zero() && !shared.gate.is_closed() {
         process(&shared, request, ending).await?
     } else {
         // On its own task: a distant server goes on although its client has left.
         let task = tokio::spawn(async move {
             tokio::time::sleep(latency).await;
+            shared.gate.pass().await;
             process(&shared, request, ending).await
         });
         task.await.map_err(|_| HangUp)??

@@ -1,12 +1,8 @@
 //! The server as its host sees it: start, observe, disturb, stop.
 
 use std::{
-    collections::HashMap,
     fmt, io,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
@@ -14,22 +10,20 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
+    begin::begin,
     error::{MintError, StartError},
     http::sockets,
     oauth::device_grant,
     options::Options,
     serve,
     state::{
-        account::{self, DEFAULT_EMAIL},
-        clients::{ApiKey, Client, LOCAL_API_KEY, LOCAL_CLIENT_ID},
-        clock::Clock,
+        account,
+        clients::LOCAL_CLIENT_ID,
         credential::NoEntropy,
-        faults::{Armed, Fault, FaultPlan},
-        log::{Log, LoggedRequest},
-        persist,
+        faults::{Fault, FaultPlan},
+        log::LoggedRequest,
         scope::Scopes,
         shared::{Shared, lock, millis},
-        signing_key::Signer,
         tables::Grants,
     },
 };
@@ -132,6 +126,28 @@ impl DevServer {
         self.shared.latency_ms.store(millis(latency), Ordering::Relaxed);
     }
 
+    /// Holds every request from now on before it is processed, for tests that need a moment to last, however slow the
+    /// machine is. It is then processed even if its client has gone.
+    pub fn hold(&self) {
+        self.shared.gate.close();
+    }
+
+    /// How many requests are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.shared.gate.waiting()
+    }
+
+    /// Lets so many requests through that are held, or come to be.
+    pub fn let_through(&self, count: usize) {
+        self.shared.gate.let_through(count);
+    }
+
+    /// Processes what was held, and holds nothing any more.
+    pub fn release(&self) {
+        self.shared.gate.open();
+    }
+
     /// Arms a fault for the next `count` requests it fits; `None` = for ever. Faults that were armed before it strike
     /// first.
     pub fn inject(&self, fault: impl Into<Fault>, count: impl Into<Option<u32>>) {
@@ -214,53 +230,6 @@ impl DevServer {
             let _ = thread.join();
         }
     }
-}
-
-/// What the server begins with: what its host chose and what the state file remembers.
-fn begin(options: Options, ports: Vec<u16>) -> Result<Shared, StartError> {
-    let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
-    let mut clients = HashMap::from([(local.id.clone(), local)]);
-    for client in options.clients {
-        if let Some(twin) = clients.insert(client.id.clone(), client) {
-            return Err(StartError::TwoClients(twin.id));
-        }
-    }
-    let log = Log::open(options.log.as_deref());
-    let log = log.map_err(|e| StartError::Log(options.log.unwrap_or_default(), e))?;
-    // Written back at once: a state file that cannot be written is a reason not to start.
-    let restored = options.state.as_deref().map(|path| {
-        let tables = persist::load(path)?;
-        persist::save(path, &tables).map(|()| tables)
-    });
-    let tables = restored.transpose();
-    let tables = tables.map_err(|e| StartError::State(options.state.clone().unwrap_or_default(), e))?;
-    let mut api_keys = options.api_keys;
-    api_keys.push(ApiKey::new(LOCAL_API_KEY, DEFAULT_EMAIL));
-    let mut armed = Armed::default();
-    options.faults.into_iter().for_each(|plan| armed.arm(plan));
-    Ok(Shared {
-        port: ports.first().copied().unwrap_or_default(),
-        ports,
-        auto_approve: options.auto_approve,
-        require_device: options.require_device,
-        late: options.late,
-        reuse_grace: options.reuse_grace.as_secs(),
-        device_interval: options.device_interval.as_secs(),
-        patience: options.patience,
-        clock: Clock::default(),
-        rotate_devices: AtomicBool::new(false),
-        signer: Signer::new().map_err(|_| StartError::NoEntropy)?,
-        clients,
-        api_keys,
-        access_token_ttl: AtomicU64::new(options.access_token_ttl.as_secs()),
-        latency_ms: AtomicU64::new(millis(options.latency)),
-        tables: Mutex::new(tables.unwrap_or_default()),
-        faults: Mutex::new(armed),
-        log: Mutex::new(log),
-        state_file: options.state,
-        state_problem: Mutex::new(None),
-        changes: watch::Sender::new(0),
-    })
 }
 
 impl fmt::Debug for DevServer {

@@ -9,6 +9,7 @@ pub(crate) mod codes;
 pub(crate) mod credential;
 pub(crate) mod device;
 pub(crate) mod faults;
+pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod persist;
 pub(crate) mod redirect;

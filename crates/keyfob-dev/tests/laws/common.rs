@@ -63,6 +63,26 @@ pub(crate) fn start(options: Options) -> DevServer {
 }
 
 /// Sends octets and reads until the server closes.
+/// Waits for what must happen. The minute is no claim: without it a failure would hang.
+#[track_caller]
+pub(crate) fn until(what: &str, come: impl Fn() -> bool) {
+    for _ in 0..30_000 {
+        if come() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("waited a minute in vain until {what}");
+}
+
+/// Stops a server, which waits for nobody.
+#[track_caller]
+pub(crate) fn stops(server: DevServer) {
+    let stopping = std::thread::spawn(move || server.stop());
+    until("the server has stopped", || stopping.is_finished());
+    stopping.join().expect("stopped");
+}
+
 pub(crate) fn raw(server: &DevServer, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", server.port()))?;
     stream.set_read_timeout(Some(Duration::from_secs(15)))?;

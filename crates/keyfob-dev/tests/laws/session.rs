@@ -1,9 +1,6 @@
 //! Laws of the session WebSocket.
 
-use std::{
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::{net::TcpStream, time::Duration};
 
 use keyfob_dev::{DEFAULT_EMAIL, DevServer};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest as _};
@@ -65,16 +62,14 @@ fn a_forbidden_or_revoked_token_closes_with_4403() {
     assert_eq!(closed(&mut socket), 4403);
 }
 
-/// RFC 6455 §7.4.1: 1001 = connect again later; and stopping stays prompt.
+/// RFC 6455 §7.4.1: 1001 = connect again later; and stopping waits for nobody.
 #[test]
 fn a_stopping_server_closes_with_1001() {
     let server = server();
     let mut socket = connect(&server, &sign_in(&server).0);
-    let began = Instant::now();
-    let stopping = std::thread::spawn(move || server.stop());
+    // The socket is still open on this side: the server does not wait for it.
+    stops(server);
     assert_eq!(closed(&mut socket), 1001);
-    stopping.join().expect("stopped");
-    assert!(began.elapsed() < Duration::from_secs(1));
 }
 
 /// RFC 6750 §3: without a valid token there is no upgrade.
