@@ -106,6 +106,7 @@ pub(crate) fn setup(global: &Global) -> Setup {
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
     let mut world = system::world(setup.routes.clone());
     world.observe = telemetry::begin(&setup);
+    world.notice = Arc::new(Report::say);
     let metrics = telemetry::word(&setup);
     Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
 }

@@ -62,3 +62,46 @@ fn only_a_key_in_use_can_be_rejected() {
     assert!(stderr(&refused).contains("login is used"), "{}", stderr(&refused));
     assert_eq!(s.run(&["token", "--rejected", "api-key-helper:xyz"]).status.code(), Some(2));
 }
+
+/// A machine with this helper.
+fn with_helper(command: &str) -> Sandbox {
+    let s = Sandbox::new();
+    fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+    let config = format!("api_key_helper = {command:?}\n");
+    fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
+    s
+}
+
+/// It may ask the person for something while all is well: a tap on a key, a renewal of its own.
+#[test]
+fn what_a_working_helper_says_is_passed_on() {
+    let s = with_helper("printf 'tap your \\033[31mkey\\n' >&2; echo the-key");
+    let ran = s.run(&["token"]);
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "the-key\n");
+    assert!(stderr(&ran).contains("api_key_helper: tap your \\u{1b}[31mkey"), "{}", stderr(&ran));
+}
+
+/// A time to live of 0 means never, for a failure too.
+#[test]
+fn nothing_is_remembered_where_nothing_may_be() {
+    let home = "echo run >> $HOME/runs; [ $(wc -l < $HOME/runs) -gt 1 ] && echo the-key";
+    for (ttl, second) in [("0", Some(0)), ("300000", Some(3))] {
+        let s = with_helper(home);
+        let run =
+            || s.keyfob(["token"]).env("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", ttl).output().expect("it runs");
+        assert_eq!(run().status.code(), Some(3));
+        let again = run();
+        assert_eq!(again.status.code(), second, "{ttl}: {}", stderr(&again));
+        assert_eq!(runs(&s), if ttl == "0" { 2 } else { 1 });
+    }
+}
+
+/// What the helper left behind has its output open. Nobody waits for that.
+#[test]
+fn a_helper_may_leave_an_agent_behind() {
+    let s = with_helper("sleep 300 & echo $! > $HOME/agent; echo the-key");
+    assert_eq!(s.out(&["token"]), "the-key\n");
+    let agent = fs::read_to_string(s.home.path().join("agent")).expect("its number");
+    let agent = agent.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a number");
+    rustix::process::kill_process(agent, rustix::process::Signal::KILL).expect("it still runs");
+}

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, Result, Secret, error::escape, secret::strip_newline};
+use keyfob_core::{Error, Id, Result, Secret, secret::strip_newline};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -49,9 +49,7 @@ pub fn run(client: &Client) -> Result<Secret> {
         return remembered;
     }
     let outcome = observed(world, command);
-    if ttl > 0 || outcome.is_err() {
-        remember(world, &place, &outcome);
-    }
+    remember(world, &place, ttl, &outcome);
     outcome
 }
 
@@ -76,7 +74,7 @@ pub fn run_again(client: &Client, rejected: &str) -> Result<Secret> {
         true => Err(failed("it gave the rejected key again")),
         false => Ok(key),
     });
-    remember(world, &place, &outcome);
+    remember(world, &place, ttl, &outcome);
     outcome
 }
 
@@ -117,6 +115,10 @@ fn place(client: &Client, command: &str) -> Result<PathBuf> {
 }
 
 fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Secret>> {
+    // 0 means never, and a failure is no exception.
+    if ttl == 0 {
+        return None;
+    }
     let bytes = world.files.read(place).ok()??;
     let memory: Memory = serde_json::from_slice(&bytes).ok()?;
     let age = world.clock.millis().checked_sub(memory.at)?;
@@ -135,7 +137,10 @@ fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Sec
 }
 
 #[expect(clippy::disallowed_methods, reason = "the remembered key goes into a file of this user's alone")]
-fn remember(world: &World, place: &std::path::Path, outcome: &Result<Secret>) {
+fn remember(world: &World, place: &std::path::Path, ttl: u64, outcome: &Result<Secret>) {
+    if ttl == 0 {
+        return;
+    }
     let memory = Memory {
         at: world.clock.millis(),
         key: outcome.as_ref().ok().map(|key| Zeroizing::new(key.expose().to_owned())),
@@ -175,20 +180,27 @@ fn observed(world: &World, command: &str) -> Result<Secret> {
 }
 
 fn run_now(world: &World, command: &str) -> Result<Secret> {
-    let slow = || (world.notice)("The configured api_key_helper has been running for ten seconds.");
-    let ran = world.helper.run(command, &slow).map_err(|error| failed(&error.to_string()))?;
-    if let Some(failure) = ran.failure {
-        let said = if ran.said.is_empty() { String::new() } else { format!("; it said: {}", ran.said) };
-        return Err(failed(&format!("{failure}{said}")));
-    }
-    if !ran.said.is_empty() {
-        (world.notice)(&format!("api_key_helper: {}", escape(&ran.said)));
-    }
-    if ran.output.len() > 64 * 1024 {
-        return Err(failed("it printed more than 64 KiB"));
-    }
-    let text = std::str::from_utf8(&ran.output).map_err(|_| failed("its output is not text"))?;
+    let output = output(world, "api_key_helper", command).map_err(|why| failed(&why))?;
+    let text = std::str::from_utf8(&output).map_err(|_| failed("its output is not text"))?;
     Secret::visible(strip_newline(text)).map_err(|why| failed(&format!("its output {why}")))
+}
+
+/// What the command under this key of the configuration prints. That it takes long, and what it says on its standard
+/// error although all is well, reaches the person: it may ask them to do something.
+pub(crate) fn output(world: &World, key: &str, command: &str) -> Result<Zeroizing<Vec<u8>>, String> {
+    let slow = || (world.notice)(&format!("The configured {key} has been running for ten seconds."));
+    let ran = world.helper.run(command, &slow).map_err(|error| error.to_string())?;
+    match ran.failure {
+        Some(failure) if ran.said.is_empty() => Err(failure),
+        Some(failure) => Err(format!("{failure}; it said: {}", ran.said)),
+        None if ran.output.len() > 64 * 1024 => Err("it printed more than 64 KiB".into()),
+        None => {
+            if !ran.said.is_empty() {
+                (world.notice)(&format!("{key}: {}", ran.said));
+            }
+            Ok(ran.output)
+        }
+    }
 }
 
 fn failed(why: &str) -> Error {

@@ -20,6 +20,7 @@ use keyfob_core::{
 
 use crate::{
     client::Client,
+    credential::helper,
     renewal::{self, ANSWER, Need, Spender, Usable},
     store::{Commit, Found, Lease, Seen, Store},
     world::{Request, World},
@@ -151,7 +152,9 @@ pub(crate) fn prove(client: &Client, record: &Record, members: &[(&str, &str)]) 
 pub(crate) fn secret(world: &World, environment: &Environment, machine: &Machine) -> Result<Secret> {
     let (key, bytes) = match &machine.secret {
         Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
-        Place::Command(command) => ("client_secret_command", from_command(world, command)),
+        Place::Command(command) => {
+            ("client_secret_command", helper::output(world, "client_secret_command", command))
+        }
     };
     let wrong = |why: String| {
         Error::new(
@@ -172,16 +175,5 @@ fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, 
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(format!("there is no file {}", path.display())),
         Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-fn from_command(world: &World, command: &str) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
-    let slow = || (world.notice)("The configured client_secret_command has been running for ten seconds.");
-    let ran = world.helper.run(command, &slow).map_err(|error| error.to_string())?;
-    match ran.failure {
-        None if ran.output.len() > 64 * 1024 => Err("it printed more than 64 KiB".into()),
-        None => Ok(ran.output),
-        Some(failure) if ran.said.is_empty() => Err(failure),
-        Some(failure) => Err(format!("{failure}; it said: {}", ran.said)),
     }
 }
