@@ -97,7 +97,7 @@ that name came to this outcome:
   before.
 - **in flight**: the process was killed, or its connection failed, between the provider's rotation and the disk. The
   provider here is strict; the next call says that the outcome is unknown, or what the provider says then. Only a
-  renewal can meet it, only there, and nobody can prevent it ([DESIGN.md](../DESIGN.md#what-can-nobody-prevent)).
+  renewal can meet it, only there, and nobody can prevent it ([DESIGN.md](../DESIGN.md#what-cannot-be-prevented)).
 
 Anything else makes the command fail: a login lost, a panic, exit 70, an exit code that is not its id's, a secret in a
 word, a wait of more than 25 seconds.
