@@ -83,6 +83,7 @@ impl Place {
             },
             scopes: Scopes::default(),
             narrowed: false,
+            dead_refresh_words: Vec::new(),
             proof: None,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),

@@ -37,14 +37,15 @@ const TROUBLE: [Case; 14] = [
     case(FaultKind::DropAfter, 6, "outcome-unknown", End::Ended),
     case(FaultKind::Truncated, 6, "outcome-unknown", End::Ended),
     case(FaultKind::Huge, 6, "outcome-unknown", End::Ended),
-    case(FaultKind::Malformed, 5, "answer-invalid", End::Ended),
-    case(FaultKind::Html, 5, "answer-invalid", End::Renews),
+    case(FaultKind::Malformed, 6, "outcome-unknown", End::Ended),
+    // What cannot have come from a token endpoint is no answer, as often as it lasts.
+    case(FaultKind::Html, 6, "unreachable", End::Renews),
     // The rotated refresh token inside is kept, the rest is refused.
     case(FaultKind::OddTokenType, 5, "answer-invalid", End::Renews),
     case(FaultKind::DuplicateMember, 5, "answer-invalid", End::Renews),
     // Which of the two would be a guess.
-    case(FaultKind::DuplicateRefreshToken, 5, "answer-invalid", End::Ended),
-    case(FaultKind::Redirect, 5, "provider-refused", End::Renews),
+    case(FaultKind::DuplicateRefreshToken, 6, "outcome-unknown", End::Ended),
+    case(FaultKind::Redirect, 6, "unreachable", End::Renews),
 ];
 
 /// A success, if an odd one.

@@ -62,6 +62,7 @@ pub struct RawEnvironment {
     pub scopes: Option<Vec<String>>,
     pub redirect: Option<String>,
     pub prompt: Option<String>,
+    pub dead_refresh_words: Option<Vec<String>>,
     pub grant: Option<String>,
     pub client_secret_file: Option<String>,
     pub client_secret_command: Option<String>,
@@ -125,6 +126,8 @@ pub struct Configured {
     pub redirect_is_name: bool,
     /// What the sign-in page must ask, if somebody chose that.
     pub prompt: Option<Prompt>,
+    /// The provider's own words for a refresh token that is dead.
+    pub dead_refresh_words: Vec<String>,
     /// Set where the client is a machine that asks for itself.
     pub machine: Option<Machine>,
     /// The base of API endpoints.
@@ -240,8 +243,17 @@ impl Configured {
                 ));
             }
         };
+        let dead_refresh_words = raw.dead_refresh_words.unwrap_or_default();
+        if !dead_refresh_words.iter().all(|word| is_error_word(word)) {
+            let key = format!("environments.{name}.dead_refresh_words");
+            return Err(wrong(
+                &key,
+                "expected error codes, each with or without a status: \"403 some_code\"",
+            ));
+        }
         let configured = Self {
             machine,
+            dead_refresh_words,
             issuer: read(name, "issuer", raw.issuer, values::issuer)?,
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
             scopes,
@@ -277,6 +289,16 @@ impl Configured {
             || places.into_iter().any(Option::is_some)
             || self.endpoints != Endpoints::default()
     }
+}
+
+/// Whether it is an error code (RFC 6749 §5.2), perhaps behind the status that belongs to it.
+fn is_error_word(text: &str) -> bool {
+    let word = match text.split_once(' ') {
+        Some((status, word)) if status.parse().is_ok_and(|status: u16| (200..=599).contains(&status)) => word,
+        Some(_) => return false,
+        None => text,
+    };
+    !word.is_empty() && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 /// The keys of the client credentials grant belong together: one without the others is a mistake.
@@ -376,6 +398,20 @@ mod tests {
             let environments = BTreeMap::from([("custom".to_string(), RawEnvironment::default())]);
             let raw = RawConfig { environment: text(name), environments, ..Default::default() };
             assert!(said(raw).contains("`environment`"), "{name}");
+        }
+    }
+
+    #[test]
+    fn words_for_a_dead_token_are_error_codes() {
+        let with = |word: &str| {
+            environment(RawEnvironment { dead_refresh_words: Some(vec![word.into()]), ..Default::default() })
+        };
+        for word in ["invalid_refresh_token", "403 unauthorized_client"] {
+            assert_eq!(with(word).unwrap().environments["work"].dead_refresh_words, [word]);
+        }
+        for wrong in ["", " ", "a b", "403 ", "999 a", "a\"b", "403 a b"] {
+            let error = with(wrong).expect_err(wrong);
+            assert!(error.what().contains("environments.work.dead_refresh_words"), "{error}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The typed whole of what the variables say. Beyond this no stringly option travels.
 
 use alloc::{
+    collections::BTreeSet,
     string::{String, ToString},
     vec::Vec,
 };
@@ -137,6 +138,9 @@ pub struct Presets {
     pub tagged_id: Option<String>,
 }
 
+/// No scope that a provider names is longer.
+const LONGEST_SCOPE: usize = 64 * 1024;
+
 /// Scope tokens (RFC 6749 §3.3), in the order they were given, each once.
 ///
 /// ```
@@ -156,22 +160,42 @@ impl Scopes {
     /// For no token at all, and for characters outside %x21, %x23-5B, %x5D-7E.
     pub fn parse(text: &str) -> Result<Self, Expected> {
         let fits = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        let mut scopes: Vec<String> = Vec::new();
+        let (mut scopes, mut known) = (Vec::new(), BTreeSet::new());
         for token in text.split(' ').filter(|token| !token.is_empty()) {
             if !token.bytes().all(fits) {
                 return Err("expected scope names of visible ASCII, separated by blanks");
             }
-            if !scopes.iter().any(|known| known == token) {
+            if known.insert(token) {
                 scopes.push(token.to_string());
             }
         }
         if scopes.is_empty() { Err("expected at least one scope name") } else { Ok(Self(scopes)) }
     }
 
+    /// Reads what a provider says it granted. Some separate the names by commas alone, as RFC 6749 does not. Nothing
+    /// that can be read says nothing, and so does what nobody could have asked for, by its length.
+    #[must_use]
+    pub(crate) fn granted(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_SCOPE {
+            return None;
+        }
+        match text.trim().contains(' ') {
+            true => Self::parse(text).ok(),
+            false => Self::parse(&text.replace(',', " ")).ok(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Those that are in both, in this one's order.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.iter().filter(|scope| other.0.contains(scope)).cloned().collect())
+        let others: BTreeSet<_> = other.0.iter().collect();
+        Self(self.0.iter().filter(|scope| others.contains(scope)).cloned().collect())
     }
 
     /// Each token.

@@ -168,6 +168,8 @@ pub struct Record {
     pub access_token: Option<Secret>,
     /// The refresh token, if there is one.
     pub refresh_token: Option<Secret>,
+    /// This provider's own words for a refresh token that is dead, as they were configured.
+    pub dead_refresh_words: Vec<String>,
     /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
     /// refresh token.
     pub proof: Option<Proof>,
@@ -205,6 +207,8 @@ struct Stored {
     narrowed: bool,
     access_token: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dead_refresh_words: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_auth: Option<Proof>,
     issued_at: Timestamp,
@@ -260,6 +264,7 @@ impl Record {
             narrowed: self.narrowed,
             access_token: secret(&self.access_token),
             refresh_token: secret(&self.refresh_token),
+            dead_refresh_words: self.dead_refresh_words.clone(),
             client_auth: self.proof,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
@@ -316,6 +321,7 @@ impl Record {
             narrowed: stored.narrowed,
             access_token: secret(stored.access_token, "has a malformed access token")?,
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
+            dead_refresh_words: stored.dead_refresh_words,
             proof: stored.client_auth,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
@@ -347,6 +353,7 @@ pub(crate) mod tests {
             narrowed: false,
             access_token: Some(Secret::new("access-3")),
             refresh_token: Some(Secret::new("refresh-3")),
+            dead_refresh_words: Vec::new(),
             proof: None,
             issued_at: Timestamp(now),
             expires_at: Some(Timestamp(now + lifetime)),

@@ -7,7 +7,8 @@ use alloc::{format, string::String};
 use crate::{
     Error, Id, Record, Secret, Timestamp,
     login::record::{Cooldown, Generation, Refusal, Unknown},
-    oauth::token_response::{Outcome, Reply, Tokens},
+    oauth::token_response::{self, Reply, Tokens, Verdict},
+    provider::built_in,
 };
 
 /// A token is renewed at most this many seconds before it expires.
@@ -158,50 +159,61 @@ pub fn request(record: &Record) -> Result<Secret, Error> {
     form.append_pair("grant_type", "refresh_token")
         .append_pair("refresh_token", token.expose())
         .append_pair("client_id", record.client_id.as_str());
-    if record.narrowed {
+    if record.narrowed && !record.scopes.is_empty() {
         form.append_pair("scope", &format!("{}", record.scopes));
     }
     Ok(Secret::from(form.finish()))
 }
 
-/// Lays an answer over the record it was asked for.
+/// Lays an answer over the record it was asked for: first what was rotated, then the rest.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "compared with the token it replaces, not kept")]
 pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option<String>) -> After {
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     let failed = |id, why: String| Some(Error::new(id, format!("{login} could not be renewed"), why));
-    let error = match crate::oauth::token_response::read(reply) {
-        Outcome::Granted(tokens) => {
-            accept(&mut record, tokens, reply.provider_time(), now, kernel);
-            None
+    let (rotated, verdict) = token_response::read(reply).open();
+    let verdict = match verdict {
+        Verdict::Granted(tokens) => {
+            accept(&mut record, tokens, rotated, reply.provider_time(), now, kernel);
+            return After { record, error: None };
         }
-        Outcome::Odd { why, refresh_token: Some(rotated) } => {
-            // The provider now expects this one. The access token at hand stays good until it ends.
-            record.generation.number += 1;
-            record.refresh_token = Some(rotated);
-            record.unknown = None;
-            cool_down(&mut record, now, None, &why);
-            failed(Id::AnswerInvalid, why)
-        }
-        Outcome::Odd { why, refresh_token: None } => {
-            lost(&mut record, now);
-            cool_down(&mut record, now, None, &why);
-            failed(Id::AnswerInvalid, why)
-        }
-        Outcome::InvalidGrant { why } => {
-            record.refused =
-                Some(Refusal { generation: record.generation.number, at: now, why: why.clone() });
-            Some(Error::new(Id::LoginRefused, format!("{login} has ended"), why))
-        }
-        Outcome::Refused { why, .. } => {
-            cool_down(&mut record, now, reply.retry_after(now, LONGEST_COOLDOWN), &why);
-            failed(Id::ProviderRefused, why)
-        }
-        Outcome::Later { why } => {
-            cool_down(&mut record, now, reply.retry_after(now, LONGEST_COOLDOWN), &why);
-            failed(Id::Unreachable, why)
-        }
+        other => other,
     };
-    After { record, error }
+    // What a refusal repeats is not a new one.
+    let same = |new: &Secret| record.refresh_token.as_ref().is_some_and(|old| old.same_as(new.expose()));
+    let rotated = rotated.filter(|new| !same(new));
+    let replaced = rotated.is_some();
+    if replaced {
+        // The provider now expects this one. The access token at hand stays good until it ends.
+        record.generation.number += 1;
+        record.refresh_token = rotated;
+        record.unknown = None;
+    }
+    let asked = reply.retry_after(now, LONGEST_COOLDOWN);
+    let (id, why) = match verdict {
+        Verdict::Refused(said) if !replaced && said.asks_for_a_person(dead_words(&record)) => {
+            record.refused =
+                Some(Refusal { generation: record.generation.number, at: now, why: said.why.clone() });
+            let error = Error::new(Id::LoginRefused, format!("{login} has ended"), said.why);
+            return After { record, error: Some(error) };
+        }
+        Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, now),
+        // It said more than nothing: the next request has the new token.
+        Verdict::Unknown(said) => (Id::AnswerInvalid, said.why),
+        Verdict::Granted(_) => (Id::Bug, String::new()),
+        Verdict::Odd { why } => (Id::AnswerInvalid, why),
+        Verdict::Refused(said) => (Id::ProviderRefused, said.why),
+        Verdict::Later(said) => (Id::Unreachable, said.why),
+    };
+    cool_down(&mut record, now, asked, &why);
+    After { record, error: failed(id, why) }
+}
+
+/// This provider's own words for a dead refresh token: what was configured when the login was made, and what is known
+/// of its issuer.
+fn dead_words(record: &Record) -> impl Iterator<Item = &str> {
+    let own = record.dead_refresh_words.iter().map(String::as_str);
+    own.chain(built_in::dead_refresh_words(&record.issuer).iter().copied())
 }
 
 /// No answer. `sent` says whether the request may have reached the provider.
@@ -239,14 +251,15 @@ pub(crate) fn cool_down(record: &mut Record, now: Timestamp, asked: Option<i64>,
 pub fn accept(
     record: &mut Record,
     tokens: Tokens,
+    rotated: Option<Secret>,
     provider: Option<Timestamp>,
     now: Timestamp,
     kernel: Option<String>,
 ) {
     record.generation.number += 1;
     record.access_token = Some(tokens.access_token);
-    if let Some(rotated) = tokens.refresh_token {
-        record.refresh_token = Some(rotated);
+    if rotated.is_some() {
+        record.refresh_token = rotated;
     }
     if let Some(scope) = tokens.scope {
         record.scopes = record.scopes.intersection(&scope);
@@ -298,9 +311,8 @@ mod tests {
         Reply {
             status,
             content_type: Some("application/json".into()),
-            retry_after: None,
-            date: None,
             body: Vec::from(body),
+            ..Reply::default()
         }
     }
 

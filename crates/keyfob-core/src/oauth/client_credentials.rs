@@ -10,7 +10,7 @@ use crate::{
     Error, Id, Record, Secret, Timestamp,
     contract::settings::Scopes,
     login::refresh::{self, After},
-    oauth::token_response::{Outcome, Reply},
+    oauth::token_response::{self, Reply, Verdict},
 };
 
 /// What the configuration says of a machine's client.
@@ -115,21 +115,21 @@ pub fn answered(
     now: Timestamp,
     kernel: Option<String>,
 ) -> After {
-    let (id, why) = match crate::oauth::token_response::read(reply) {
-        Outcome::Granted(mut tokens) => {
-            // RFC 6749 §4.4.3: one that comes all the same is of no use and must not lie around.
-            tokens.refresh_token = None;
+    // RFC 6749 §4.4.3: a refresh token that comes all the same is of no use and must not lie around.
+    let (id, why) = match token_response::read(reply).open().1 {
+        Verdict::Granted(mut tokens) => {
             tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
             record.scopes = match (&tokens.scope, format!("{asked}").is_empty()) {
                 (Some(granted), true) => granted.clone(),
                 _ => asked.clone(),
             };
-            refresh::accept(&mut record, tokens, reply.provider_time(), now, kernel);
+            refresh::accept(&mut record, tokens, None, reply.provider_time(), now, kernel);
             return After { record, error: None };
         }
-        Outcome::Odd { why, .. } => (Id::AnswerInvalid, why),
-        Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => (Id::ProviderRefused, why),
-        Outcome::Later { why } => (Id::Unreachable, why),
+        Verdict::Odd { why } => (Id::AnswerInvalid, why),
+        Verdict::Refused(said) => (Id::ProviderRefused, said.why),
+        // Nothing is spent by asking: an answer that was lost is asked for again.
+        Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
     };
     let asked = reply.retry_after(now, refresh::LONGEST_COOLDOWN);
     failed(record, id, asked, &why, now)
@@ -169,9 +169,8 @@ mod tests {
         Reply {
             status,
             content_type: Some("application/json".into()),
-            retry_after: None,
-            date: None,
             body: Vec::from(body),
+            ..Reply::default()
         }
     }
 

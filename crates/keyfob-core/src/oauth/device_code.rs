@@ -15,7 +15,7 @@ use crate::{
     },
     error::escape,
     json,
-    oauth::token_response::{self, Outcome, Reply, Tokens},
+    oauth::token_response::{self, Reply, Tokens, Verdict},
 };
 
 /// What a provider may not promise longer than; a code that lives for days is a mistake or a trap.
@@ -68,16 +68,15 @@ impl Pending {
     /// [`Id::ProviderRefused`], [`Id::AnswerInvalid`], [`Id::Unreachable`].
     pub fn read(reply: &Reply) -> Result<Self> {
         let what = "signing in with a code was not started";
-        if let Some((_, why)) = said(reply) {
-            return Err(Error::new(Id::ProviderRefused, what, why));
+        if let Some(said) = token_response::said(reply) {
+            return Err(Error::new(Id::ProviderRefused, what, said.why));
         }
         if !(200..300).contains(&reply.status) {
-            return Err(match token_response::read(reply) {
-                Outcome::Later { why } => Error::new(Id::Unreachable, what, why),
-                Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } | Outcome::Odd { why, .. } => {
-                    Error::new(Id::ProviderRefused, what, why)
-                }
-                Outcome::Granted(_) => Error::new(Id::AnswerInvalid, what, "the provider answered tokens"),
+            return Err(match token_response::read(reply).open().1 {
+                Verdict::Later(said) | Verdict::Unknown(said) => Error::new(Id::Unreachable, what, said.why),
+                Verdict::Refused(said) => Error::new(Id::ProviderRefused, what, said.why),
+                Verdict::Odd { why } => Error::new(Id::ProviderRefused, what, why),
+                Verdict::Granted(_) => Error::new(Id::AnswerInvalid, what, "the provider answered tokens"),
             });
         }
         let odd = |why: String| Error::new(Id::AnswerInvalid, what, why);
@@ -128,36 +127,30 @@ impl Pending {
     /// for good (RFC 8628 §3.5); every error but the two that mean "wait" ends it.
     pub fn answered(&mut self, reply: &Reply) -> Poll {
         let over = |id, why| Poll::Over(Error::new(id, "signing in was not finished", why));
-        if let Some((word, why)) = said(reply) {
-            match word.as_str() {
-                "authorization_pending" => return Poll::Wait,
-                "slow_down" => {
-                    self.interval = self.interval.saturating_add(5);
-                    return Poll::Wait;
-                }
-                "access_denied" | "authorization_declined" => return over(Id::LoginDenied, why),
-                "expired_token" => {
-                    return Poll::Over(
-                        Error::new(Id::LoginTimeout, "signing in was not finished", why)
-                            .hint("start again with `keyfob login --device`"),
-                    );
-                }
-                "temporarily_unavailable" | "server_error" => {
-                    self.back_off();
-                    return Poll::Wait;
-                }
-                _ if reply.status < 500 && reply.status != 429 => return over(Id::ProviderRefused, why),
-                _ => {}
+        let verdict = token_response::read(reply).open().1;
+        match verdict.word() {
+            Some("authorization_pending") => return Poll::Wait,
+            Some("slow_down") => {
+                self.interval = self.interval.saturating_add(5);
+                return Poll::Wait;
             }
+            _ => {}
         }
-        match token_response::read(reply) {
-            Outcome::Granted(tokens) => Poll::Granted(tokens),
-            Outcome::Later { .. } => {
+        match verdict {
+            Verdict::Granted(tokens) => Poll::Granted(tokens),
+            Verdict::Odd { why } => over(Id::AnswerInvalid, why),
+            Verdict::Later(_) | Verdict::Unknown(_) => {
                 self.back_off();
                 Poll::Wait
             }
-            Outcome::Refused { why, .. } | Outcome::InvalidGrant { why } => over(Id::ProviderRefused, why),
-            Outcome::Odd { why, .. } => over(Id::AnswerInvalid, why),
+            Verdict::Refused(said) => match said.word.as_deref() {
+                Some("access_denied" | "authorization_declined") => over(Id::LoginDenied, said.why),
+                Some("expired_token") => Poll::Over(
+                    Error::new(Id::LoginTimeout, "signing in was not finished", said.why)
+                        .hint("start again with `keyfob login --device`"),
+                ),
+                _ => over(Id::ProviderRefused, said.why),
+            },
         }
     }
 
@@ -166,29 +159,6 @@ impl Pending {
     pub fn back_off(&mut self) {
         self.interval = self.interval.max(self.interval.saturating_mul(2).min(60));
     }
-}
-
-/// The error word of an answer, whatever its status and whether it is JSON or a form, and the provider's words behind
-/// "the provider said", escaped.
-fn said(reply: &Reply) -> Option<(String, String)> {
-    let essence = reply.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim();
-    let (word, description) = if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let find = |wanted: &str| {
-            let mut pairs = url::form_urlencoded::parse(&reply.body);
-            pairs.find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
-        };
-        (find("error")?, find("error_description"))
-    } else {
-        let members: Map<String, Value> = json::strict(&reply.body).ok()?;
-        let text = |name: &str| members.get(name).and_then(Value::as_str).map(ToString::to_string);
-        (text("error")?, text("error_description"))
-    };
-    let mut why = format!("the provider said `{}`", escape(&word));
-    if let Some(description) = description {
-        why.push_str(": ");
-        why.push_str(&escape(&description));
-    }
-    Some((word, why))
 }
 
 /// A number of seconds, also as a text or with a fraction.
@@ -208,13 +178,7 @@ mod tests {
     use super::*;
 
     fn reply(status: u16, body: &str) -> Reply {
-        Reply {
-            status,
-            content_type: Some("application/json".into()),
-            retry_after: None,
-            date: None,
-            body: body.into(),
-        }
+        Reply { status, content_type: Some("application/json".into()), body: body.into(), ..Reply::default() }
     }
 
     const STARTED: &str = r#"{"device_code":"GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS","user_code":"WDJB-MJHT",

@@ -4,5 +4,6 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod device_code;
 pub mod id_token;
+mod members;
 pub mod prompt;
 pub mod token_response;

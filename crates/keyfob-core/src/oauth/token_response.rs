@@ -1,17 +1,19 @@
-//! The only reader of token-endpoint replies (RFC 6749 §5).
+//! The only reader of token-endpoint replies (RFC 6749 §5), in one order: rescue, commit, judge.
 //!
 //! The token endpoint is treated as an attacker: nothing of a reply is believed before its type, its members
 //! and their characters are right, and no text of it reaches an error unescaped. But a rotated refresh token
-//! inside an answer that must be refused is still handed back: it is the only one that will work.
+//! is the only one that will work from now on, whatever else is in the answer. So [`read`] looks for it first, and
+//! [`Answer::open`] hands it over before, and together with, what the rest of the answer means.
 
 use alloc::{format, string::String, vec::Vec};
 
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Secret, Timestamp, contract::settings::Scopes, error::escape, json};
+use super::members::{End, Member, Members};
+use crate::{Secret, Timestamp, contract::settings::Scopes, error::escape};
 
 /// What came back over HTTP. The body is already bounded in size by the transport.
+#[derive(Default)]
 pub struct Reply {
     /// Status code.
     pub status: u16,
@@ -21,8 +23,10 @@ pub struct Reply {
     pub retry_after: Option<String>,
     /// `Date`: the provider's own clock.
     pub date: Option<String>,
-    /// The whole body.
+    /// The body, as much of it as came.
     pub body: Vec<u8>,
+    /// Why there is no more of it, where the line broke in its middle (RFC 9112 §8).
+    pub cut: Option<String>,
 }
 
 impl core::fmt::Debug for Reply {
@@ -38,11 +42,22 @@ impl Reply {
         Timestamp::from_http_date(self.date.as_deref()?)
     }
 
-    /// Whether the body calls itself JSON.
+    /// Whether the body calls itself JSON (RFC 8259, RFC 6839 §3.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
-        let essence = self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim();
-        essence.eq_ignore_ascii_case("application/json")
+        let essence = self.essence();
+        let suffixed =
+            essence.len() > 5 && essence.as_bytes()[essence.len() - 5..].eq_ignore_ascii_case(b"+json");
+        suffixed || ["application/json", "text/json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether it calls itself a form, as some answer where JSON was asked for.
+    fn is_form(&self) -> bool {
+        self.essence().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    }
+
+    fn essence(&self) -> &str {
+        self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim()
     }
 
     /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say.
@@ -59,16 +74,31 @@ impl Reply {
     }
 }
 
-/// A granted set of tokens (RFC 6749 §5.1).
+/// An answer of the token endpoint that has been read and not been opened.
+#[derive(Debug)]
+#[must_use = "a rotated refresh token may be in it"]
+pub struct Answer {
+    rotated: Option<Secret>,
+    verdict: Verdict,
+}
+
+impl Answer {
+    /// The refresh token that came with it, if exactly one well-formed one did, and what the answer means. The first
+    /// is to be kept whatever the second says: it is the one the provider now expects. `None`: the old one stays good
+    /// (RFC 6749 §6), unless the verdict is [`Verdict::Unknown`].
+    pub fn open(self) -> (Option<Secret>, Verdict) {
+        (self.rotated, self.verdict)
+    }
+}
+
+/// A granted access token (RFC 6749 §5.1). The refresh token beside it is not in here: see [`Answer::open`].
 #[derive(Debug)]
 pub struct Tokens {
     /// The access token, of type Bearer.
     pub access_token: Secret,
-    /// Lifetime in seconds, at least one. `None` when the provider said nothing usable: absent, zero,
-    /// negative, or no number at all.
+    /// Lifetime in seconds; 0 is one that has ended already. `None` when the provider said nothing usable: nothing,
+    /// or no number at all.
     pub expires_in: Option<i64>,
-    /// The refresh token, if a (new) one came. If none came, the old one stays good (RFC 6749 §6).
-    pub refresh_token: Option<Secret>,
     /// The granted scope, if the provider named it.
     pub scope: Option<Scopes>,
     /// The OpenID Connect ID token, unread.
@@ -77,118 +107,236 @@ pub struct Tokens {
     pub wants_device: bool,
 }
 
-/// What an answer means.
+/// What an answer means, apart from the refresh token in it.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Verdict {
     /// Tokens.
     Granted(Tokens),
-    /// A success whose access token must not be used. If it held exactly one well-formed refresh token, that
-    /// is the one the provider now expects: commit it first, then refuse the rest.
+    /// A success whose access token must not be used.
     Odd {
         /// What is odd about it.
         why: String,
-        /// The rotated refresh token inside.
-        refresh_token: Option<Secret>,
     },
-    /// `invalid_grant`: this refresh token or code is dead (RFC 6749 §5.2). The only final answer.
-    InvalidGrant {
-        /// The provider's own words, escaped.
-        why: String,
-    },
-    /// Any other refusal: says nothing about the refresh token.
-    Refused {
-        /// The provider's error code and words, escaped.
-        why: String,
-        /// The error code, if the answer had a well-formed one (RFC 8628 §3.5 needs it).
-        error: Option<String>,
-    },
-    /// 429, 5xx and their like: ask again later, everything is kept.
-    Later {
-        /// The status, in words.
-        why: String,
-    },
+    /// A refusal. Whether it says something about the refresh token depends on what was asked:
+    /// [`Refusal::asks_for_a_person`].
+    Refused(Refusal),
+    /// Ask again later, everything is kept: the provider says so, or the answer is not one of a token endpoint.
+    Later(Refusal),
+    /// The provider may have done what was asked, and its answer was lost on the way.
+    Unknown(Refusal),
+}
+
+/// What a provider said instead of giving tokens.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its words, or what else is known, escaped.
+    pub why: String,
+    /// The error code, if the answer had a well-formed one. It counts at every status (RFC 8628 §3.5 is answered with
+    /// 200, 400, 403, 428 and 429).
+    pub word: Option<String>,
+    /// The status it came with.
+    pub status: u16,
+}
+
+/// What a provider says when only a person can go on: RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and one that is
+/// in use and registered nowhere.
+const A_PERSON: [&str; 6] = [
+    "invalid_grant",
+    "interaction_required",
+    "login_required",
+    "consent_required",
+    "account_selection_required",
+    "bad_refresh_token",
+];
+/// "Not now" in words.
+const NOT_NOW: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
+/// Those that mean what they mean at every status (RFC 6749 §5.2, §4.1.2.1; RFC 8707 §2;
+/// RFC 8628 §3.5 and a word of the largest provider for a denial).
+const KNOWN: [&str; 9] = [
+    "invalid_request",
+    "invalid_client",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "access_denied",
+    "authorization_declined",
+    "expired_token",
+];
+
+impl Refusal {
+    /// Whether this refresh token is dead, so that a person has to sign in. Only to be asked where one was presented:
+    /// the same words about a code say something about the code. `own` are the words of this very provider, each with
+    /// a status before it where that is part of it: `invalid_refresh_token`, `403 unauthorized_client`.
+    #[must_use]
+    pub fn asks_for_a_person<'w>(&self, own: impl IntoIterator<Item = &'w str>) -> bool {
+        let Some(word) = self.word.as_deref() else { return false };
+        let fits = |own: &str| match own.split_once(' ') {
+            Some((status, own)) => own == word && status.parse() == Ok(self.status),
+            None => own == word,
+        };
+        A_PERSON.contains(&word) || own.into_iter().any(fits)
+    }
+}
+
+impl Verdict {
+    /// The provider's error code, whatever it counts as.
+    #[must_use]
+    pub fn word(&self) -> Option<&str> {
+        match self {
+            Self::Refused(said) | Self::Later(said) | Self::Unknown(said) => said.word.as_deref(),
+            Self::Granted(_) | Self::Odd { .. } => None,
+        }
+    }
 }
 
 /// A hundred years: beyond it a lifetime is a mistake, but not one to fail for.
 const LONGEST: i64 = 100 * 365 * 24 * 3600;
+/// No access token is longer. What is bounded here can be read again when it has been written.
+const LONGEST_TOKEN: usize = 256 * 1024;
 
 /// Reads an answer of the token endpoint.
+pub fn read(reply: &Reply) -> Answer {
+    let members = if reply.is_form() {
+        Some(Members::of_form(&reply.body, reply.cut.is_some()))
+    } else {
+        // Whatever it calls itself: a token that is in it is in it.
+        Members::of_json(&reply.body)
+    };
+    let rotated = members.as_ref().and_then(Members::rotated);
+    // A type that is not named is judged by what it is.
+    let typed = reply.is_json() || reply.is_form() || reply.essence().is_empty();
+    let verdict = judge(reply, members.filter(|_| typed));
+    Answer { rotated, verdict }
+}
+
+/// The error an answer names, whatever its status: for the endpoints beside the token endpoint, whose success is another.
 #[must_use]
-pub fn read(reply: &Reply) -> Outcome {
-    match reply.status {
-        200 => granted(reply),
-        408 | 425 | 429 | 500..=599 => {
-            Outcome::Later { why: format!("the provider answered {}", reply.status) }
+pub fn said(reply: &Reply) -> Option<Refusal> {
+    let members = if reply.is_form() {
+        Members::of_form(&reply.body, reply.cut.is_some())
+    } else {
+        Members::of_json(&reply.body).filter(|_| reply.is_json() || reply.essence().is_empty())?
+    };
+    if members.end() == End::Whole { refusal(&members, reply.status) } else { None }
+}
+
+fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
+    let status = reply.status;
+    let said = |why| Refusal { why, word: None, status };
+    // Words of which nobody knows whether they are whole decide nothing.
+    let whole = members.as_ref().filter(|members| members.end() == End::Whole);
+    if let Some(refusal) = whole.and_then(|members| refusal(members, status)) {
+        return sorted(refusal);
+    }
+    match status {
+        // A gateway waited for the provider and gave up: what became of the request nobody knows (RFC 9110 §15.6.3,
+        // §15.6.5; 520 and 524 are those of the largest gateway).
+        408 | 502 | 504 | 520 | 524 => {
+            return Verdict::Unknown(said(format!("the provider answered {status}")));
         }
+        425 | 429 | 500..=599 => return Verdict::Later(said(format!("the provider answered {status}"))),
         300..=399 => {
-            refused(format!("the provider answered {} (a redirect), which is not followed", reply.status))
+            let why = format!("the provider answered {status} (a redirect), which is not followed");
+            return Verdict::Later(said(why));
         }
-        status => error_answer(reply, status),
+        _ => {}
     }
-}
-
-fn refused(why: String) -> Outcome {
-    Outcome::Refused { why, error: None }
-}
-
-fn granted(reply: &Reply) -> Outcome {
-    let odd = |why: &str| Outcome::Odd { why: String::from(why), refresh_token: salvage(&reply.body) };
-    if !reply.is_json() {
-        return odd("the answer is not application/json");
-    }
-    let members: Map<String, Value> = match json::strict(&reply.body) {
-        Ok(members) => members,
-        Err(why) => return odd(&format!("the answer {why}")),
-    };
-    let text = |name: &str| match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("`{name}` is not a text")),
-    };
-    let secret = |name: &str| match text(name)? {
-        None => Ok(None),
-        Some(text) => Secret::visible(text).map(Some).map_err(|why| format!("`{name}` {why}")),
-    };
-    let read = || -> Result<Tokens, String> {
-        let access_token = secret("access_token")?.ok_or("`access_token` is missing")?;
-        match text("token_type")? {
-            Some(word) if word.eq_ignore_ascii_case("bearer") => {}
-            Some(word) => return Err(format!("`token_type` is `{}`, not Bearer", escape(word))),
-            None => return Err(String::from("`token_type` is missing")),
-        }
-        let scope = match text("scope")? {
-            None | Some("") => None,
-            Some(scope) => Some(Scopes::parse(scope).map_err(|_| "`scope` is malformed")?),
+    let Some(members) = members else {
+        let what = match (&reply.cut, &reply.content_type) {
+            (Some(why), _) => return Verdict::Unknown(said(why.clone())),
+            _ if reply.body.trim_ascii().is_empty() => "nothing".into(),
+            (None, Some(kind)) if !reply.is_json() => format!("`{}`", escape(kind)),
+            (None, _) => "something else".into(),
         };
-        Ok(Tokens {
-            access_token,
-            expires_in: members.get("expires_in").and_then(lifetime),
-            refresh_token: secret("refresh_token")?,
-            scope,
-            id_token: secret("id_token")?,
-            wants_device: members.get("trusted_device").is_some_and(|wish| wish == "required"),
-        })
+        let why = format!("{what} came with status {status}, not an answer of a token endpoint");
+        return Verdict::Later(said(why));
     };
-    match read() {
-        Ok(tokens) => Outcome::Granted(tokens),
-        Err(why) => odd(&why),
+    match members.end() {
+        End::Whole => {}
+        End::Cut => {
+            let why = reply.cut.clone().unwrap_or_else(|| "the answer ends in the middle".into());
+            return Verdict::Unknown(said(why));
+        }
+        End::Broken { .. } => return Verdict::Unknown(said("the answer is not JSON".into())),
+    }
+    if !(200..=299).contains(&status) {
+        return Verdict::Refused(said(format!("the provider answered {status} without an OAuth error")));
+    }
+    if members.hides_a_rotated_one() {
+        return Verdict::Unknown(said("`refresh_token` in the answer cannot be read".into()));
+    }
+    match granted(&members) {
+        Ok(tokens) => Verdict::Granted(tokens),
+        Err(why) => Verdict::Odd { why },
     }
 }
 
-/// `expires_in` as providers really send it: an integer, a float, a text of digits. What is not a positive
-/// number says nothing.
+/// A word decides where its meaning is known; else the status it came with does.
+fn sorted(refusal: Refusal) -> Verdict {
+    let word = refusal.word.as_deref().unwrap_or_default();
+    if A_PERSON.contains(&word) || KNOWN.contains(&word) {
+        return Verdict::Refused(refusal);
+    }
+    if NOT_NOW.contains(&word) {
+        return Verdict::Later(refusal);
+    }
+    match refusal.status {
+        408 | 502 | 504 | 520 | 524 => Verdict::Unknown(refusal),
+        425 | 429 | 500..=599 => Verdict::Later(refusal),
+        _ => Verdict::Refused(refusal),
+    }
+}
+
+/// The tokens of a success. What is not needed is never fatal by its type.
+fn granted(members: &Members<'_>) -> Result<Tokens, String> {
+    let needed = |name: &str| match members.get(name) {
+        Member::One(Value::String(text)) if !text.is_empty() => Ok(text),
+        Member::Absent | Member::One(Value::String(_)) => Err(format!("`{name}` is missing")),
+        Member::One(_) => Err(format!("`{name}` is not a text")),
+        Member::Unreadable(why) => Err(format!("`{name}` {why}")),
+    };
+    let access_token = needed("access_token")?;
+    if access_token.len() > LONGEST_TOKEN {
+        return Err(format!("`access_token` is longer than {LONGEST_TOKEN} characters"));
+    }
+    let access_token = Secret::visible(&access_token).map_err(|why| format!("`access_token` {why}"))?;
+    // RFC 6749 §7.1: one of an unknown type must not be used.
+    let kind = needed("token_type")?;
+    if !kind.eq_ignore_ascii_case("bearer") {
+        return Err(format!("`token_type` is `{}`, not Bearer", escape(&kind)));
+    }
+    let other = |name| match members.get(name) {
+        Member::One(value) => Some(value),
+        _ => None,
+    };
+    Ok(Tokens {
+        access_token,
+        expires_in: other("expires_in").as_ref().and_then(lifetime),
+        scope: other("scope").as_ref().and_then(scope),
+        id_token: match other("id_token") {
+            Some(Value::String(text)) => Secret::visible(&text).ok(),
+            _ => None,
+        },
+        wants_device: other("trusted_device").is_some_and(|wish| wish == "required"),
+    })
+}
+
+/// `expires_in` as providers really send it: an integer, a float, a text of either. What has ended already is 0; what
+/// is no number says nothing.
 fn lifetime(value: &Value) -> Option<i64> {
     let seconds = match value {
         Value::Number(number) => number
             .as_i64()
             .or_else(|| number.as_u64().map(|_| LONGEST))
             .or_else(|| floor(number.as_f64()?))?,
-        Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
-            text.parse().unwrap_or(LONGEST)
+        Value::String(text) => {
+            let text = text.trim();
+            text.parse().ok().or_else(|| floor(text.parse().ok()?))?
         }
         _ => return None,
     };
-    (seconds > 0).then_some(seconds.min(LONGEST))
+    Some(seconds.clamp(0, LONGEST))
 }
 
 fn floor(seconds: f64) -> Option<i64> {
@@ -196,61 +344,46 @@ fn floor(seconds: f64) -> Option<i64> {
     seconds.is_finite().then_some(seconds as i64)
 }
 
-/// Error answers (RFC 6749 §5.2). Their words are untrusted text.
-fn error_answer(reply: &Reply, status: u16) -> Outcome {
-    #[derive(serde::Deserialize)]
-    struct Wire {
-        error: String,
-        error_description: Option<Value>,
-    }
-    let Ok(wire) = json::strict::<Wire>(&reply.body) else {
-        return refused(format!("the provider answered {status} without an OAuth error"));
+/// `scope` as a text (RFC 6749 §3.3), with commas for blanks, or as a list of texts.
+fn scope(value: &Value) -> Option<Scopes> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        _ => return None,
     };
-    let well_formed = |b: u8| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let error = Some(wire.error.as_str()).filter(|e| !e.is_empty() && e.bytes().all(well_formed));
-    let mut why = match error {
+    Scopes::granted(&text)
+}
+
+/// What an error answer says (RFC 6749 §5.2), at whatever status. Its words are untrusted text.
+fn refusal(members: &Members<'_>, status: u16) -> Option<Refusal> {
+    let text = |name: &str| match members.get(name) {
+        Member::One(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (word, words) = match members.get("error") {
+        Member::Absent | Member::One(Value::Bool(false)) => return None,
+        Member::One(Value::String(word)) if word.is_empty() => return None,
+        Member::One(Value::String(word)) => {
+            (Some(word), text("error_description").or_else(|| text("message")))
+        }
+        // The form of an API rather than of OAuth.
+        Member::One(Value::Object(error)) => {
+            let inner = |name: &str| error.get(name).and_then(Value::as_str).map(String::from);
+            (inner("type").or_else(|| inner("code")), inner("message"))
+        }
+        Member::One(_) | Member::Unreadable(_) => (None, text("error_description")),
+    };
+    let fits = |b: u8| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let word = word.filter(|word| !word.is_empty() && word.bytes().all(fits));
+    let mut why = match &word {
         Some(word) => format!("the provider said `{}`", escape(word)),
         None => format!("the provider answered {status} with a malformed error"),
     };
-    if let Some(Value::String(description)) = wire.error_description {
+    if let Some(words) = words.filter(|words| !words.is_empty()) {
         why.push_str(": ");
-        why.push_str(&escape(&description));
+        why.push_str(&escape(&words));
     }
-    match error {
-        Some("invalid_grant") => Outcome::InvalidGrant { why },
-        Some("temporarily_unavailable" | "server_error") => Outcome::Later { why },
-        _ => Outcome::Refused { why, error: error.map(String::from) },
-    }
-}
-
-/// The one well-formed `refresh_token` at the top of an object, if there is exactly one, however wrong the
-/// rest of it is.
-fn salvage(body: &[u8]) -> Option<Secret> {
-    struct Found;
-    impl<'de> Visitor<'de> for Found {
-        type Value = Vec<Value>;
-        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("an object")
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = Vec::new();
-            while let Some(key) = map.next_key::<String>()? {
-                let value = map.next_value::<Value>()?;
-                if key == "refresh_token" {
-                    found.push(value);
-                }
-            }
-            Ok(found)
-        }
-    }
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let found = reader.deserialize_map(Found).ok()?;
-    // What is followed by something else is not the provider's answer but a part of something.
-    reader.end().ok()?;
-    match found.as_slice() {
-        [Value::String(only)] => Secret::visible(only).ok(),
-        _ => None,
-    }
+    Some(Refusal { why, word, status })
 }
 
 #[cfg(test)]
@@ -258,109 +391,326 @@ fn salvage(body: &[u8]) -> Option<Secret> {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, body: &str) -> Reply {
+    fn reply(status: u16, body: impl AsRef<[u8]>) -> Reply {
         Reply {
             status,
             content_type: Some("application/json; charset=utf-8".into()),
-            retry_after: None,
-            date: None,
-            body: body.into(),
+            body: body.as_ref().into(),
+            ..Reply::default()
         }
     }
 
-    fn tokens(body: &str) -> Tokens {
-        match read(&reply(200, body)) {
-            Outcome::Granted(tokens) => tokens,
+    fn form(status: u16, body: &str) -> Reply {
+        Reply { content_type: Some("application/x-www-form-urlencoded".into()), ..reply(status, body) }
+    }
+
+    /// The rotated token and what the verdict is called, with its reason.
+    fn opened(reply: &Reply) -> (Option<String>, &'static str, String) {
+        let (rotated, verdict) = read(reply).open();
+        let (kind, why) = match verdict {
+            Verdict::Granted(_) => ("granted", String::new()),
+            Verdict::Odd { why } => ("odd", why),
+            Verdict::Refused(said) => ("refused", said.why),
+            Verdict::Later(said) => ("later", said.why),
+            Verdict::Unknown(said) => ("unknown", said.why),
+        };
+        (rotated.map(|token| token.expose().into()), kind, why)
+    }
+
+    fn kind(reply: &Reply) -> &'static str {
+        opened(reply).1
+    }
+
+    fn tokens(reply: &Reply) -> Tokens {
+        match read(reply).open().1 {
+            Verdict::Granted(tokens) => tokens,
             other => panic!("{other:?}"),
         }
     }
 
-    fn odd(reply: &Reply) -> (String, Option<String>) {
-        match read(reply) {
-            Outcome::Odd { why, refresh_token } => (why, refresh_token.map(|t| t.expose().into())),
-            other => panic!("{other:?}"),
-        }
-    }
+    const WHOLE: &str =
+        r#"{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"next"}"#;
 
     /// RFC 6749 §5.1, its own example.
     #[test]
     fn the_example_of_the_rfc() {
-        let t = tokens(
+        let example = reply(
+            200,
             r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600,
                 "refresh_token":"tGzv3JOkF0XG5Qx2TlKWIA","example_parameter":"example_value"}"#,
         );
+        let t = tokens(&example);
         assert_eq!(t.access_token.expose(), "2YotnFZFEjr1zCsicMWpAA");
         assert_eq!(t.expires_in, Some(3600));
-        assert!(t.refresh_token.is_some() && t.scope.is_none() && !t.wants_device);
+        assert!(t.scope.is_none() && !t.wants_device);
+        assert_eq!(opened(&example).0.as_deref(), Some("tGzv3JOkF0XG5Qx2TlKWIA"));
         let wish = r#"{"access_token":"a","token_type":"Bearer","trusted_device":"required"}"#;
-        assert!(tokens(wish).wants_device);
+        assert!(tokens(&reply(200, wish)).wants_device);
     }
 
-    /// Every way providers have written a lifetime.
+    /// Any 2xx with a right body is a success, and a form is as right as JSON.
+    #[test]
+    fn every_2xx_and_both_forms() {
+        for status in [200, 201, 202, 203, 206, 226] {
+            assert_eq!(opened(&reply(status, WHOLE)), (Some("next".into()), "granted", String::new()));
+        }
+        let pairs = "access_token=a%2Bb&token_type=bearer&expires_in=60&scope=repo%2Cgist&refresh_token=next";
+        let answer = form(200, pairs);
+        let t = tokens(&answer);
+        assert_eq!((t.access_token.expose(), t.expires_in), ("a+b", Some(60)));
+        assert_eq!(format!("{}", t.scope.unwrap()), "repo gist");
+        assert_eq!(opened(&answer).0.as_deref(), Some("next"));
+        let cut = Reply { cut: Some("the line was cut".into()), ..answer };
+        assert_eq!(
+            opened(&cut),
+            (None, "unknown", "the line was cut".into()),
+            "its last value may be a part"
+        );
+        let further = form(200, &format!("{pairs}&x=y"));
+        let cut = Reply { cut: Some("the line was cut".into()), ..further };
+        assert_eq!((opened(&cut).0.as_deref(), kind(&cut)), (Some("next"), "unknown"));
+        for named in ["application/json", "Application/JSON;charset=utf-8", "text/json", "application/x+json"]
+        {
+            let answer = Reply { content_type: Some(named.into()), ..reply(200, WHOLE) };
+            assert_eq!(kind(&answer), "granted", "{named}");
+        }
+        let silent = Reply { content_type: None, ..reply(200, WHOLE) };
+        assert_eq!(kind(&silent), "granted", "RFC 9110 §8.3: a type that is not named may be looked for");
+    }
+
+    /// Every way providers have written a lifetime. What ended at once is not what was never said.
     #[test]
     fn lifetimes_are_read_or_say_nothing() {
         for (text, seconds) in [
             ("3600", Some(3600)),
             ("3599.9", Some(3599)),
             ("\"7200\"", Some(7200)),
-            ("0", None),
-            ("-5", None),
-            ("-0.5", None),
+            ("\"7200.5\"", Some(7200)),
+            ("0", Some(0)),
+            ("-5", Some(0)),
+            ("-0.5", Some(0)),
+            ("\"-5\"", Some(0)),
             ("null", None),
             ("\"soon\"", None),
+            ("\"\"", None),
             ("[1]", None),
+            ("1e400", None),
             ("1e300", Some(LONGEST)),
             ("18446744073709551615", Some(LONGEST)),
             ("99999999999999999999999", Some(LONGEST)),
         ] {
             let body = format!(r#"{{"access_token":"a","token_type":"Bearer","expires_in":{text}}}"#);
-            assert_eq!(tokens(&body).expires_in, seconds, "{text}");
+            assert_eq!(tokens(&reply(200, body)).expires_in, seconds, "{text}");
         }
-        assert_eq!(tokens(r#"{"access_token":"a","token_type":"BEARER"}"#).expires_in, None);
+        assert_eq!(tokens(&reply(200, r#"{"access_token":"a","token_type":"BEARER"}"#)).expires_in, None);
+    }
+
+    /// A member that nobody needs is never fatal: not its type, not its octets, not its depth.
+    #[test]
+    fn what_is_not_needed_spoils_nothing() {
+        let odd: [&[u8]; 15] = [
+            br#""account":{"name":"Ada \ud83d"}"#,
+            b"\"account\":{\"name\":\"J\xfcrgen\"}",
+            b"\"\xff\":1",
+            b"\"note\":\"a\nb\"",
+            br#""quota":1e400"#,
+            br#""rate":NaN"#,
+            br#""a":1,"a":2"#,
+            br#""scope":["chat:read","user_read",7]"#,
+            br#""scope":[]"#,
+            br#""scope":{}"#,
+            br#""scope":"a\"b""#,
+            br#""expires_in":{}"#,
+            br#""id_token":7"#,
+            br#""error":null"#,
+            br#""x":[{"refresh_token":"inside"},"}","\""]"#,
+        ];
+        let deep = format!("\"x\":{}{}", "[".repeat(200), "]".repeat(200));
+        for more in odd.into_iter().chain([deep.as_bytes()]) {
+            for behind in [true, false] {
+                let (first, last) = if behind { (WHOLE.as_bytes(), more) } else { (more, WHOLE.as_bytes()) };
+                let body = match behind {
+                    true => [&first[..first.len() - 1], b",", last, b"}"].concat(),
+                    false => [b"{", first, b",", &last[1..]].concat(),
+                };
+                let shown = String::from_utf8_lossy(&body).into_owned();
+                assert_eq!(
+                    opened(&reply(200, &body)),
+                    (Some("next".into()), "granted", String::new()),
+                    "{shown}"
+                );
+            }
+        }
+        let marked = [b"\xef\xbb\xbf \r\n", WHOLE.as_bytes(), b"\n"].concat();
+        assert_eq!(opened(&reply(200, &marked)).1, "granted", "RFC 8259 §8.1");
+        let list = WHOLE.replace("3600", r#"3600,"scope":["chat:read","user_read"]"#);
+        assert_eq!(format!("{}", tokens(&reply(200, list)).scope.unwrap()), "chat:read user_read");
     }
 
     /// RFC 6749 §7.1: an unknown token type must not be used. But what was rotated was rotated.
     #[test]
-    fn an_odd_success_still_gives_its_refresh_token() {
-        let body = r#"{"access_token":"a","token_type":"mac","refresh_token":"next"}"#;
-        assert_eq!(odd(&reply(200, body)), ("`token_type` is `mac`, not Bearer".into(), Some("next".into())));
-        let html = Reply { content_type: Some("text/html".into()), ..reply(200, body) };
-        assert_eq!(odd(&html).1.as_deref(), Some("next"));
-        let twice = reply(200, r#"{"access_token":"a","access_token":"b","refresh_token":"next"}"#);
-        assert_eq!(odd(&twice), ("the answer names a member twice".into(), Some("next".into())));
-        let two = reply(200, r#"{"refresh_token":"x","refresh_token":"y"}"#);
-        assert_eq!(odd(&two).1, None, "nobody knows which one is right");
-        let injected =
-            reply(200, r#"{"access_token":"a\r\nX: y","token_type":"bearer","refresh_token":"n"}"#);
-        assert_eq!(odd(&injected).0, "`access_token` has a line break inside");
-        assert_eq!(odd(&reply(200, "<html>")).1, None);
-        let followed = reply(200, "{\"refresh_token\":\"next\"}\u{4}");
-        assert_eq!(odd(&followed), ("the answer is not JSON".into(), None), "found by the fuzzer");
+    fn whatever_is_wrong_the_rotated_token_is_handed_over() {
+        let next = Some(String::from("next"));
+        for (from, to, kind, why) in [
+            ("Bearer", "mac", "odd", "`token_type` is `mac`, not Bearer"),
+            (r#""token_type":"Bearer","#, "", "odd", "`token_type` is missing"),
+            (r#""access_token":"a","#, "", "odd", "`access_token` is missing"),
+            (r#":"a""#, r#":["a"]"#, "odd", "`access_token` is not a text"),
+            (r#":"a""#, r#":"a\r\nX: y""#, "odd", "`access_token` has a line break inside"),
+            (r#":"a""#, r#":"a","access_token":"b""#, "odd", "`access_token` is there twice"),
+            ("}", ",", "unknown", "the answer ends in the middle"),
+            ("}", "", "unknown", "the answer ends in the middle"),
+            ("}", "}\u{4}", "unknown", "the answer is not JSON"),
+            (
+                r#":3600"#,
+                r#":3600,"error":"invalid_request""#,
+                "refused",
+                "the provider said `invalid_request`",
+            ),
+        ] {
+            let body = WHOLE.replacen(from, to, 1);
+            assert_eq!(opened(&reply(200, &body)), (next.clone(), kind, why.into()), "{body}");
+        }
+        for status in [301, 400, 403, 408, 429, 500, 504] {
+            assert_eq!(opened(&reply(status, WHOLE)).0, next, "{status}");
+        }
+        let page = Reply { content_type: Some("text/html".into()), ..reply(200, WHOLE) };
+        assert_eq!((opened(&page).0, kind(&page)), (next.clone(), "later"));
+        let long = WHOLE.replace(":\"a\"", &format!(":\"{}\"", "x".repeat(LONGEST_TOKEN + 1)));
+        assert_eq!((opened(&reply(200, &long)).0, kind(&reply(200, &long))), (next.clone(), "odd"));
+        // Wherever the line breaks behind it, it is there; before its end, it is not known.
+        let from = WHOLE.find("next").unwrap() + "next\"".len();
+        for end in 0..WHOLE.len() {
+            let part = Reply { cut: Some("the line was cut".into()), ..reply(200, &WHOLE[..end]) };
+            let expected =
+                (next.clone().filter(|_| end >= from), "unknown", String::from("the line was cut"));
+            assert_eq!(opened(&part), expected, "cut at {end}");
+        }
+        let last_chunk = Reply { cut: Some("the line was cut".into()), ..reply(200, WHOLE) };
+        assert_eq!(kind(&last_chunk), "granted", "an object says itself where it ends");
     }
 
-    /// Only `invalid_grant` is final.
+    /// Where it cannot be read, nobody may think that the old one is still good.
+    #[test]
+    fn a_rotated_token_that_cannot_be_read_is_an_unknown_outcome() {
+        for token in [r#""x","refresh_token":"y""#, "7", "[\"x\"]", r#""a b""#, r#""\ud83d""#] {
+            let body = WHOLE.replace(r#""next""#, token);
+            assert_eq!(
+                (opened(&reply(200, &body)).0, kind(&reply(200, &body))),
+                (None, "unknown"),
+                "{token}"
+            );
+        }
+        let two = format!("{WHOLE}{WHOLE}");
+        assert_eq!(opened(&reply(200, two)).0, None, "nobody knows which one is right");
+        for silent in ["null", "\"\""] {
+            let body = WHOLE.replace(r#""next""#, silent);
+            assert_eq!(
+                (opened(&reply(200, &body)).0, kind(&reply(200, &body))),
+                (None, "granted"),
+                "{silent}"
+            );
+        }
+    }
+
+    /// What cannot have come from a token endpoint says nothing about it.
+    #[test]
+    fn a_page_is_no_answer() {
+        let page = |status, kind: Option<&str>, body: &str| Reply {
+            content_type: kind.map(Into::into),
+            ..reply(status, body)
+        };
+        for status in [200, 204, 302, 307, 400, 401, 403, 404, 429, 500, 503, 511] {
+            for (named, body) in [
+                (Some("text/html; charset=utf-8"), "<!doctype html><title>Back soon</title>"),
+                (Some("text/plain"), ""),
+                (None, ""),
+                (Some("application/json"), ""),
+                (Some("application/json"), "<html>"),
+                (Some("text/html"), r#"{"error":"invalid_grant"}"#),
+            ] {
+                let (rotated, kind, why) = opened(&page(status, named, body));
+                assert_eq!((rotated, kind), (None, "later"), "{status} {named:?} {body}: {why}");
+            }
+        }
+        let (_, _, why) = opened(&page(200, Some("text/html"), "<html>"));
+        assert_eq!(why, "`text/html` came with status 200, not an answer of a token endpoint");
+        assert_eq!(kind(&reply(200, "{")), "unknown", "the beginning of one");
+        assert_eq!(kind(&page(200, Some("text/html"), "{")), "later");
+    }
+
+    /// A gateway that gave up knows no more than a line that broke.
+    #[test]
+    fn a_gateway_that_gave_up_leaves_the_outcome_unknown() {
+        for status in [408, 502, 504, 520, 524] {
+            for body in ["", "<html>", r#"{"error":"bad_gateway"}"#] {
+                assert_eq!(kind(&reply(status, body)), "unknown", "{status} {body}");
+            }
+            assert_eq!(kind(&reply(status, r#"{"error":"invalid_client"}"#)), "refused");
+            assert_eq!(kind(&reply(status, r#"{"error":"temporarily_unavailable"}"#)), "later");
+        }
+        for status in [425, 429, 500, 501, 503] {
+            assert_eq!(kind(&reply(status, r#"{"error":"too_many"}"#)), "later", "{status}");
+        }
+    }
+
+    /// The words decide, not the status.
     #[test]
     fn refusals_are_sorted() {
-        let kind = |status, body: &str| match read(&reply(status, body)) {
-            Outcome::InvalidGrant { .. } => "final",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Later { .. } => "later",
-            Outcome::Granted(_) | Outcome::Odd { .. } => "granted",
+        let of = |status, body: &str| match read(&reply(status, body)).open().1 {
+            Verdict::Refused(said) if said.asks_for_a_person([]) => "a person",
+            Verdict::Refused(_) => "refused",
+            Verdict::Later(_) => "later",
+            other => panic!("{other:?}"),
         };
-        assert_eq!(kind(400, r#"{"error":"invalid_grant"}"#), "final");
-        assert_eq!(kind(401, r#"{"error":"invalid_client"}"#), "refused");
-        assert_eq!(kind(400, "<html>"), "refused");
-        assert_eq!(kind(403, r#"{"error":"invalid_grant","error":"x"}"#), "refused");
-        assert_eq!(kind(307, ""), "refused");
-        assert_eq!(kind(429, r#"{"error":"invalid_grant"}"#), "later");
-        assert_eq!(kind(503, "<html>"), "later");
+        for status in [200, 400, 401, 403, 429, 500, 502] {
+            for word in A_PERSON {
+                assert_eq!(of(status, &format!(r#"{{"error":"{word}"}}"#)), "a person", "{status} {word}");
+            }
+            for word in NOT_NOW {
+                assert_eq!(of(status, &format!(r#"{{"error":"{word}"}}"#)), "later", "{status} {word}");
+            }
+            assert_eq!(of(status, r#"{"error":"invalid_client"}"#), "refused");
+        }
+        assert_eq!(of(400, r#"{"error":"authorization_pending"}"#), "refused");
+        assert_eq!(of(403, r#"{"error":"invalid_grant","error":"x"}"#), "refused");
+        assert_eq!(of(400, r#"{"error":"invalid_grant\u0000"}"#), "refused");
+        assert_eq!(of(400, r#"{"error":7}"#), "refused");
+        assert_eq!(of(401, "{}"), "refused");
+        assert_eq!(kind(&reply(400, r#"{"error":"invalid_grant"}x"#)), "unknown", "not its whole word");
+        assert_eq!(kind(&form(400, "error=invalid_client&error_description=no")), "refused");
+    }
+
+    /// Providers with words of their own say them with a status of their own.
+    #[test]
+    fn a_provider_may_have_its_own_words() {
+        let of = |status, body: &str, own: &[&'static str]| match read(&reply(status, body)).open().1 {
+            Verdict::Refused(said) => said.asks_for_a_person(own.iter().copied()),
+            other => panic!("{other:?}"),
+        };
+        let (slack, atlassian) =
+            (r#"{"ok":false,"error":"invalid_refresh_token"}"#, r#"{"error":"unauthorized_client"}"#);
+        assert!(of(200, slack, &["invalid_refresh_token"]) && !of(200, slack, &[]));
+        assert!(of(403, atlassian, &["403 unauthorized_client"]));
+        assert!(!of(401, atlassian, &["403 unauthorized_client"]));
+        assert!(!of(400, r#"{"error":7}"#, &[""]));
+    }
+
+    /// The form of an API's errors rather than of OAuth's.
+    #[test]
+    fn an_error_may_be_an_object() {
+        let body = r#"{"type":"error","error":{"type":"authentication_error","message":"no \u001b[31m"}}"#;
+        let (_, kind, why) = opened(&reply(401, body));
+        assert_eq!(
+            (kind, why.as_str()),
+            ("refused", "the provider said `authentication_error`: no \\u{1b}[31m")
+        );
     }
 
     #[test]
     fn the_providers_words_are_escaped() {
         let body = "{\"error\":\"invalid_grant\",\"error_description\":\"\\u001b[31mred\\u202e\"}";
-        let Outcome::InvalidGrant { why } = read(&reply(400, body)) else { panic!("final") };
-        assert_eq!(why, "the provider said `invalid_grant`: \\u{1b}[31mred\\u{202e}");
+        assert_eq!(opened(&reply(400, body)).2, "the provider said `invalid_grant`: \\u{1b}[31mred\\u{202e}");
     }
 
     /// RFC 9110 §10.2.3: seconds or a date; a date is measured by the clock it came with.

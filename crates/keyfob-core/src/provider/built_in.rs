@@ -1,5 +1,7 @@
 //! The built-in rows.
 
+use alloc::vec::Vec;
+
 use crate::contract::settings::{Bases, ClientId, Scopes};
 use crate::provider::{
     Endpoints,
@@ -52,11 +54,23 @@ pub(super) fn production() -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         prompt: None,
+        dead_refresh_words: Vec::new(),
         iss_promised: false,
         jwks_url: None,
         machine: None,
         takes_post_only: false,
         discovery: Discovery::Done,
+    }
+}
+
+/// What a provider is known to say, in place of RFC 6749's `invalid_grant`, when a refresh token is dead: Slack, Atlassian,
+/// and Dex, which everybody runs at a host of their own and by its own habit below `/dex`.
+pub(crate) fn dead_refresh_words(issuer: &str) -> &'static [&'static str] {
+    match issuer.trim_end_matches('/') {
+        "https://slack.com" => &["invalid_refresh_token"],
+        "https://auth.atlassian.com" => &["403 unauthorized_client"],
+        issuer if issuer.ends_with("/dex") => &["400 invalid_request"],
+        _ => &[],
     }
 }
 
@@ -75,6 +89,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         console_scopes: console_scopes(),
         redirect_is_name: false,
         prompt: None,
+        dead_refresh_words: Vec::new(),
         iss_promised: false,
         jwks_url: None,
         machine: None,

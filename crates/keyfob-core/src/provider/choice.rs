@@ -4,6 +4,7 @@ use alloc::{
     boxed::Box,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use crate::provider::{
@@ -133,6 +134,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         scopes,
         redirect_is_name: configured.redirect_is_name,
         prompt: configured.prompt.clone(),
+        dead_refresh_words: configured.dead_refresh_words.clone(),
         iss_promised: false,
         jwks_url: None,
         machine: configured.machine.clone(),
@@ -165,6 +167,7 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         scopes,
         redirect_is_name: false,
         prompt: None,
+        dead_refresh_words: Vec::new(),
         iss_promised: false,
         jwks_url: None,
         machine: None,
@@ -189,6 +192,7 @@ impl Environment {
         }
         self.redirect_is_name = configured.redirect_is_name;
         self.prompt.clone_from(&configured.prompt);
+        self.dead_refresh_words.clone_from(&configured.dead_refresh_words);
         self
     }
 }

@@ -5,6 +5,7 @@ use alloc::{
     collections::BTreeMap,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use super::Endpoints;
@@ -44,6 +45,8 @@ pub struct Environment {
     pub redirect_is_name: bool,
     /// What the sign-in page must ask, if somebody chose that.
     pub prompt: Option<Prompt>,
+    /// The provider's own words for a refresh token that is dead.
+    pub dead_refresh_words: Vec<String>,
     /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
     pub iss_promised: bool,
     /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
@@ -179,6 +182,7 @@ impl Environment {
             narrowed: false,
             access_token: None,
             refresh_token: seed,
+            dead_refresh_words: self.dead_refresh_words.clone(),
             proof: machine.map(|machine| self.proof(machine)),
             issued_at: now,
             expires_at: None,

@@ -10,7 +10,7 @@ use keyfob_core::{
         record::{Generation, LoginId},
         refresh,
     },
-    oauth::token_response::{self, Outcome, Reply},
+    oauth::token_response::{self, Reply, Verdict},
     provider::environment::Environment,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     renewal,
     store::{Commit, Found},
     trusted_device::Device,
-    world::{Request, system::machine_name},
+    world::{NoAnswer, Request, system::machine_name},
 };
 
 /// How long one request of a sign-in may take.
@@ -128,16 +128,36 @@ fn accept(
 ) -> Result<SignedIn> {
     let now = client.world.clock.now();
     let asked_for_openid = record.scopes.iter().any(|scope| scope == "openid");
-    let (id_token, wants_device) = match token_response::read(reply) {
-        Outcome::Granted(mut tokens) => {
+    let (rotated, verdict) = token_response::read(reply).open();
+    let (id_token, wants_device) = match verdict {
+        Verdict::Granted(mut tokens) => {
             let more = (tokens.id_token.take(), tokens.wants_device);
-            refresh::accept(&mut record, tokens, reply.provider_time(), now, client.world.clock.kernel());
+            refresh::accept(
+                &mut record,
+                tokens,
+                rotated,
+                reply.provider_time(),
+                now,
+                client.world.clock.kernel(),
+            );
             more
         }
-        Outcome::Later { why } => return Err(exchange_failed(Id::Unreachable, why)),
-        Outcome::Odd { why, .. } => return Err(exchange_failed(Id::AnswerInvalid, why)),
-        Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
-            return Err(exchange_failed(Id::ProviderRefused, why));
+        verdict => {
+            let (id, why) = match verdict {
+                Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
+                Verdict::Refused(said) => (Id::ProviderRefused, said.why),
+                Verdict::Odd { why } => (Id::AnswerInvalid, why),
+                Verdict::Granted(_) => (Id::Bug, String::new()),
+            };
+            let error = exchange_failed(id, why);
+            // The one that somebody brought may be spent by now: what came for it is kept before anything is said.
+            if let (Some(rotated), Origin::Brought) = (rotated, origin) {
+                record.generation.number = 1;
+                record.refresh_token = Some(rotated);
+                save(client, record, None, false)?;
+                return Err(error.hint("the refresh token that came instead was kept: run `keyfob token`"));
+            }
+            return Err(error);
         }
     };
     let nonce = match origin {
@@ -234,6 +254,8 @@ pub(crate) fn post(client: &Client, url: &str, body: Secret) -> Result<Reply> {
     };
     match client.world.http.send(&request) {
         Ok(answer) => Ok(answer.reply),
+        // Its reader knows what to make of a part.
+        Err(NoAnswer { part: Some(part), .. }) => Ok(*part),
         Err(no_answer) => {
             Err(Error::new(Id::Unreachable, format!("no answer from {}", origin(url)), no_answer.why))
         }

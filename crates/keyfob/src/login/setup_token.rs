@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use keyfob_core::{
     Error, Id, Result, Secret, Timestamp,
     contract::settings::Scopes,
-    oauth::token_response::{self, Outcome, Reply},
+    oauth::token_response::{self, Reply, Verdict},
     provider::environment::Environment,
 };
 use serde::{Deserialize, Serialize};
@@ -64,13 +64,12 @@ impl Minted {
         reply: &Reply,
     ) -> Result<Self> {
         let refused = |id, why| Error::new(id, "no token was minted", why);
-        let tokens = match token_response::read(reply) {
-            Outcome::Granted(tokens) => tokens,
-            Outcome::Later { why } => return Err(refused(Id::Unreachable, why)),
-            Outcome::Odd { why, .. } => return Err(refused(Id::AnswerInvalid, why)),
-            Outcome::InvalidGrant { why } | Outcome::Refused { why, .. } => {
-                return Err(refused(Id::ProviderRefused, why));
-            }
+        // A refresh token beside it is nobody's: what is minted here is used as it is.
+        let tokens = match token_response::read(reply).open().1 {
+            Verdict::Granted(tokens) => tokens,
+            Verdict::Later(said) | Verdict::Unknown(said) => return Err(refused(Id::Unreachable, said.why)),
+            Verdict::Odd { why } => return Err(refused(Id::AnswerInvalid, why)),
+            Verdict::Refused(said) => return Err(refused(Id::ProviderRefused, said.why)),
         };
         let now = client.world.clock.now();
         let note = Note {

@@ -36,7 +36,7 @@ pub struct Stream(TransportAdapter);
 /// # Errors
 /// Why there is no connection; it never counts as sent.
 pub fn dial(routes: &Routes, url: &str) -> Result<Stream, NoAnswer> {
-    let not_sent = |why: &str| NoAnswer { sent: false, why: why.into() };
+    let not_sent = |why: &str| NoAnswer::not_sent(why);
     let as_http = match url.split_once("://") {
         Some(("wss", rest)) => format!("https://{rest}"),
         Some(("ws", rest)) => format!("http://{rest}"),

@@ -18,7 +18,7 @@ use keyfob_core::{
 
 use crate::{
     store::{Commit, Found, Holder, Lease, Seen, Store},
-    world::{Event, Request, World},
+    world::{Event, NoAnswer, Request, World},
 };
 
 /// How long a process waits for another one's renewal when it has nothing else to use. Longer than
@@ -278,6 +278,8 @@ fn ask_and_commit(
     let now = world.clock.now();
     let after = match answer {
         Ok(answer) => refresh::renewed(record, &answer.reply, now, kernel),
+        // What was rotated may be in the part that came.
+        Err(NoAnswer { part: Some(part), .. }) => refresh::renewed(record, &part, now, kernel),
         Err(no_answer) => refresh::unanswered(record, no_answer.sent, &no_answer.why, now),
     };
     match (lease.commit(&after.record)?, after.error) {

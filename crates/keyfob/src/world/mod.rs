@@ -69,12 +69,22 @@ impl fmt::Debug for Request<'_> {
 }
 
 /// No whole answer came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct NoAnswer {
     /// Whether the request may have reached the other side. `false` only when it certainly did not.
     pub sent: bool,
     /// What happened, without any part of the request's body or headers.
     pub why: String,
+    /// What had come when the line broke, [`Reply::cut`] and all. Only for whoever looks for the one thing in it that
+    /// cannot be asked for again.
+    pub part: Option<Box<Reply>>,
+}
+
+impl NoAnswer {
+    /// It certainly did not reach the other side.
+    pub(crate) fn not_sent(why: impl Into<String>) -> Self {
+        Self { sent: false, why: why.into(), part: None }
+    }
 }
 
 /// Requests and whole answers.

@@ -78,6 +78,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
         refused: None,
         cooldown: None,
         unknown: None,
+        dead_refresh_words: Vec::new(),
         proof: None,
         other: serde_json::Map::new(),
     }

@@ -153,7 +153,10 @@ impl Actor {
                     timeout: renewal::ANSWER,
                 };
                 let Ok(answer) = world.http.send(&request) else { return Ok(Report::Failed(Id::Bug)) };
-                assert!(!matches!(token_response::read(&answer.reply), token_response::Outcome::Odd { .. }));
+                assert!(!matches!(
+                    token_response::read(&answer.reply).open().1,
+                    token_response::Verdict::Odd { .. }
+                ));
                 let after = refresh::renewed(*record, &answer.reply, world.clock.now(), None);
                 lease.commit(&after.record)?;
                 Ok(Report::Token(access(&after.record), login(&after.record)))

@@ -99,14 +99,13 @@ impl Http for Actor {
                 reply: Reply {
                     status,
                     content_type: Some("application/json".into()),
-                    retry_after: None,
-                    date: None,
                     body: body.into_bytes(),
+                    ..Reply::default()
                 },
                 device_token: None,
             }),
-            Outcome::NoAnswer(sent) => Err(NoAnswer { sent, why: "the line was cut".into() }),
-            _ => Err(NoAnswer { sent: false, why: "there is no network".into() }),
+            Outcome::NoAnswer(sent) => Err(NoAnswer { sent, why: "the line was cut".into(), part: None }),
+            _ => Err(NoAnswer::not_sent("there is no network")),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are
 //! bounded, and nothing of a request's headers or body gets into an error.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{io::Read as _, sync::OnceLock, time::Duration};
 
 use keyfob_core::{Secret, oauth::token_response::Reply};
 use ureq::{
@@ -55,7 +55,7 @@ impl Network {
         body: &[u8],
         timeout: Duration,
     ) -> Result<(u16, Vec<u8>), NoAnswer> {
-        let malformed = || NoAnswer { sent: false, why: "the request cannot be written".into() };
+        let malformed = || NoAnswer::not_sent("the request cannot be written");
         let uri: Uri = url.parse().map_err(|_| malformed())?;
         let proxy = if uri.scheme_str() == Some("http") { None } else { route(&self.routes, &uri)? };
         let journey = Journey::begin(&uri, proxy.as_ref());
@@ -85,10 +85,10 @@ pub(crate) fn route(routes: &Routes, uri: &Uri) -> Result<Option<ureq::Proxy>, N
     match uri.scheme_str() {
         Some("https") => {
             let proxy = routes.proxy(host, uri.port_u16().unwrap_or(443)).transpose();
-            proxy.map_err(|error| NoAnswer { sent: false, why: error.message() })
+            proxy.map_err(|error| NoAnswer::not_sent(error.message()))
         }
         Some("http") if is_loopback(host) => Ok(None),
-        _ => Err(NoAnswer { sent: false, why: "only https, or http on loopback, is used".into() }),
+        _ => Err(NoAnswer::not_sent("only https, or http on loopback, is used")),
     }
 }
 
@@ -123,7 +123,7 @@ impl Http for Network {
         reason = "headers and body leave for the one address they are meant for"
     )]
     fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
-        let not_sent = |why: &str| NoAnswer { sent: false, why: why.into() };
+        let not_sent = |why: &str| NoAnswer::not_sent(why);
         let uri: Uri = request.url.parse().map_err(|_| not_sent("the address is not a URL"))?;
         let agent = self.agent(route(&self.routes, &uri)?);
         let journey = Journey::begin(&uri, agent.config().proxy());
@@ -149,9 +149,17 @@ impl Http for Network {
             }
         };
         let mut response = response.map_err(|error| journey.failed(&error))?;
-        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec();
-        let body = body.map_err(|error| journey.failed(&error))?;
-        Ok(answer(&response, body))
+        let mut body = Vec::new();
+        let read = response.body_mut().with_config().limit(LARGEST).reader().read_to_end(&mut body);
+        let mut answer = answer(&response, body);
+        match read {
+            Ok(_) => Ok(answer),
+            Err(error) => {
+                let broken = journey.failed(&ureq::Error::from(error));
+                answer.reply.cut = Some(broken.why.clone());
+                Err(NoAnswer { part: Some(Box::new(answer.reply)), ..broken })
+            }
+        }
     }
 }
 
@@ -165,6 +173,7 @@ fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
             retry_after: header("Retry-After"),
             date: header("Date"),
             body,
+            cut: None,
         },
     }
 }

@@ -40,7 +40,7 @@ impl Journey {
     /// Sorts a failure: whose is it, and did the request certainly not reach the other side?
     pub(crate) fn failed(&self, error: &ureq::Error) -> NoAnswer {
         let reached = REACHED.get();
-        NoAnswer { sent: reached == Reached::Provider, why: self.why(error, reached) }
+        NoAnswer { sent: reached == Reached::Provider, why: self.why(error, reached), part: None }
     }
 
     fn why(&self, error: &ureq::Error, reached: Reached) -> String {
