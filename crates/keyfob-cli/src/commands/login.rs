@@ -75,15 +75,20 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     ));
     Report::say("");
     // On one undecorated line: a wrapped or padded address is the commonest way to fail.
+    let opens = !args.no_browser && !args.paste;
     if global.json {
         Report::json(&serde_json::json!({ "url": attempt.url() }))?;
+    } else if opens && attempt.listens() {
+        Report::answer(attempt.page())?;
+        Report::say("\nor, in a browser on another machine:\n");
+        Report::say(attempt.url());
     } else {
         Report::answer(attempt.url())?;
     }
     Report::say("");
     show(attempt.url(), &format!("sign in at {}", environment.issuer()), args.qr, clipboard.as_ref());
-    if !args.no_browser && !args.paste {
-        open(attempt.url());
+    if opens {
+        open(attempt.page());
     }
     // RFC 8628 is made for this: the browser sits on another machine than the one that listens.
     if attempt.listens() && attempt.offers_code() && terminal::is_far_away() {
@@ -220,15 +225,21 @@ fn shadow(client: &Client) -> Option<Error> {
     )
 }
 
+/// As for what comes from a descriptor.
+const LARGEST_TOKEN: usize = 64 * 1024;
+
 /// One token, whole: from a pipe or a file, with at most a newline after it.
 fn read_token() -> Result<Secret> {
     let wrong = |why: String| {
         Error::new(Id::Usage, "standard input does not hold a token", why)
             .hint("write one token and nothing else to it")
     };
-    let mut text = zeroize::Zeroizing::new(String::with_capacity(64 * 1024));
-    let read = io::stdin().lock().take(64 * 1024).read_to_string(&mut text);
+    let mut text = zeroize::Zeroizing::new(String::with_capacity(LARGEST_TOKEN + 2));
+    let read = io::stdin().lock().take(LARGEST_TOKEN as u64 + 2).read_to_string(&mut text);
     read.map_err(|error| wrong(error.kind().to_string()))?;
+    if strip_newline(&text).len() > LARGEST_TOKEN {
+        return Err(wrong("it holds more than 64 KiB".into()).into());
+    }
     Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(format!("it {why}")))?)
 }
 
@@ -247,21 +258,22 @@ pub(crate) fn open(url: &str) {
     let told = || Report::say("No browser could be started: open the address yourself.");
     match command.spawn() {
         Err(_) => told(),
-        Ok(mut browser) => {
-            std::thread::spawn(move || match browser.wait() {
-                Ok(ended) if ended.success() => {}
-                _ => told(),
-            });
-        }
+        // Without a thread to spare nobody waits for it; it is looked after by the system when this ends.
+        Ok(mut browser) => drop(std::thread::Builder::new().spawn(move || match browser.wait() {
+            Ok(ended) if ended.success() => {}
+            _ => told(),
+        })),
     }
 }
 
-/// The scrubbed copy: `keyfob browse URL`.
+/// The scrubbed copy: `keyfob browse URL`. It leaves the session first: Ctrl-C and a closed terminal mean the command, not
+/// a browser that outlives it.
 pub(crate) fn browse(url: &str) -> Result {
     let known = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
     if !known {
         return Err(Error::new(Id::Usage, "the address cannot be opened", "it is not a web address").into());
     }
+    let _ = rustix::process::setsid();
     let opened = webbrowser::open_browser_with_options(
         webbrowser::Browser::Default,
         url,

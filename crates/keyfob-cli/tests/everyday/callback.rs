@@ -120,25 +120,99 @@ fn over_ssh_the_code_is_suggested() {
     assert!(!login("SSH_CONNECTION"));
 }
 
-/// The browser that is opened gets the address and no credential.
+/// The browser that is opened gets an address that tells nothing to whoever reads its arguments, and no credential. It
+/// has a session of its own: Ctrl-C and a closed terminal end the command, not the browser.
 #[test]
-fn a_browser_gets_the_address_alone() {
+fn a_browser_gets_an_address_alone() {
     let s = Sandbox::new();
     let seen = s.home.path().join("seen");
     let browser = s.home.path().join("browser");
-    let script = format!("#!/bin/sh\n{{ echo \"$1\"; env; }} > {0}.part\nmv {0}.part {0}\n", seen.display());
+    let script = format!(
+        "#!/bin/sh\nread -r stat </proc/self/stat\n{{ echo \"$1\"; echo \"$stat\"; env; }} > {0}.part\nmv {0}.part {0}\n",
+        seen.display()
+    );
     std::fs::write(&browser, script).expect("a script");
     std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
     let mut command = s.keyfob(["login"]);
     command.env("BROWSER", &browser).env("ANTHROPIC_API_KEY", "sk-not-for-browsers");
     let (child, address, _stdout) = begin(command);
     crate::screen::until("the browser", || seen.exists());
+    let ours = rustix::process::getsid(None).expect("a session").as_raw_nonzero().to_string();
     assert_eq!(Answer::of(&address).follow(), "You are signed in");
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", stderr(&output));
     let told = std::fs::read_to_string(&seen).expect("the browser was started");
     assert_eq!(told.lines().next(), Some(address.as_str()));
+    assert!(!address.contains("state=") && !address.contains("code_challenge"), "{address}");
+    // pid (name) state parent group session
+    let words: Vec<_> = told.lines().nth(1).expect("a line").split(' ').collect();
+    assert_ne!(words[5], ours, "{words:?}");
     assert!(!told.contains("sk-not-for-browsers"), "{told}");
+    // Whoever sits at another machine has the whole address too.
+    let whole = stderr(&output);
+    let whole = whole.lines().find(|line| line.contains("code_challenge=")).expect("the whole address");
+    assert!(whole.contains("state="), "{whole}");
+}
+
+/// Cookies do not know ports: a browser may bring those of everything that was ever developed on this host. Beyond our
+/// bound both sides are told, and the way that is named works.
+#[test]
+fn many_cookies() {
+    let s = Sandbox::new();
+    for (cookies, taken) in [(100, true), (400, false)] {
+        let (mut child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
+        let answer = Answer::of(&address);
+        let jar: String =
+            (0..cookies).map(|at| format!("\r\nCookie: app{at}={}", "x".repeat(1000))).collect();
+        let reply = answer.send(&format!("GET /callback?QUERY HTTP/1.1\r\nHost: HOST{jar}"));
+        if !taken {
+            assert!(
+                reply.starts_with("HTTP/1.1 431 ") && reply.contains("paste it into the terminal"),
+                "{reply}"
+            );
+            writeln!(child.stdin.take().expect("a pipe"), "{}", answer.url).expect("it reads");
+        } else {
+            assert!(reply.starts_with("HTTP/1.1 303 "), "{reply}");
+        }
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("most likely cookies for this host"), !taken);
+    }
+}
+
+/// RFC 9112 §3.2.2: the absolute form of a target is the same request.
+#[test]
+fn the_absolute_form_is_taken() {
+    let s = Sandbox::new();
+    let (child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
+    let answer = Answer::of(&address);
+    let reply = answer.send("GET http://HOST/callback?QUERY HTTP/1.1\r\nHost: HOST");
+    assert!(reply.starts_with("HTTP/1.1 303 "), "{reply}");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+}
+
+/// Connections that say little and stay long take neither the descriptors nor the threads of the wait, and do not keep
+/// the answer out.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the command gets few descriptors")]
+fn slow_strangers_do_not_keep_the_answer_out() {
+    let s = Sandbox::new();
+    let command = s.keyfob(["login", "--no-browser"]);
+    let line = "ulimit -n 256; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (child, address, _stdout) = begin(shell);
+    let answer = Answer::of(&address);
+    let strangers: Vec<_> = (0..400)
+        .map(|_| {
+            let mut stranger = std::net::TcpStream::connect(answer.authority()).expect("somebody listens");
+            stranger.write_all(b"G").map(|()| stranger)
+        })
+        .collect();
+    assert_eq!(answer.follow(), "You are signed in");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    drop(strangers);
 }
 
 /// Machines with one loopback only. The demo is a whole sign-in there: provider, browser, callback.

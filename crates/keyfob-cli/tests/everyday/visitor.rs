@@ -31,9 +31,16 @@ impl Answer {
     /// Signs in. The provider approves by itself; the redirect is not followed.
     pub(crate) fn of(address: &str) -> Self {
         let agent = ureq::Agent::config_builder().proxy(None).max_redirects(0).build().new_agent();
-        let reply = agent.get(address).call().expect("the sign-in page");
-        let location = reply.headers().get("location").expect("a redirect");
-        Self { url: location.to_str().expect("text").to_owned() }
+        let next = |address: &str| {
+            let reply = agent.get(address).call().expect("the sign-in page");
+            let location = reply.headers().get("location").expect("a redirect");
+            location.to_str().expect("text").to_owned()
+        };
+        // What a browser of this machine is given leads to the sign-in page.
+        match address.contains("/open/") {
+            true => Self { url: next(&next(address)) },
+            false => Self { url: next(address) },
+        }
     }
 
     pub(crate) fn query(&self) -> &str {

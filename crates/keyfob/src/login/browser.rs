@@ -16,7 +16,7 @@ pub use crate::login::establish::{SignedIn, TokenKind};
 use crate::{
     client::Client,
     login::{
-        callback::{Callback, Host, Loopback},
+        callback::{Arrival, Callback, Host, Loopback},
         establish::{establish, post},
         paste::Paste,
         setup_token::{self, Minted},
@@ -50,6 +50,7 @@ pub struct Attempt<'c> {
     environment: Environment,
     flow: Flow,
     url: String,
+    page: String,
     loopback: Option<Loopback>,
     detour: Option<Error>,
     lasting: Option<u64>,
@@ -73,7 +74,7 @@ impl Client {
         }
         let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
         let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };
-        let (loopback, redirect_uri, detour) = match bound {
+        let (mut loopback, redirect_uri, detour) = match bound {
             None => (None, environment.paste_redirect()?, None),
             Some(Ok(loopback)) => {
                 let uri = loopback.redirect_uri();
@@ -86,11 +87,10 @@ impl Client {
         };
         let (authorize_url, scopes) = environment.sign_in(how.console)?;
         let scopes = if how.lasting.is_some() { setup_token::scopes(self)? } else { scopes.clone() };
-        let mut random = [0; 64];
-        self.world
-            .entropy
-            .fill(&mut random)
-            .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+        let no_randomness = |e: std::io::Error| Error::new(Id::Bug, "no randomness", e.to_string());
+        let (mut random, mut name) = ([0; 64], [0; 16]);
+        self.world.entropy.fill(&mut random).map_err(no_randomness)?;
+        self.world.entropy.fill(&mut name).map_err(no_randomness)?;
         let prompt = Prompt::parameter(environment.prompt.as_ref(), &scopes);
         let hint = how.hint.iter().map(|hint| ("login_hint", hint.clone()));
         let extra = hint.chain(prompt.map(|words| ("prompt", words))).collect();
@@ -105,7 +105,14 @@ impl Client {
         };
         let flow = Flow::begin(request, &random);
         let url = flow.url()?;
-        Ok(Attempt { client: self, environment, flow, url, loopback, detour, lasting: how.lasting })
+        let page = match &mut loopback {
+            Some(loopback) => {
+                let name: String = name.iter().map(|octet| format!("{octet:02x}")).collect();
+                loopback.open_through(&name, url.clone())
+            }
+            None => url.clone(),
+        };
+        Ok(Attempt { client: self, environment, flow, url, page, loopback, detour, lasting: how.lasting })
     }
 
     /// The environment with its endpoints discovered, where they must be.
@@ -123,6 +130,13 @@ impl Attempt<'_> {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The address to open in a browser of this machine. It leads to [`Attempt::url`] and can stand in a browser's
+    /// arguments, which every user of the machine can read: it holds neither `state` nor challenge.
+    #[must_use]
+    pub fn page(&self) -> &str {
+        &self.page
     }
 
     /// Whether a callback is waited for.
@@ -151,7 +165,7 @@ impl Attempt<'_> {
     /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
     /// [`Id::LoginDenied`]; whatever goes wrong with the exchange.
     pub fn wait(
-        self,
+        mut self,
         pasted: Option<&Receiver<String>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
@@ -168,7 +182,7 @@ impl Attempt<'_> {
     /// # Errors
     /// As [`Attempt::wait`].
     pub fn wait_for_token(
-        self,
+        mut self,
         pasted: Option<&Receiver<String>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
@@ -184,26 +198,36 @@ impl Attempt<'_> {
     }
 
     fn answered<T>(
-        &self,
+        &mut self,
         pasted: Option<&Receiver<String>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
         finish: impl Fn(&Self, &Code) -> Result<T>,
     ) -> Result<T> {
-        let mut waited = Duration::ZERO;
+        let clock = self.client.world.clock.clone();
+        let end = clock.stopwatch() + patience;
         let mut paste = Paste::new(pasted);
         let mut last = None;
-        while waited < patience {
-            if let Some(callback) = self.next_callback() {
-                if !self.flow.is_ours(&callback.query) {
+        while clock.stopwatch() < end {
+            match self.next_arrival() {
+                Some(Arrival::Callback(callback)) if self.flow.is_ours(&callback.query) => {
+                    let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
+                    self.close(Some(callback), result.is_ok());
+                    return result;
+                }
+                Some(Arrival::Callback(callback)) => {
                     callback.refuse();
                     continue;
                 }
-                let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
-                self.close(Some(callback), result.is_ok());
-                return result;
+                Some(Arrival::Hindered { query, error }) => {
+                    if query.is_none_or(|query| self.flow.is_ours(&query)) {
+                        mistaken(&error);
+                        last = Some(error);
+                    }
+                    continue;
+                }
+                None => {}
             }
-            waited += LOOK;
             let text = match paste.look() {
                 Some(text) => text,
                 None if paste.is_over() && self.loopback.is_none() => {
@@ -229,29 +253,36 @@ impl Attempt<'_> {
                 }
             }
         }
-        let why = format!("no answer came in {} s", patience.as_secs());
+        let nothing = format!("no answer came in {} s", patience.as_secs());
+        let why = match last {
+            Some(error) => format!("{nothing} after one that could not be taken: {}", error.why()),
+            None => nothing,
+        };
         Err(Error::new(Id::LoginTimeout, "signing in was not finished", why))
     }
 
     /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the
     /// page to the end, or has it open in a second tab, is told there too.
-    fn close(&self, first: Option<Callback>, signed_in: bool) {
-        let Some(loopback) = &self.loopback else { return };
+    fn close(&mut self, first: Option<Callback>, signed_in: bool) {
+        let Some(loopback) = &mut self.loopback else { return };
         let mut told = 0;
-        let others = std::iter::from_fn(|| loopback.next(Duration::ZERO));
-        for callback in first.into_iter().chain(others) {
-            if self.flow.is_ours(&callback.query) {
-                callback.finish(signed_in);
-                told += 1;
-            } else {
-                callback.refuse();
+        let mut next = first.map(Arrival::Callback);
+        loop {
+            match next.take().or_else(|| loopback.next(Duration::ZERO)) {
+                Some(Arrival::Callback(callback)) if self.flow.is_ours(&callback.query) => {
+                    callback.finish(signed_in);
+                    told += 1;
+                }
+                Some(Arrival::Callback(callback)) => callback.refuse(),
+                Some(Arrival::Hindered { .. }) => {}
+                None => break,
             }
         }
         loopback.wait_for_closing_pages(told, CLOSING);
     }
 
-    fn next_callback(&self) -> Option<Callback> {
-        match &self.loopback {
+    fn next_arrival(&mut self) -> Option<Arrival> {
+        match &mut self.loopback {
             Some(loopback) => loopback.next(LOOK),
             None => {
                 self.client.world.clock.sleep(LOOK);

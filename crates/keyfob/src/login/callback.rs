@@ -2,33 +2,39 @@
 //!
 //! Browsers ask for more than the callback: icons, previews, a second tab. A page anywhere can make them ask
 //! for anything. None of that ends the wait: only a request with the right Host, method, path and `state`.
+//!
+//! No thread is needed: whoever waits also accepts. What strangers may hold is bounded as a whole (so many connections,
+//! so long each), and the oldest of them makes room for the newest.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
-    },
-    thread,
     time::Duration,
 };
 
 use keyfob_core::{Error, Id, Result};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::Timespec,
+};
 
-use crate::login::closing_page::{page, respond};
+use crate::{
+    login::{
+        closing_page::{page, respond},
+        peer,
+        visit::{self, LARGEST, NOT_SIGNED_IN, OPEN, PATH, SIGNED_IN, Visit},
+    },
+    world::{Clock, system::clock::SystemClock},
+};
 
-/// The path of the callback.
-pub const PATH: &str = "/callback";
-/// The closing pages.
-const SIGNED_IN: &str = "/signed-in";
-const NOT_SIGNED_IN: &str = "/not-signed-in";
-/// A browser's whole request head; ours are far smaller.
-const LARGEST: usize = 16 * 1024;
-/// A connection that says nothing for this long is closed.
-const QUIET: Duration = Duration::from_secs(5);
-/// The pause after a connection that could not be accepted.
+/// How long a connection may take for its whole head.
+const WHOLE: Duration = Duration::from_secs(5);
+/// How long what is still on its way is read after an answer: closing before would take the answer back.
+const LINGER: Duration = Duration::from_secs(2);
+/// So many connections at once. A browser opens a few ahead and says nothing on them.
+const MOST: usize = 64;
+/// The pause after a connection that could not be accepted, and the longest look at once.
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// The address a redirect names.
@@ -45,10 +51,24 @@ pub enum Host {
 pub struct Loopback {
     host: &'static str,
     port: u16,
-    requests: Receiver<Callback>,
-    closed: Receiver<()>,
-    bound: Vec<SocketAddr>,
-    over: Arc<AtomicBool>,
+    listeners: Vec<TcpListener>,
+    visitors: VecDeque<Visitor>,
+    arrived: VecDeque<Arrival>,
+    closing_pages: usize,
+    opening: Option<Opening>,
+}
+
+/// Something that matters to the sign-in.
+pub enum Arrival {
+    /// A request for the callback path, whoever sent it.
+    Callback(Callback),
+    /// Something is in the way of an answer: what the browser was told, for the terminal too.
+    Hindered {
+        /// The query of its request, by which the attempt knows whether it was its own. `None`: it was.
+        query: Option<String>,
+        /// What is in the way.
+        error: Error,
+    },
 }
 
 /// A request for the callback path. Dropping it closes the connection without a word.
@@ -56,6 +76,23 @@ pub struct Callback {
     /// Its query, without the question mark.
     pub query: String,
     stream: TcpStream,
+}
+
+/// The page that begins the sign-in.
+struct Opening {
+    path: String,
+    to: String,
+    given: bool,
+}
+
+/// Somebody connected.
+struct Visitor {
+    stream: TcpStream,
+    peer: SocketAddr,
+    head: Vec<u8>,
+    /// Answered already: the rest is read and forgotten.
+    answered: bool,
+    until: Duration,
 }
 
 impl Loopback {
@@ -66,8 +103,8 @@ impl Loopback {
     pub fn bind(host: Host, port: u16) -> Result<Self> {
         let failed = |error: io::Error| {
             let what = match port {
-                0 => "no port for the callback".to_owned(),
-                port => format!("port {port} for the callback"),
+                0 => "a port for the callback".to_owned(),
+                _ => format!("port {port} for the callback"),
             };
             Error::caused_by(Id::Unreachable, what, error)
                 .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
@@ -76,17 +113,12 @@ impl Loopback {
             Host::Literal => one(port).map_err(failed)?,
             Host::Name => ("localhost", both(port).map_err(failed)?),
         };
-        let bound: Vec<_> =
-            listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>().map_err(failed)?;
-        let port = bound[0].port();
-        let (sender, requests) = mpsc::channel();
-        let (closing, closed) = mpsc::channel();
-        let over = Arc::new(AtomicBool::new(false));
-        for listener in listeners {
-            let (sender, closing, over) = (sender.clone(), closing.clone(), Arc::clone(&over));
-            thread::spawn(move || accept(&listener, host, port, &sender, &closing, &over));
+        for listener in &listeners {
+            listener.set_nonblocking(true).map_err(failed)?;
         }
-        Ok(Self { host, port, requests, closed, bound, over })
+        let port = listeners[0].local_addr().map_err(failed)?.port();
+        let (visitors, arrived) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { host, port, listeners, visitors, arrived, closing_pages: 0, opening: None })
     }
 
     /// The redirect URI to register and to send.
@@ -95,29 +127,188 @@ impl Loopback {
         format!("http://{}:{}{PATH}", self.host, self.port)
     }
 
+    /// The address of a page that sends whoever opens it on to `to`. A browser's arguments can be read by every user of
+    /// the machine, so they must hold neither `state` nor challenge: this address tells nothing, and is answered for
+    /// this user alone. Where the system does not tell whose a connection is, it is answered once.
+    pub fn open_through(&mut self, name: &str, to: String) -> String {
+        let path = format!("{OPEN}{name}");
+        let address = format!("http://{}:{}{path}", self.host, self.port);
+        self.opening = Some(Opening { path, to, given: false });
+        address
+    }
+
     /// Gives so many tabs the moment they need to follow to the closing page.
-    pub fn wait_for_closing_pages(&self, tabs: usize, wait: Duration) {
-        for _ in 0..tabs {
-            if self.closed.recv_timeout(wait).is_err() {
-                return;
+    pub fn wait_for_closing_pages(&mut self, tabs: usize, wait: Duration) {
+        let end = SystemClock.stopwatch() + wait;
+        while self.closing_pages < tabs && SystemClock.stopwatch() < end {
+            self.look(end);
+        }
+    }
+
+    /// The next thing that matters, within so long.
+    pub fn next(&mut self, wait: Duration) -> Option<Arrival> {
+        let end = SystemClock.stopwatch() + wait;
+        loop {
+            if let Some(arrival) = self.arrived.pop_front() {
+                return Some(arrival);
+            }
+            let over = SystemClock.stopwatch() >= end;
+            self.look(end);
+            if over {
+                return self.arrived.pop_front();
             }
         }
     }
 
-    /// The next request for the callback path, whoever sent it.
-    #[must_use]
-    pub fn next(&self, wait: Duration) -> Option<Callback> {
-        self.requests.recv_timeout(wait).ok()
-    }
-}
-
-impl Drop for Loopback {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        // Whoever accepts looks up once more, and ends.
-        for address in &self.bound {
-            let _ = TcpStream::connect_timeout(address, QUIET);
+    /// Waits for a moment for anybody to say anything, and hears them all.
+    fn look(&mut self, end: Duration) {
+        let now = SystemClock.stopwatch();
+        let wait = end.saturating_sub(now).min(AGAIN);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+        let mut waiting: Vec<_> =
+            self.visitors.iter().map(|v| PollFd::new(&v.stream, PollFlags::IN)).collect();
+        waiting.extend(self.listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)));
+        if poll(&mut waiting, Some(&timeout)).is_err() {
+            SystemClock.sleep(wait);
         }
+        drop(waiting);
+        // Those that are here first: nobody is sent away who has already said everything.
+        self.hear();
+        self.accept();
+        self.hear();
+    }
+
+    /// Whoever is at the door comes in. When there is no more room, whoever has been here longest without a word that
+    /// matters goes.
+    fn accept(&mut self) {
+        let until = SystemClock.stopwatch() + WHOLE;
+        for at in 0..self.listeners.len() {
+            for _ in 0..MOST {
+                match self.listeners[at].accept() {
+                    Ok((stream, peer)) => {
+                        // Also where somebody was sent here by a mistake of the routes.
+                        if !peer.ip().is_loopback() || stream.set_nonblocking(true).is_err() {
+                            continue;
+                        }
+                        let head = Vec::new();
+                        self.visitors.push_back(Visitor { stream, peer, head, answered: false, until });
+                        if self.visitors.len() > MOST
+                            && let Some(oldest) = self.visitors.pop_front()
+                        {
+                            drop(self.hear_one(oldest));
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // Out of descriptors: the oldest gives its own away.
+                    Err(_) if self.visitors.pop_front().is_some() => {}
+                    Err(_) => {
+                        SystemClock.sleep(AGAIN);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self) {
+        for _ in 0..self.visitors.len() {
+            let Some(visitor) = self.visitors.pop_front() else { return };
+            if let Some(visitor) = self.hear_one(visitor) {
+                self.visitors.push_back(visitor);
+            }
+        }
+    }
+
+    /// Reads what one of them has said. `None`: they have gone, or what they brought was taken over.
+    fn hear_one(&mut self, mut visitor: Visitor) -> Option<Visitor> {
+        let mut chunk = [0; 16 * 1024];
+        while SystemClock.stopwatch() < visitor.until {
+            match visitor.stream.read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(_) if visitor.answered => {}
+                Ok(read) => {
+                    let known = visitor.head.len().saturating_sub(3);
+                    visitor.head.extend_from_slice(&chunk[..read]);
+                    let whole = visitor.head[known..].windows(4).any(|end| end == b"\r\n\r\n");
+                    if whole || visitor.head.len() > LARGEST {
+                        return self.answer(visitor, whole);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(visitor),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    fn answer(&mut self, mut visitor: Visitor, whole: bool) -> Option<Visitor> {
+        let names = [self.host, "127.0.0.1", "[::1]"].map(|host| format!("{host}:{}", self.port));
+        let head = std::mem::take(&mut visitor.head);
+        let stream = &visitor.stream;
+        match visit::of(&head, whole, &names) {
+            Visit::Callback { query } if peer::is_another_users(stream, visitor.peer) => {
+                let why = "it came from a process of another user of this machine";
+                self.hinder(stream, "403 Forbidden", Some(query), why);
+            }
+            Visit::Callback { query } => {
+                let callback = Callback { query, stream: visitor.stream };
+                self.arrived.push_back(Arrival::Callback(callback));
+                return None;
+            }
+            Visit::TooLarge { query } => {
+                let why = "the browser sent more than 256 KiB of headers with it, most likely cookies for this host";
+                self.hinder(stream, "431 Request Header Fields Too Large", query, why);
+            }
+            Visit::Other { path } if self.opening.as_ref().is_some_and(|page| page.path == path) => {
+                self.open(&visitor);
+            }
+            Visit::Other { .. } => respond(stream, "404 Not Found", &[], ""),
+            Visit::SignedIn => {
+                let text = "You can close this tab and go back to the terminal.";
+                respond(stream, "200 OK", &[], &page("You are signed in", text));
+                self.closing_pages += 1;
+            }
+            Visit::NotSignedIn => {
+                let text = "The terminal says why. You can close this tab.";
+                respond(stream, "200 OK", &[], &page("You are not signed in", text));
+                self.closing_pages += 1;
+            }
+            Visit::Refused { status, headers } => respond(stream, status, headers, ""),
+        }
+        visitor.answered = true;
+        visitor.until = SystemClock.stopwatch() + LINGER;
+        Some(visitor)
+    }
+
+    /// Sends this user's browser on to the sign-in page.
+    fn open(&mut self, visitor: &Visitor) {
+        let Some(opening) = &mut self.opening else { return };
+        let owner = peer::owner(&visitor.stream, visitor.peer);
+        if peer::is_another(owner) {
+            respond(&visitor.stream, "404 Not Found", &[], "");
+        } else if owner.is_some() || !opening.given {
+            opening.given = true;
+            respond(&visitor.stream, "302 Found", &[("Location", &opening.to)], "");
+        } else {
+            let text = "Open the long address that the terminal shows instead.";
+            respond(&visitor.stream, "410 Gone", &[], &page("This address has been opened already", text));
+            let what = "the address that begins this sign-in was opened twice";
+            let why = "if that was not you, another user of this machine did, and may answer in your place";
+            let error = Error::new(Id::StateMismatch, what, why)
+                .hint("end this with Ctrl-C and use `keyfob login --no-browser`");
+            self.arrived.push_back(Arrival::Hindered { query: None, error });
+        }
+    }
+
+    /// Says on both sides what is in the way of an answer, and the way round.
+    fn hinder(&mut self, stream: &TcpStream, status: &str, query: Option<String>, why: &str) {
+        let text = "Copy the address of this page, and paste it into the terminal.";
+        respond(stream, status, &[], &page("This answer could not be taken", text));
+        let Some(query) = query else { return };
+        let error = Error::new(Id::CallbackInvalid, "the answer of the sign-in page was not taken", why)
+            .hint("copy the address of the page that says so, and paste it here");
+        self.arrived.push_back(Arrival::Hindered { query: Some(query), error });
     }
 }
 
@@ -183,126 +374,42 @@ fn lacks_family(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-fn accept(
-    listener: &TcpListener,
-    host: &'static str,
-    port: u16,
-    sender: &Sender<Callback>,
-    closing: &Sender<()>,
-    over: &AtomicBool,
-) {
-    loop {
-        let accepted = listener.accept();
-        if over.load(Ordering::Relaxed) {
-            return;
-        }
-        let stream = match accepted {
-            Ok((stream, peer)) if peer_is_loopback(&peer) => stream,
-            Ok(_) => continue,
-            // Out of descriptors, or a client that left: neither is a reason to stop listening.
-            Err(_) => {
-                thread::sleep(AGAIN);
-                continue;
-            }
-        };
-        let (sender, closing) = (sender.clone(), closing.clone());
-        // A connection of its own thread: a browser opens some ahead and says nothing on them.
-        thread::spawn(move || match handle(stream, host, port) {
-            Some(Asked::Callback(callback)) => drop(sender.send(callback)),
-            Some(Asked::ClosingPage) => drop(closing.send(())),
-            None => {}
-        });
-    }
-}
-
-fn peer_is_loopback(peer: &SocketAddr) -> bool {
-    peer.ip().is_loopback()
-}
-
-/// A request that matters.
-enum Asked {
-    Callback(Callback),
-    ClosingPage,
-}
-
-/// Answers one request. `None`: it was nothing of ours, and has been told so.
-fn handle(mut stream: TcpStream, host: &str, port: u16) -> Option<Asked> {
-    stream.set_read_timeout(Some(QUIET)).ok()?;
-    stream.set_write_timeout(Some(QUIET)).ok()?;
-    let head = read_head(&mut stream)?;
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut request = httparse::Request::new(&mut headers);
-    if !matches!(request.parse(&head), Ok(httparse::Status::Complete(_))) {
-        respond(&stream, "400 Bad Request", &[], "");
-        return None;
-    }
-    let hosts: Vec<_> = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).collect();
-    let right = |value: &[u8]| {
-        let names = [format!("{host}:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")];
-        names.iter().any(|name| value.eq_ignore_ascii_case(name.as_bytes()))
-    };
-    // Exactly one Host, and ours (RFC 9112 §3.2): a name that somebody pointed at loopback is not.
-    if hosts.len() != 1 || !right(hosts[0].value) {
-        respond(&stream, "400 Bad Request", &[], "");
-        return None;
-    }
-    let prefetch = request.headers.iter().any(|h| {
-        (h.name.eq_ignore_ascii_case("sec-purpose") || h.name.eq_ignore_ascii_case("purpose"))
-            && h.value.windows(8).any(|w| w.eq_ignore_ascii_case(b"prefetch"))
-    });
-    let target = request.path.unwrap_or("");
-    let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    match (request.method.unwrap_or(""), path) {
-        ("GET", PATH) if prefetch => respond(&stream, "503 Service Unavailable", &[], ""),
-        ("GET", PATH) => return Some(Asked::Callback(Callback { query: query.to_owned(), stream })),
-        ("GET", SIGNED_IN) => {
-            let text = "You can close this tab and go back to the terminal.";
-            respond(&stream, "200 OK", &[], &page("You are signed in", text));
-            return Some(Asked::ClosingPage);
-        }
-        ("GET", NOT_SIGNED_IN) => {
-            let text = "The terminal says why. You can close this tab.";
-            respond(&stream, "200 OK", &[], &page("You are not signed in", text));
-            return Some(Asked::ClosingPage);
-        }
-        ("HEAD", PATH) => respond(&stream, "204 No Content", &[], ""),
-        ("GET" | "HEAD", _) => respond(&stream, "404 Not Found", &[], ""),
-        _ => respond(&stream, "405 Method Not Allowed", &[("Allow", "GET, HEAD")], ""),
-    }
-    None
-}
-
-fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    let mut chunk = [0; 2048];
-    while head.len() < LARGEST {
-        match stream.read(&mut chunk) {
-            Ok(0) | Err(_) => return None,
-            Ok(n) => head.extend_from_slice(&chunk[..n]),
-        }
-        if head.windows(4).any(|w| w == b"\r\n\r\n") {
-            return Some(head);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::{io::Write, thread};
 
-    fn ask(port: u16, request: &str) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        stream.write_all(request.replace("PORT", &port.to_string()).as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    const SOON: Duration = Duration::from_secs(20);
+
+    /// What is answered, while somebody waits.
+    fn ask(loopback: &mut Loopback, request: &str) -> (String, Vec<Arrival>) {
+        let port = loopback.port;
+        let request = request.replace("PORT", &port.to_string());
+        let visitor = thread::spawn(move || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        let mut arrived = Vec::new();
+        while !visitor.is_finished() {
+            match loopback.next(AGAIN) {
+                Some(Arrival::Callback(callback)) => {
+                    let query = callback.query.clone();
+                    callback.finish(true);
+                    let error = Error::new(Id::Bug, "finished", "");
+                    arrived.push(Arrival::Hindered { query: Some(query), error });
+                }
+                other => arrived.extend(other),
+            }
+        }
+        (visitor.join().unwrap(), arrived)
     }
 
     #[test]
     fn strangers_do_not_end_the_wait() {
-        let loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
         for (request, status) in [
             ("GET /favicon.ico HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "404"),
             ("HEAD /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "204"),
@@ -310,35 +417,111 @@ mod tests {
             ("GET /callback?code=c HTTP/1.1\r\nHost: rebound.example:PORT\r\n\r\n", "400"),
             ("GET /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nHost: 127.0.0.1:PORT\r\n\r\n", "400"),
             ("GET /callback?code=c HTTP/1.1\r\n\r\n", "400"),
+            (
+                "GET http://rebound.example:PORT/callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n",
+                "400",
+            ),
+            ("GET /open/guessed HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "404"),
             ("POST /callback HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", "405"),
             ("nonsense\r\n\r\n", "400"),
         ] {
-            let answer = ask(loopback.port, request);
+            let (answer, arrived) = ask(&mut loopback, request);
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+            assert!(arrived.is_empty(), "{request}");
         }
-        assert!(loopback.next(Duration::from_millis(50)).is_none());
     }
 
     #[test]
     fn the_answer_leaves_no_code_in_the_address_bar() {
-        let loopback = Loopback::bind(Host::Literal, 0).unwrap();
-        let port = loopback.port;
-        let browser = thread::spawn(move || {
-            ask(port, "GET /callback?code=c&state=s HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n")
-        });
-        let callback = loopback.next(QUIET).unwrap();
-        assert_eq!(callback.query, "code=c&state=s");
-        callback.finish(true);
-        let answer = browser.join().unwrap();
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let request = "GET /callback?code=c&state=s HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n";
+        let (answer, arrived) = ask(&mut loopback, request);
+        let [Arrival::Hindered { query: Some(query), .. }] = &arrived[..] else { panic!("one callback") };
+        assert_eq!(query, "code=c&state=s");
         assert!(
             answer.starts_with("HTTP/1.1 303") && answer.contains("\r\nLocation: /signed-in\r\n"),
             "{answer}"
         );
-        let page = ask(port, "GET /signed-in HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
+        let (page, _) = ask(&mut loopback, "GET /signed-in HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
         assert!(page.contains("You are signed in") && page.contains("frame-ancestors 'none'"));
     }
 
-    /// pain.md 32: where the redirect is a name, both families are bound before anybody sees it.
+    /// Connections that say little and stay long: the newest is heard all the same, and the oldest goes.
+    #[test]
+    fn slow_strangers_make_room() {
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let mut strangers = Vec::new();
+        for at in 0..3 * MOST {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, loopback.port)).unwrap();
+            stream.write_all(b"G").unwrap();
+            strangers.push(stream);
+            if at % 8 == 0 {
+                assert!(loopback.next(Duration::ZERO).is_none());
+            }
+            assert!(loopback.visitors.len() <= MOST);
+        }
+        let request = "GET /callback?code=c&state=s HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n";
+        let (answer, _) = ask(&mut loopback, request);
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        strangers[0].set_read_timeout(Some(SOON)).unwrap();
+        assert!(!matches!(strangers[0].read(&mut [0]), Ok(1)), "the oldest has gone");
+    }
+
+    /// A drop at a time does not keep a connection: the bound is for all of it.
+    #[test]
+    fn a_connection_has_one_deadline() {
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let mut stranger = TcpStream::connect((Ipv4Addr::LOCALHOST, loopback.port)).unwrap();
+        while loopback.visitors.is_empty() {
+            loopback.next(Duration::ZERO);
+        }
+        let until = loopback.visitors[0].until;
+        stranger.write_all(b"GET ").unwrap();
+        while loopback.visitors[0].head.is_empty() {
+            loopback.next(Duration::ZERO);
+        }
+        assert_eq!(loopback.visitors[0].until, until, "a word more does not move it");
+        loopback.visitors[0].until = Duration::ZERO;
+        loopback.next(Duration::ZERO);
+        assert!(loopback.visitors.is_empty());
+    }
+
+    /// A limit of ours is said to the browser and to the terminal, and the answer to it is not lost on the way.
+    #[test]
+    fn a_limit_is_said_on_both_sides() {
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let with = |cookies: usize| {
+            let cookies = "x".repeat(cookies);
+            format!("GET /callback?code=c HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nCookie: {cookies}\r\n\r\n")
+        };
+        let (answer, _) = ask(&mut loopback, &with(60 * 1024));
+        assert!(answer.starts_with("HTTP/1.1 303"), "{answer}");
+        let (answer, arrived) = ask(&mut loopback, &with(2 * LARGEST));
+        assert!(
+            answer.starts_with("HTTP/1.1 431") && answer.contains("paste it into the terminal"),
+            "{answer}"
+        );
+        let [Arrival::Hindered { query: Some(query), error }] = &arrived[..] else { panic!("it is told") };
+        assert_eq!(query, "code=c");
+        assert!(error.why().contains("cookies"), "{error}");
+    }
+
+    /// What stands in a browser's arguments leads to the sign-in page and holds nothing of it.
+    #[test]
+    fn the_opening_page_sends_on() {
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let address = loopback.open_through("0a1b", "https://id.example/authorize?state=s".into());
+        assert!(address.ends_with("/open/0a1b") && !address.contains("state"), "{address}");
+        // Where the kernel tells that it is this user, as often as they like.
+        for _ in 0..2 {
+            let (answer, arrived) =
+                ask(&mut loopback, "GET /open/0a1b HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
+            assert!(answer.contains("\r\nLocation: https://id.example/authorize?state=s\r\n"), "{answer}");
+            assert!(answer.contains("\r\nReferrer-Policy: no-referrer\r\n") && arrived.is_empty());
+        }
+    }
+
+    /// where the redirect is a name, both families are bound before anybody sees it.
     #[test]
     fn a_name_is_bound_in_both_families() {
         let loopback = Loopback::bind(Host::Name, 0).unwrap();
@@ -352,17 +535,13 @@ mod tests {
         }
     }
 
-    /// pain.md 32: the port is free as soon as nobody waits, also in a host that lives on.
+    /// the port is free as soon as nobody waits, also in a host that lives on.
     #[test]
     fn the_port_is_released() {
         let loopback = Loopback::bind(Host::Name, 0).unwrap();
-        let (port, over) = (loopback.port, Arc::clone(&loopback.over));
+        let port = loopback.port;
         assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err());
         drop(loopback);
-        // Each thread that accepts holds the other half of the flag.
-        while Arc::strong_count(&over) > 1 {
-            thread::sleep(Duration::from_millis(1));
-        }
         assert!(Loopback::bind(Host::Name, port).is_ok());
     }
 

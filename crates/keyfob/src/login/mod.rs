@@ -7,4 +7,6 @@ pub mod device_code;
 pub(crate) mod establish;
 pub(crate) mod id_token;
 mod paste;
+mod peer;
 pub mod setup_token;
+mod visit;
