@@ -73,6 +73,8 @@ static METER: OnceLock<Meter> = OnceLock::new();
 /// Begins to count, if somebody asked for it.
 pub(crate) fn begin(setup: &Setup) -> Arc<dyn Fn(Event) + Send + Sync> {
     match setup.settings.metrics {
+        // What was refused for a credential is refused for whose it is too: the exporter would not know of it.
+        Some(_) if setup.routes.check().is_err() => Arc::new(|_| {}),
         Some(wanted) => watch(wanted, setup.config.telemetry.email, setup.settings.presets.clone()),
         None => Arc::new(|_| {}),
     }

@@ -111,7 +111,7 @@ ids! {
     ConfigMalformed "config-malformed" Contract "correct the file; docs/configuration.md shows one",
     ConfigUnsafe "config-unsafe" Contract "make the file yours and writable by nobody else",
     HomeUnsafe "home-unsafe" Contract "choose a directory of your own outside the repository, or say so on the command line with `--home DIR`",
-    CaFileUnsafe "ca-file-unsafe" Contract "move the certificates out of the repository",
+    CaFileUnsafe "ca-file-unsafe" Contract "name certificates outside the repository, in a place that nobody else can change, or unset it",
     CaFileMalformed "ca-file-malformed" Contract "name the absolute path of a file of PEM certificates (or of a directory of them), or unset it",
     ProxyMalformed "proxy-malformed" Contract "write it as http://host:port, or unset it",
     EnvironmentUnknown "environment-unknown" Contract "define it in the configuration file under `environments`",

@@ -39,7 +39,7 @@ const ENDURING: u32 = 400;
 
 pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     let setup = commands::setup(global);
-    setup.check()?;
+    setup.check_network()?;
     let client = commands::client(global, setup);
     let lines = terminal::lines();
     let mut expired: Option<Grant> = None;

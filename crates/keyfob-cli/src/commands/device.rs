@@ -12,7 +12,7 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &Device) -> Result {
     let setup = commands::setup(global);
-    setup.check()?;
+    setup.check_network()?;
     let client = commands::client(global, setup);
     match &args.command {
         DeviceCommand::Enroll { name } => {

@@ -51,6 +51,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
         if let Some(error) = &error {
             Report::tell(error);
         }
+        setup.told().for_each(|told| Report::warn(&told));
     }
     Ok(ExitCode::from(if error.is_some() { 3 } else { 0 }))
 }

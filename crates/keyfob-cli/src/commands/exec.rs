@@ -23,6 +23,7 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
+    commands::warn_of_the_way(&setup);
     let (profile, pinned, seed) = (setup.profile.clone(), setup.pinned, setup.seed.clone());
     let client = commands::client(global, setup);
     let grant = commands::grant_from(&client, &args.wanted)?;

@@ -41,7 +41,7 @@ fn method(args: &Login) -> &'static str {
 
 fn sign_in(global: &Global, args: &Login) -> Result {
     let setup = commands::setup(global);
-    setup.check()?;
+    setup.check_network()?;
     let client = commands::client(global, setup);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {

@@ -17,8 +17,8 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Logout) -> Result {
     let setup = commands::setup(global);
     // Signing out always runs. What is wrong elsewhere is told, and does not stop it.
-    for problem in &setup.problems {
-        Report::warn(problem);
+    for problem in setup.problems.iter().cloned().chain(setup.told()) {
+        Report::warn(&problem);
     }
     let client = commands::client(global, setup);
     let ended = if args.all { client.logout_all()? } else { client.logout()?.into_iter().collect() };

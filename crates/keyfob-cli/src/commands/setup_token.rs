@@ -29,7 +29,7 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     let setup = commands::setup(global);
-    setup.check()?;
+    setup.check_network()?;
     let client = commands::client(global, setup);
     if args.command.is_some() {
         return list(global, &client.minted()?);

@@ -27,12 +27,16 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &Status) -> Result {
     let setup = commands::setup(global);
-    let problems = setup.problems.clone();
+    // Only what is asked of the provider needs the way there.
+    let refused = setup.routes.check().err();
+    let problems: Vec<_> =
+        setup.problems.iter().cloned().chain(refused.clone().filter(|_| args.verify)).collect();
+    let warnings: Vec<_> = setup.told().filter(|told| !problems.contains(told)).collect();
     let client = commands::client(global, setup);
     let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
     let survey = look::survey(&client, purpose);
     let now = SystemClock.now();
-    let verified = args.verify.then(|| {
+    let verified = (args.verify && refused.is_none()).then(|| {
         telemetry::uses_network();
         client.verify(purpose)
     });
@@ -51,6 +55,7 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
         for problem in &problems {
             Report::say(&format!("\n{problem}"));
         }
+        warnings.iter().for_each(Report::warn);
     }
     if !problems.is_empty() {
         return Ok(ExitCode::from(3));
@@ -147,7 +152,7 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
     if let Some(proxy) = setup.routes.shown() {
         Report::answer(&format!("HTTPS proxy: {}", plain(&proxy)))?;
     }
-    for path in &setup.certificates {
+    for path in setup.routes.certificates() {
         Report::answer(&format!("Certificates: {}", plain(&path.display().to_string())))?;
     }
     if let Some(error) = &survey.broken {

@@ -44,6 +44,16 @@ impl Authority {
         ureq::tls::Certificate::from_der(self.certificate.der()).to_owned()
     }
 
+    /// A certificate that signed itself, as `openssl req -x509` makes it: with the mark of an authority. With it comes what
+    /// `SSL_CERT_FILE` is to name.
+    pub(crate) fn of_its_own(name: &str) -> (Arc<ServerConfig>, String) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        (Self::config(&certificate, &key), certificate.pem())
+    }
+
     /// What a server needs to call itself by this name.
     pub(crate) fn server(&self, name: &str, valid: Valid) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
@@ -55,8 +65,12 @@ impl Authority {
         };
         let key = KeyPair::generate().expect("a key");
         let leaf = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Self::config(&leaf, &key)
+    }
+
+    fn config(certificate: &rcgen::Certificate, key: &KeyPair) -> Arc<ServerConfig> {
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-        let chain = vec![CertificateDer::from(leaf.der().to_vec())];
+        let chain = vec![CertificateDer::from(certificate.der().to_vec())];
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("versions")

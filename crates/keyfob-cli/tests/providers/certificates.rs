@@ -5,14 +5,18 @@ use std::{
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::Path,
     thread,
 };
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
 
 use crate::{
     authority::{Authority, Valid},
     company::{Company, HOST, IN_VAIN},
-    support::Ran,
+    support::{Ran, now},
 };
 
 /// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
@@ -114,13 +118,34 @@ fn certificates_by_file_and_by_directory() {
     assert!(with(&["token"]).output().expect("it runs").status.success());
     assert_eq!(company.server.grants().refreshes, 1);
 
+    // What names nothing stops what uses the network, and nothing else.
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         for (value, said) in [("company.pem", "absolute"), ("/no/such/place", "there is no such")] {
-            let told = company.run_with(name, Some(value), &["token", "--json"]);
-            let told = &told.failed(3, "ca-file-malformed").err;
-            assert!(told.contains(name) && told.contains(said), "{told}");
+            let is_told = |ran: &Ran| ran.err.contains(name) && ran.err.contains(said);
+            let run = |words: &[&str]| {
+                let mut command = company.keyfob(words);
+                command.env_remove("SSL_CERT_FILE").env(name, value);
+                Ran::from(command.output().expect("it runs"))
+            };
+            company.edit(fresh);
+            let at_hand = run(&["token"]);
+            assert!(!at_hand.answer().is_empty() && is_told(&at_hand), "{at_hand:?}");
+            assert!(is_told(&run(&["status"])), "{name}");
+            company.expire();
+            for words in [&["token", "--json"][..], &IN_VAIN] {
+                let told = run(words);
+                assert!(is_told(told.failed(3, "ca-file-malformed")), "{told:?}");
+            }
         }
     }
+    assert_eq!(company.server.grants().refreshes, 1, "nothing was spent for it");
+    // Of several directories one may be missing.
+    company.expire();
+    let both = format!("/no/such/place:{}", certs.display());
+    let mut command = company.keyfob(&["token"]);
+    command.env_remove("SSL_CERT_FILE").env("SSL_CERT_DIR", both);
+    assert!(command.output().expect("it runs").status.success());
+    assert_eq!(company.server.grants().refreshes, 2);
     // What is no text could not be checked, and would be read all the same.
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         let mut command = company.keyfob(&["token", "--json"]);
@@ -148,13 +173,80 @@ fn a_repository_brings_no_certificates() {
     fs::copy(company.ca_file(), &file).expect("a file of ours");
     let link = company.dir().join("link.pem");
     std::os::unix::fs::symlink(&file, &link).expect("a link");
-    for (name, value) in
-        [("SSL_CERT_FILE", &file), ("SSL_CERT_FILE", &link), ("SSL_CERT_DIR", &repository.join("certs"))]
-    {
-        let mut command = company.keyfob(&["token", "--json"]);
+    company.login();
+    let asked = company.proxy.asked();
+    let run = |words: &[&str], (name, value): (&str, &Path)| {
+        let mut command = company.keyfob(words);
         command.env(name, value).current_dir(repository.join("src"));
-        let told = Ran::from(command.output().expect("it runs"));
-        assert!(told.failed(3, "ca-file-unsafe").err.contains(name), "{told:?}");
+        Ran::from(command.output().expect("it runs"))
+    };
+    let open = company.dir().join("open.pem");
+    fs::copy(company.ca_file(), &open).expect("a file of ours");
+    fs::set_permissions(&open, PermissionsExt::from_mode(0o666)).expect("a file of ours");
+    let certs = repository.join("certs");
+    for named in [
+        ("SSL_CERT_FILE", file.as_path()),
+        ("SSL_CERT_FILE", &link),
+        ("SSL_CERT_DIR", &certs),
+        ("SSL_CERT_FILE", &open),
+    ] {
+        company.edit(fresh);
+        assert!(
+            run(&["token"], named).err.contains(named.0),
+            "a token that is at hand needs nobody to believe"
+        );
+        company.expire();
+        for words in [&["token", "--json"][..], &["login", "--no-browser", "--json"]] {
+            let told = run(words, named);
+            assert!(told.failed(3, "ca-file-unsafe").err.contains(named.0), "{told:?}");
+        }
+        for words in [&["status", "--verify"][..], &["doctor"]] {
+            let told = run(words, named);
+            assert!(told.code == Some(3) && format!("{told:?}").contains(named.0), "{told:?}");
+        }
+        company.edit(fresh);
     }
-    assert_eq!(company.proxy.asked(), [""; 0], "before any network use");
+    // Signing out always runs: here, and not there.
+    let told = run(&["logout"], ("SSL_CERT_FILE", &file));
+    assert!(told.answer().is_empty() && told.err.contains("removed here but not revoked"), "{told:?}");
+    assert!(company.records().is_empty(), "removed here");
+    assert_eq!(company.proxy.asked(), asked, "nobody was asked anything");
+}
+
+/// Which mark makes a certificate that is named here useless is said: other programs take it.
+#[test]
+fn an_authority_in_a_hosts_place() {
+    let company = Company::new();
+    company.login();
+    let (server, pem) = Authority::of_its_own(HOST);
+    let own = company.dir().join("own.pem");
+    fs::write(&own, pem).expect("a file of ours");
+    company.front.shows(server);
+    let told = company.in_vain(company.keyfob(&["token", "--json"]).env("SSL_CERT_FILE", &own));
+    assert!(told.contains("CA:TRUE") && told.contains("CA:FALSE"), "{told}");
+}
+
+/// OpenSSL's form with trust settings behind each certificate (x509(1), `-trustout`), among words and a damaged one.
+#[test]
+fn certificates_as_openssl_writes_them() {
+    let company = Company::new();
+    let pem = fs::read_to_string(company.ca_file()).expect("a file of ours");
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let mut der = BASE64_STANDARD.decode(body).expect("PEM");
+    // X509_CERT_AUX: SEQUENCE { SEQUENCE { OID id-kp-serverAuth } }.
+    der.extend([0x30, 0x0c, 0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01]);
+    let wrapped = BASE64_STANDARD.encode(der);
+    let lines: Vec<_> = wrapped.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    let text = format!(
+        "Company roots\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n\
+         -----BEGIN TRUSTED CERTIFICATE-----\n{}\n-----END TRUSTED CERTIFICATE-----\n",
+        lines.join("\n")
+    );
+    fs::write(company.ca_file(), text).expect("a file of ours");
+    company.login();
+}
+
+fn fresh(record: &mut Value) {
+    record["issued_at"] = json!(now());
+    record["expires_at"] = json!(now() + 3600);
 }

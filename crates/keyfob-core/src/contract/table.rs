@@ -275,12 +275,14 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "Where the configuration, the logins and what need not last are kept.",
     ),
     (
-        "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
-        "Proxies (http and https), and the hosts that are reached without. Loopback is never proxied.",
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
+        "Proxies (http and https), and the hosts that are reached without. Loopback is never proxied. One that is wrong \
+         stops what uses the network, and nothing else.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
-        "Certificates to trust in the system's place. Absolute paths, refused inside the repository one stands in.",
+        "Certificates to trust in the system's place. Absolute paths, refused inside the repository one stands in and where \
+         others can write. What is refused stops what uses the network, and nothing else.",
     ),
     (
         "OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED",

@@ -43,9 +43,12 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |subject: &str, state| findings.push(Finding { subject: subject.into(), state });
     match client.setup.problems.as_slice() {
-        [] => add("variables and files", State::Fine("nothing is malformed".into())),
+        [] if client.setup.told().next().is_none() => {
+            add("variables and files", State::Fine("nothing is malformed".into()));
+        }
         problems => {
-            problems.iter().for_each(|problem| add("variables and files", State::Wrong(problem.clone())));
+            let all = problems.iter().cloned().chain(client.setup.told());
+            all.for_each(|problem| add("variables and files", State::Wrong(problem)));
         }
     }
     if let Ok(home) = client.setup.require_home() {
@@ -69,7 +72,10 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     for (subject, found) in roads(client) {
         add(subject, State::Fine(found));
     }
-    network::examine(client, &mut |subject, state| add(subject, state));
+    // Nothing is sent past a proxy or a certificate that was refused; that is told above.
+    if client.setup.routes.check().is_ok() {
+        network::examine(client, &mut |subject, state| add(subject, state));
+    }
     add("sources", sources(client));
     findings
 }
@@ -78,7 +84,7 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
 fn roads(client: &Client) -> Vec<(&'static str, String)> {
     let setup = &client.setup;
     let proxy = setup.routes.shown().map(|proxy| ("proxy", escape(&proxy)));
-    let certificates = setup.certificates.iter().map(|path| path.display().to_string());
+    let certificates = setup.routes.certificates().iter().map(|path| path.display().to_string());
     let certificates = certificates.map(|path| ("certificates", format!("{} decides", escape(&path))));
     proxy.into_iter().chain(certificates).collect()
 }

@@ -18,9 +18,9 @@ use ureq::{
 
 use crate::world::NoAnswer;
 use crate::{
-    setup::proxies::Routes,
+    setup::proxies::{Routes, Way},
     world::system::{
-        http::{CONNECT, chain, config, route},
+        http::{CONNECT, chain, config},
         progress::Journey,
     },
 };
@@ -43,17 +43,17 @@ pub fn dial(routes: &Routes, url: &str) -> Result<Stream, NoAnswer> {
         _ => return Err(not_sent("the address is not a WebSocket's")),
     };
     let uri: Uri = as_http.parse().map_err(|_| not_sent("the address is not a URL"))?;
-    let proxy = route(routes, &uri)?;
-    let journey = Journey::begin(&uri, proxy.as_ref());
-    match connect(&uri, proxy) {
+    let way = routes.way(&uri)?;
+    let journey = Journey::begin(&uri, way.proxy.as_ref());
+    match connect(&uri, way) {
         Ok(transport) => Ok(Stream(TransportAdapter::new(transport, Arc::new(Instant::now)))),
         Err(error) => Err(NoAnswer { sent: false, ..journey.failed(&error) }),
     }
 }
 
-fn connect(uri: &Uri, proxy: Option<ureq::Proxy>) -> Result<Box<dyn Transport>, Error> {
-    let proxied = proxy.is_some();
-    let config = config(proxy);
+fn connect(uri: &Uri, way: Way) -> Result<Box<dyn Transport>, Error> {
+    let proxied = way.proxy.is_some();
+    let config = config(way);
     let resolver = DefaultResolver::default();
     let timeout = NextTimeout { after: CONNECT.into(), reason: Timeout::Connect, ..NextTimeout::default() };
     // A name behind the proxy is the proxy's to look up.

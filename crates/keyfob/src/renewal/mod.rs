@@ -143,7 +143,8 @@ fn settle(
         Next::Stop(error) => return Err(error),
         Next::Early | Next::Renew => {}
     }
-    if let Err(error) = spender.spend(world, store, lease, need) {
+    // What cannot be asked is not begun.
+    if let Err(error) = world.http.ready().and_then(|()| spender.spend(world, store, lease, need)) {
         // Renewed, but the disk took it only in another place: the token is as good as any. The old one is not
         // meant: that it could not be renewed must be said.
         let kept = if error.id() == Id::StoreFailed { mended(world, store, need, first)? } else { None };

@@ -72,10 +72,8 @@ pub struct Setup {
     pub profile: String,
     /// Whether the profile was named for this very call: then inherited tokens do not count.
     pub pinned: bool,
-    /// Proxies.
+    /// Proxies and certificates. What is wrong with them stops what uses the network, and nothing else.
     pub routes: Routes,
-    /// The file and directories of certificates that are trusted in the system's place, for reports.
-    pub certificates: Vec<PathBuf>,
     /// Descriptors taken over and not yet read.
     pub inherited: Vec<Inherited>,
     /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
@@ -143,9 +141,7 @@ impl Setup {
         let fits = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let named = text(variables, SEEDED_BY).filter(fits);
         let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
-        let routes = routes(variables);
-        keep(routes.check(), &mut problems);
-        let certificates = certificates::named(variables, &around, &mut problems);
+        let routes = Routes::read(variables, &around);
         Self {
             reading,
             settings,
@@ -155,7 +151,6 @@ impl Setup {
             profile,
             pinned,
             routes,
-            certificates,
             inherited,
             consumed,
             seed,
@@ -172,6 +167,20 @@ impl Setup {
     /// When there is any.
     pub fn check(&self) -> Result<()> {
         Error::all(self.problems.clone()).map_or(Ok(()), Err)
+    }
+
+    /// The same, for what uses the network.
+    ///
+    /// # Errors
+    /// When there is any, or when a proxy or a certificate that was named is refused.
+    pub fn check_network(&self) -> Result<()> {
+        let refused = self.routes.check().err();
+        Error::all(self.problems.iter().cloned().chain(refused).collect()).map_or(Ok(()), Err)
+    }
+
+    /// What is wrong and stops nothing here: what is done without, and what only the network needs.
+    pub fn told(&self) -> impl Iterator<Item = Error> {
+        self.warnings.iter().cloned().chain(self.routes.check().err())
     }
 
     /// The home, for those who go on although something else is wrong.
@@ -273,15 +282,4 @@ pub(crate) fn check_profile(name: &str, by: &str) -> Result<()> {
         return Err(Error::new(Id::Usage, what, why).hint("choose another name"));
     }
     Ok(())
-}
-
-fn routes(variables: &Variables) -> Routes {
-    // Both spellings are in use; the one in capitals is the documented one.
-    let either =
-        |upper: &str| text(variables, upper).or_else(|| text(variables, &upper.to_ascii_lowercase()));
-    Routes {
-        https_proxy: either("HTTPS_PROXY"),
-        http_proxy: either("HTTP_PROXY"),
-        no_proxy: either("NO_PROXY"),
-    }
 }

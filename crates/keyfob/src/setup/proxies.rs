@@ -1,56 +1,142 @@
 //! Which way leads to a host: straight there, or through the proxy the environment names.
 
-use std::net::IpAddr;
+use std::{
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
-use keyfob_core::{Error, Id, Result};
-use ureq::ProxyProtocol;
+use keyfob_core::{Error, Id, Result, contract::Variables};
+use ureq::{ProxyProtocol, http::Uri, tls::RootCerts};
 
-/// How to reach the outside: what the environment says.
-#[derive(Clone, Default)]
-pub struct Routes {
-    /// Proxy for https addresses.
-    pub https_proxy: Option<String>,
-    /// Proxy for http addresses. Loopback, the only place where http is allowed, is never proxied.
-    pub http_proxy: Option<String>,
+use crate::{
+    setup::{certificates::Roots, trust::Surroundings},
+    world::NoAnswer,
+};
+
+/// How to reach the outside, if that is allowed at all. Where a proxy or a certificate was refused there is nothing in
+/// here to reach it with: whoever goes on sends nothing.
+#[derive(Clone, Debug)]
+pub struct Routes(Result<Arc<Accepted>, Error>);
+
+/// Proxies and certificates that passed.
+#[derive(Default)]
+struct Accepted {
+    /// Proxy for https addresses. Loopback, the only place where http is allowed, is never proxied.
+    proxy: Option<ureq::Proxy>,
     /// Hosts that are reached directly.
-    pub no_proxy: Option<String>,
+    direct: Option<String>,
+    roots: Roots,
+    loaded: OnceLock<Result<RootCerts, String>>,
 }
 
 // A proxy's address may carry a password.
-impl std::fmt::Debug for Routes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Routes").field("https_proxy", &self.shown()).finish_non_exhaustive()
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+/// For what never leaves this machine: no proxy is asked, and nobody's certificate is believed.
+impl Default for Routes {
+    fn default() -> Self {
+        Self(Ok(Arc::default()))
     }
 }
 
 impl Routes {
-    /// Checks the proxies' addresses without using them.
-    ///
-    /// # Errors
-    /// [`Id::ProxyMalformed`].
-    pub fn check(&self) -> Result<()> {
-        let both = [("HTTPS_PROXY", &self.https_proxy), ("HTTP_PROXY", &self.http_proxy)];
-        for (name, proxy) in both {
-            if let Some(proxy) = proxy {
-                parse(name, proxy)?;
-            }
-        }
-        Ok(())
+    /// What the variables say.
+    #[must_use]
+    pub fn read(variables: &Variables, around: &Surroundings) -> Self {
+        // Both spellings are in use; the one in capitals is the documented one.
+        let either = |upper: &'static str| {
+            let lower = upper.to_ascii_lowercase();
+            let text = variables.text(upper).or_else(|| variables.text(&lower))?;
+            Some((upper, text.to_owned()))
+        };
+        let mut problems = Vec::new();
+        let mut parsed = |named: Option<(&str, String)>| {
+            let (name, text) = named?;
+            parse(name, &text).map_err(|error| problems.push(error)).ok()
+        };
+        let proxy = parsed(either("HTTPS_PROXY").or_else(|| either("ALL_PROXY")));
+        // Nothing goes through it: http is for loopback alone. That it is right is told all the same.
+        parsed(either("HTTP_PROXY"));
+        let direct = either("NO_PROXY").map(|(_, list)| list);
+        let roots = Roots::read(variables, around, &mut problems);
+        Self(match Error::all(problems) {
+            Some(error) => Err(error),
+            None => Ok(Arc::new(Accepted { proxy, direct, roots, loaded: OnceLock::new() })),
+        })
     }
 
-    /// The proxy for an https address, if there is one for this host.
-    pub(crate) fn proxy(&self, host: &str, port: u16) -> Option<Result<ureq::Proxy>> {
-        let proxy = self.https_proxy.as_ref()?;
-        let direct =
-            is_loopback(host) || self.no_proxy.as_ref().is_some_and(|list| is_listed(list, host, port));
-        (!direct).then(|| parse("HTTPS_PROXY", proxy))
+    /// Whether there is any way out.
+    ///
+    /// # Errors
+    /// Everything that is wrong with proxies and certificates: [`Id::ProxyMalformed`], [`Id::CaFileUnsafe`],
+    /// [`Id::CaFileMalformed`].
+    pub fn check(&self) -> Result<()> {
+        self.0.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// The way to an address: https anywhere, http on loopback and nowhere else.
+    ///
+    /// # Errors
+    /// There is none; nothing was sent.
+    pub(crate) fn way(&self, uri: &Uri) -> Result<Way, NoAnswer> {
+        let no = |why: String| NoAnswer::not_sent(why);
+        let accepted = self.0.as_ref().map_err(|error| no(error.message()))?;
+        let host = uri.host().unwrap_or("");
+        match uri.scheme_str() {
+            Some("https") => {
+                let port = uri.port_u16().unwrap_or(443);
+                let is_direct = is_loopback(host)
+                    || accepted.direct.as_ref().is_some_and(|list| is_listed(list, host, port));
+                let proxy = accepted.proxy.clone().filter(|_| !is_direct);
+                let roots = accepted.loaded.get_or_init(|| accepted.roots.load()).clone().map_err(no)?;
+                Ok(Way { proxy, roots })
+            }
+            Some("http") if is_loopback(host) => Ok(Way::plain()),
+            _ => Err(NoAnswer::not_sent("only https, or http on loopback, is used")),
+        }
+    }
+
+    /// The way to a collector of metrics, which may be any host and plain http.
+    pub(crate) fn way_to_collector(&self, uri: &Uri) -> Result<Way, NoAnswer> {
+        match uri.scheme_str() {
+            Some("http") => {
+                self.check().map(|()| Way::plain()).map_err(|error| NoAnswer::not_sent(error.message()))
+            }
+            _ => self.way(uri),
+        }
     }
 
     /// The proxy's host and port, for people: never the password in front of them.
     #[must_use]
     pub fn shown(&self) -> Option<String> {
-        let proxy = ureq::Proxy::new(self.https_proxy.as_ref()?).ok()?;
-        Some(shown(&proxy))
+        self.0.as_ref().ok()?.proxy.as_ref().map(shown)
+    }
+
+    /// The file and directories of certificates that are trusted in the system's place, for people.
+    #[must_use]
+    pub fn certificates(&self) -> &[PathBuf] {
+        self.0.as_ref().map_or(&[], |accepted| accepted.roots.named())
+    }
+}
+
+/// One way to a host.
+pub(crate) struct Way {
+    /// Through this proxy.
+    pub(crate) proxy: Option<ureq::Proxy>,
+    /// Believing these.
+    pub(crate) roots: RootCerts,
+}
+
+impl Way {
+    /// Without TLS, and so without anybody to believe.
+    fn plain() -> Self {
+        Self { proxy: None, roots: RootCerts::new_with_certs(&[]) }
     }
 }
 
@@ -130,8 +216,14 @@ fn is_within(host: IpAddr, network: IpAddr, length: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn routes(set: &[(&str, &str)]) -> Routes {
+        let variables =
+            set.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))).collect();
+        Routes::read(&variables, &Surroundings::of(Some(std::path::Path::new("/"))))
+    }
+
     fn with(proxy: &str) -> Routes {
-        Routes { https_proxy: Some(proxy.into()), ..Routes::default() }
+        routes(&[("HTTPS_PROXY", proxy)])
     }
 
     #[test]
@@ -147,6 +239,40 @@ mod tests {
     }
 
     #[test]
+    fn all_proxy_is_for_whom_no_other_is_named() {
+        assert!(routes(&[("ALL_PROXY", "http://all.example:1")]).shown().unwrap().contains("all.example"));
+        let both = routes(&[("all_proxy", "socks5://x"), ("https_proxy", "http://https.example:1")]);
+        assert!(both.shown().unwrap().contains("https.example"));
+        assert_eq!(
+            routes(&[("ALL_PROXY", "socks5://x")]).check().expect_err("socks").id(),
+            Id::ProxyMalformed
+        );
+    }
+
+    /// What was refused is not there to be used: not for a request, not for a report, not on loopback.
+    #[test]
+    fn nothing_leads_out_past_what_was_refused() {
+        for (set, id) in [
+            (("SSL_CERT_FILE", "/nowhere/ca.pem"), Id::CaFileMalformed),
+            (("SSL_CERT_DIR", "relative"), Id::CaFileMalformed),
+            (("HTTPS_PROXY", "socks5://x"), Id::ProxyMalformed),
+            (("HTTP_PROXY", "socks5://x"), Id::ProxyMalformed),
+        ] {
+            let routes = routes(&[set]);
+            assert_eq!(routes.check().expect_err(set.0).id(), id);
+            for url in ["https://provider.example/", "http://127.0.0.1:1/"] {
+                let uri: Uri = url.parse().unwrap();
+                for way in [routes.way(&uri), routes.way_to_collector(&uri)] {
+                    let no = way.err().expect(set.0);
+                    assert!(!no.sent && no.why.contains(set.0), "{no:?}");
+                }
+            }
+        }
+        let uri: Uri = "http://collector.example/".parse().unwrap();
+        assert!(routes(&[]).way(&uri).is_err() && routes(&[]).way_to_collector(&uri).is_ok());
+    }
+
+    #[test]
     fn a_proxys_password_is_never_shown() {
         let routes = with("http://ada:hunter2@proxy.example:3128");
         assert_eq!(routes.shown().as_deref(), Some("http://proxy.example:3128"));
@@ -156,11 +282,15 @@ mod tests {
     #[test]
     fn loopback_is_never_proxied() {
         let routes = with("http://proxy.example:3128");
+        let proxied = |host: &str| {
+            let uri: Uri = format!("https://{host}/").parse().unwrap();
+            routes.way(&uri).expect("a way").proxy.is_some()
+        };
         for host in ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "[::1]"] {
-            assert!(routes.proxy(host, 443).is_none(), "{host}");
+            assert!(!proxied(host), "{host}");
         }
         for host in ["localhost.example", "127.0.0.1.example", "128.0.0.1", "[::2]"] {
-            assert!(routes.proxy(host, 443).is_some(), "{host}");
+            assert!(proxied(host), "{host}");
         }
     }
 

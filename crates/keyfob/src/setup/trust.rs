@@ -100,11 +100,12 @@ impl Surroundings {
         }
     }
 
-    /// The rule for a program that a variable names by its path: besides, nobody else can change the program.
+    /// The rule for a file that a variable names, be it a program or certificates: besides, nobody else can change what
+    /// is in it.
     ///
     /// # Errors
     /// What stands against it.
-    pub fn judge_program(&self, path: &Path) -> Result<(), Refusal> {
+    pub fn judge_file(&self, path: &Path) -> Result<(), Refusal> {
         self.judge(path)?;
         match fs::metadata(path).map(|meta| owners::whose(&meta)) {
             Ok(Err(why)) => Err(Refusal::Way { at: path.to_path_buf(), why }),
@@ -395,12 +396,12 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_nobody_elses() {
+    fn a_file_is_nobody_elses() {
         let place = Place::new();
         place.put("evil.sh", "");
         fs::set_permissions(place.at("evil.sh"), PermissionsExt::from_mode(0o777)).unwrap();
         let around = Surroundings::of(Some(Path::new("/")));
-        assert!(matches!(around.judge_program(&place.at("evil.sh")), Err(Refusal::Way { .. })));
-        assert_eq!(around.judge_program(Path::new("/bin/sh")), Ok(()));
+        assert!(matches!(around.judge_file(&place.at("evil.sh")), Err(Refusal::Way { .. })));
+        assert_eq!(around.judge_file(Path::new("/bin/sh")), Ok(()));
     }
 }

@@ -8,7 +8,7 @@ pub mod system;
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{
-    Id, Secret, Timestamp,
+    Error, Id, Secret, Timestamp,
     login::sealed::{KeyId, KeyStore},
     oauth::token_response::Reply,
 };
@@ -89,6 +89,13 @@ impl NoAnswer {
 
 /// Requests and whole answers.
 pub trait Http: Send + Sync {
+    /// Whether requests can be made at all. Whoever is about to spend something for one asks first.
+    ///
+    /// # Errors
+    /// What is wrong with the proxies and certificates that were named: then every request fails, unsent.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
     /// Sends one request and reads the whole answer.
     ///
     /// # Errors

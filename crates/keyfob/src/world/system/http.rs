@@ -5,12 +5,12 @@
 
 use std::{io::Read as _, sync::OnceLock, time::Duration};
 
-use keyfob_core::{Secret, oauth::token_response::Reply};
+use keyfob_core::{Error, Secret, oauth::token_response::Reply};
 use ureq::{
     Agent, Body,
     config::Config,
     http::{self, Response, Uri},
-    tls::{RootCerts, TlsConfig},
+    tls::TlsConfig,
     unversioned::{
         resolver::DefaultResolver,
         transport::{Connector, DefaultConnector, Transport},
@@ -19,7 +19,7 @@ use ureq::{
 
 use crate::world::{Answer, Http, NoAnswer, Request};
 use crate::{
-    setup::proxies::{Routes, is_loopback},
+    setup::proxies::{Routes, Way},
     world::system::progress::{Journey, Mark},
 };
 
@@ -32,6 +32,7 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 pub struct Network {
     routes: Routes,
     // Made on the first request: reading the system's roots costs more than a whole `keyfob token`.
+    plain: OnceLock<Agent>,
     direct: OnceLock<Agent>,
     proxied: OnceLock<Agent>,
 }
@@ -40,7 +41,7 @@ impl Network {
     /// A network that is touched by the first request, not before.
     #[must_use]
     pub fn new(routes: Routes) -> Self {
-        Self { routes, direct: OnceLock::new(), proxied: OnceLock::new() }
+        Self { routes, plain: OnceLock::new(), direct: OnceLock::new(), proxied: OnceLock::new() }
     }
 
     /// Posts a report to a place the user chose for it, with the headers meant for that place. Other than
@@ -57,13 +58,12 @@ impl Network {
     ) -> Result<(u16, Vec<u8>), NoAnswer> {
         let malformed = || NoAnswer::not_sent("the request cannot be written");
         let uri: Uri = url.parse().map_err(|_| malformed())?;
-        let proxy = if uri.scheme_str() == Some("http") { None } else { route(&self.routes, &uri)? };
-        let journey = Journey::begin(&uri, proxy.as_ref());
+        let agent = self.agent(&uri, self.routes.way_to_collector(&uri)?);
+        let journey = Journey::begin(&uri, agent.config().proxy());
         let mut builder = http::Request::post(uri);
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        let agent = self.agent(proxy);
         let request = builder.body(body).map_err(|_| malformed())?;
         let request = agent.configure_request(request).timeout_global(Some(timeout)).build();
         let mut response = agent.run(request).map_err(|error| journey.failed(&error))?;
@@ -71,30 +71,19 @@ impl Network {
         Ok((response.status().as_u16(), body.map_err(|error| journey.failed(&error))?))
     }
 
-    fn agent(&self, proxy: Option<ureq::Proxy>) -> &Agent {
-        match proxy {
-            Some(proxy) => self.proxied.get_or_init(|| agent(Some(proxy))),
-            None => self.direct.get_or_init(|| agent(None)),
-        }
+    fn agent(&self, uri: &Uri, way: Way) -> &Agent {
+        let kept = match (uri.scheme_str(), &way.proxy) {
+            (Some("http"), _) => &self.plain,
+            (_, Some(_)) => &self.proxied,
+            (_, None) => &self.direct,
+        };
+        kept.get_or_init(|| agent(way))
     }
 }
 
-/// The proxy on the way to this address, if there is one: https anywhere, http on loopback and nowhere else.
-pub(crate) fn route(routes: &Routes, uri: &Uri) -> Result<Option<ureq::Proxy>, NoAnswer> {
-    let host = uri.host().unwrap_or("");
-    match uri.scheme_str() {
-        Some("https") => {
-            let proxy = routes.proxy(host, uri.port_u16().unwrap_or(443)).transpose();
-            proxy.map_err(|error| NoAnswer::not_sent(error.message()))
-        }
-        Some("http") if is_loopback(host) => Ok(None),
-        _ => Err(NoAnswer::not_sent("only https, or http on loopback, is used")),
-    }
-}
-
-fn agent(proxy: Option<ureq::Proxy>) -> Agent {
-    let chain = chain(proxy.is_some());
-    Agent::with_parts(config(proxy), chain, DefaultResolver::default())
+fn agent(way: Way) -> Agent {
+    let chain = chain(way.proxy.is_some());
+    Agent::with_parts(config(way), chain, DefaultResolver::default())
 }
 
 /// Name, proxy, TCP and TLS, and after them the mark.
@@ -103,11 +92,11 @@ pub(crate) fn chain(proxied: bool) -> impl Connector<Out = Box<dyn Transport>> {
 }
 
 /// The same for every step: whom we believe, which way we go, how long we try.
-pub(crate) fn config(proxy: Option<ureq::Proxy>) -> Config {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+pub(crate) fn config(way: Way) -> Config {
+    let tls = TlsConfig::builder().root_certs(way.roots).build();
     Config::builder()
         .tls_config(tls)
-        .proxy(proxy)
+        .proxy(way.proxy)
         .max_redirects(0)
         .max_redirects_will_error(false)
         .http_status_as_error(false)
@@ -118,6 +107,10 @@ pub(crate) fn config(proxy: Option<ureq::Proxy>) -> Config {
 }
 
 impl Http for Network {
+    fn ready(&self) -> Result<(), Error> {
+        self.routes.check()
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "headers and body leave for the one address they are meant for"
@@ -125,7 +118,7 @@ impl Http for Network {
     fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
         let not_sent = |why: &str| NoAnswer::not_sent(why);
         let uri: Uri = request.url.parse().map_err(|_| not_sent("the address is not a URL"))?;
-        let agent = self.agent(route(&self.routes, &uri)?);
+        let agent = self.agent(&uri, self.routes.way(&uri)?);
         let journey = Journey::begin(&uri, agent.config().proxy());
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");

@@ -138,6 +138,11 @@ fn tls(error: &rustls::Error, whom: &str) -> String {
             C::NotValidForName | C::NotValidForNameContext { .. } => {
                 format!("the certificate is that of another host, not of {whom}")
             }
+            // The verifier's own word, which rustls passes on as it is.
+            C::Other(other) if other.to_string() == "CaUsedAsEndEntity" => format!(
+                "the certificate of {whom} calls itself an authority (CA:TRUE), and an authority's is not taken for a \
+                 host's: make one with `basicConstraints=CA:FALSE`, or let the authority sign another for the host"
+            ),
             _ => format!("the certificate of {whom} is not trusted here"),
         },
         E::General(_) => {
