@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     }
     let program = Program::build()?;
     println!("{}\n", stage::machine());
-    println!("| what | figure | ratio | aim |\n|---|---|---|---|");
+    println!("| measurement | figure | ratio | target |\n|---|---|---|---|");
     for (name, run) in ALL {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             run(&program)?;

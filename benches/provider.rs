@@ -19,8 +19,8 @@ pub(crate) fn run(program: &Program) -> Result<()> {
     })?;
     let grants = count(&stage, &mut tokens, RefreshToken::spend)?;
     println!(
-        "| refresh grants of the development provider, one core | {grants:.0} a second | \
-         {:.2} × its answers to nothing ({nothing:.0} a second) | |",
+        "| refresh grants of the development provider, one core | {grants:.0} per second | \
+         {:.2} × its empty responses ({nothing:.0} per second) | |",
         grants / nothing
     );
     Ok(())

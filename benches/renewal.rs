@@ -33,7 +33,7 @@ pub(crate) fn run(program: &Program) -> Result<()> {
         answers.push(answer);
     }
     println!(
-        "| renewal beyond the provider's answer | {} (a tenth over {}) | {:.1} × the answer ({}) | under 5 ms |",
+        "| renewal, less the provider's response | {} (90th percentile {}) | {:.1} × the response ({}) | under 5 ms |",
         ms(median(&own)),
         ms(quantile(&own, 90)),
         ratio(median(&renewals), median(&answers)),

@@ -28,7 +28,7 @@ pub(crate) fn run(program: &Program) -> Result<()> {
         }
         let (fresh, ended, trip) = (median(&fresh), median(&ended), median(&trips));
         println!(
-            "| storm of {processes} at an ended token | {} | **{:.2} ×** (a fresh one, {}, and a round trip, {}) | 1.2 × |",
+            "| {processes} processes at once, token expired | {} | **{:.2} ×** (fresh token, {}, plus a round trip, {}) | 1.2 × |",
             ms(ended),
             ratio(ended, fresh + trip),
             ms(fresh),

@@ -60,22 +60,22 @@ pub(crate) fn run(program: &Program) -> Result<()> {
     let [token, within, cat, floor] = runs.map(|(_, _, times)| times);
     let quiet = |times: &[Duration]| ms(quantile(times, 10));
     println!(
-        "| `keyfob token`, fresh login | {} (a tenth under {}) | **{:.2} × `cat`**, {:.2} × floor | 1 × `cat` |",
+        "| `keyfob token`, fresh login | {} (10th percentile {}) | **{:.2} × `cat`**, {:.2} × floor | 1 × `cat` |",
         ms(median(&token)),
         quiet(&token),
         ratio(median(&token), median(&cat)),
         ratio(median(&token), median(&floor))
     );
     println!(
-        "| the same in a directory of a repository | {} (a tenth under {}) | {:.2} × `cat`, {:.2} × floor | 1 × `cat` |",
+        "| the same inside a repository | {} (10th percentile {}) | {:.2} × `cat`, {:.2} × floor | 1 × `cat` |",
         ms(median(&within)),
         quiet(&within),
         ratio(median(&within), median(&cat)),
         ratio(median(&within), median(&floor))
     );
-    println!("| `cat` of the record | {} (a tenth under {}) | | |", ms(median(&cat)), quiet(&cat));
+    println!("| `cat` of the record | {} (10th percentile {}) | | |", ms(median(&cat)), quiet(&cat));
     println!(
-        "| floor: static open, read, write | {} (a tenth under {}) | | |",
+        "| floor: static open, read, write | {} (10th percentile {}) | | |",
         ms(median(&floor)),
         quiet(&floor)
     );
