@@ -8,7 +8,7 @@ use std::{
 
 use crate::sandbox::{Sandbox, stderr};
 
-/// pain.md 37: a profile for each call, none named means the chosen one.
+/// A profile for each call, none named means the chosen one.
 #[test]
 fn profiles_lie_side_by_side() {
     let s = Sandbox::new();
@@ -49,7 +49,7 @@ fn a_token_can_be_brought_along() {
     assert_eq!(two.status.code(), Some(2));
 }
 
-/// pain.md 39: what a lasting token may do and when it ends is known without the token.
+/// What a lasting token may do and when it ends is known without the token.
 #[test]
 fn a_token_that_lasts_is_shown_once_and_remembered() {
     let s = Sandbox::new();

@@ -60,7 +60,7 @@ fn strangers_do_not_end_the_wait() {
     assert_eq!(s.server.grants().codes, 1);
 }
 
-/// pain.md 32: a taken port is named, and the page's code signs in all the same.
+/// A taken port is named, and the page's code signs in all the same.
 #[test]
 fn a_taken_port_becomes_a_paste() {
     let s = Sandbox::new();
@@ -77,7 +77,7 @@ fn a_taken_port_becomes_a_paste() {
     assert!(told.contains("hint:  the page will show a code instead"), "{told}");
 }
 
-/// pain.md 30: the address is printed before a browser is tried. That there is none is told; one that fails says
+/// The address is printed before a browser is tried. That there is none is told; one that fails says
 /// nothing, as it runs beside us. Neither ends the wait.
 #[test]
 fn no_browser_and_a_browser_that_fails() {
@@ -96,7 +96,7 @@ fn no_browser_and_a_browser_that_fails() {
     }
 }
 
-/// pain.md 33: whoever comes over SSH is told of the code, where the provider has one.
+/// Whoever comes over SSH is told of the code, where the provider has one.
 #[test]
 fn over_ssh_the_code_is_suggested() {
     let s = Sandbox::new();

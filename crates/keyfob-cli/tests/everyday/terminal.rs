@@ -24,7 +24,7 @@ fn records(s: &Sandbox) -> usize {
     entries.iter().filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count()
 }
 
-/// pain.md 31: whatever people copy, in every wrapping, while the callback is waited for as well.
+/// Whatever people copy, in every wrapping, while the callback is waited for as well.
 #[test]
 fn every_shape_of_paste_signs_in() {
     type Shape = fn(&Answer) -> String;

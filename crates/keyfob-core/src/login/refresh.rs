@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(word(&r, &Ask { min_valid: 1800, ..at(1801) }), "renew");
     }
 
-    /// pain.md 10: suspend, stepped clocks, past expiry: one renewal, no loop.
+    /// Suspend, stepped clocks, past expiry: one renewal, no loop.
     #[test]
     fn a_clock_stepped_back_renews_once() {
         let r = record(NOW, 3600);
@@ -417,7 +417,7 @@ mod tests {
         assert!(c.until.since(c.since) <= LONGEST_COOLDOWN);
     }
 
-    /// pain.md 6: at most one further attempt.
+    /// At most one further attempt.
     #[test]
     fn a_lost_answer_is_retried_once_after_expiry() {
         let After { record: r, error } =

@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(id(f.callback(&format!("code=c&state={}", state()))), Err("issuer-mismatch"));
     }
 
-    /// pain.md 31: every shape people paste.
+    /// Every shape people paste.
     #[test]
     fn what_people_paste() {
         let f = flow();
