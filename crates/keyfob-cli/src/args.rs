@@ -86,8 +86,10 @@ pub(crate) enum Command {
     /// Open a WebSocket to the session endpoint: lines in, lines out
     Connect(Connect),
     /// Run a provider to develop against, on loopback
+    #[cfg(feature = "dev-server")]
     DevServer(DevServer),
     /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
+    #[cfg(feature = "dev-server")]
     Demo(Demo),
     /// Print completions for a shell, or put them where it looks for them
     #[command(after_help = "Examples:
@@ -115,25 +117,6 @@ pub(crate) enum Command {
         /// Print the page of error ids instead
         #[arg(long, conflicts_with_all = ["out", "install"])]
         errors: bool,
-    },
-    /// Open an address in the browser, for `login`
-    #[command(hide = true)]
-    Browse {
-        /// The address
-        url: String,
-    },
-    /// Send what a run counted
-    #[command(hide = true)]
-    ExportMetrics {
-        /// This is the process that sends
-        #[arg(long)]
-        detached: bool,
-    },
-    /// Ask the provider who it sees, for `demo`
-    #[command(hide = true)]
-    Whoami {
-        /// The provider's base
-        base: String,
     },
 }
 
@@ -184,6 +167,7 @@ pub(crate) struct Connect {
     pub(crate) url: Option<String>,
 }
 
+#[cfg(feature = "dev-server")]
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   keyfob dev-server                              on port 3000, where USE_LOCAL_OAUTH=1 looks
@@ -226,6 +210,7 @@ pub(crate) struct DevServer {
     pub(crate) state: Option<PathBuf>,
 }
 
+#[cfg(feature = "dev-server")]
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   keyfob demo          sign in yourself

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod internal;
 mod program;
 mod reference;
 mod report;
@@ -12,7 +13,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{args::Arguments, report::Report};
+use crate::{args::Arguments, internal::Task, report::Report};
 
 fn main() -> ExitCode {
     keyfob::world::system::process::settle();
@@ -24,9 +25,9 @@ fn main() -> ExitCode {
     {
         return finish(commands::token::run(&args::Global::default(), &args::Token::default()), false);
     }
-    // Renewal in a process of its own: must come before anything is opened.
-    if words.get(1).is_some_and(|word| word == commands::WORKER) {
-        return commands::work(&words[2..]);
+    // Processes of our own: renewal must come before anything is opened.
+    if let Some(task) = words.get(1).and_then(|word| Task::of(word)) {
+        return task.run(&words[2..]);
     }
     let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,

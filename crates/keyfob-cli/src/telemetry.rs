@@ -3,7 +3,7 @@
 
 use std::{
     io::Write,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
@@ -11,7 +11,6 @@ use std::{
 use keyfob::{
     Client, Error, Grant, Id, Source,
     core::{
-        contract,
         contract::settings::{Metrics, Presets},
         login::identity::Identity,
     },
@@ -21,10 +20,7 @@ use keyfob::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::program;
-
-/// The word that makes this program an exporter. Not for people.
-pub(crate) const EXPORTER: &str = "export-metrics";
+use crate::internal::Task;
 
 /// What one run counted. No credential is in it, and no fingerprint of one.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -75,8 +71,10 @@ pub(crate) fn begin(setup: &Setup) -> Arc<dyn Fn(Event) + Send + Sync> {
     match setup.settings.metrics {
         // What was refused for a credential is refused for whose it is too: the exporter would not know of it.
         Some(_) if setup.routes.check().is_err() => Arc::new(|_| {}),
-        Some(wanted) => watch(wanted, setup.config.telemetry.email, setup.settings.presets.clone()),
-        None => Arc::new(|_| {}),
+        Some(wanted) if cfg!(feature = "metrics") => {
+            watch(wanted, setup.config.telemetry.email, setup.settings.presets.clone())
+        }
+        _ => Arc::new(|_| {}),
     }
 }
 
@@ -165,15 +163,8 @@ pub(crate) fn finish() {
 }
 
 fn start_exporter(batch: &Batch) -> std::io::Result<()> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the exporter is another process of this program, so that nobody waits for a collector"
-    )]
-    let mut command = Command::new(program::own());
-    command.arg(EXPORTER).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in contract::secret_names() {
-        command.env_remove(name);
-    }
+    let mut command = Task::ExportMetrics.command();
+    command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(&serde_json::to_vec(batch)?)?;

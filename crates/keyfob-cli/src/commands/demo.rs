@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, IsTerminal},
     path::Path,
     process::{Command, ExitCode, Output, Stdio},
     time::Duration,
@@ -18,7 +18,8 @@ use serde_json::Value;
 
 use crate::{
     args::Demo,
-    commands::{dev_server, login},
+    commands::dev_server,
+    internal::Task,
     program,
     report::{Report, Result},
 };
@@ -32,7 +33,7 @@ struct Stage {
 }
 
 pub(crate) fn run(args: &Demo) -> Result {
-    let automatic = args.yes || !login::has_person();
+    let automatic = args.yes || !has_person();
     let failed =
         |error: io::Error| Error::caused_by(Id::StoreFailed, "the demo cannot make its directory", error);
     let home = tempfile::Builder::new().prefix("keyfob-demo-").tempdir().map_err(failed)?;
@@ -144,8 +145,13 @@ impl Stage {
         // The child finds itself through the same link we do.
         let program = std::fs::canonicalize(&program).unwrap_or(program);
         let base = self.server.base_url();
-        let words: [&OsStr; 5] =
-            ["exec".as_ref(), "--".as_ref(), program.as_os_str(), "whoami".as_ref(), base.as_ref()];
+        let words: [&OsStr; 5] = [
+            "exec".as_ref(),
+            "--".as_ref(),
+            program.as_os_str(),
+            Task::Whoami.word().as_ref(),
+            base.as_ref(),
+        ];
         let output = self.output(words)?;
         detail(&format!("the provider saw: {}", String::from_utf8_lossy(&output.stdout).trim()));
         Ok(())
@@ -214,4 +220,9 @@ fn say(title: &str, text: &str) {
 
 fn detail(text: &str) {
     Report::say(&format!("   {text}"));
+}
+
+/// Whether a person is there to answer.
+fn has_person() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

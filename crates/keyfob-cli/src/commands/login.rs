@@ -1,14 +1,14 @@
 //! `keyfob login`: the address first, then whichever answer comes first.
 
 use std::{
-    io::{self, IsTerminal, Read},
-    process::{Command, ExitCode, Stdio},
+    io::{self, Read},
+    process::{ExitCode, Stdio},
     time::Duration,
 };
 
 use keyfob::{
     Client, Error, Id, Secret,
-    core::{contract, login::sealed::KeyStore, secret::strip_newline, source::Purpose},
+    core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
     credential::look,
     login::browser::{How, SignedIn, TokenKind},
     logout::Revocation,
@@ -16,7 +16,8 @@ use keyfob::{
 
 use crate::{
     args::{Global, Login},
-    commands, program,
+    commands,
+    internal::Task,
     report::{Failure, Report, Result},
     telemetry,
     terminal::{self, Screen},
@@ -246,15 +247,8 @@ fn read_token() -> Result<Secret> {
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has
 /// been shown.
 pub(crate) fn open(url: &str) {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the browser must not inherit the credentials, so it is started by a scrubbed copy of us"
-    )]
-    let mut command = Command::new(program::own());
-    command.arg("browse").arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for name in contract::secret_names() {
-        command.env_remove(name);
-    }
+    let mut command = Task::Browse.command();
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let told = || Report::say("No browser could be started: open the address yourself.");
     match command.spawn() {
         Err(_) => told(),
@@ -264,30 +258,4 @@ pub(crate) fn open(url: &str) {
             _ => told(),
         })),
     }
-}
-
-/// The scrubbed copy: `keyfob browse URL`. It leaves the session first: Ctrl-C and a closed terminal mean the command, not
-/// a browser that outlives it.
-pub(crate) fn browse(url: &str) -> Result {
-    let known = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));
-    if !known {
-        return Err(Error::new(Id::Usage, "the address cannot be opened", "it is not a web address").into());
-    }
-    let _ = rustix::process::setsid();
-    let opened = webbrowser::open_browser_with_options(
-        webbrowser::Browser::Default,
-        url,
-        webbrowser::BrowserOptions::new().with_suppress_output(true),
-    );
-    match opened {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(Error::caused_by(Id::Unreachable, "no browser could be started", error)
-            .hint("open the address yourself")
-            .into()),
-    }
-}
-
-/// Whether a person is there to answer.
-pub(crate) fn has_person() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

@@ -1,14 +1,15 @@
 //! One file for each command.
 
 pub(crate) mod connect;
+#[cfg(feature = "dev-server")]
 pub(crate) mod demo;
+#[cfg(feature = "dev-server")]
 pub(crate) mod dev_server;
 pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod env;
 mod env_report;
 pub(crate) mod exec;
-pub(crate) mod export_metrics;
 pub(crate) mod formats;
 pub(crate) mod header;
 pub(crate) mod login;
@@ -18,7 +19,6 @@ pub(crate) mod profiles;
 pub(crate) mod setup_token;
 pub(crate) mod status;
 pub(crate) mod token;
-pub(crate) mod whoami;
 
 use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
@@ -36,13 +36,11 @@ use keyfob::{
 
 use crate::{
     args::{Arguments, Command, Global, Rejected, Wanted},
+    internal::Task,
     program,
     report::{Report, Result},
     telemetry,
 };
-
-/// The word that makes this program a renewal of its own. Not for people.
-pub(crate) const WORKER: &str = "renew-detached";
 
 pub(crate) fn run(arguments: &Arguments) -> Result {
     let global = &arguments.global;
@@ -59,19 +57,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Profiles(args) => profiles::run(global, args),
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
+        #[cfg(feature = "dev-server")]
         Command::DevServer(args) => dev_server::run(args),
+        #[cfg(feature = "dev-server")]
         Command::Demo(args) => demo::run(args),
         Command::Completions { shell, install } => pages::completions(*shell, *install),
         Command::Man { errors: true, .. } => pages::errors(),
         Command::Man { install: true, .. } => pages::install_manual(),
         Command::Man { out, .. } => pages::manual(out.as_deref()),
-        Command::Browse { url } => login::browse(url),
-        Command::ExportMetrics { detached } => export_metrics::run(*detached),
-        Command::Whoami { base } => whoami::run(base),
     }
 }
 
-/// The renewal of [`WORKER`].
+/// The renewal of [`Task::Renew`].
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
     let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
@@ -119,7 +116,7 @@ struct OwnProcess {
 impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
         telemetry::uses_network();
-        let arguments = vec![WORKER.into(), self.metrics.clone()];
+        let arguments = vec![Task::Renew.word().into(), self.metrics.clone()];
         let detached = worker::Detached { program: program::own(), arguments };
         detached.spend(world, store, lease, need)
     }

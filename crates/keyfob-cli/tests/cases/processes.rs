@@ -58,7 +58,7 @@ fn child_of(parent: &Child) -> String {
         let children = fs::read_to_string(&list).unwrap_or_default();
         if let Some(child) = children.split_whitespace().next() {
             let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            if String::from_utf8_lossy(&line).contains("renew-detached") {
+            if String::from_utf8_lossy(&line).contains("internal:renew") {
                 return child.to_owned();
             }
         }
@@ -92,7 +92,7 @@ fn a_renewal_shows_no_secret() {
     }
     let read = |what: &str| fs::read(format!("/proc/{worker}/{what}"));
     let line = read("cmdline").expect("everybody may read it");
-    assert!(String::from_utf8_lossy(&line).contains("renew-detached"), "it is still there");
+    assert!(String::from_utf8_lossy(&line).contains("internal:renew"), "it is still there");
     search.place("its arguments", line);
     match read("environ") {
         Ok(environment) => {

@@ -22,7 +22,7 @@ fn renew(sandbox: &Sandbox, words: &[&str]) -> Option<i32> {
     let lock: File = sandbox.idle();
     let mut command = Command::new("strace");
     sandbox.environment(&mut command).args(words).arg("--").arg(program());
-    command.args(["renew-detached", "-"]).arg(sandbox.record_path()).args(["0", "", "file"]);
+    command.args(["internal:renew", "-"]).arg(sandbox.record_path()).args(["0", "", "file"]);
     let status = command.stdin(Stdio::from(lock)).stdout(Stdio::null()).status().expect("strace");
     drop(command);
     status.signal()

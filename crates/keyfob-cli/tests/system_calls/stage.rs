@@ -70,7 +70,7 @@ impl Act {
         match self {
             Self::Start | Self::Fresh => &["token"],
             Self::Renewing => &["token", "--json"],
-            Self::Worker => &["renew-detached", "-"],
+            Self::Worker => &["internal:renew", "-"],
             Self::Login => &["login", "--json", "--no-browser"],
             Self::Logout => &["logout", "--json"],
             Self::Exec => {

@@ -15,7 +15,7 @@ use keyfob::{
 use crate::report::{Report, Result};
 
 #[expect(clippy::disallowed_methods, reason = "the credential goes into the one header it is for")]
-pub(crate) fn run(base: &str) -> Result {
+pub(super) fn run(base: &str) -> Result {
     let variables = env::variables();
     let number = variables.text(names::OAUTH_DESCRIPTOR).and_then(|number| number.parse().ok());
     let number = number.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! `keyfob export-metrics`: sends what a run counted, over OTLP, in a process of its own. Not for people.
+//! Sends what a run counted over OTLP, in a process that nobody waits for.
 //!
 //! Where to, with which headers and for how long at most is read by OpenTelemetry's exporter itself, from its own
 //! variables; the requests take the routes of every other request: same proxy, same certificates.
@@ -6,7 +6,7 @@
 use std::{
     io::{self, Read},
     path::Path,
-    process::{Command, ExitCode, Stdio},
+    process::{ExitCode, Stdio},
     time::Duration,
 };
 
@@ -24,9 +24,9 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    program,
+    internal::Task,
     report::Result,
-    telemetry::{Batch, EXPORTER, Run},
+    telemetry::{Batch, Run},
 };
 
 /// OTLP's own default.
@@ -36,28 +36,30 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// More than any run counts.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The first process: starts the one that sends, with the same input, and ends.
-pub(crate) fn run(detached: bool) -> Result {
-    let _ = fd::close_inherited();
-    let _ = rustix::process::setsid();
-    if !detached {
-        #[expect(clippy::disallowed_methods, reason = "the process that sends belongs to nobody who waits")]
-        let mut command = Command::new(program::own());
-        command
-            .args([EXPORTER, "--detached"])
-            .stdin(Stdio::inherit())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let cannot = |error: io::Error| Error::caused_by(Id::Bug, "the metrics are lost", error);
-        command.spawn().map_err(cannot)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+/// The first process: starts the one that sends, with the same input, and ends. So a program that `exec` starts finds
+/// no child it never had.
+pub(super) fn detach() -> Result {
+    leave();
+    let mut command = Task::SendMetrics.command();
+    command.stdin(Stdio::inherit()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map_err(|error| Error::caused_by(Id::Bug, "the metrics are lost", error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The second: it belongs to nobody who waits.
+pub(super) fn send() -> Result {
+    leave();
     let mut text = String::new();
     let lost = |why: String| Error::new(Id::Unreachable, "the metrics are lost", why);
     io::stdin().lock().take(LARGEST).read_to_string(&mut text).map_err(|error| lost(error.to_string()))?;
     let batch: Batch = serde_json::from_str(&text).map_err(|error| lost(error.to_string()))?;
     export(&batch).map_err(lost)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn leave() {
+    let _ = fd::close_inherited();
+    let _ = rustix::process::setsid();
 }
 
 fn export(batch: &Batch) -> Result<(), String> {
