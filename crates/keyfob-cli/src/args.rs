@@ -1,4 +1,4 @@
-//! The words the command understands.
+//! Command-line arguments.
 
 mod credentials;
 mod logins;

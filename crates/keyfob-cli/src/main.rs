@@ -1,4 +1,4 @@
-//! The command `keyfob`: words in; words and an exit code out.
+//! The command `keyfob`.
 
 mod args;
 mod commands;

@@ -1,4 +1,4 @@
-//! This program, for the processes of it that do something apart: renew, open the browser, send metrics.
+//! Starts this program again as a separate process: to renew, open the browser, or send metrics.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! How the command speaks: answers on stdout, words for people on stderr.
+//! Output: results on stdout, messages for people on stderr.
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -1,5 +1,5 @@
-//! What this run is worth counting, and its way to a process of its own that sends it: whoever waits for the answer of
-//! this one never waits for a collector.
+//! Collects what a run counts, and passes it to a separate process that sends it, so that no caller waits for a
+//! collector.
 
 use std::{
     io::Write,

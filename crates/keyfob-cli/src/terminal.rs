@@ -1,4 +1,4 @@
-//! What may reach a terminal, and what comes from one.
+//! Terminal output and input.
 
 use std::{
     io::{self, BufRead, IsTerminal, Read},

@@ -1,4 +1,4 @@
-//! One error for everything: a kind for programs, an id for scripts and documents, three lines for people.
+//! The error type: a kind for programs, a stable id for scripts and documentation, three lines for people.
 
 use alloc::{
     borrow::Cow,

@@ -1,4 +1,4 @@
-//! The one way JSON from outside is read: strictly.
+//! Strict parsing of JSON from outside.
 
 use alloc::{borrow::Cow, collections::BTreeSet};
 use core::fmt;

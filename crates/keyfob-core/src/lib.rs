@@ -1,8 +1,8 @@
-//! Everything keyfob decides without touching the world: the contract of variables, which credential wins,
-//! what is asked of a provider and what its answers mean, when a login is renewed.
+//! The decisions of keyfob, without I/O: what the variables of the contract mean, which credential is used, what is
+//! sent to a provider and what its responses mean, when a login is renewed.
 //!
-//! There is no clock, no randomness, no file and no socket in here: time and entropy are arguments. What
-//! acts on these decisions is the crate `keyfob`.
+//! There is no clock, randomness, file or socket in this crate: time and entropy are arguments. The crate `keyfob`
+//! acts on these decisions.
 #![no_std]
 
 extern crate alloc;

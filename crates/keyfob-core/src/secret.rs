@@ -1,4 +1,4 @@
-//! Secrets are a type, so that the compiler keeps them out of logs.
+//! A type for secrets, so that the compiler keeps them out of logs and errors.
 
 use alloc::{boxed::Box, string::String};
 use core::fmt;

@@ -1,5 +1,5 @@
-//! Where a credential can come from, and which source wins for which purpose. One slice per purpose: changing
-//! precedence is moving one word.
+//! The sources of credentials and their precedence: one slice for each purpose, so that changing the order means
+//! moving one entry.
 
 use core::fmt;
 

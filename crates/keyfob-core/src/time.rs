@@ -1,4 +1,4 @@
-//! Moments as arguments: core has no clock.
+//! Timestamps as values; this crate has no clock.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! The client: one setup, one world, and the questions a program asks of them.
+//! The public client: one setup, one [`World`](crate::world::World), and the operations on them.
 
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,9 @@
-//! Signs a person or a machine in once and hands every program a valid credential, without ever losing the
-//! login.
+//! Signs a person or a machine in once and hands every program a valid credential, without ever losing the login.
 //!
-//! [`Client`] is the door. Behind it: [`setup`] reads what a run is told, [`credential`] walks the order of
-//! sources, [`renewal`] turns "expired" into "durable" over a [`store`], [`login`] and [`logout`] begin and end
-//! it. Everything that touches the world is a trait in [`mod@world`] with its real half in [`world::system`].
+//! Start with [`Client`]. Behind it, [`setup`] reads variables and configuration, [`credential`] chooses a source,
+//! [`renewal`] replaces an expired token and saves the new one in a [`store`], and [`login`] and [`logout`] begin and
+//! end a login. All I/O goes through the traits in [`mod@world`]; [`world::system`] implements them for the real
+//! system.
 
 pub mod client;
 pub mod credential;

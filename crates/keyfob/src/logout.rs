@@ -1,4 +1,4 @@
-//! Signing out: revoked at the provider first, removed here in any case, and told which of both happened.
+//! Signing out: revokes at the provider first, then removes locally in any case, and reports both results.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Trusted devices: a token that tells the provider "this machine was seen before". It belongs to one provider
-//! and one account, lasts ninety days, and goes to that provider's own endpoints alone.
+//! Trusted devices: a token that tells the provider that this machine was seen before. It belongs to one provider and
+//! one account, is valid for ninety days, and is sent only to endpoints of that provider.
 
 use std::{path::PathBuf, time::Duration};
 

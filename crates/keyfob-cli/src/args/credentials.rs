@@ -1,4 +1,4 @@
-//! What is handed over: the words of `token`, `header` and `exec`.
+//! Arguments of `token`, `header` and `exec`.
 
 use std::str::FromStr;
 

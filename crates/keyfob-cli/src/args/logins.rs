@@ -1,4 +1,4 @@
-//! Who is signed in: the words of `login`, `logout`, `profiles`, `device` and `setup-token`.
+//! Arguments of `login`, `logout`, `profiles`, `device` and `setup-token`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `keyfob connect`: a WebSocket with the session's credential, renewed and opened again when it expires.
+//! `keyfob connect`: a WebSocket with the session's credential; renews and reconnects when it expires.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! `keyfob demo`: the whole way on a provider of its own. Everything it shows is done by the command itself,
-//! in processes of their own, exactly as a person would type it.
+//! `keyfob demo`: an end-to-end demo against a built-in provider. Each step runs the command itself in a separate
+//! process, exactly as a person would type it.
 
 use std::{
     ffi::OsStr,

@@ -1,4 +1,4 @@
-//! `keyfob doctor`: what could keep a login from working, and with `--fix` what can be mended.
+//! `keyfob doctor`: checks what could keep a login from working; `--fix` repairs what it can.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `keyfob env`: what each variable of the contract does now. Always runs; exit code 3 when one is wrong.
+//! `keyfob env`: shows the effect of each variable of the contract. Always runs; exits with 3 if one is malformed.
 
 use std::process::ExitCode;
 

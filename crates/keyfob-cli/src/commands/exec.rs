@@ -1,4 +1,4 @@
-//! `keyfob exec -- CMD`: the program takes our place with the credential in hand and no other one around it.
+//! `keyfob exec -- CMD`: replaces this process with a program that receives the credential, and no other one.
 
 use std::{
     io::{self, Write},

@@ -1,4 +1,4 @@
-//! The token as other tools already read one.
+//! Prints the token in the formats of other tools.
 
 use keyfob::{Grant, Source, core::contract::names, world::system::env as environment};
 use serde_json::json;

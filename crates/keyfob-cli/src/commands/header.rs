@@ -1,4 +1,4 @@
-//! `keyfob header`: one `Name: value` line for each header.
+//! `keyfob header`: prints one `Name: value` line for each header.
 
 use std::process::ExitCode;
 

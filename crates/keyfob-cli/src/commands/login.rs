@@ -1,4 +1,4 @@
-//! `keyfob login`: the address first, then whichever answer comes first.
+//! Prints the sign-in URL, then waits for the callback or a pasted code, whichever arrives first.
 
 use std::{
     io::{self, Read},

@@ -1,4 +1,4 @@
-//! `keyfob logout`: revoked first, told what came of it, removed here in any case.
+//! `keyfob logout`: revokes at the provider, then removes locally in any case, and reports both results.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Completions and manual pages, made from the parser itself.
+//! Shell completions and manual pages, generated from the argument parser.
 
 use std::{
     fs, io,

@@ -1,4 +1,4 @@
-//! `keyfob profiles`: the logins of this machine side by side.
+//! `keyfob profiles`: lists the logins of this machine.
 
 use std::process::ExitCode;
 

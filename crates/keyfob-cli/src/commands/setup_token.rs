@@ -1,6 +1,6 @@
-//! `keyfob setup-token`: a token that lasts, shown or written once.
+//! `keyfob setup-token`: a long-lived token, printed or written once.
 //!
-//! The address to open goes to stderr here: stdout carries the answer, and the answer is the token.
+//! The sign-in URL is printed on stderr, because stdout carries the token.
 
 use std::{
     fs::OpenOptions,

@@ -1,5 +1,5 @@
-//! `keyfob status`: who am I, with what, until when, what would win and what is shadowed. Never renews; the
-//! network only with `--verify`.
+//! `keyfob status`: the account, the credential in use, its expiry, and the sources it shadows. Never renews, and uses
+//! the network only with `--verify`.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `keyfob token`: a valid access token, alone on a line.
+//! `keyfob token`: prints a valid access token on a line.
 
 use std::process::ExitCode;
 

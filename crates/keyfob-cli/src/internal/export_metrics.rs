@@ -1,7 +1,7 @@
-//! Sends what a run counted over OTLP, in a process that nobody waits for.
+//! `keyfob export-metrics`: sends what a run counted, over OTLP, in a separate process. Internal.
 //!
-//! Where to, with which headers and for how long at most is read by OpenTelemetry's exporter itself, from its own
-//! variables; the requests take the routes of every other request: same proxy, same certificates.
+//! OpenTelemetry's exporter reads endpoint, headers and time-out from its own variables. Its requests use the same
+//! proxy and certificates as all others.
 
 use std::{
     io::{self, Read},

@@ -1,4 +1,4 @@
-//! The child of `keyfob demo`: a program that knows nothing of keyfob but the descriptor it was given.
+//! The child process of `keyfob demo`: a program that only knows the descriptor it was given.
 
 use std::process::ExitCode;
 

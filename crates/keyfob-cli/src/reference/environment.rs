@@ -1,4 +1,4 @@
-//! `docs/environment.md`, made from the table of variables.
+//! `docs/environment.md`, generated from the table of variables.
 
 use keyfob::core::contract::{DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
 

@@ -1,4 +1,4 @@
-//! `docs/errors.md`, made from the table of error ids.
+//! `docs/errors.md`, generated from the table of error ids.
 
 use keyfob::{Id, Kind};
 

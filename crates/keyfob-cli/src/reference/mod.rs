@@ -1,4 +1,4 @@
-//! Reference pages, made from the tables they document.
+//! Reference pages, generated from the tables they document.
 
 pub(crate) mod environment;
 pub(crate) mod errors;

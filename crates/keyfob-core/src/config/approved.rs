@@ -1,4 +1,5 @@
-//! Which custom OAuth URLs are approved: a strict matcher, because whoever gets past it gets the login.
+//! Matches custom OAuth URLs against the approved list. The matcher is strict, because a URL that passes it receives
+//! the login.
 
 use alloc::{
     format,

@@ -1,4 +1,4 @@
-//! The configuration file, parsed into what it means. Unknown keys are mistakes, not decoration.
+//! Parses the configuration file. Unknown keys are errors.
 
 pub mod approved;
 

@@ -1,4 +1,4 @@
-//! Whether OpenTelemetry's own variables ask this program for metrics.
+//! Decides from OpenTelemetry's own variables whether metrics are exported.
 
 use alloc::vec::Vec;
 

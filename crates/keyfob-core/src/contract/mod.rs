@@ -1,4 +1,5 @@
-//! The contract: what every variable means, in one table. Parsing, reports, help and documents are derived from it.
+//! The contract: every environment variable, in one table. Parsing, reports, help and documentation are derived from
+//! it.
 
 mod metrics;
 pub mod names;

@@ -1,4 +1,4 @@
-//! The names, for those who have to speak of one. No other file spells one out.
+//! Variable names as constants. Use these instead of string literals.
 #![expect(missing_docs, reason = "the table says what each of them means")]
 
 pub const OAUTH_TOKEN: &str = "CLAUDE_CODE_OAUTH_TOKEN";

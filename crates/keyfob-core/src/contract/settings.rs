@@ -1,4 +1,4 @@
-//! The typed whole of what the variables say. Beyond this no stringly option travels.
+//! The parsed values of all variables. No other code reads a setting from a string.
 
 use alloc::{
     collections::BTreeSet,

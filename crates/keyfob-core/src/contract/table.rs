@@ -1,4 +1,4 @@
-//! The twenty rows, and the few others the contract refers to.
+//! The table of the contract: its twenty variables, and a few others it refers to.
 
 use alloc::string::ToString;
 

@@ -1,5 +1,5 @@
-//! The strict parsers behind the contract. Each takes the text of a variable and gives the value or what was
-//! expected; none ever repairs, trims or guesses, and none repeats what it was given.
+//! Strict parsers for the values of variables. Each returns the value, or a description of what was expected. None of
+//! them repairs, trims or guesses, and none repeats its input in an error.
 
 use alloc::{
     format,

@@ -1,4 +1,4 @@
-//! What one row of the table is.
+//! The type of a row of the table.
 
 use alloc::{format, string::String};
 

@@ -1,4 +1,4 @@
-//! Who it is, for reports and metrics; never for authorization.
+//! The account of a login, for reports and metrics; never for authorization.
 
 use alloc::{
     format,

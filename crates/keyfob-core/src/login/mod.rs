@@ -1,4 +1,4 @@
-//! A login: what is kept of it, whose it is, when it is renewed, and the form it is sealed in.
+//! A stored login: its record, its account, when it is renewed, and its sealed form.
 
 pub mod identity;
 pub mod record;

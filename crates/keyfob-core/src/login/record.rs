@@ -1,4 +1,4 @@
-//! What is stored of one login, and its versioned form on disk.
+//! The record of a login, and its versioned form on disk.
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 

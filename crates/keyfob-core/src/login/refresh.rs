@@ -1,6 +1,6 @@
-//! When a login is renewed, with what request, and what its answer makes of the record.
+//! Decides when a login is renewed and with which request, and applies the response to its record.
 //!
-//! Pure decisions. The acts between them (lock, disk, network) are in `keyfob::renewal`.
+//! Pure decisions; the I/O between them (lock, disk, network) is in `keyfob::renewal`.
 
 use alloc::{format, string::String};
 

@@ -1,4 +1,4 @@
-//! The form on disk of a login that is sealed: which key store holds the key, and the box that key opens.
+//! The form on disk of a sealed login: which key store has the key, and the ciphertext.
 
 use alloc::{format, string::String, vec::Vec};
 use core::fmt;

@@ -1,7 +1,7 @@
-//! Signing in: authorization code with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9207).
+//! The authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636, RFC 8252, RFC 9207).
 //!
-//! A [`Flow`] is one attempt. The only way to a [`Code`] is through [`Flow::callback`] or [`Flow::pasted`],
-//! hence only after the `state` and `iss` checks.
+//! A [`Flow`] is one attempt. A [`Code`] can only be obtained from [`Flow::callback`] or [`Flow::pasted`], and so only
+//! after `state` and `iss` have been checked.
 
 use alloc::{
     format,

@@ -1,5 +1,5 @@
-//! The client credentials grant (RFC 6749 §4.4): a machine that is itself the account, and asks again instead of
-//! renewing. There is no refresh token to lose, so nothing here can be spent twice.
+//! The client credentials grant (RFC 6749 §4.4), for a client that is itself the account. A new token is requested
+//! instead of renewing the old one; there is no refresh token that could be lost or spent twice.
 
 use alloc::{format, string::String};
 

@@ -1,4 +1,4 @@
-//! The device authorization grant (RFC 8628): a code typed on another device.
+//! The device authorization grant (RFC 8628): signing in with a code typed on another device.
 
 use alloc::{
     format,

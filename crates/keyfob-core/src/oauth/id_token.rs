@@ -1,7 +1,8 @@
-//! The ID token of an OpenID provider (OpenID Connect Core §2): who signed in, in the issuer's own words.
+//! The ID token of an OpenID provider (OpenID Connect Core §2), which says who signed in.
 //!
-//! Everything is checked here but the signature itself, which needs arithmetic this crate does not have: the host
-//! takes [`IdToken::signed`], [`IdToken::signature`] and the keys that [`IdToken::candidates`] leaves.
+//! Everything but the signature is checked here. Signature verification needs cryptography that this crate does not
+//! have: the caller takes [`IdToken::signed`], [`IdToken::signature`] and the keys returned by
+//! [`IdToken::candidates`].
 
 use alloc::{
     format,

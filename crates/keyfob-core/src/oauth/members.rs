@@ -1,8 +1,8 @@
-//! The members of a provider's answer, read so that one that nobody needs cannot spoil the others.
+//! Reads members of a JSON response one by one, so that an invalid member that is not needed cannot spoil the others.
 //!
-//! A strict JSON reader refuses the whole text for a cut emoji in a display name, and with it the only refresh token
-//! that will work from now on. So the top of the object is walked by octets, without looking into values; a value
-//! is read, strictly, when somebody asks for it by name.
+//! A strict JSON parser rejects the whole text for half a surrogate pair in a display name, and with it the only
+//! refresh token that will work from now on. So the top-level object is split without parsing its values; a value is
+//! parsed, strictly, when it is requested by name.
 
 use alloc::{string::String, vec::Vec};
 

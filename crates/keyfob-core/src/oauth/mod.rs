@@ -1,4 +1,4 @@
-//! The protocol: what is asked of a provider, and what its answers mean. One file for each grant or reply.
+//! The OAuth protocol: requests and responses, one file for each grant or kind of response.
 
 pub mod authorization_code;
 pub mod client_credentials;

@@ -1,4 +1,4 @@
-//! What the sign-in page must ask a person, even one it knows (OpenID Connect Core §3.1.2.1).
+//! What the sign-in page must ask, even of a signed-in user (OpenID Connect Core §3.1.2.1).
 
 use alloc::string::{String, ToString};
 

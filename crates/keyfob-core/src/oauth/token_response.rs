@@ -1,9 +1,9 @@
-//! The only reader of token-endpoint replies (RFC 6749 §5), in one order: rescue, commit, judge.
+//! The only parser of token endpoint responses (RFC 6749 §5). Its order is: rescue, commit, judge.
 //!
-//! The token endpoint is treated as an attacker: nothing of a reply is believed before its type, its members
-//! and their characters are right, and no text of it reaches an error unescaped. But a rotated refresh token
-//! is the only one that will work from now on, whatever else is in the answer. So [`read`] looks for it first, and
-//! [`Answer::open`] hands it over before, and together with, what the rest of the answer means.
+//! Responses are untrusted: nothing is used before its type, members and characters have been checked, and no text of
+//! a response reaches an error unescaped. But a rotated refresh token is the only one that will work from now on,
+//! whatever else the response contains. So [`read`] looks for it first, and [`Answer::open`] returns it before, and
+//! together with, the meaning of the rest.
 
 use alloc::{format, string::String, vec::Vec};
 

@@ -1,4 +1,4 @@
-//! The built-in rows.
+//! The built-in environments.
 
 use alloc::vec::Vec;
 

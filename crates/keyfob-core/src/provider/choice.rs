@@ -1,4 +1,4 @@
-//! Which provider is meant.
+//! The choice of an environment.
 
 use alloc::{
     boxed::Box,

@@ -1,4 +1,4 @@
-//! The endpoints of one provider, absolute.
+//! The absolute endpoint URLs of one provider.
 
 use alloc::{
     format,

@@ -1,4 +1,4 @@
-//! Which provider: production, staging, local, custom, or one the configuration names.
+//! An environment: a provider and the client used there.
 
 use alloc::{
     boxed::Box,

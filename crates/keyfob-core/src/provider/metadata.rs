@@ -1,4 +1,4 @@
-//! What a provider says of itself (RFC 8414, OpenID Connect Discovery), and what of it is believed.
+//! Provider metadata (RFC 8414, OpenID Connect Discovery), and the checks it must pass before it is used.
 
 use alloc::{
     format,

@@ -1,4 +1,4 @@
-//! Which provider: the built-in environments, the configured ones, and what a provider's metadata adds.
+//! Environments, built in or configured, completed by provider metadata.
 
 pub mod built_in;
 pub mod choice;

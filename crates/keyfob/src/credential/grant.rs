@@ -1,4 +1,4 @@
-//! What a caller receives: headers to send, and where they came from.
+//! What a caller receives: headers to send, and the source of the credential.
 
 use keyfob_core::{Error, Secret, Source, Timestamp, login::record::Generation, source::Purpose};
 use serde::Serialize;

@@ -1,6 +1,5 @@
-//! The API key helper: a command from the configuration file whose output is a key. Its output is reused for
-//! the time the contract says, by all processes; one of them runs it at a time; its failures are remembered
-//! briefly, and never as a key.
+//! The API key helper: a configured command whose output is an API key. All processes share its output until it
+//! expires, and only one of them runs the command at a time. Failures are remembered briefly, and never as a key.
 
 use std::{path::PathBuf, time::Duration};
 

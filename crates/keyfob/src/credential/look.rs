@@ -1,4 +1,4 @@
-//! Walks the order of sources. Each answers *nothing* (go on), *here* (stop) or *broken* (stop and explain).
+//! Walks the sources in order. Each is absent (continue), present (stop) or broken (stop with an error).
 
 use std::sync::PoisonError;
 

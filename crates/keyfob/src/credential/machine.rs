@@ -1,8 +1,8 @@
-//! A machine asks for itself (RFC 6749 §4.4): its client's secret, from a file or a command, for a token that is
-//! kept like a login's and asked for again near its end.
+//! Client credentials (RFC 6749 §4.4): exchanges a client secret, from a file or a command, for a token that is stored
+//! like a login and requested again near its expiry.
 //!
-//! It meets renewal in one place: it is a [`Spender`]. So there is one lease, one process that asks and many that
-//! adopt. Nothing is rotated and nothing can be lost, so no intent is recorded and no process has to outlive this.
+//! It implements [`Spender`], so that it shares the lease of renewal: one process requests, the others adopt. Nothing
+//! is rotated and nothing can be lost, so no intent is recorded and no separate process is needed.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! From the order of sources to a credential: one file for each kind of source.
+//! From the order of sources to a credential, one file for each kind of source.
 
 pub mod grant;
 pub mod helper;

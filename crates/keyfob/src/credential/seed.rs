@@ -1,5 +1,5 @@
-//! The login seeded by the refresh token of a variable: a record of its own, keyed by the variable's fingerprint.
-//! The variable's value is spent at most once; from then on the record is the login.
+//! The login that starts from a refresh token in a variable, in its own record, keyed by the token's fingerprint. The
+//! variable's value is used at most once; from then on the record is the login.
 
 use keyfob_core::{
     Error, Id, Result, Secret, Source,

@@ -1,4 +1,4 @@
-//! From a source that won to a credential in hand.
+//! Produces the credential of the chosen source.
 
 use std::sync::{Arc, PoisonError};
 

@@ -1,5 +1,5 @@
-//! Looks for everything that could keep a login from working, and mends what can be mended without asking
-//! anybody: permissions, and what an interrupted renewal left behind.
+//! Checks everything that could keep a login from working, and repairs what is safe to repair without asking:
+//! permissions, and what an interrupted renewal left behind.
 
 mod network;
 

@@ -1,4 +1,4 @@
-//! The doctor's look at the network: the provider's metadata, every host the environment names, and its clock.
+//! Network checks of the doctor: the provider's metadata, every host of the environment, and the clock difference.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Signing in through a browser or a pasted code, until the login is durable.
+//! Signs in through a browser or a pasted code, until the login is saved.
 
 use std::{sync::mpsc::Receiver, time::Duration};
 

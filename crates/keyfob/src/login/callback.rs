@@ -1,10 +1,10 @@
-//! The loopback redirect of a native application (RFC 8252 §7.3): one port, one path, one answer.
+//! The loopback redirect of a native application (RFC 8252 §7.3): one port, one path, one response.
 //!
-//! Browsers ask for more than the callback: icons, previews, a second tab. A page anywhere can make them ask
-//! for anything. None of that ends the wait: only a request with the right Host, method, path and `state`.
+//! Browsers request more than the callback: icons, previews, a second tab. Any web page can make them request
+//! anything. None of that ends the wait; only a request with the right `Host`, method, path and `state` does.
 //!
-//! No thread is needed: whoever waits also accepts. What strangers may hold is bounded as a whole (so many connections,
-//! so long each), and the oldest of them makes room for the newest.
+//! No thread is needed: the waiting thread also accepts. Connections are bounded in number and in time, and the oldest
+//! makes room for the newest.
 
 use std::{
     collections::VecDeque,

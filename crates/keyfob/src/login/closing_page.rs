@@ -1,5 +1,5 @@
-//! What a browser is shown by the loopback callback. No script, no frame, nothing from elsewhere, and nothing of the
-//! request.
+//! The page that the loopback callback shows in the browser. It has no script, no frame, no external resource, and no
+//! text from the request.
 
 use std::{io::Write, net::TcpStream};
 

@@ -1,4 +1,4 @@
-//! Signing in with a code typed on another device (RFC 8628), for places no browser and no callback reaches.
+//! Signs in with a code typed on another device (RFC 8628), where no browser or callback is available.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From an answer of the token endpoint to a login on the disk: the end of every way to sign in.
+//! From a token response to a login on disk: the last steps of every way to sign in.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! Whether an ID token is the issuer's: its claims by the core's rules, its signature with the keys the provider
-//! publishes.
+//! Verifies an ID token: its claims with the core's rules, its signature with the keys that the provider publishes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every way to sign in, and what they share: from an answer of the token endpoint to a login on the disk.
+//! All ways to sign in, and the steps they share.
 
 pub mod browser;
 pub mod callback;

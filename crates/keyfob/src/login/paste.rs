@@ -1,4 +1,4 @@
-//! Text a person pastes, until all of it has come.
+//! Reads pasted text until it is complete.
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 

@@ -1,4 +1,5 @@
-//! Whose a connection over loopback is. Every user of a machine can connect there; the kernel knows who did.
+//! Identifies the user at the other end of a loopback connection. Every user of a machine can connect; the kernel
+//! knows who did.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 

@@ -1,5 +1,5 @@
-//! Tokens that last, for machines: minted once by a person, handed over once, never stored. What is kept is what
-//! they may do and when they end, so that nobody is surprised.
+//! Long-lived tokens for machines: created by a person, shown once, never stored. Only their scopes and expiry are
+//! kept, for `setup-token list`.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What one request to the loopback callback is.
+//! Classifies a request to the loopback callback.
 
 /// The path of the callback.
 pub(super) const PATH: &str = "/callback";

@@ -1,5 +1,5 @@
-//! Endpoints from a provider's own metadata (RFC 8414, then OpenID Connect Discovery), where neither the
-//! configuration nor the approved list names them.
+//! Discovers endpoints from provider metadata (RFC 8414, then OpenID Connect Discovery), if neither the configuration
+//! nor the approved list names them.
 
 use std::time::Duration;
 

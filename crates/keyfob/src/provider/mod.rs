@@ -1,3 +1,3 @@
-//! What is asked of a provider besides tokens.
+//! Requests to a provider other than token requests.
 
 pub(crate) mod discovery;

@@ -1,5 +1,5 @@
-//! A connection for a protocol of its own, a WebSocket: made by the same connectors as a request's, so that proxy,
-//! certificates and time-outs are the same on every step.
+//! Opens the connection for a WebSocket through the same connectors as HTTP requests, so that proxy, certificates and
+//! time-outs are the same.
 
 use std::{
     io::{self, Read, Write},

@@ -1,4 +1,4 @@
-//! Remote and bridge connections: where a WebSocket may lead, with which headers, and what its end means.
+//! Remote connections: which WebSocket URLs are allowed, which headers are sent, and what a close code means.
 
 pub mod dial;
 

@@ -1,8 +1,8 @@
-//! From "expired" to "durable". Read it aloud: look, take the lease, read again, make room, ask once, commit.
+//! Renews an expired login and saves the result: look, take the lease, read again, reserve space, send one request,
+//! commit.
 //!
-//! A refresh token is single-use: spent twice, or its answer lost, and the provider revokes the login
-//! everywhere (RFC 9700 §4.14.2). So there is one place that spends, [`spend`], and it cannot be reached
-//! without a [`Lease`].
+//! A refresh token is single-use: if it is used twice, or the response is lost, the provider revokes the login
+//! everywhere (RFC 9700 §4.14.2). So there is a single function that uses one, [`spend`], and it requires a [`Lease`].
 
 pub mod worker;
 

@@ -1,10 +1,10 @@
-//! Renewal in a process of its own session: Ctrl-C, a closed terminal, `timeout` or SIGKILL of the caller
-//! cannot come between "the server rotated" and "the disk knows".
+//! Renewal in a separate process and session, so that Ctrl-C, a closed terminal, `timeout` or SIGKILL of the caller
+//! cannot interrupt it between the rotation at the server and the write to disk.
 //!
-//! The lock travels: the worker's standard input *is* the lock file, the same open file description, so the
-//! lease is held until both have ended. Nothing secret goes through arguments, environment or the pipe: the
-//! worker reads the token from the store and reports only errors. What a process of its own session does not
-//! outlive is the end of its container, cgroup or machine.
+//! The lock is handed over: the worker's standard input *is* the lock file, the same open file description, so the
+//! lease is held until both processes have ended. No secret passes through arguments, environment or the pipe: the
+//! worker reads the token from the store and reports only errors. The worker does not outlive its container, cgroup or
+//! machine.
 
 use std::{
     fs::File,

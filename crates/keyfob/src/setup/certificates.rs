@@ -1,7 +1,7 @@
-//! Whom TLS believes: the system's certificates, or those somebody named in their place.
+//! CA certificates for TLS: the system's, or those from `SSL_CERT_FILE` and `SSL_CERT_DIR` instead.
 //!
-//! Nothing here reads the environment when a connection is made: what was named has been judged once, and what was
-//! refused is not at hand any more.
+//! The environment is not read when a connection is made: the certificates were checked once, and those that were
+//! refused are no longer available.
 
 use std::{
     fs::{self, Metadata},

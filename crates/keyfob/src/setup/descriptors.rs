@@ -1,4 +1,4 @@
-//! Credentials on inherited descriptors: taken over at once, inspected without being drained, read once.
+//! Credentials on inherited descriptors: taken over at startup, inspected without consuming them, read once.
 
 use std::{
     io::{self, IsTerminal, Read},

@@ -1,8 +1,8 @@
-//! Where keyfob keeps its things, and who may say so.
+//! The directories for configuration, state and runtime files, and who may choose them.
 //!
-//! Whoever controls the environment must not be able to plant a login or a configuration: a repository that
-//! sets variables (direnv, a task runner) is the case to think of. So a place that came through a variable is
-//! refused when it lies inside the repository one stands in; `--home DIR` is a person's own choice.
+//! Whoever controls the environment, such as a repository that sets variables (direnv, a task runner), must not be
+//! able to plant a login or a configuration. So a directory named by a variable is refused if it is inside the current
+//! repository. `--home DIR` is a person's own choice and is not.
 
 use std::{
     io,

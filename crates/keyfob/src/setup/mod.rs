@@ -1,5 +1,5 @@
-//! Everything a run is told: variables, places, configuration, environment, descriptors. All of it is
-//! checked, used or not, before any network use; all problems are found in one look.
+//! The input of a run: variables, directories, configuration, environment, descriptors. All of it is checked before
+//! any network use, whether needed or not, and all problems are reported together.
 
 pub(crate) mod certificates;
 pub mod descriptors;

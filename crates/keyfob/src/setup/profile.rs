@@ -1,4 +1,4 @@
-//! Several logins side by side: which there are, and which one counts when none is named.
+//! Profiles: lists them, and chooses the one to use when none is named.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Which way leads to a host: straight there, or through the proxy the environment names.
+//! Chooses the route to a host: direct, or through the proxy from the environment.
 
 use std::{
     fmt,

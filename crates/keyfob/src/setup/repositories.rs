@@ -1,4 +1,4 @@
-//! The repositories one stands in.
+//! Finds the repositories that enclose the current directory.
 
 use std::{
     fs,

@@ -1,10 +1,10 @@
-//! Whether a path that came through a variable may be believed.
+//! Decides whether a path that came from a variable may be used.
 //!
-//! A repository can set variables (direnv, a task runner) and another user can write where everybody may. So there is
-//! one rule for every variable that names a path (home, state, configuration, runtime, data, certificates, browser,
-//! D-Bus): it lies outside the repositories one stands in, their main trees and their linked ones; it does not climb out
-//! of what does not exist; and nobody else can change the way that leads to it. Where the working directory has been
-//! removed nobody can tell what one stands in, and nothing is believed.
+//! A repository can set variables (direnv, a task runner), and another user can write to shared directories. So one
+//! rule applies to every variable that names a path (home, state, configuration, runtime, data, certificates, browser,
+//! D-Bus): it must be outside the enclosing repositories, including their linked work trees; it must not contain `..`
+//! after a component that does not exist; and no other user may be able to change any directory on the way to it. If
+//! the working directory has been removed, the enclosing repositories are unknown, and no such path is used.
 
 use std::{
     collections::{BTreeSet, VecDeque},

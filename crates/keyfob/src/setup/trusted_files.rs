@@ -1,4 +1,4 @@
-//! Files that decide something: the configuration and the approved list. Only their owner may have written them.
+//! Loads `config.toml` and `approved.toml`, refusing any file that others could have written.
 
 use std::path::Path;
 

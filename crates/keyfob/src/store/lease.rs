@@ -1,4 +1,4 @@
-//! The right to write: making room, committing, erasing.
+//! The exclusive right to write a login: reserve space, commit, erase.
 
 use std::{
     cell::Cell,

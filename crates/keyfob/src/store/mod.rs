@@ -1,9 +1,9 @@
-//! One login on the disk. Reading takes no lock and writes nothing; writing needs a [`Lease`].
+//! One login on disk. Reading takes no lock and writes nothing; writing requires a [`Lease`].
 //!
-//! Beside the record `NAME.json` there may be: `NAME.lock`, the lock file, never deleted; `NAME.next`, the
-//! room made for the next record, which holds the *intent* to renew until the answer is in; and
-//! `NAME.recovery`, a record that could not be put in its place. Whatever a crash leaves of these is sorted
-//! out by the next holder of the lease, and by nobody else.
+//! Beside the record `NAME.json` there may be: `NAME.lock`, the lock file, never deleted; `NAME.next`, the space
+//! reserved for the next record, which holds the *intent* to renew until the response has arrived; and
+//! `NAME.recovery`, a record that could not be renamed into place. Whatever a crash leaves of these is repaired by the
+//! next holder of the lease, and by no other process.
 
 mod lease;
 mod recovery;

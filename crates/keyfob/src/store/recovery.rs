@@ -1,4 +1,4 @@
-//! Reading under the lease: what a crash left is sorted out here, by the holder and by nobody else.
+//! Reads under the lease, and repairs what a crash left behind.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,9 @@
-//! A layer on the bytes of a login: sealed before they go to the disk, opened when they come from it. The order of
-//! acts on files, and what a crash between two of them means, is the store's and knows nothing of this.
+//! Encrypts logins before they are written to disk and decrypts them when they are read. The order of file operations,
+//! and recovery after a crash, belong to the store and do not depend on sealing.
 //!
-//! What lies on the disk then is a box (AES-256-GCM, bound to the name of its file), and the small key that opens
-//! it lies in a key store of the system. There is no way back from there to plain bytes: a key store that does not
-//! answer is an error, and the file stays as it is.
+//! The file contains ciphertext (AES-256-GCM, bound to the file's name); its small key is in a key store of the
+//! system. There is no fallback to plain text: if the key store does not respond, that is an error, and the file stays
+//! as it is.
 
 use std::{
     fmt,

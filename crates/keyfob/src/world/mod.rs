@@ -1,5 +1,5 @@
-//! Every contact with the outside, as small traits. The real ones are in [`crate::world::system`], one file each; the
-//! ones for tests in [`simulated`], behind the feature `simulation`.
+//! All contact with the outside, as small traits. [`crate::world::system`] implements them for the real system, one
+//! file each; [`simulated`] for tests, behind the feature `simulation`.
 
 #[cfg(feature = "simulation")]
 pub mod simulated;

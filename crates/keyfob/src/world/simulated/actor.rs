@@ -1,4 +1,4 @@
-//! The traits of the world, spoken as acts.
+//! Implements the traits of the world as acts.
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! The content of files in memory.
+//! File contents in memory.
 
 use std::{
     collections::hash_map::DefaultHasher,

@@ -1,4 +1,4 @@
-//! What a directory has still to make durable.
+//! Directory changes that are not yet durable.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! A disk in memory that knows what a crash and what a power cut may leave of it.
+//! An in-memory disk that models what a crash or a power cut may leave.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Key stores in memory, which can be emptied, silenced and made to lie.
+//! In-memory key stores that can be emptied, made unresponsive, or made to return wrong keys.
 
 use std::{
     collections::BTreeMap,

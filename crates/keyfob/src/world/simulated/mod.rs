@@ -1,11 +1,11 @@
-//! The world as a value, for tests: a disk that can be torn, a provider that never forgives, a clock by hand.
+//! A simulated world for tests: a disk that can lose writes, a strict provider, a clock set by hand.
 //!
-//! Every contact with the outside is an [`Act`], every result an [`Outcome`], and a [`Machine`] is what acts
-//! change. It is cloned, hashed and compared like any other value, so that a test can try one future, go back
-//! and try the next. What stands between a [`World`] and a machine is a [`Stage`]: [`Shared`] performs at
-//! once; the explorer's decides who acts next, and who dies.
+//! Every contact with the outside is an [`Act`], every result an [`Outcome`], and acts change a [`Machine`]. A machine
+//! is a value that is cloned, hashed and compared, so that a test can try one future, go back and try the next. A
+//! [`Stage`] connects a [`World`] to a machine: [`Shared`] performs acts at once; the explorer's stage decides which
+//! process acts next, and which one dies.
 //!
-//! Directories exist and are sound, links do not exist, helpers cannot be run.
+//! Directories always exist and are safe, there are no links, and helpers cannot be run.
 
 mod actor;
 mod bytes;

@@ -1,4 +1,4 @@
-//! A provider that rotates, never forgives, and remembers everything for the test.
+//! A provider that rotates refresh tokens, revokes on reuse, and records everything for the test.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The system's generator.
+//! The system's random number generator.
 
 use std::io;
 

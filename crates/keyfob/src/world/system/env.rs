@@ -1,4 +1,4 @@
-//! The environment, read once, here.
+//! The environment, read once.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
-//! The one file with `unsafe`: descriptor *numbers* become owned descriptors, and signals are set.
+//! The only file with `unsafe`: turns descriptor *numbers* into owned descriptors, and sets signal dispositions.
 //!
-//! A number names whatever happens to be open there, so taking one is a promise nobody else in the process
-//! uses it. The command makes that promise at its very start, before it has opened anything; a host that
-//! embeds the library makes it by opting in.
+//! A number refers to whatever is open there, so taking ownership requires that nothing else in the process uses it.
+//! The command guarantees that at startup, before it has opened anything; a program that embeds the library guarantees
+//! it by opting in.
 #![expect(
     unsafe_code,
     reason = "the only way from a descriptor number to a descriptor, and to signals; each use says why it holds"

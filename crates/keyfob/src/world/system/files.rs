@@ -1,5 +1,5 @@
-//! Files as a store of secrets needs them: created private, opened without following links, checked after
-//! opening, replaced at once, locked by the kernel.
+//! Files as a store of secrets needs them: created private, opened without following links, checked after opening,
+//! replaced atomically, locked by the kernel.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},

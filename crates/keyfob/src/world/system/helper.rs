@@ -1,4 +1,4 @@
-//! The processes of configured commands.
+//! Runs configured commands.
 
 use std::{
     io::{self, Read},

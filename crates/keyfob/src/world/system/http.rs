@@ -1,7 +1,7 @@
-//! HTTP over ureq and rustls: blocking, with one rule for every step of the product.
+//! HTTP over ureq and rustls: blocking, with the same rules for every request.
 //!
-//! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are
-//! bounded, and nothing of a request's headers or body gets into an error.
+//! No redirect is followed, https is required except on loopback, loopback is never proxied, bodies are bounded, and
+//! no error contains a request's headers or body.
 
 use std::{io::Read as _, sync::OnceLock, time::Duration};
 

@@ -1,9 +1,8 @@
-//! The kernel's keyring of this user. It needs no service and no session bus, never leaves the kernel's memory, and
-//! forgets everything when the machine restarts.
+//! The kernel's user keyring. It needs no service and no session bus, stays in kernel memory, and is lost on restart.
 //!
-//! A key that is put into the user's keyring directly belongs to whoever *possesses* that keyring, which a shell of
-//! `su`, `cron` or a service manager often does not: it could neither set the key's permissions nor read it again. So
-//! the key is made in a keyring of this process's own, opened to this user there, and then linked.
+//! A key added to the user keyring directly belongs to whoever *possesses* that keyring, which a shell started by
+//! `su`, `cron` or a service manager often does not: it could neither set the key's permissions nor read it back. So
+//! the key is created in a keyring of this process, made accessible to the user, and then linked.
 
 use keyfob_core::login::sealed::KeyId;
 use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};

@@ -1,4 +1,4 @@
-//! This system's key stores. Those it has not, or that were not built in, say so when they are asked.
+//! The key stores of this system. One that is missing, or was not compiled in, reports that when it is used.
 
 use keyfob_core::login::sealed::{KeyId, KeyStore};
 

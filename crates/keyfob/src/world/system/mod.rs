@@ -1,4 +1,4 @@
-//! The real world, one file for each part of it. Raw clocks, sockets, files and spawns are banned elsewhere.
+//! The real system, one file for each part. Elsewhere, direct use of clock, network, files and processes is banned.
 
 pub mod clock;
 pub mod entropy;

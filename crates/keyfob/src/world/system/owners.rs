@@ -1,4 +1,4 @@
-//! Who can change a file or a directory, by its owner, its group and its mode.
+//! Determines who can change a file or a directory, from its owner, group and mode.
 
 use std::{fs, fs::Metadata, os::unix::fs::MetadataExt};
 

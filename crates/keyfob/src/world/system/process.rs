@@ -1,8 +1,8 @@
-//! What a process inherits besides its words and variables: signals that are ignored or blocked, and standard streams
-//! that are closed. Much here depends on them (whether a child's end can be learnt, whether a full disk is an error or
-//! the end), so the command sets them right once, at its start, and gives them back to the program that takes its place.
+//! What a process inherits besides arguments and variables: signals that are ignored or blocked, and standard streams
+//! that are closed. Much depends on them (whether a child's exit status is available, whether a full disk is an error
+//! or a fatal signal), so the command resets them at startup and restores them for the program that `exec` runs.
 //!
-//! A host that embeds the library keeps its own.
+//! A program that embeds the library keeps its own.
 
 use std::{io, os::fd::AsFd, process::Command, sync::OnceLock};
 

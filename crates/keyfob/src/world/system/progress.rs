@@ -1,5 +1,5 @@
-//! How far a request came, and in whose words it failed: the proxy's, the name's, the certificate's, the provider's.
-//! A login depends on it: what certainly was not sent costs nothing, of the rest the outcome is unknown.
+//! How far a request got, and which part failed: proxy, name lookup, certificate or provider. A request that certainly
+//! was not sent costs nothing; of any other the outcome is unknown.
 
 use std::{cell::Cell, io};
 

@@ -1,7 +1,7 @@
 //! The Secret Service of the desktop, over D-Bus.
 //!
-//! A service that hangs hangs for ever, and D-Bus has no way to be asked with a deadline: so each question is put by
-//! a thread of its own, which is left behind when there is no answer. While one is left behind no other is started.
+//! A service that hangs may hang forever, and D-Bus calls have no deadline. So each request runs in a separate thread,
+//! which is abandoned if there is no response; while one is abandoned, no other is started.
 
 use std::{
     collections::HashMap,
