@@ -194,7 +194,7 @@ impl Client {
     pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
         let home = self.setup.require_home()?;
         let key = Key {
-            profile: self.setup.profile.clone(),
+            profile: self.setup.profile()?.to_owned(),
             issuer: self.environment()?.issuer().to_owned(),
             client_id: client_id.as_str().to_owned(),
             seed,
@@ -219,7 +219,7 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("profile", &self.setup.profile).finish_non_exhaustive()
+        f.debug_struct("Client").field("profile", &self.setup.profile_name()).finish_non_exhaustive()
     }
 }
 

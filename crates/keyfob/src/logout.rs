@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret, login::record::Refusal, oauth::client_credentials::Proven,
+    Error, Id, Record, Result, Secret, contract::names, login::record::Refusal,
+    oauth::client_credentials::Proven,
 };
 
 use crate::{
@@ -43,6 +44,11 @@ impl Client {
     /// # Errors
     /// The store's: then the login may still be here, and the error says so.
     pub fn logout(&self) -> Result<Option<SignedOut>> {
+        // A variable that names a login and cannot be read leaves no other one to be meant.
+        if !self.setup.pinned {
+            self.setup.readable(names::REFRESH_TOKEN)?;
+            self.setup.seed()?;
+        }
         // A key remembered for this profile goes with it, whoever is signed in.
         crate::credential::helper::forget(self)?;
         let survey = crate::credential::look::survey(self, keyfob_core::source::Purpose::Api);
@@ -107,7 +113,7 @@ impl Client {
                 let stem = store.path().file_stem().unwrap_or_default().to_string_lossy();
                 let (profile, issuer) = match (&self.store(), &self.setup.environment) {
                     (Ok(ours), Some(environment)) if ours.path() == store.path() => {
-                        (self.setup.profile.clone(), environment.issuer().to_owned())
+                        (self.setup.profile_name().to_owned(), environment.issuer().to_owned())
                     }
                     _ => (stem.into_owned(), "a provider that only the sealed login names".into()),
                 };

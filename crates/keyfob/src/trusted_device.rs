@@ -238,7 +238,7 @@ impl Client {
     fn fresh_record(&self) -> Result<Record> {
         let usable = crate::renewal::usable(&self.world, &self.store()?, &Need::default(), &*self.spender)?;
         usable.map(|usable| usable.record).ok_or_else(|| {
-            let what = format!("nobody signed in to profile `{}`", self.setup.profile);
+            let what = format!("nobody signed in to profile `{}`", self.setup.profile_name());
             Error::new(Id::LoginNeeded, what, "a trusted device belongs to a login")
         })
     }

@@ -24,7 +24,8 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let setup = commands::setup(global);
     setup.check()?;
     commands::warn_of_the_way(&setup);
-    let (profile, pinned, seed) = (setup.profile.clone(), setup.pinned, setup.seed.clone());
+    let (profile, pinned, seed) =
+        (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
     let client = commands::client(global, setup);
     let grant = commands::grant_from(&client, &args.wanted)?;
 

@@ -70,7 +70,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     }
     Report::say(&format!(
         "Signing in to profile `{}` at {} (environment `{}`). Open this address:",
-        client.setup().profile,
+        client.setup().profile_name(),
         environment.issuer(),
         environment.name
     ));

@@ -27,7 +27,7 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
         Report::json(&serde_json::json!({ "logged_out": logins }))?;
     }
     if ended.is_empty() {
-        Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile));
+        Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile_name()));
     }
     for one in &ended {
         let place = format!("profile `{}` at {}", one.profile, one.issuer);

@@ -17,7 +17,7 @@ pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     let (profiles, problems) = client.profiles()?;
-    let current = &client.setup().profile;
+    let current = client.setup().profile_name();
     if global.json {
         let list: Vec<_> = profiles
             .iter()

@@ -94,7 +94,7 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
         (None, _) if survey.broken.is_some() => Report::answer("A credential is there but cannot be used.")?,
         (None, _) => Report::answer(&format!(
             "Not signed in (profile `{}`). Run `keyfob login`.",
-            client.setup().profile
+            client.setup().profile_name()
         ))?,
         (Some(Source::RefreshToken), None) => {
             Report::answer(

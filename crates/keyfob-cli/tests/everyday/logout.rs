@@ -122,3 +122,49 @@ fn nothing_keeps_a_login_here() {
     assert!(ended[0]["reason"].as_str().expect("words").contains("no revocation endpoint"));
     assert_eq!(records(&s), 0);
 }
+
+/// What names a login and cannot be read names none: the person's own is not signed out in its place.
+#[test]
+fn another_login_than_the_one_meant_is_left_alone() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    for (name, value) in [
+        ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "seed-of-another \n"),
+        ("KEYFOB_PROFILE", "de fault"),
+        ("KEYFOB_SEEDED_BY", "nobody"),
+        ("CLAUDE_CODE_OAUTH_CLIENT_ID", " blank"),
+        ("KEYFOB_ENVIRONMENT", "no-such-environment"),
+        ("USE_LOCAL_OAUTH", "yes"),
+    ] {
+        let output = s.keyfob(["logout", "--json"]).env(name, value).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(3), "{name}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(name.trim_start_matches("KEYFOB_ENVIRONMENT")),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(records(&s), 1, "{name}");
+    }
+    let asked = s.server.requests();
+    assert!(asked.iter().all(|request| request.path != "/v1/oauth/revoke"), "nothing was revoked");
+    // What is malformed and names none stops nothing; the profile that was named on the command line is the one meant.
+    let mut command = s.keyfob(["--profile", "default", "logout"]);
+    command.env("CLAUDE_CODE_USER_EMAIL", "no address").env("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "a b");
+    let output = command.output().expect("it runs");
+    assert_eq!((output.status.code(), records(&s)), (Some(0), 0), "{}", stderr(&output));
+}
+
+/// A home that cannot be read is not the usual one: everybody in that one stays signed in.
+#[test]
+fn a_home_that_is_no_text_is_no_other_home() {
+    use std::os::unix::ffi::OsStrExt;
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    for words in [&["logout", "--all"][..], &["logout"]] {
+        let mut command = s.keyfob(words);
+        command.env("KEYFOB_HOME", std::ffi::OsStr::from_bytes(b"/tmp/h\xf6me")).env("HOME", s.home.path());
+        command.env("XDG_STATE_HOME", s.home.path());
+        let output = command.output().expect("it runs");
+        assert_eq!((output.status.code(), records(&s)), (Some(3), 1), "{}", stderr(&output));
+    }
+}

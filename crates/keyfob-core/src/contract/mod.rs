@@ -37,6 +37,12 @@ impl Variables {
         self.0.get(name)?.as_deref().ok().filter(|text| !text.is_empty())
     }
 
+    /// Whether a variable is absent, or one text. What is neither is malformed, whatever it is for.
+    #[must_use]
+    pub fn is_text(&self, name: &str) -> bool {
+        self.unreadable(name).is_none()
+    }
+
     /// What was expected of a value that cannot be read at all.
     fn unreadable(&self, name: &str) -> Option<Expected> {
         self.0.get(name)?.as_ref().err().copied()

@@ -98,7 +98,7 @@ fn place(client: &Client, command: &str) -> Result<PathBuf> {
         hash.update(text);
     };
     add(command);
-    add(&client.setup.profile);
+    add(client.setup.profile()?);
     for name in &client.setup.config.api_key_helper_env {
         add(name);
         add(&client.world.helper.variable(name).unwrap_or_default());

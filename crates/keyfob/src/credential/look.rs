@@ -127,7 +127,7 @@ pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
 }
 
 pub(crate) fn nothing(client: &Client, considered: &[Considered]) -> Error {
-    let profile = &client.setup.profile;
+    let profile = client.setup.profile_name();
     let what = match &client.setup.environment {
         Some(environment) => {
             format!("no credential for profile `{profile}` in environment `{}`", environment.name)
@@ -172,10 +172,11 @@ fn look(client: &Client, source: Source) -> Look {
     if client.setup.pinned && inherits && is_set {
         return Look::Nothing(format!(
             "set, but the profile `{}` was chosen explicitly",
-            client.setup.profile
+            client.setup.profile_name()
         ));
     }
     let variable = |name: &str, secret: &Option<Secret>| match secret {
+        _ if let Err(error) = client.setup.readable(name) => Look::Broken(error),
         Some(secret) => Look::Here(format!("{name} is set ({})", secret.fingerprint())),
         None => Look::Nothing(format!("{name} is not set")),
     };
@@ -184,8 +185,9 @@ fn look(client: &Client, source: Source) -> Look {
         Source::ApiKey => variable(names::API_KEY, &settings.api_key),
         Source::OauthToken => variable(names::OAUTH_TOKEN, &settings.oauth_token),
         Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
-        Source::RefreshToken => match &client.setup.seed {
-            Some(seed) if settings.refresh_token.is_none() => seed::inherited_seed(client, seed),
+        Source::RefreshToken => match client.setup.seed() {
+            Err(error) => Look::Broken(error),
+            Ok(Some(seed)) if settings.refresh_token.is_none() => seed::inherited_seed(client, seed),
             _ => variable(names::REFRESH_TOKEN, &settings.refresh_token),
         },
         Source::OauthTokenDescriptor => descriptor(client, names::OAUTH_DESCRIPTOR),
@@ -200,6 +202,9 @@ fn look(client: &Client, source: Source) -> Look {
 }
 
 fn descriptor(client: &Client, name: &'static str) -> Look {
+    if let Err(error) = client.setup.readable(name) {
+        return Look::Broken(error);
+    }
     let settings = &client.setup.settings;
     let set = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
     let Some(descriptor) = set.into_iter().flatten().find(|d| d.variable == name) else {
@@ -231,7 +236,7 @@ fn login(client: &Client) -> Look {
         Ok(Seen::Record(record)) => Look::Here(format!("profile `{}` at {}", record.profile, record.issuer)),
         // Whether it really is damaged is for the holder of the lease to find out.
         Ok(Seen::Damaged(why)) => {
-            Look::Here(format!("profile `{}`, but its file {why}", client.setup.profile))
+            Look::Here(format!("profile `{}`, but its file {why}", client.setup.profile_name()))
         }
     }
 }
@@ -255,7 +260,7 @@ pub(crate) fn nobody(client: &Client) -> Look {
         ));
     }
     let at = client.setup.environment.as_ref().map_or("", |environment| environment.issuer());
-    Look::Nothing(format!("nobody signed in to profile `{}` at {at}", client.setup.profile))
+    Look::Nothing(format!("nobody signed in to profile `{}` at {at}", client.setup.profile_name()))
 }
 
 /// The stored login of the chosen profile, issuer and client, as it is now.

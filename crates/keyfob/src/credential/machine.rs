@@ -60,7 +60,7 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
         return Ok(());
     }
     let generation = Generation { login: LoginId::new(octets), number: 0 };
-    let record = environment.record(generation, &client.setup.profile, client.world.clock.now(), None)?;
+    let record = environment.record(generation, client.setup.profile()?, client.world.clock.now(), None)?;
     lease.commit(&record).map(|_| ())
 }
 

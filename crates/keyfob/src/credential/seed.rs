@@ -44,7 +44,7 @@ pub(crate) fn seeded(
 
 /// Where it lies.
 pub(crate) fn seed_store(client: &Client) -> Result<Store> {
-    client.store_of(client.environment()?.require_client_id()?, client.setup.seed.clone())
+    client.store_of(client.environment()?.require_client_id()?, client.setup.seed()?.map(str::to_owned))
 }
 
 /// Writes the seed's record, unless somebody else just did.
@@ -64,7 +64,7 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
     let token = client.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
     let generation = Generation { login: LoginId::new(octets), number: 0 };
     let mut record =
-        environment.record(generation, &client.setup.profile, client.world.clock.now(), token)?;
+        environment.record(generation, client.setup.profile()?, client.world.clock.now(), token)?;
     record.narrowed = client.setup.settings.scopes.is_some();
     lease.commit(&record).map(|_| ())
 }

@@ -260,7 +260,7 @@ fn sources(client: &Client) -> State {
     match survey.winner {
         None => State::Wrong(Error::new(
             Id::LoginNeeded,
-            format!("profile `{}`", escape(&client.setup.profile)),
+            format!("profile `{}`", escape(client.setup.profile_name())),
             "nobody has signed in",
         )),
         Some(winner) if shadowed.is_empty() => State::Fine(format!("{winner} is used, and shadows nothing")),

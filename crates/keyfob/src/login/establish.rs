@@ -116,7 +116,7 @@ fn blank(client: &Client, environment: &Environment) -> Result<Record> {
         .fill(&mut octets)
         .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
     let generation = Generation { login: LoginId::new(octets), number: 0 };
-    environment.record(generation, &client.setup.profile, client.world.clock.now(), None)
+    environment.record(generation, client.setup.profile()?, client.world.clock.now(), None)
 }
 
 fn accept(

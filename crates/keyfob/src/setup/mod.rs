@@ -17,7 +17,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result, Secret,
+    Error, Id, Result,
     config::{Config, approved::ApprovedList},
     contract::{
         self, Reading, Variables,
@@ -68,8 +68,7 @@ pub struct Setup {
     pub config: Config,
     /// The provider. `None` when it cannot be told which.
     pub environment: Option<Environment>,
-    /// The profile.
-    pub profile: String,
+    profile: Result<String>,
     /// Whether the profile was named for this very call: then inherited tokens do not count.
     pub pinned: bool,
     /// Proxies and certificates. What is wrong with them stops what uses the network, and nothing else.
@@ -78,9 +77,7 @@ pub struct Setup {
     pub inherited: Vec<Inherited>,
     /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
     pub consumed: Vec<Descriptor>,
-    /// The fingerprint of the refresh token that seeds a login: the variable's, or the one `keyfob exec` named
-    /// for the programs below it, which do not get the variable.
-    pub seed: Option<String>,
+    seed: Result<Option<String>>,
     /// A file of approvals that was named for this call.
     pub approved: Option<PathBuf>,
     /// What one stands in: what a variable names is judged by that.
@@ -115,7 +112,11 @@ impl Setup {
         let around = Surroundings::of(here);
         let mut warnings = Vec::new();
         let places = places(variables, choices.home);
-        let home = keep(Home::find(&places, files, &around, &mut warnings), &mut problems);
+        let home = match unreadable(variables) {
+            // Told already. The usual place is not meant in its place.
+            true => None,
+            false => keep(Home::find(&places, files, &around, &mut warnings), &mut problems),
+        };
         let config = match &home {
             Some(home) => keep(trusted_files::config(&home.config, files), &mut problems),
             None => None,
@@ -135,12 +136,10 @@ impl Setup {
                 )
             });
         let config = config.unwrap_or_default();
-        let (profile, pinned) =
-            keep(profile(variables, choices.profile, home.as_ref(), files), &mut problems)
-                .unwrap_or_default();
-        let fits = |text: &String| text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let named = text(variables, SEEDED_BY).filter(fits);
-        let seed = settings.refresh_token.as_ref().map(Secret::fingerprint).or(named);
+        let (profile, pinned) = profile(variables, choices.profile, home.as_ref(), files);
+        problems.extend(profile.as_ref().err().cloned());
+        let seed = seed(&settings, variables);
+        problems.extend(seed.as_ref().err().cloned());
         let routes = Routes::read(variables, &around);
         Self {
             reading,
@@ -183,6 +182,44 @@ impl Setup {
         self.warnings.iter().cloned().chain(self.routes.check().err())
     }
 
+    /// The profile.
+    ///
+    /// # Errors
+    /// It was named by what is no name. Then there is no other one to be meant.
+    pub fn profile(&self) -> Result<&str> {
+        self.profile.as_deref().map_err(Clone::clone)
+    }
+
+    /// The profile, for people.
+    #[must_use]
+    pub fn profile_name(&self) -> &str {
+        self.profile.as_deref().unwrap_or("?")
+    }
+
+    /// The fingerprint of the refresh token that seeds a login: the variable's, or the one `keyfob exec` named
+    /// for the programs below it, which do not get the variable.
+    ///
+    /// # Errors
+    /// What `keyfob exec` named is no fingerprint.
+    pub fn seed(&self) -> Result<Option<&str>> {
+        self.seed.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Whether this variable of the contract is unset, or has a value that passed. One that did not is nobody's value:
+    /// what comes after it in an order is not meant in its place.
+    ///
+    /// # Errors
+    /// [`Id::VariableMalformed`].
+    pub fn readable(&self, name: &str) -> Result<()> {
+        let entry = self.reading.entries.iter().find(|entry| entry.variable.name == name);
+        match entry.map(|entry| &entry.state) {
+            Some(contract::State::Invalid { expected }) => {
+                Err(Error::new(Id::VariableMalformed, format!("{name} is malformed"), *expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The home, for those who go on although something else is wrong.
     ///
     /// # Errors
@@ -212,6 +249,11 @@ fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
 
 fn text(variables: &Variables, name: &str) -> Option<String> {
     variables.text(name).map(str::to_owned)
+}
+
+/// Whether a variable that names a place has a value that is no text.
+fn unreadable(variables: &Variables) -> bool {
+    ["KEYFOB_HOME", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"].iter().any(|name| !variables.is_text(name))
 }
 
 fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
@@ -255,31 +297,44 @@ fn descriptors(
     (inherited, consumed)
 }
 
+/// The profile, and whether it was named for this very call.
 fn profile(
     variables: &Variables,
     chosen: Option<String>,
     home: Option<&Home>,
     files: &dyn Files,
-) -> Result<(String, bool)> {
+) -> (Result<String>, bool) {
     if let Some(name) = chosen {
-        check_profile(&name, "--profile")?;
-        return Ok((name, true));
+        return (check_profile(&name, "--profile", Id::Usage).map(|()| name), true);
     }
     if let Some(name) = text(variables, "KEYFOB_PROFILE") {
-        check_profile(&name, "KEYFOB_PROFILE")?;
-        return Ok((name, true));
+        return (check_profile(&name, "KEYFOB_PROFILE", Id::VariableMalformed).map(|()| name), true);
     }
-    let kept = home.map_or(Ok(None), |home| profile::chosen(&home.logins, files))?;
-    Ok((kept.unwrap_or_else(|| "default".into()), false))
+    let kept = home.map_or(Ok(None), |home| profile::chosen(&home.logins, files));
+    (kept.map(|kept| kept.unwrap_or_else(|| "default".into())), false)
+}
+
+fn seed(settings: &Settings, variables: &Variables) -> Result<Option<String>> {
+    if let Some(token) = &settings.refresh_token {
+        return Ok(Some(token.fingerprint()));
+    }
+    let named = text(variables, SEEDED_BY);
+    match &named {
+        Some(text) if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            let why = "expected what `keyfob exec` puts there for the programs below it";
+            Err(Error::new(Id::VariableMalformed, format!("{SEEDED_BY} is malformed"), why).hint("unset it"))
+        }
+        _ => Ok(named),
+    }
 }
 
 /// Refuses what is no profile's name.
-pub(crate) fn check_profile(name: &str, by: &str) -> Result<()> {
+pub(crate) fn check_profile(name: &str, by: &str, id: Id) -> Result<()> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
         let what = format!("{by} names the profile `{}`", escape(name));
         let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
-        return Err(Error::new(Id::Usage, what, why).hint("choose another name"));
+        return Err(Error::new(id, what, why).hint("choose another name"));
     }
     Ok(())
 }

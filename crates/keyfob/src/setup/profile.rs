@@ -8,7 +8,7 @@ use crate::{
     client::Client,
     setup,
     store::{Seen, Store},
-    world::Files,
+    world::{Files, system::shown},
 };
 
 /// One stored login.
@@ -61,7 +61,7 @@ impl Client {
     /// # Errors
     /// [`Id::Usage`] for a name that is none; the disk's.
     pub fn use_profile(&self, name: &str) -> Result<()> {
-        setup::check_profile(name, "the command line")?;
+        setup::check_profile(name, "the command line", Id::Usage)?;
         let place = chosen_in(&self.setup.require_home()?.logins);
         let written = self.world.files.replace(&place, name.as_bytes());
         written.map_err(|error| {
@@ -87,6 +87,6 @@ pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>>
     })?;
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let name = String::from_utf8_lossy(&bytes).into_owned();
-    setup::check_profile(&name, &place.display().to_string())?;
+    setup::check_profile(&name, &shown(&place), Id::StoreCorrupt)?;
     Ok(Some(name))
 }
