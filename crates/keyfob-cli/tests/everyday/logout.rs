@@ -133,7 +133,6 @@ fn another_login_than_the_one_meant_is_left_alone() {
         ("KEYFOB_PROFILE", "de fault"),
         ("KEYFOB_SEEDED_BY", "nobody"),
         ("CLAUDE_CODE_OAUTH_CLIENT_ID", " blank"),
-        ("KEYFOB_ENVIRONMENT", "no-such-environment"),
         ("USE_LOCAL_OAUTH", "yes"),
     ] {
         let output = s.keyfob(["logout", "--json"]).env(name, value).output().expect("it runs");
