@@ -43,7 +43,7 @@ impl Report {
             out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::Pipe,
-            kind => unwritable(&kind.to_string()),
+            _ => unwritable(&error.to_string()),
         })
     }
 

@@ -18,7 +18,7 @@ const LONGEST_LINE: u64 = 1024 * 1024;
 /// terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
 pub(crate) fn lines() -> Receiver<String> {
     let (sender, receiver) = mpsc::sync_channel::<String>(16);
-    std::thread::spawn(move || {
+    let read = move || {
         let (mut pipe, mut line) = (io::stdin().lock(), Vec::new());
         loop {
             line.clear();
@@ -31,7 +31,9 @@ pub(crate) fn lines() -> Receiver<String> {
                 return;
             }
         }
-    });
+    };
+    // Without a thread for it there is nothing to read: the same as a stdin that has ended.
+    let _ = std::thread::Builder::new().name("stdin".into()).spawn(read);
     receiver
 }
 

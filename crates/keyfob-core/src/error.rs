@@ -22,7 +22,7 @@ pub enum Kind {
     Refused,
     /// No answer, or "later". Everything is kept; trying again is right.
     Unreachable,
-    /// The disk, its locks or its permissions.
+    /// The disk, its locks or its permissions; what the machine is short of.
     Store,
     /// A mistake of ours.
     Bug,
@@ -49,7 +49,7 @@ impl Kind {
             Self::LoginNeeded => "a person has to sign in",
             Self::Refused => "refused by the provider",
             Self::Unreachable => "unreachable, or later; everything is kept",
-            Self::Store => "the store",
+            Self::Store => "the store, or this machine",
             Self::Bug => "a mistake of ours",
         }
     }
@@ -151,6 +151,7 @@ ids! {
     StoreReadOnly "store-read-only" Store "make the store writable; the login is kept",
     StoreFailed "store-failed" Store "make room or mend the disk, then try again; the login is kept",
     KeyStoreUnavailable "key-store-unavailable" Store "make the key store reachable and unlock it, then try again; the login is kept",
+    SystemFailed "system-failed" Store "free what this machine is short of (open files, memory, processes), then try again; the login is kept",
     NoHome "no-home" Store "set HOME or KEYFOB_HOME",
     ExecFailed "exec-failed" Usage "check the command after `--`",
     Bug "bug" Bug "please report it with the lines above",

@@ -7,6 +7,7 @@ use keyfob_core::{
     oauth::client_credentials::Proven,
 };
 
+use crate::world::failure;
 use crate::{
     client::Client,
     credential::machine,
@@ -71,7 +72,7 @@ impl Client {
         let home = self.setup.require_home()?;
         let list = |dir: &std::path::Path| {
             self.world.files.list(dir).map_err(|error| {
-                Error::caused_by(Id::StoreFailed, format!("cannot list {}", dir.display()), error)
+                failure::failed(Id::StoreFailed, format!("cannot list {}", dir.display()), error)
             })
         };
         let spare: Vec<_> = home.runtime.iter().cloned().collect();

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use keyfob::{Error, Id};
+use keyfob::{Error, Id, world::failure};
 use keyfob_dev::{DevServer, Options};
 
 use crate::{
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Arguments) -> Result {
     Report::say(
         "A provider for development: anybody on this machine can sign in as anybody. Ctrl-C ends it.",
     );
-    server.wait().map_err(|error| Error::caused_by(Id::Bug, "the development provider", error))?;
+    server.wait().map_err(|error| failure::failed(Id::SystemFailed, "the development provider", error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use keyfob::{
     Error, Grant, Id, Source,
     core::contract::{self, names},
     setup::{HANDED_OVER, SEEDED_BY},
+    world::failure,
 };
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
@@ -59,7 +60,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
             None
         }
         None => Some(on_pipe(&mut command, &grant).map_err(|error| {
-            Error::caused_by(Id::Bug, "the credential could not be put on a pipe", error)
+            failure::failed(Id::SystemFailed, "the credential could not be put on a pipe", error)
         })?),
     };
     telemetry::finish();

@@ -13,7 +13,10 @@ use std::{
 use keyfob::{
     Error, Id,
     setup::{Choices, Setup},
-    world::system::{env as environment, fd, files::Disk, http::Network},
+    world::{
+        failure,
+        system::{env as environment, fd, files::Disk, http::Network},
+    },
 };
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -42,7 +45,7 @@ pub(super) fn detach() -> Result {
     leave();
     let mut command = Task::SendMetrics.command();
     command.stdin(Stdio::inherit()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().map_err(|error| Error::caused_by(Id::Bug, "the metrics are lost", error))?;
+    command.spawn().map_err(|error| failure::failed(Id::SystemFailed, "the metrics are lost", error))?;
     Ok(ExitCode::SUCCESS)
 }
 

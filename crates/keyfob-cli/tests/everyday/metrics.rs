@@ -58,13 +58,14 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
         let (sender, reports) = channel();
-        thread::spawn(move || {
+        let collect = move || {
             for stream in listener.incoming().flatten() {
                 if sender.send(receive(stream)).is_err() {
                     return;
                 }
             }
-        });
+        };
+        thread::Builder::new().spawn(collect).expect("a thread");
         Self { endpoint, reports }
     }
 

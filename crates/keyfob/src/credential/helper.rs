@@ -7,6 +7,7 @@ use keyfob_core::{Error, Id, Result, Secret, secret::strip_newline};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::world::failure;
 use crate::{
     client::Client,
     world::{Event, Lock, World},
@@ -108,7 +109,7 @@ fn place(client: &Client, command: &str) -> Result<PathBuf> {
     let dir = home.transient().join("helper");
     let files = &client.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
-        Error::caused_by(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)
+        failure::failed(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)
     })?;
     Ok(dir.join(format!("{name}.json")))
 }

@@ -18,6 +18,7 @@ use keyfob_core::{
     secret::strip_newline,
 };
 
+use crate::world::failure;
 use crate::{
     client::Client,
     credential::helper,
@@ -54,7 +55,7 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
     let environment = client.complete_environment()?;
     let mut octets = [0; 16];
     let entropy = &client.world.entropy;
-    entropy.fill(&mut octets).map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let lease = renewal::wait_for_lease(&client.world, store)?;
     if !matches!(lease.read()?, Found::Nothing) {
         return Ok(());

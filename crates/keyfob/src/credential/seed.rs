@@ -8,6 +8,7 @@ use keyfob_core::{
     source::Purpose,
 };
 
+use crate::world::failure;
 use crate::{
     client::Client,
     credential::{
@@ -52,11 +53,7 @@ fn plant(client: &Client, store: &Store) -> Result<()> {
     // Renewal uses what the record names: the endpoints must be in it.
     let environment = client.complete_environment()?;
     let mut octets = [0; 16];
-    client
-        .world
-        .entropy
-        .fill(&mut octets)
-        .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    client.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let lease = renewal::wait_for_lease(&client.world, store)?;
     if !matches!(lease.read()?, Found::Nothing) {
         return Ok(());

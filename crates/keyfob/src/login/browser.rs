@@ -13,6 +13,7 @@ use keyfob_core::{
 };
 
 pub use crate::login::establish::{SignedIn, TokenKind};
+use crate::world::failure;
 use crate::{
     client::Client,
     login::{
@@ -87,10 +88,9 @@ impl Client {
         };
         let (authorize_url, scopes) = environment.sign_in(how.console)?;
         let scopes = if how.lasting.is_some() { setup_token::scopes(self)? } else { scopes.clone() };
-        let no_randomness = |e: std::io::Error| Error::new(Id::Bug, "no randomness", e.to_string());
         let (mut random, mut name) = ([0; 64], [0; 16]);
-        self.world.entropy.fill(&mut random).map_err(no_randomness)?;
-        self.world.entropy.fill(&mut name).map_err(no_randomness)?;
+        self.world.entropy.fill(&mut random).map_err(failure::no_randomness)?;
+        self.world.entropy.fill(&mut name).map_err(failure::no_randomness)?;
         let prompt = Prompt::parameter(environment.prompt.as_ref(), &scopes);
         let hint = how.hint.iter().map(|hint| ("login_hint", hint.clone()));
         let extra = hint.chain(prompt.map(|words| ("prompt", words))).collect();

@@ -25,7 +25,7 @@ use crate::{
         peer,
         visit::{self, LARGEST, NOT_SIGNED_IN, OPEN, PATH, SIGNED_IN, Visit},
     },
-    world::{Clock, system::clock::SystemClock},
+    world::{Clock, failure, system::clock::SystemClock},
 };
 
 /// How long a connection may take for its whole head.
@@ -106,7 +106,7 @@ impl Loopback {
                 0 => "a port for the callback".to_owned(),
                 _ => format!("port {port} for the callback"),
             };
-            Error::caused_by(Id::Unreachable, what, error)
+            failure::failed(Id::Unreachable, what, error)
                 .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
         };
         let (host, listeners) = match host {
@@ -385,13 +385,14 @@ mod tests {
     fn ask(loopback: &mut Loopback, request: &str) -> (String, Vec<Arrival>) {
         let port = loopback.port;
         let request = request.replace("PORT", &port.to_string());
-        let visitor = thread::spawn(move || {
+        let visitor = move || {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
             stream.write_all(request.as_bytes()).unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             answer
-        });
+        };
+        let visitor = thread::Builder::new().spawn(visitor).unwrap();
         let mut arrived = Vec::new();
         while !visitor.is_finished() {
             match loopback.next(AGAIN) {

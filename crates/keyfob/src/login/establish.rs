@@ -14,6 +14,7 @@ use keyfob_core::{
     provider::environment::Environment,
 };
 
+use crate::world::failure;
 use crate::{
     client::Client,
     login::id_token,
@@ -110,11 +111,7 @@ pub(crate) fn would_be_kept(client: &Client) -> Result<()> {
 
 fn blank(client: &Client, environment: &Environment) -> Result<Record> {
     let mut octets = [0; 16];
-    client
-        .world
-        .entropy
-        .fill(&mut octets)
-        .map_err(|e| Error::new(Id::Bug, "no randomness", e.to_string()))?;
+    client.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let generation = Generation { login: LoginId::new(octets), number: 0 };
     environment.record(generation, client.setup.profile()?, client.world.clock.now(), None)
 }

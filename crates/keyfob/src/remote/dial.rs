@@ -11,7 +11,7 @@ use ureq::{
     Error, Timeout,
     http::Uri,
     unversioned::{
-        resolver::{DefaultResolver, Resolver},
+        resolver::Resolver,
         transport::{ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter, time::Instant},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     setup::proxies::{Routes, Way},
     world::system::{
         http::{CONNECT, chain, config},
+        names::Names,
         progress::Journey,
     },
 };
@@ -54,7 +55,7 @@ pub fn dial(routes: &Routes, url: &str) -> Result<Stream, NoAnswer> {
 fn connect(uri: &Uri, way: Way) -> Result<Box<dyn Transport>, Error> {
     let proxied = way.proxy.is_some();
     let config = config(way);
-    let resolver = DefaultResolver::default();
+    let resolver = Names;
     let timeout = NextTimeout { after: CONNECT.into(), reason: Timeout::Connect, ..NextTimeout::default() };
     // A name behind the proxy is the proxy's to look up.
     let addrs = if proxied { resolver.empty() } else { resolver.resolve(uri, &config, timeout)? };

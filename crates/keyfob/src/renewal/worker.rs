@@ -22,6 +22,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::world::failure;
 use crate::{
     renewal::{self, InThread, Need, Spender},
     store::{Lease, Store},
@@ -73,14 +74,11 @@ impl Spender for Detached {
         command.current_dir("/").stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::null());
         // The worker takes the record's own lock itself; held here it would be in its way.
         lease.release_inode();
-        let cannot = |error: &io::Error| {
-            Error::new(
-                Id::Bug,
-                format!("cannot start {} to renew the login", self.program.display()),
-                error.to_string(),
-            )
+        let cannot = |error: io::Error| {
+            let what = format!("cannot start {} to renew the login", self.program.display());
+            failure::failed(Id::SystemFailed, what, error)
         };
-        let mut child = command.spawn().map_err(|error| cannot(&error))?;
+        let mut child = command.spawn().map_err(cannot)?;
         let report = child.stdout.take().map_or(Ok(Vec::new()), read_report);
         drop(lease);
         match report {

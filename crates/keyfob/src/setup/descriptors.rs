@@ -186,12 +186,13 @@ mod tests {
     #[test]
     fn pipes_sockets_and_files_at_their_end() {
         let (reader, mut writer) = io::pipe().unwrap();
-        let slow = std::thread::spawn(move || {
+        let slow = move || {
             for part in ["ses", "ame", "\n"] {
                 std::thread::sleep(Duration::from_millis(30));
                 writer.write_all(part.as_bytes()).unwrap();
             }
-        });
+        };
+        let slow = std::thread::Builder::new().spawn(slow).unwrap();
         assert!(read(reader).unwrap().same_as("sesame"));
         slow.join().unwrap();
 

@@ -12,6 +12,7 @@ use std::{
 use keyfob_core::{Error, Id, Result};
 
 use super::trust::{Refusal, Surroundings};
+use crate::world::failure;
 use crate::world::{Files, system::shown};
 
 /// The directories of one user.
@@ -65,7 +66,7 @@ impl Home {
                 around.judge(path).map_err(|refusal| unsafe_home(what(), path, dir, &refusal))?;
             }
             if dir.exists() {
-                let refuse = |error: io::Error| Error::new(Id::HomeUnsafe, what(), error.to_string());
+                let refuse = |error: io::Error| failure::failed(Id::HomeUnsafe, what(), error);
                 let resolved = files.resolve(dir).map_err(refuse)?;
                 files.check_dir(&resolved, false).map_err(refuse)?;
             }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use keyfob_core::{Error, Id, Record, Result};
 
+use crate::world::failure;
 use crate::{
     client::Client,
     setup,
@@ -30,7 +31,7 @@ impl Client {
     pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
         let home = self.setup.require_home()?;
         let failed = |error: std::io::Error| {
-            Error::caused_by(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
+            failure::failed(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
         };
         let mut profiles = Vec::new();
         let mut problems = Vec::new();
@@ -65,7 +66,7 @@ impl Client {
         let place = chosen_in(&self.setup.require_home()?.logins);
         let written = self.world.files.replace(&place, name.as_bytes());
         written.map_err(|error| {
-            Error::caused_by(
+            failure::failed(
                 Id::StoreFailed,
                 format!("the choice could not be kept in {}", place.display()),
                 error,
@@ -83,7 +84,7 @@ fn chosen_in(logins: &Path) -> PathBuf {
 pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>> {
     let place = chosen_in(logins);
     let bytes = files.read(&place).map_err(|error| {
-        Error::caused_by(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error)
+        failure::failed(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error)
     })?;
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let name = String::from_utf8_lossy(&bytes).into_owned();

@@ -8,6 +8,7 @@ use keyfob_core::{
     error::escape,
 };
 
+use crate::world::failure;
 use crate::{
     setup::{
         home,
@@ -25,7 +26,7 @@ fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Resu
         Ok(Some(bytes)) => {
             String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
         }
-        Err(error) => Err(Error::caused_by(id, what(), error)),
+        Err(error) => Err(failure::failed(id, what(), error)),
     }
 }
 

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 
 pub use lease::{Commit, Lease};
 
+use crate::world::failure;
 use crate::{
     store::sealing::Seal,
     world::{Clock, Entropy, Files, Held, Lock, World},
@@ -229,7 +230,7 @@ fn failed(path: &Path, act: &str, error: &io::Error) -> Error {
         // Ours say which rule a file breaks; the system's own have a number.
         io::ErrorKind::PermissionDenied if error.raw_os_error().is_none() => Id::StoreUnsafe,
         io::ErrorKind::PermissionDenied if act != "read" => Id::StoreReadOnly,
-        _ => Id::StoreFailed,
+        _ => failure::id(error, Id::StoreFailed),
     };
     // An `io::Error` cannot be cloned: the system's own is its number, ours is its kind and its text.
     let cause = error

@@ -21,6 +21,7 @@ use keyfob_core::{
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
+use crate::world::failure;
 use crate::world::{Entropy, Files, KeyTrouble, Keys};
 
 /// A key that logins are sealed with. Wiped when it is dropped.
@@ -168,7 +169,7 @@ impl Seal {
             return Ok(());
         }
         let (mut id, mut key) = ([0; 16], Zeroizing::new([0; 32]));
-        entropy.fill(&mut id).and_then(|()| entropy.fill(&mut *key)).map_err(no_randomness)?;
+        entropy.fill(&mut id).and_then(|()| entropy.fill(&mut *key)).map_err(failure::no_randomness)?;
         let (id, key) = (KeyId::new(id), WrappingKey::new(key));
         self.keys.keep(store, &id, &key).map_err(|trouble| refused(what(), store, &trouble))?;
         let kept = self.keys.fetch(store, &id).map_err(|trouble| refused(what(), store, &trouble))?;
@@ -222,7 +223,7 @@ impl Seal {
             Error::new(Id::KeyStoreUnavailable, "the login cannot be sealed", "there is no key for it")
         })?;
         let mut nonce = [0; 12];
-        entropy.fill(&mut nonce).map_err(no_randomness)?;
+        entropy.fill(&mut nonce).map_err(failure::no_randomness)?;
         let mut sealed = plain;
         let tag = key
             .cipher()?
@@ -281,10 +282,6 @@ fn file(path: &Path) -> String {
 fn refused(what: String, store: KeyStore, trouble: &KeyTrouble) -> Error {
     let why = format!("{} {}", store.name(), trouble.why);
     Error::new(Id::KeyStoreUnavailable, what, why).hint(trouble.advice)
-}
-
-fn no_randomness(error: std::io::Error) -> Error {
-    Error::caused_by(Id::Bug, "no randomness", error)
 }
 
 #[cfg(all(test, feature = "simulation"))]

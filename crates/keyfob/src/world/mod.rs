@@ -1,6 +1,7 @@
 //! All contact with the outside, as small traits. [`crate::world::system`] implements them for the real system, one
 //! file each; [`simulated`] for tests, behind the feature `simulation`.
 
+pub mod failure;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 pub mod system;

@@ -10,6 +10,10 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, octets: &mut [u8]) -> io::Result<()> {
-        getrandom::fill(octets).map_err(|error| io::Error::other(error.to_string()))
+        getrandom::fill(octets).map_err(|error| {
+            error
+                .raw_os_error()
+                .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
+        })
     }
 }

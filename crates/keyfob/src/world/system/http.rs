@@ -11,16 +11,16 @@ use ureq::{
     config::Config,
     http::{self, Response, Uri},
     tls::TlsConfig,
-    unversioned::{
-        resolver::DefaultResolver,
-        transport::{Connector, DefaultConnector, Transport},
-    },
+    unversioned::transport::{Connector, DefaultConnector, Transport},
 };
 
 use crate::world::{Answer, Http, NoAnswer, Request};
 use crate::{
     setup::proxies::{Routes, Way},
-    world::system::progress::{Journey, Mark},
+    world::system::{
+        names::Names,
+        progress::{Journey, Mark},
+    },
 };
 
 /// No answer of a provider is larger.
@@ -83,7 +83,7 @@ impl Network {
 
 fn agent(way: Way) -> Agent {
     let chain = chain(way.proxy.is_some());
-    Agent::with_parts(config(way), chain, DefaultResolver::default())
+    Agent::with_parts(config(way), chain, Names)
 }
 
 /// Name, proxy, TCP and TLS, and after them the mark.
@@ -210,7 +210,7 @@ mod tests {
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let server = std::thread::spawn(move || drop(listener.accept()));
+        let server = std::thread::Builder::new().spawn(move || drop(listener.accept())).unwrap();
         assert!(post(&url).sent, "closed without an answer");
         server.join().unwrap();
     }

@@ -10,6 +10,7 @@ pub mod http;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod keys;
+pub(crate) mod names;
 pub(crate) mod owners;
 pub mod process;
 pub(crate) mod progress;
