@@ -1,4 +1,4 @@
-//! Why a server did not start, or made no tokens.
+//! Errors when starting a server or issuing tokens.
 
 use std::{error::Error, fmt, io, path::PathBuf};
 

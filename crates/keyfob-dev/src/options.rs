@@ -1,4 +1,4 @@
-//! What a development server is started with.
+//! The options of a development server.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Which path is answered by what.
+//! The routing table.
 
 use std::sync::Arc;
 

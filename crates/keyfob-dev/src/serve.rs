@@ -1,4 +1,4 @@
-//! From a TCP connection to an answer: what a client may send, and for how long.
+//! Connection handling: what a client may send, and for how long.
 
 use std::{sync::Arc, time::Duration};
 

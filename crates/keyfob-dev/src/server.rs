@@ -1,4 +1,4 @@
-//! The server as its host sees it: start, observe, disturb, stop.
+//! The server for its host: start, observe, inject faults, stop.
 
 use std::{
     fmt, io,

@@ -1,4 +1,4 @@
-//! The public client: one setup, one [`World`](crate::world::World), and the operations on them.
+//! The public client: one setup, one [`World`], and the operations on them.
 
 use std::{
     collections::BTreeMap,

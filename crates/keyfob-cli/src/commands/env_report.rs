@@ -1,4 +1,4 @@
-//! `keyfob env --json`.
+//! `keyfob env --json`: the effect of each variable, as JSON.
 
 use serde::Serialize;
 

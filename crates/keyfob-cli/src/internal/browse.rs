@@ -1,5 +1,5 @@
-//! Opens an address in the browser, from a process that has no credential to hand down. It leaves the session first:
-//! Ctrl-C and a closed terminal mean the command, not a browser that outlives it.
+//! Opens a URL in the browser, from a process that has no credential to pass on. It leaves the session first, so that
+//! Ctrl-C and a closed terminal affect the command, not a browser that outlives it.
 
 use std::process::ExitCode;
 

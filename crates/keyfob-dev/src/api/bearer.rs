@@ -1,4 +1,4 @@
-//! Who is calling an API endpoint (RFC 6750).
+//! Authenticates the caller of an API endpoint (RFC 6750).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Trusted devices: a token that says "this machine has been seen before".
+//! Trusted devices: a token that says that this machine was seen before.
 
 use std::sync::atomic::Ordering;
 

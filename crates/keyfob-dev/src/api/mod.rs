@@ -1,4 +1,4 @@
-//! What an access token opens.
+//! The endpoints that accept access tokens.
 
 pub(crate) mod bearer;
 pub(crate) mod devices;

@@ -1,4 +1,4 @@
-//! Who am I: `/api/oauth/profile`, `/v1/whoami` and OpenID's `/oauth/userinfo`.
+//! The account of a token: `/api/oauth/profile`, `/v1/whoami` and OpenID's `/oauth/userinfo`.
 
 use http::StatusCode;
 use serde_json::{Value, json as object};

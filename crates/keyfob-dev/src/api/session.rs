@@ -1,4 +1,4 @@
-//! The session WebSocket: an echo that ends when its credential does.
+//! The session WebSocket: an echo that closes when its credential expires.
 
 use std::{sync::Arc, time::Duration};
 

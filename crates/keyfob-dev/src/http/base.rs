@@ -1,7 +1,7 @@
-//! The base URL as the client addresses it.
+//! The base URL that the client used.
 //!
 //! `localhost`, `127.0.0.1` and `[::1]` all reach this server, so the issuer follows the request. Only loopback names
-//! with our own port are believed: anything else is DNS rebinding or a mistake (RFC 9112 §3.2).
+//! with this server's port are accepted; anything else is DNS rebinding or a mistake (RFC 9112 §3.2).
 
 use http::{header::HOST, request::Parts};
 

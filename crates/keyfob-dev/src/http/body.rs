@@ -1,4 +1,4 @@
-//! A response body that follows a script: octets, pauses, and a failure that cuts the connection.
+//! A response body that follows a script: bytes, pauses, and a failure that drops the connection.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! One request on its way through the server, and how it is answered.
+//! One request, and how it is answered.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How a connection learns that the server stops.
+//! Notifies connections that the server is stopping.
 
 use tokio::sync::watch;
 

@@ -1,4 +1,4 @@
-//! Request parameters, read strictly.
+//! Strict parsing of request parameters.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What every request and answer has in common.
+//! What all requests and responses have in common.
 
 pub(crate) mod base;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! Which client is asking, and whether it proved it (RFC 6749 §2.3).
+//! Client authentication (RFC 6749 §2.3).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{StatusCode, header::AUTHORIZATION};

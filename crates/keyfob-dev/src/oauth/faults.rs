@@ -1,4 +1,4 @@
-//! What a fault makes of an answer.
+//! Applies a fault to a response.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! ID tokens (OpenID Connect Core §2), signed with a key that lives as long as the server.
+//! ID tokens (OpenID Connect Core §2), signed with a key that is valid as long as the server runs.
 
 use http::StatusCode;
 use serde_json::json as object;

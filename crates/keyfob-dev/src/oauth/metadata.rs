@@ -1,4 +1,4 @@
-//! What the server says about itself (RFC 8414 §2, §3; also at OpenID's path, as §5 allows).
+//! Authorization server metadata (RFC 8414 §2, §3; also at OpenID's path, as §5 allows).
 
 use http::StatusCode;
 use serde_json::json as object;

@@ -1,4 +1,4 @@
-//! The endpoints of the RFCs.
+//! The endpoints that the RFCs define.
 
 pub(crate) mod answer;
 pub(crate) mod authorize;

@@ -1,4 +1,4 @@
-//! The pages of the device grant (RFC 8628 §3.3, §5.4): they show the code, so that a person can compare.
+//! The pages of the device grant (RFC 8628 §3.3, §5.4). They show the code, so that a person can compare it.
 
 use http::StatusCode;
 use maud::{Markup, html};

@@ -1,4 +1,4 @@
-//! The pages a person sees. No script, no inline style, no outside resource; maud escapes every value.
+//! The web pages. No script, no inline style, no external resource; maud escapes every value.
 
 pub(crate) mod device;
 pub(crate) mod paste;

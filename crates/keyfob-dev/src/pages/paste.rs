@@ -1,4 +1,4 @@
-//! The page that shows a code, for clients that no redirect reaches.
+//! The page that shows a code, for clients that cannot receive a redirect.
 
 use http::{
     StatusCode,

@@ -1,4 +1,4 @@
-//! Signing in and consent.
+//! The sign-in and consent pages.
 
 use http::StatusCode;
 use maud::html;

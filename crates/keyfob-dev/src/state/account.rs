@@ -1,4 +1,4 @@
-//! Who an e-mail address is: the same account and organisation for the same typed address, on every server.
+//! Derives account and organisation from an e-mail address, with the same result on every server.
 
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Where this server answers: loopback names, under three prefixes.
+//! The URLs of this server: loopback names, under three prefixes.
 
 use std::net::Ipv4Addr;
 

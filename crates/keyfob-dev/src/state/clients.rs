@@ -1,4 +1,4 @@
-//! Who is registered: clients and API keys.
+//! Registered clients and API keys.
 
 use std::{fmt, str::FromStr};
 

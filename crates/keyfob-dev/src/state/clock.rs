@@ -1,4 +1,4 @@
-//! The provider's clock: the system's, plus an offset that tests turn by hand.
+//! The provider's clock: the system's, plus an offset that tests set.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},

@@ -1,4 +1,4 @@
-//! Codes on their way to a token: of an authorization (RFC 6749 §4.1.2), and of a device (RFC 8628 §3.2).
+//! Codes not yet exchanged for tokens: authorization codes (RFC 6749 §4.1.2) and device codes (RFC 8628 §3.2).
 
 use crate::state::{bounded::Bounded, scope::Scopes};
 

@@ -1,4 +1,4 @@
-//! Credentials are handed out once and kept as digests only.
+//! Credentials, which are issued once and stored only as digests.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Trusted devices, as they are kept.
+//! Stored trusted devices.
 
 use serde::{Deserialize, Serialize};
 

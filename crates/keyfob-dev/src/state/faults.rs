@@ -1,4 +1,4 @@
-//! Faults: what is to go wrong between a provider and its clients.
+//! Faults to inject between the provider and its clients.
 
 use std::{fmt, str::FromStr};
 

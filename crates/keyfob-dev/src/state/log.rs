@@ -1,4 +1,4 @@
-//! What happened, without secrets: one line a request, in memory and in a file.
+//! The request log, without secrets: one line per request, in memory and in a file.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! What the provider knows and remembers.
+//! The provider's state.
 
 pub(crate) mod account;
 pub(crate) mod addresses;

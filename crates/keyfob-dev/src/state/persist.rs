@@ -1,4 +1,4 @@
-//! The state file: logins survive a restart. It holds digests of tokens, never tokens.
+//! The state file, with which logins survive a restart. It contains digests of tokens, never tokens.
 
 use std::{
     fs::{self, OpenOptions},

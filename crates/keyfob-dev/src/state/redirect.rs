@@ -1,7 +1,7 @@
-//! Which redirect URIs a client may use.
+//! Registered redirect URIs.
 //!
-//! Compared as strings (RFC 9700 §2.1), but for the port of a loopback redirect (RFC 8252 §7.3). Nothing is parsed
-//! leniently, so that this server and a browser cannot read one string in two ways.
+//! They are compared as strings (RFC 9700 §2.1), except for the port of a loopback redirect (RFC 8252 §7.3). Nothing
+//! is parsed leniently, so that this server and a browser cannot read the same string differently.
 
 use crate::state::addresses::{PREFIXES, is_loopback, split_authority};
 

@@ -1,4 +1,4 @@
-//! The scopes this provider knows (RFC 6749 §3.3).
+//! The scopes that this provider knows (RFC 6749 §3.3).
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What every request needs, shared between the server's thread and its host.
+//! The state that all requests need, shared between the server's thread and its host.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! The key that signs ID tokens; it lives as long as the server.
+//! The key that signs ID tokens; it is valid as long as the server runs.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{

@@ -1,6 +1,7 @@
-//! Everything the provider remembers, and the transitions between its states.
+//! The whole state of the provider, and its transitions.
 //!
-//! One structure behind one mutex: a rotation is one transition, so no two requests can both spend a refresh token.
+//! It is one structure behind one mutex: a rotation is one transition, so two requests can never both use a refresh
+//! token.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Authorization requests that wait for a person.
+//! Authorization requests that wait for the user.
 
 use crate::state::scope::Scopes;
 
