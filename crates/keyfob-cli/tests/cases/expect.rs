@@ -66,8 +66,11 @@ fn json(run: &Run, out: &str, blanks: &Blanks, problems: &mut Vec<String>) {
             toml::Value::String(text) => blanks.fill(text).into(),
             other => serde_json::to_value(other).expect("TOML is JSON"),
         };
-        let found = at(&answer, path).cloned().unwrap_or_default();
-        if found != expected {
+        let Some(found) = at(&answer, path) else {
+            problems.push(differ(&format!("{path} on stdout"), &expected.to_string(), "no such member"));
+            continue;
+        };
+        if *found != expected {
             problems.push(differ(&format!("{path} on stdout"), &expected.to_string(), &found.to_string()));
         }
     }

@@ -50,9 +50,11 @@ fn strangers_do_not_end_the_wait() {
     }
     assert_eq!(s.server.grants().codes, 0);
     // A slow provider, and somebody who has both tabs open.
-    s.server.set_latency(std::time::Duration::from_millis(400));
+    s.server.hold();
     let titles = std::thread::scope(|scope| {
         let tabs = [&answer, &second_tab].map(|tab| scope.spawn(|| tab.follow()));
+        crate::screen::until("the exchange", || s.server.held() == 1);
+        s.server.release();
         tabs.map(|tab| tab.join().expect("a page"))
     });
     assert_eq!(titles, ["You are signed in", "You are signed in"]);

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{Ran, Sandbox, now, provider, token_requests};
+use crate::support::{Ran, Sandbox, namespace::Namespace, now, program, provider, token_requests};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
@@ -52,11 +52,33 @@ fn without_home() {
     let mut command = sandbox.keyfob(&["token"]);
     command.env_remove("KEYFOB_HOME").env("XDG_STATE_HOME", &state).env("XDG_CONFIG_HOME", &state);
     assert!(Ran::from(command.output().expect("it runs")).answer().starts_with("kdev-at-"));
-    // Nothing of the kind either: the password database knows a home, in which nobody signed in here, or it is said
-    // that there is none.
-    let mut command = sandbox.keyfob(&["status", "--json"]);
-    let told = Ran::from(command.env_remove("KEYFOB_HOME").output().expect("it runs"));
-    assert!(told.code == Some(1) || told.out.contains("there is no home directory"), "{told:?}");
+}
+
+/// Nothing of the kind either: then the home is the password database's, and where that knows none it is said.
+#[test]
+fn the_password_database_names_the_home() {
+    let server = provider();
+    let sandbox = Sandbox::signed_in(&server);
+    let place = sandbox.home().with_file_name("of-the-database");
+    fs::create_dir_all(place.join(".local/state/keyfob")).expect("a directory");
+    fs::rename(sandbox.logins(), place.join(".local/state/keyfob/logins")).expect("a new place");
+    let space = Namespace::new();
+    let bind = |path: &str, content: &str| {
+        let file = sandbox.home().with_file_name(path.replace('/', "-"));
+        fs::write(&file, content).expect("a file");
+        space.shell(&sandbox, &format!("mount --bind '{}' {path}", file.display()));
+    };
+    // Some name services invent an entry for root.
+    bind("/etc/nsswitch.conf", "passwd: files\n");
+    let run = |words: &[&str]| {
+        let mut command = space.command(&sandbox, &[&[program().to_str().expect("UTF-8")], words].concat());
+        Ran::from(command.env_remove("KEYFOB_HOME").output().expect("it runs"))
+    };
+    bind("/etc/passwd", &format!("root:x:0:0::{}:/bin/sh\n", place.display()));
+    assert!(run(&["token"]).answer().starts_with("kdev-at-"));
+    bind("/etc/passwd", "somebody:x:4242:4242::/home/somebody:/bin/sh\n");
+    let told = run(&["token", "--json"]);
+    assert!(told.failed(7, "no-home").err.contains("the password database has none"), "{told:?}");
 }
 
 #[test]

@@ -43,8 +43,11 @@ fn only_requests_to_our_own_loopback_name_are_answered() {
 fn the_port_is_open_on_loopback_only() {
     let server = server();
     let port = server.port();
-    if std::net::TcpListener::bind("[::1]:0").is_ok() {
-        assert!(TcpStream::connect(("::1", port)).is_ok());
+    match std::net::TcpListener::bind("[::1]:0") {
+        Ok(_) => assert!(TcpStream::connect(("::1", port)).is_ok()),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "CI has IPv6, or this is shown nowhere: {error}")
+        }
     }
     // 127.0.0.2 is loopback, too, but not where we listen: a listener on every address would answer here.
     assert!(TcpStream::connect(("127.0.0.2", port)).is_err());
