@@ -139,6 +139,7 @@ ids! {
     ProviderRefused "provider-refused" Refused "see what the provider says above; `keyfob doctor` checks the set-up",
     AnswerInvalid "answer-invalid" Refused "tell whoever runs the provider; nothing was lost",
     MetadataInvalid "metadata-invalid" Refused "name the endpoints in the configuration or in the approved list",
+    TokenShort "token-short" Refused "ask for less with `--min-valid`, or renew more often",
     Unreachable "unreachable" Unreachable "check the network and the proxy, then try again; the login is kept",
     CoolingDown "cooling-down" Unreachable "wait as long as said; the login is kept",
     OutcomeUnknown "outcome-unknown" Unreachable "try again; the login is kept and retried once",

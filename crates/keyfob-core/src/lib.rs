@@ -22,7 +22,7 @@ pub use error::{Error, Id, Kind};
 pub use login::record::Record;
 pub use secret::Secret;
 pub use source::Source;
-pub use time::Timestamp;
+pub use time::{Ahead, ProviderTime, Timestamp};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = core::result::Result<T, E>;

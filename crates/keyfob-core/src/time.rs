@@ -4,13 +4,33 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Seconds since 1970-01-01 UTC, as the wire counts them. Arithmetic saturates: a provider's "for ever"
-/// must not wrap into the past.
+/// Seconds since 1970-01-01 UTC by this machine's clock. Arithmetic saturates: a provider's "for ever" must not wrap
+/// into the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// This moment and `seconds` more (or fewer).
+    #[must_use]
+    pub const fn plus(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds from `earlier` to this moment; negative when it is the other way round.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Seconds since 1970-01-01 UTC by the provider's clock, in which records are kept: what one machine writes another one
+/// reads. It cannot be compared with this machine's time, nor shown to anybody, before [`Ahead`] has turned it into that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProviderTime(pub i64);
+
+impl ProviderTime {
     /// This moment and `seconds` more (or fewer).
     #[must_use]
     pub const fn plus(self, seconds: i64) -> Self {
@@ -28,6 +48,42 @@ impl Timestamp {
     pub fn from_http_date(text: &str) -> Option<Self> {
         let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
         Some(Self(parsed.as_second()))
+    }
+}
+
+/// How many seconds a provider's clock is ahead of this machine's. The only way from one to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead(i64);
+
+impl Ahead {
+    /// By so many seconds.
+    #[must_use]
+    pub const fn by(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// What both clocks say at one moment.
+    #[must_use]
+    pub const fn between(theirs: ProviderTime, ours: Timestamp) -> Self {
+        Self(theirs.0.saturating_sub(ours.0))
+    }
+
+    /// The seconds; negative where the provider's clock is behind.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// A moment of this machine's, by the provider's clock.
+    #[must_use]
+    pub const fn theirs(self, ours: Timestamp) -> ProviderTime {
+        ProviderTime(ours.0.saturating_add(self.0))
+    }
+
+    /// A moment of the provider's, by this machine's clock.
+    #[must_use]
+    pub const fn ours(self, theirs: ProviderTime) -> Timestamp {
+        Timestamp(theirs.0.saturating_sub(self.0))
     }
 }
 
@@ -50,10 +106,18 @@ mod tests {
 
     #[test]
     fn http_dates_and_rfc_3339() {
-        let moment = Timestamp::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("RFC 9110 §5.6.7");
-        assert_eq!(moment, Timestamp(784_111_777));
-        assert_eq!(moment.to_string(), "1994-11-06T08:49:37Z");
-        assert_eq!(Timestamp::from_http_date("tomorrow"), None);
+        let moment = ProviderTime::from_http_date("Sun, 06 Nov 1994 08:49:37 GMT").expect("RFC 9110 §5.6.7");
+        assert_eq!(moment, ProviderTime(784_111_777));
+        assert_eq!(Timestamp(moment.0).to_string(), "1994-11-06T08:49:37Z");
+        assert_eq!(ProviderTime::from_http_date("tomorrow"), None);
+    }
+
+    #[test]
+    fn two_clocks_meet_in_one_place() {
+        let ahead = Ahead::between(ProviderTime(5_000), Timestamp(1_400));
+        assert_eq!((ahead.seconds(), ahead), (3600, Ahead::by(3600)));
+        assert_eq!(ahead.ours(ahead.theirs(Timestamp(7))), Timestamp(7));
+        assert_eq!(Ahead::by(1).theirs(Timestamp(i64::MAX)), ProviderTime(i64::MAX));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source,
+    Error, Id, Record, Result, Secret, Source, Timestamp,
     contract::settings::ClientId,
     login::{
         record::{Generation, Key},
@@ -164,6 +164,12 @@ impl Client {
             crate::store::Seen::Record(record) => Ok(Some(record.generation)),
             _ => Ok(None),
         }
+    }
+
+    /// When the access token of a record ends, by this machine's clock.
+    #[must_use]
+    pub fn expires_at(&self, record: &Record) -> Option<Timestamp> {
+        record.expires_at.map(|end| self.world.clock.ahead(record).ours(end))
     }
 
     /// The provider everything is asked of.

@@ -21,7 +21,7 @@ pub mod world;
 pub use client::Client;
 pub use credential::grant::Grant;
 pub use keyfob_core as core;
-pub use keyfob_core::{Error, Id, Kind, Result, Secret, Source, Timestamp, source::Purpose};
+pub use keyfob_core::{Error, Id, Kind, ProviderTime, Result, Secret, Source, Timestamp, source::Purpose};
 
 /// The examples of the guide, compiled with the tests.
 #[cfg(doctest)]

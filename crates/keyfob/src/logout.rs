@@ -135,7 +135,7 @@ impl Client {
             record.refresh_token = None;
             record.refused = Some(Refusal {
                 generation: record.generation.number,
-                at: self.world.clock.now(),
+                at: self.world.clock.ahead(&record).theirs(self.world.clock.now()),
                 why: "it was signed out".into(),
             });
             lease.commit(&record)?;

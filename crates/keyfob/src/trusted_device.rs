@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, Record, Result, Secret, Timestamp, error::escape, json};
+use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, error::escape, json};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -27,7 +27,7 @@ pub struct Device {
     pub token: Secret,
     /// The provider's name for it; `None` for one that came through the variable.
     pub id: Option<String>,
-    /// When it ends; `None` for one that came through the variable.
+    /// When it ends, by this machine's clock; `None` for one that came through the variable.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -38,14 +38,14 @@ struct Stored {
     account: String,
     device_id: String,
     device_token: Zeroizing<String>,
-    expires_at: Timestamp,
+    expires_at: ProviderTime,
 }
 
 #[derive(Deserialize)]
 struct Enrolled {
     device_id: String,
     device_token: Zeroizing<String>,
-    expires_at: Timestamp,
+    expires_at: ProviderTime,
 }
 
 #[derive(Deserialize)]
@@ -66,11 +66,12 @@ impl Client {
         let Some(record) = look::record_at_hand(self) else { return Ok(None) };
         let place = self.device_place(&record)?;
         let Some(stored) = self.read_device(&place)? else { return Ok(None) };
-        if stored.expires_at <= self.world.clock.now() {
+        let end = self.world.clock.ahead(&record).ours(stored.expires_at);
+        if end <= self.world.clock.now() {
             return Ok(None);
         }
         let token = Secret::visible(&stored.device_token).map_err(|why| damaged(&place, why))?;
-        Ok(Some(Device { token, id: Some(stored.device_id), expires_at: Some(stored.expires_at) }))
+        Ok(Some(Device { token, id: Some(stored.device_id), expires_at: Some(end) }))
     }
 
     /// Makes this machine a trusted device of the stored login's account.
@@ -131,7 +132,11 @@ impl Client {
             expires_at: enrolled.expires_at,
         };
         self.write_device(&self.device_place(&record)?, &stored)?;
-        Ok(Device { token, id: Some(enrolled.device_id), expires_at: Some(enrolled.expires_at) })
+        Ok(Device {
+            token,
+            id: Some(enrolled.device_id),
+            expires_at: Some(self.world.clock.ahead(&record).ours(enrolled.expires_at)),
+        })
     }
 
     /// The headers of a request to the stored login's provider, with the device token if there is one.
@@ -230,7 +235,8 @@ impl Client {
         let place = self.device_place(&record)?;
         let Some(mut stored) = self.read_device(&place)? else { return Ok(()) };
         stored.device_token = Zeroizing::new(successor.expose().to_owned());
-        stored.expires_at = self.world.clock.now().plus(90 * 24 * 3600);
+        let now = self.world.clock.ahead(&record).theirs(self.world.clock.now());
+        stored.expires_at = now.plus(90 * 24 * 3600);
         self.write_device(&place, &stored)
     }
 

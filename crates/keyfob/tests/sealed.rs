@@ -8,7 +8,7 @@ use std::{
 };
 
 use keyfob::{
-    Id, Secret, Timestamp,
+    Id, ProviderTime, Secret, Timestamp,
     core::{
         Record,
         contract::settings::{ClientId, Scopes},
@@ -87,8 +87,8 @@ impl Place {
             proof: None,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),
-            issued_at: Timestamp(issued),
-            expires_at: Some(Timestamp(issued + 3600)),
+            issued_at: ProviderTime(issued),
+            expires_at: Some(ProviderTime(issued + 3600)),
             clocks: BTreeMap::new(),
             identity: Identity::default(),
             refused: None,

@@ -188,7 +188,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "issuer": record.issuer,
             "client_id": record.client_id.as_str(),
             "scopes": record.scopes.to_string(),
-            "expires_at": record.expires_at.map(|t| t.to_string()),
+            "expires_at": client.expires_at(record).map(|t| t.to_string()),
             "login": record.generation.login.as_str(),
             "generation": record.generation.number,
             "identity": record.identity,

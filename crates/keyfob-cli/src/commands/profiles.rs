@@ -30,7 +30,7 @@ pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
                     "issuer": r.issuer,
                     "client_id": r.client_id.as_str(),
                     "email": r.identity.email,
-                    "expires_at": r.expires_at.map(|end| end.to_string()),
+                    "expires_at": client.expires_at(r).map(|end| end.to_string()),
                     "seeded": p.seeded,
                     "ended": r.refused.is_some(),
                 })

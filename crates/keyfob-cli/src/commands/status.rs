@@ -66,20 +66,22 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     if let Some(Err(error)) = verified {
         return Ok(ExitCode::from(error.exit_code()));
     }
-    Ok(ExitCode::from(u8::from(!is_signed_in(&survey, now))))
+    Ok(ExitCode::from(u8::from(!is_signed_in(&client, &survey, now))))
 }
 
 /// Whether the winner can be used, now or after a renewal that nothing forbids.
-fn is_signed_in(survey: &Survey, now: Timestamp) -> bool {
+fn is_signed_in(client: &Client, survey: &Survey, now: Timestamp) -> bool {
     match (&survey.winner, &survey.record) {
         (None, _) => false,
         (Some(_), None) => true,
-        (Some(_), Some(record)) => lives(record, now) || (record.can_renew() && ended(record).is_none()),
+        (Some(_), Some(record)) => {
+            lives(client, record, now) || (record.can_renew() && ended(record).is_none())
+        }
     }
 }
 
-fn lives(record: &Record, now: Timestamp) -> bool {
-    record.access_token.is_some() && record.expires_at.is_none_or(|end| now < end)
+fn lives(client: &Client, record: &Record, now: Timestamp) -> bool {
+    record.access_token.is_some() && client.expires_at(record).is_none_or(|end| now < end)
 }
 
 /// Why the login has ended for good, if it has.
@@ -124,7 +126,7 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 "{who} (from {source}: profile `{}` at {}).",
                 record.profile, record.issuer
             ))?;
-            Report::answer(&until(record, now))?;
+            Report::answer(&until(client, record, now))?;
             if let (Source::Login, Some(sealing)) = (source, sealing(client)) {
                 Report::answer(&sealing)?;
             }
@@ -175,14 +177,14 @@ fn span(seconds: i64) -> String {
     unit.map_or_else(|| format!("{seconds} seconds"), |(size, name)| format!("{} {name}", seconds / size))
 }
 
-fn until(record: &Record, now: Timestamp) -> String {
+fn until(client: &Client, record: &Record, now: Timestamp) -> String {
     if let Some(why) = ended(record) {
         return format!("It has ended: {}. Run `keyfob login`.", plain(why));
     }
     if record.unknown_now().is_some() {
         return "The outcome of its last renewal is unknown: the token is used until it expires, then renewed once more.".into();
     }
-    match record.expires_at {
+    match client.expires_at(record) {
         None => "The provider never said when it ends.".into(),
         Some(end) if now < end => format!("Valid until {end} ({}), then renewed.", span(end.since(now))),
         Some(end) if record.can_renew() => {
@@ -227,11 +229,11 @@ fn json(
         serde_json::json!({
             "source": source,
             "header": grant::header_names(source).join(", "),
-            "expires_at": record.map_or_else(|| noted.as_ref().and_then(|n| n.expires_at), |r| r.expires_at).map(|t| t.to_string()),
+            "expires_at": record.map_or_else(|| noted.as_ref().and_then(|n| n.expires_at), |r| client.expires_at(r)).map(|t| t.to_string()),
             "login": record.map(|r| r.generation.login.as_str()),
             "generation": record.map(|r| r.generation.number),
             "profile": record.map(|r| r.profile.as_str()),
-            "state": state(survey, source),
+            "state": state(client, survey, source),
         })
     });
     let identity = identity(client, survey);
@@ -255,7 +257,7 @@ fn json(
 }
 
 /// Where a stored login stands, in a word.
-fn state(survey: &Survey, source: Source) -> &'static str {
+fn state(client: &Client, survey: &Survey, source: Source) -> &'static str {
     let Some(record) = &survey.record else {
         return match source {
             Source::Login | Source::RefreshToken => "not-yet-exchanged",
@@ -263,7 +265,7 @@ fn state(survey: &Survey, source: Source) -> &'static str {
         };
     };
     let now = SystemClock.now();
-    match (ended(record), record.unknown_now(), lives(record, now)) {
+    match (ended(record), record.unknown_now(), lives(client, record, now)) {
         (Some(_), _, _) => "ended",
         (None, Some(_), _) => "outcome-unknown",
         (None, None, true) => "valid",

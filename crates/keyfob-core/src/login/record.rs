@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    Secret, Timestamp,
+    Ahead, ProviderTime, Secret,
     contract::settings::{ClientId, Scopes},
     hex, json,
     login::identity::Identity,
@@ -115,7 +115,7 @@ pub struct Refusal {
     /// The generation that was refused; a newer one is not.
     pub generation: u64,
     /// When.
-    pub at: Timestamp,
+    pub at: ProviderTime,
     /// The provider's words, escaped.
     pub why: String,
 }
@@ -124,9 +124,9 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
     /// When it was set, to notice a clock that was stepped back.
-    pub since: Timestamp,
+    pub since: ProviderTime,
     /// When asking is allowed again.
-    pub until: Timestamp,
+    pub until: ProviderTime,
     /// How many times in a row, for the back-off.
     pub times: u32,
     /// Why, in words.
@@ -139,7 +139,7 @@ pub struct Unknown {
     /// The generation whose refresh token was in that request.
     pub generation: u64,
     /// When it was noticed.
-    pub since: Timestamp,
+    pub since: ProviderTime,
     /// How many requests went unanswered: after the second there is no further attempt.
     pub times: u32,
 }
@@ -173,10 +173,10 @@ pub struct Record {
     /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
     /// refresh token.
     pub proof: Option<Proof>,
-    /// When the tokens were issued, by this machine's clock.
-    pub issued_at: Timestamp,
-    /// When the access token ends, by the same clock. `None`: the provider never said and nothing can renew.
-    pub expires_at: Option<Timestamp>,
+    /// When the tokens were issued.
+    pub issued_at: ProviderTime,
+    /// When the access token ends. `None`: the provider never said and nothing can renew.
+    pub expires_at: Option<ProviderTime>,
     /// Per running kernel whose clock was found to differ from the provider's: seconds the provider is ahead.
     pub clocks: BTreeMap<String, i64>,
     /// Who it is, as far as the provider said.
@@ -211,8 +211,8 @@ struct Stored {
     dead_refresh_words: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_auth: Option<Proof>,
-    issued_at: Timestamp,
-    expires_at: Option<Timestamp>,
+    issued_at: ProviderTime,
+    expires_at: Option<ProviderTime>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     clocks: BTreeMap<String, i64>,
     #[serde(default)]
@@ -237,6 +237,12 @@ pub enum Unreadable {
 }
 
 impl Record {
+    /// How far this provider's clock is ahead of the one of a running kernel, as far as that was found out.
+    #[must_use]
+    pub fn ahead(&self, kernel: Option<&str>) -> Ahead {
+        Ahead::by(kernel.and_then(|kernel| self.clocks.get(kernel)).copied().unwrap_or(0))
+    }
+
     /// Whether there is anything to ask for a new token with.
     #[must_use]
     pub fn can_renew(&self) -> bool {
@@ -355,8 +361,8 @@ pub(crate) mod tests {
             refresh_token: Some(Secret::new("refresh-3")),
             dead_refresh_words: Vec::new(),
             proof: None,
-            issued_at: Timestamp(now),
-            expires_at: Some(Timestamp(now + lifetime)),
+            issued_at: ProviderTime(now),
+            expires_at: Some(ProviderTime(now + lifetime)),
             clocks: BTreeMap::new(),
             identity: Identity::default(),
             refused: None,

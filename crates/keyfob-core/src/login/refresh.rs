@@ -5,7 +5,7 @@
 use alloc::{format, string::String};
 
 use crate::{
-    Error, Id, Record, Secret, Timestamp,
+    Ahead, Error, Id, ProviderTime, Record, Secret, Timestamp,
     login::record::{Cooldown, Generation, Refusal, Unknown},
     oauth::token_response::{self, Reply, Tokens, Verdict},
     provider::built_in,
@@ -44,9 +44,8 @@ impl Ask {
     }
 
     /// The provider's time, as far as this record knows the difference.
-    fn time(&self, record: &Record) -> Timestamp {
-        let ahead = self.kernel.as_ref().and_then(|kernel| record.clocks.get(kernel)).copied().unwrap_or(0);
-        self.now.plus(ahead)
+    fn time(&self, record: &Record) -> ProviderTime {
+        record.ahead(self.kernel.as_deref()).theirs(self.now)
     }
 }
 
@@ -75,7 +74,8 @@ pub fn next(record: &Record, ask: &Ask) -> Next {
     };
     // A clock that reads earlier than the issue was stepped back: the lifetime left is not to be believed.
     let stepped_back = now.plus(SKEW) < record.issued_at;
-    let usable = record.access_token.is_some() && !rejected && left > 0 && left >= ask.min_valid;
+    let usable =
+        record.access_token.is_some() && !rejected && left > 0 && left >= wish(record, ask.min_valid);
     if usable && !stepped_back && left > early(record, ask.jitter) {
         return Next::Use;
     }
@@ -89,6 +89,27 @@ pub fn next(record: &Record, ask: &Ask) -> Next {
     }
 }
 
+/// The validity that is wished for, as far as this provider may grant it. One that a renewal did not bring is not
+/// asked for again before half of what it brought is gone: else every call would renew.
+fn wish(record: &Record, min_valid: i64) -> i64 {
+    match record.expires_at.map(|end| end.since(record.issued_at)) {
+        Some(given) if given < min_valid && record.generation.number > 1 => given / 2,
+        _ => min_valid,
+    }
+}
+
+/// Says that the access token is good for less than was wished for.
+#[must_use]
+pub fn falls_short(record: &Record, ask: &Ask) -> Option<Error> {
+    let left = record.expires_at?.since(ask.time(record));
+    if left >= ask.min_valid {
+        return None;
+    }
+    let what = format!("the access token is good for {left} s, not for {}", ask.min_valid);
+    let why = format!("{} gave none that lasts longer", record.issuer);
+    Some(Error::new(Id::TokenShort, what, why))
+}
+
 /// Seconds before expiry at which renewal starts: a tenth of the lifetime, at most [`EARLY`], less some
 /// jitter so that machines which started together do not renew together.
 fn early(record: &Record, jitter: u16) -> i64 {
@@ -98,7 +119,7 @@ fn early(record: &Record, jitter: u16) -> i64 {
 }
 
 /// Why asking the provider is pointless or forbidden.
-fn obstacle(record: &Record, now: Timestamp, rejected: bool) -> Option<Error> {
+fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error> {
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     if let Some(refusal) = record.refused.as_ref().filter(|r| r.generation == record.generation.number) {
         return Some(Error::new(Id::LoginRefused, format!("{login} has ended"), refusal.why.clone()));
@@ -174,8 +195,11 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
     let (rotated, verdict) = token_response::read(reply).open();
     let verdict = match verdict {
         Verdict::Granted(tokens) => {
-            accept(&mut record, tokens, rotated, reply.provider_time(), now, kernel);
-            return After { record, error: None };
+            let error = match granted(&mut record, tokens, rotated, reply, now, kernel) {
+                Some(why) => failed(Id::AnswerInvalid, why.into()),
+                None => None,
+            };
+            return After { record, error };
         }
         other => other,
     };
@@ -189,15 +213,17 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         record.refresh_token = rotated;
         record.unknown = None;
     }
-    let asked = reply.retry_after(now, LONGEST_COOLDOWN);
+    // The same clock that the record is read by later.
+    let at = record.ahead(kernel.as_deref()).theirs(now);
+    let asked = reply.retry_after(at, LONGEST_COOLDOWN);
     let (id, why) = match verdict {
         Verdict::Refused(said) if !replaced && said.asks_for_a_person(dead_words(&record)) => {
             record.refused =
-                Some(Refusal { generation: record.generation.number, at: now, why: said.why.clone() });
+                Some(Refusal { generation: record.generation.number, at, why: said.why.clone() });
             let error = Error::new(Id::LoginRefused, format!("{login} has ended"), said.why);
             return After { record, error: Some(error) };
         }
-        Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, now),
+        Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, at),
         // It said more than nothing: the next request has the new token.
         Verdict::Unknown(said) => (Id::AnswerInvalid, said.why),
         Verdict::Granted(_) => (Id::Bug, String::new()),
@@ -205,8 +231,35 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         Verdict::Refused(said) => (Id::ProviderRefused, said.why),
         Verdict::Later(said) => (Id::Unreachable, said.why),
     };
-    cool_down(&mut record, now, asked, &why);
+    cool_down(&mut record, at, asked, &why);
     After { record, error: failed(id, why) }
+}
+
+/// Puts granted tokens in. An access token that had ended when it arrived is none, and says so: then asking again has to
+/// wait too, or every call would renew.
+pub(crate) fn granted(
+    record: &mut Record,
+    tokens: Tokens,
+    rotated: Option<Secret>,
+    reply: &Reply,
+    now: Timestamp,
+    kernel: Option<String>,
+) -> Option<&'static str> {
+    let before = record.cooldown.take();
+    accept(record, tokens, rotated, reply.provider_time(), now, kernel);
+    if !has_ended(record) {
+        return None;
+    }
+    let why = "the new access token had ended when it arrived";
+    record.cooldown = before;
+    cool_down(record, record.issued_at, None, why);
+    Some(why)
+}
+
+/// Whether its tokens had ended when they arrived.
+#[must_use]
+pub fn has_ended(record: &Record) -> bool {
+    record.expires_at.is_some_and(|end| end <= record.issued_at)
 }
 
 /// This provider's own words for a dead refresh token: what was configured when the login was made, and what is known
@@ -218,7 +271,7 @@ fn dead_words(record: &Record) -> impl Iterator<Item = &str> {
 
 /// No answer. `sent` says whether the request may have reached the provider.
 #[must_use]
-pub fn unanswered(mut record: Record, sent: bool, why: &str, now: Timestamp) -> After {
+pub fn unanswered(mut record: Record, sent: bool, why: &str, now: ProviderTime) -> After {
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     cool_down(&mut record, now, None, why);
     let error = if sent {
@@ -232,13 +285,13 @@ pub fn unanswered(mut record: Record, sent: bool, why: &str, now: Timestamp) -> 
 }
 
 /// Notes that an answer was lost, once more.
-pub fn lost(record: &mut Record, now: Timestamp) {
+pub fn lost(record: &mut Record, now: ProviderTime) {
     let times = record.unknown_now().map_or(0, |unknown| unknown.times);
     let generation = record.generation.number;
     record.unknown = Some(Unknown { generation, since: now, times: times.saturating_add(1) });
 }
 
-pub(crate) fn cool_down(record: &mut Record, now: Timestamp, asked: Option<i64>, why: &str) {
+pub(crate) fn cool_down(record: &mut Record, now: ProviderTime, asked: Option<i64>, why: &str) {
     let times = record.cooldown.as_ref().map_or(0, |c| c.times).saturating_add(1);
     // 2, 4, 8 … seconds, unless the provider asked for more.
     let own = 1_i64 << times.min(6);
@@ -252,7 +305,7 @@ pub fn accept(
     record: &mut Record,
     tokens: Tokens,
     rotated: Option<Secret>,
-    provider: Option<Timestamp>,
+    provider: Option<ProviderTime>,
     now: Timestamp,
     kernel: Option<String>,
 ) {
@@ -265,20 +318,20 @@ pub fn accept(
         record.scopes = record.scopes.intersection(&scope);
     }
     // The record counts in the provider's time wherever this machine's clock is known to differ.
-    let ahead = provider.map_or(0, |provider| provider.since(now));
-    let ahead = if ahead.abs() > SKEW { ahead } else { 0 };
+    let ahead =
+        provider.map(|theirs| Ahead::between(theirs, now)).filter(|ahead| ahead.seconds().abs() > SKEW);
+    // Where nothing can be noted down, the clocks count as one.
+    let ahead = kernel.as_ref().and(ahead);
     if let Some(kernel) = kernel {
         record.clocks.remove(&kernel);
-        if ahead != 0 {
+        if let Some(ahead) = ahead {
             while record.clocks.len() >= 16 {
                 record.clocks.pop_first();
             }
-            record.clocks.insert(kernel, ahead);
+            record.clocks.insert(kernel, ahead.seconds());
         }
-        record.issued_at = now.plus(ahead);
-    } else {
-        record.issued_at = now;
     }
+    record.issued_at = ahead.unwrap_or_default().theirs(now);
     let lifetime = tokens.expires_in.or(record.refresh_token.is_some().then_some(ASSUMED));
     record.expires_at = lifetime.map(|seconds| record.issued_at.plus(seconds));
     record.refused = None;
@@ -352,7 +405,7 @@ mod tests {
             date: Some("Mon, 12 Jan 1970 13:46:40 GMT".into()),
             ..reply(200, &GRANTED.replace("60", "3600"))
         };
-        assert_eq!(dated.provider_time(), Some(Timestamp(NOW)));
+        assert_eq!(dated.provider_time(), Some(ProviderTime(NOW)));
         let after = renewed(record(NOW - 9000, 3600), &dated, Timestamp(NOW + off), Some("ahead".into()));
         assert_eq!(after.record.clocks.get("ahead"), Some(&-off));
         assert_eq!(word(&after.record, &right(10)), "use");
@@ -387,7 +440,7 @@ mod tests {
         assert_eq!(r.generation.number, 4);
         assert!(r.refresh_token.as_ref().unwrap().same_as("refresh-3"));
         assert_eq!(alloc::format!("{}", r.scopes), "user:inference");
-        assert_eq!(r.expires_at, Some(Timestamp(NOW + 60 + ASSUMED)));
+        assert_eq!(r.expires_at, Some(ProviderTime(NOW + 60 + ASSUMED)));
     }
 
     #[test]
@@ -421,11 +474,11 @@ mod tests {
     #[test]
     fn a_lost_answer_is_retried_once_after_expiry() {
         let After { record: r, error } =
-            unanswered(record(NOW, 3600), true, "the line was cut", Timestamp(NOW + 3500));
+            unanswered(record(NOW, 3600), true, "the line was cut", ProviderTime(NOW + 3500));
         assert_eq!(error.unwrap().id(), Id::OutcomeUnknown);
         assert_eq!(word(&r, &at(3550)), "use", "the access token is kept until it ends");
         assert_eq!(word(&r, &at(3600)), "renew", "then one declared retry");
-        let After { record: r, .. } = unanswered(r, true, "the line was cut", Timestamp(NOW + 3600));
+        let After { record: r, .. } = unanswered(r, true, "the line was cut", ProviderTime(NOW + 3600));
         assert_eq!(word(&r, &at(9000)), "outcome-unknown");
         let After { record: r, error } = renewed(r, &reply(200, GRANTED), Timestamp(NOW + 9000), None);
         assert!(error.is_none() && r.unknown.is_none());
@@ -434,22 +487,145 @@ mod tests {
     #[test]
     fn a_request_that_never_left_is_not_unknown() {
         let After { record: r, error } =
-            unanswered(record(NOW, 60), false, "connection refused", Timestamp(NOW + 60));
+            unanswered(record(NOW, 60), false, "connection refused", ProviderTime(NOW + 60));
         assert_eq!(error.unwrap().id(), Id::Unreachable);
         assert!(r.unknown.is_none());
         assert_eq!(word(&r, &at(60)), "cooling-down");
         assert_eq!(word(&r, &at(62)), "renew");
     }
 
+    /// What one answer held, saved before the rest of it is judged.
     #[test]
-    fn an_odd_success_commits_what_was_rotated() {
-        let body = r#"{"access_token":"a4","token_type":"mac","refresh_token":"r4"}"#;
-        let After { record: r, error } =
-            renewed(record(NOW, 3600), &reply(200, body), Timestamp(NOW + 3500), None);
-        assert_eq!(error.unwrap().id(), Id::AnswerInvalid);
-        assert!(r.refresh_token.as_ref().unwrap().same_as("r4"));
-        assert!(r.access_token.as_ref().unwrap().same_as("access-3"));
-        assert_eq!(r.generation.number, 4);
+    fn what_was_rotated_is_kept_whatever_else_was_said() {
+        for (status, body, id) in [
+            (200, r#"{"access_token":"a4","token_type":"mac","refresh_token":"r4"}"#, Id::AnswerInvalid),
+            (200, r#"{"refresh_token":"r4","access_token":"a"#, Id::AnswerInvalid),
+            (400, r#"{"error":"invalid_grant","refresh_token":"r4"}"#, Id::ProviderRefused),
+            (503, r#"{"error":"x","refresh_token":"r4"}"#, Id::Unreachable),
+            (504, r#"{"refresh_token":"r4"}"#, Id::AnswerInvalid),
+        ] {
+            let After { record: r, error } =
+                renewed(record(NOW, 3600), &reply(status, body), Timestamp(NOW + 3500), None);
+            assert_eq!(error.unwrap().id(), id, "{body}");
+            assert!(r.refresh_token.as_ref().unwrap().same_as("r4") && r.generation.number == 4, "{body}");
+            assert!(r.access_token.as_ref().unwrap().same_as("access-3"), "{body}");
+            assert!(r.refused.is_none() && r.unknown.is_none() && r.cooldown.is_some(), "{body}");
+        }
+        let echo = r#"{"error":"invalid_grant","refresh_token":"refresh-3"}"#;
+        let after = renewed(record(NOW, 60), &reply(400, echo), Timestamp(NOW + 60), None);
+        assert_eq!((after.error.unwrap().id(), after.record.generation.number), (Id::LoginRefused, 3));
+    }
+
+    /// Whatever takes the token endpoint's place for a while, and as often as it is asked.
+    #[test]
+    fn what_is_no_answer_spends_nothing() {
+        let page = Reply { content_type: Some("text/html".into()), ..reply(200, "<title>Back soon</title>") };
+        let mut r = record(NOW, 60);
+        for n in 1..=20 {
+            let after = renewed(r, &page, Timestamp(NOW + 60 + 1000 * n), None);
+            assert_eq!(after.error.unwrap().id(), Id::Unreachable);
+            r = after.record;
+            assert!(r.unknown.is_none() && r.refused.is_none());
+            assert_eq!(word(&r, &at(60 + 1000 * n + 999)), "renew");
+        }
+    }
+
+    /// The answer was there and said nothing of a new refresh token: the old one is as good as before.
+    #[test]
+    fn an_odd_answer_without_a_rotated_token_is_not_a_lost_one() {
+        let body = r#"{"access_token":7,"token_type":"Bearer"}"#;
+        let after = renewed(record(NOW, 60), &reply(200, body), Timestamp(NOW + 60), None);
+        assert_eq!(after.error.unwrap().id(), Id::AnswerInvalid);
+        assert!(after.record.unknown.is_none() && after.record.cooldown.is_some());
+        let twice = r#"{"refresh_token":"a","refresh_token":"b"}"#;
+        let after = renewed(record(NOW, 60), &reply(200, twice), Timestamp(NOW + 60), None);
+        assert_eq!(after.error.unwrap().id(), Id::OutcomeUnknown);
+        assert!(after.record.unknown.is_some());
+    }
+
+    /// A provider's own words, as the record has them, or as they are known of its issuer.
+    #[test]
+    fn a_dead_token_is_said_in_many_words() {
+        let said = |r: Record, status, body: &str| {
+            renewed(r, &reply(status, body), Timestamp(NOW + 60), None).error.unwrap().id()
+        };
+        let slack = r#"{"ok":false,"error":"invalid_refresh_token"}"#;
+        assert_eq!(said(record(NOW, 60), 200, slack), Id::ProviderRefused);
+        let own = || Record {
+            dead_refresh_words: [String::from("invalid_refresh_token")].into(),
+            ..record(NOW, 60)
+        };
+        assert_eq!(said(own(), 200, slack), Id::LoginRefused);
+        for (issuer, status, body) in [
+            ("https://slack.com", 200, slack),
+            ("https://auth.atlassian.com", 403, r#"{"error":"unauthorized_client"}"#),
+            ("https://id.example/dex", 400, r#"{"error":"invalid_request"}"#),
+        ] {
+            let r = Record { issuer: issuer.into(), ..record(NOW, 60) };
+            assert_eq!(said(r, status, body), Id::LoginRefused, "{issuer}");
+            assert_eq!(said(record(NOW, 60), status, body), Id::ProviderRefused, "{issuer} alone says that");
+        }
+    }
+
+    /// A wish for more than the provider ever gives renews once, and says so.
+    #[test]
+    fn a_wish_that_cannot_be_granted_renews_once() {
+        let wish = |seconds| Ask { min_valid: 7200, ..at(seconds) };
+        let signed_in =
+            Record { generation: Generation { number: 1, ..record(0, 0).generation }, ..record(NOW, 3600) };
+        assert_eq!(word(&signed_in, &wish(1)), "renew", "this provider may have given a short one once");
+        let hour = GRANTED.replace("60", "3600");
+        let r = renewed(signed_in, &reply(200, &hour), Timestamp(NOW), None).record;
+        for seconds in [0, 1, 900, 1800] {
+            assert_eq!(word(&r, &wish(seconds)), "use");
+        }
+        assert_eq!(word(&r, &wish(1801)), "renew", "half of it is gone");
+        let said = falls_short(&r, &wish(60)).unwrap();
+        assert_eq!(said.what(), "the access token is good for 3540 s, not for 7200");
+        assert!(falls_short(&r, &Ask { min_valid: 600, ..at(60) }).is_none());
+        assert_eq!(word(&r, &Ask { min_valid: 3000, ..at(700) }), "renew", "one that can be granted is");
+    }
+
+    /// A provider whose tokens end at once is not asked by every call.
+    #[test]
+    fn a_token_that_had_ended_when_it_arrived_is_none() {
+        let mut r = record(NOW, 60);
+        for (n, pause) in [(0, 2), (100, 4), (200, 8)] {
+            let ended = GRANTED.replace("60", if n == 100 { "-5" } else { "0" });
+            let After { record, error } = renewed(r, &reply(200, &ended), Timestamp(NOW + 60 + n), None);
+            assert_eq!(error.unwrap().id(), Id::AnswerInvalid);
+            assert!(record.refresh_token.as_ref().unwrap().same_as("r4"));
+            r = record;
+            assert_eq!(word(&r, &at(60 + n + pause - 1)), "cooling-down");
+            assert_eq!(word(&r, &at(60 + n + pause)), "renew");
+        }
+        assert_eq!(r.generation.number, 6);
+    }
+
+    /// Two machines whose clocks differ by hours, and one that knows it: a cool-down holds for all.
+    #[test]
+    fn a_cool_down_is_in_the_records_clock() {
+        for off in [0, 300, -300, 4 * 3600, -4 * 3600] {
+            let mut r = record(NOW, 60);
+            if off != 0 {
+                r.clocks.insert("off".into(), -off);
+            }
+            let busy = Reply { retry_after: Some("120".into()), ..reply(429, "") };
+            let r = renewed(r, &busy, Timestamp(NOW + 60 + off), Some("off".into())).record;
+            let here = |now: i64| Ask { kernel: Some("off".into()), ..at(now + off) };
+            let there = |now: i64| Ask { kernel: Some("right".into()), ..at(now) };
+            for (ask, expected) in [
+                (here(61), "cooling-down"),
+                (there(61), "cooling-down"),
+                (here(179), "cooling-down"),
+                (here(181), "renew"),
+                (there(181), "renew"),
+            ] {
+                assert_eq!(word(&r, &ask), expected, "off by {off}: {ask:?}");
+            }
+            let line = unanswered(r, false, "no", ProviderTime(NOW + 300)).record;
+            assert_eq!(word(&line, &here(301)), "cooling-down");
+        }
     }
 
     #[test]

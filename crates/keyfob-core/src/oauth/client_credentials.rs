@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Id, Record, Secret, Timestamp,
+    Error, Id, ProviderTime, Record, Secret, Timestamp,
     contract::settings::Scopes,
     login::refresh::{self, After},
     oauth::token_response::{self, Reply, Verdict},
@@ -123,21 +123,25 @@ pub fn answered(
                 (Some(granted), true) => granted.clone(),
                 _ => asked.clone(),
             };
-            refresh::accept(&mut record, tokens, None, reply.provider_time(), now, kernel);
-            return After { record, error: None };
+            let why = refresh::granted(&mut record, tokens, None, reply, now, kernel);
+            let what =
+                || format!("client `{}` got no token from {}", record.client_id.as_str(), record.issuer);
+            let error = why.map(|why| Error::new(Id::AnswerInvalid, what(), why));
+            return After { record, error };
         }
         Verdict::Odd { why } => (Id::AnswerInvalid, why),
         Verdict::Refused(said) => (Id::ProviderRefused, said.why),
         // Nothing is spent by asking: an answer that was lost is asked for again.
         Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
     };
-    let asked = reply.retry_after(now, refresh::LONGEST_COOLDOWN);
-    failed(record, id, asked, &why, now)
+    let at = record.ahead(kernel.as_deref()).theirs(now);
+    let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
+    failed(record, id, asked, &why, at)
 }
 
 /// No token, for this reason: the next process is told too, so that not everybody runs into it.
 #[must_use]
-pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: Timestamp) -> After {
+pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: ProviderTime) -> After {
     refresh::cool_down(&mut record, now, asked, why);
     let what = format!("client `{}` got no token from {}", record.client_id.as_str(), record.issuer);
     After { record, error: Some(Error::new(id, what, why)) }
@@ -204,7 +208,11 @@ mod tests {
         let body = r#"{"access_token":"a4","token_type":"Bearer","refresh_token":"r4","scope":"a b"}"#;
         let After { record: r, error } = answered(r, &Scopes::default(), &reply(200, body), NOW, None);
         assert!(error.is_none() && r.refresh_token.is_none(), "RFC 6749 §4.4.3");
-        assert_eq!(r.expires_at, Some(NOW.plus(refresh::ASSUMED)), "a silent provider is asked once an hour");
+        assert_eq!(
+            r.expires_at,
+            Some(ProviderTime(NOW.0).plus(refresh::ASSUMED)),
+            "a silent provider is asked once an hour"
+        );
         assert_eq!((format!("{}", r.scopes), r.generation.number), ("a b".into(), 4));
     }
 

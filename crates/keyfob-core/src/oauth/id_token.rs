@@ -18,7 +18,7 @@ use base64::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Secret, Timestamp, contract::values, error::escape, json, login::identity::Identity};
+use crate::{ProviderTime, Secret, contract::values, error::escape, json, login::identity::Identity};
 
 /// Seconds by which two clocks may differ before a token counts as ended, or as of the future.
 const LEEWAY: i64 = 300;
@@ -123,7 +123,7 @@ pub struct Expected<'e> {
     /// The `nonce` of the authorization request. `None` where there was no such request.
     pub nonce: Option<&'e Secret>,
     /// Now, by the clock of the provider that answered if it told it.
-    pub now: Timestamp,
+    pub now: ProviderTime,
 }
 
 impl IdToken {
@@ -378,7 +378,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    const NOW: Timestamp = Timestamp(1_311_281_000);
+    const NOW: ProviderTime = ProviderTime(1_311_281_000);
 
     /// The claims of OpenID Connect Core §2, its own example.
     fn claims() -> Value {

@@ -10,7 +10,7 @@ use alloc::{format, string::String, vec::Vec};
 use serde_json::Value;
 
 use super::members::{End, Member, Members};
-use crate::{Secret, Timestamp, contract::settings::Scopes, error::escape};
+use crate::{ProviderTime, Secret, contract::settings::Scopes, error::escape};
 
 /// What came back over HTTP. The body is already bounded in size by the transport.
 #[derive(Default)]
@@ -38,8 +38,8 @@ impl core::fmt::Debug for Reply {
 impl Reply {
     /// The provider's clock when it answered, if it said.
     #[must_use]
-    pub fn provider_time(&self) -> Option<Timestamp> {
-        Timestamp::from_http_date(self.date.as_deref()?)
+    pub fn provider_time(&self) -> Option<ProviderTime> {
+        ProviderTime::from_http_date(self.date.as_deref()?)
     }
 
     /// Whether the body calls itself JSON (RFC 8259, RFC 6839 §3.1).
@@ -60,15 +60,16 @@ impl Reply {
         self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim()
     }
 
-    /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say.
+    /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say. `now` counts where it
+    /// did not tell its clock either.
     #[must_use]
-    pub fn retry_after(&self, now: Timestamp, cap: i64) -> Option<i64> {
+    pub fn retry_after(&self, now: ProviderTime, cap: i64) -> Option<i64> {
         let text = self.retry_after.as_deref()?.trim();
         let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             text.parse().unwrap_or(i64::MAX)
         } else {
             // The date is the provider's: measured by its clock when it told its clock.
-            Timestamp::from_http_date(text)?.since(self.provider_time().unwrap_or(now))
+            ProviderTime::from_http_date(text)?.since(self.provider_time().unwrap_or(now))
         };
         Some(seconds.clamp(0, cap))
     }
@@ -716,7 +717,7 @@ mod tests {
     /// RFC 9110 §10.2.3: seconds or a date; a date is measured by the clock it came with.
     #[test]
     fn retry_after_in_both_forms() {
-        let now = Timestamp(784_111_700);
+        let now = ProviderTime(784_111_700);
         let with = |text: &str| Reply { retry_after: Some(text.into()), ..reply(429, "") };
         assert_eq!(with("120").retry_after(now, 900), Some(120));
         assert_eq!(with("99999999999999999999").retry_after(now, 900), Some(900));

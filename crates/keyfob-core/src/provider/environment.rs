@@ -10,7 +10,7 @@ use alloc::{
 
 use super::Endpoints;
 use crate::{
-    Error, Id, Record, Result, Secret, Timestamp,
+    Ahead, Error, Id, Record, Result, Secret, Timestamp,
     contract::settings::{ClientId, Scopes},
     login::{identity::Identity, record::Generation},
     oauth::{
@@ -184,7 +184,7 @@ impl Environment {
             refresh_token: seed,
             dead_refresh_words: self.dead_refresh_words.clone(),
             proof: machine.map(|machine| self.proof(machine)),
-            issued_at: now,
+            issued_at: Ahead::default().theirs(now),
             expires_at: None,
             clocks: BTreeMap::new(),
             identity: Identity::default(),

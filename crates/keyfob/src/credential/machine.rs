@@ -80,7 +80,7 @@ impl Spender for Asker<'_> {
                 client_credentials::answered(*record, &asked, &reply, world.clock.now(), kernel)
             }
             Err(error) => {
-                let now = world.clock.now();
+                let now = world.clock.ahead(&record).theirs(world.clock.now());
                 let after = client_credentials::failed(*record, error.id(), None, error.why(), now);
                 refresh::After { error: Some(error), ..after }
             }

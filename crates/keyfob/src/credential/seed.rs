@@ -40,7 +40,7 @@ pub(crate) fn seeded(
         Error::new(Id::SeedSpent, format!("the refresh token in {} is spent", names::REFRESH_TOKEN), why)
     })?;
     let usable = usable.ok_or_else(|| nothing(client, &considered))?;
-    stored_grant(purpose, Source::RefreshToken, usable, considered)
+    stored_grant(&*client.world.clock, purpose, Source::RefreshToken, usable, considered)
 }
 
 /// Where it lies.

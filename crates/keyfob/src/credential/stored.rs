@@ -13,6 +13,7 @@ use crate::{
         machine, seed,
     },
     renewal::{self, Need, Usable},
+    world::Clock,
 };
 
 /// The grant of the stored login, or the look that found none. What `look` and then
@@ -37,7 +38,7 @@ pub(crate) fn stored(
     };
     let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
     considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
-    stored_grant(purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
+    stored_grant(&*client.world.clock, purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
 }
 
 /// The credential of a source that is there.
@@ -96,6 +97,7 @@ pub(crate) fn as_it_is(
 }
 
 pub(crate) fn stored_grant(
+    clock: &dyn Clock,
     purpose: Purpose,
     source: Source,
     usable: Usable,
@@ -112,7 +114,7 @@ pub(crate) fn stored_grant(
         credential: credential.duplicate(),
         purpose,
         source,
-        expires_at: record.expires_at,
+        expires_at: record.expires_at.map(|end| clock.ahead(&record).ours(end)),
         generation: Some(record.generation.clone()),
         profile: Some(record.profile.clone()),
         considered,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Id, Timestamp, provider::environment::Environment};
+use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
 use super::{SKEW, State};
 use crate::{client::Client, world::Request};
@@ -58,7 +58,7 @@ fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
 }
 
 /// Any answer will do. The provider's time, if it said.
-fn date(client: &Client, origin: &str) -> Result<Option<Timestamp>, String> {
+fn date(client: &Client, origin: &str) -> Result<Option<ProviderTime>, String> {
     let request = Request {
         method: "GET",
         url: origin,
@@ -70,8 +70,8 @@ fn date(client: &Client, origin: &str) -> Result<Option<Timestamp>, String> {
     Ok(answer.reply.provider_time())
 }
 
-fn clock(ours: Timestamp, theirs: Timestamp) -> State {
-    let ahead = theirs.since(ours);
+fn clock(ours: Timestamp, theirs: ProviderTime) -> State {
+    let ahead = Ahead::between(theirs, ours).seconds();
     if ahead.abs() <= SKEW {
         return State::Fine(format!("within {} s of the provider's", ahead.abs()));
     }

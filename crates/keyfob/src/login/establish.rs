@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret,
+    Ahead, Error, Id, Record, Result, Secret,
     contract::settings::Scopes,
     login::{
         identity::Identity,
@@ -157,6 +157,11 @@ fn accept(
             return Err(error);
         }
     };
+    // Nothing could be done with it, and nobody would know before it is needed.
+    if record.refresh_token.is_none() && refresh::has_ended(&record) {
+        let why = "its access token had ended when it arrived, and no refresh token came with it";
+        return Err(exchange_failed(Id::AnswerInvalid, why.into()));
+    }
     let nonce = match origin {
         Origin::Page { nonce } => *nonce,
         Origin::Brought => None,
@@ -166,7 +171,7 @@ fn accept(
     let id_token = id_token.filter(|_| environment.iss().is_some() && asked_for_openid);
     let mut unidentified = None;
     if let Some(token) = id_token {
-        let now = reply.provider_time().unwrap_or(now);
+        let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(now));
         match id_token::verified(client, environment, &token, nonce, now) {
             Ok(identity) => record.identity = identity,
             Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Timestamp,
+    Error, Id, ProviderTime, Result, Secret,
     login::identity::Identity,
     oauth::id_token::{self, Algorithm, Doubt, Expected, Hash, IdToken, PublicKey, Scheme},
     provider::environment::Environment,
@@ -28,7 +28,7 @@ pub(crate) fn verified(
     environment: &Environment,
     token: &Secret,
     nonce: Option<&Secret>,
-    now: Timestamp,
+    now: ProviderTime,
 ) -> Result<Identity> {
     let told = |doubt: Doubt| match doubt {
         Doubt::False(why) => {

@@ -71,6 +71,9 @@ impl Minted {
             Verdict::Odd { why } => return Err(refused(Id::AnswerInvalid, why)),
             Verdict::Refused(said) => return Err(refused(Id::ProviderRefused, said.why)),
         };
+        if tokens.expires_in == Some(0) {
+            return Err(refused(Id::AnswerInvalid, "it had ended when it arrived".into()));
+        }
         let now = client.world.clock.now();
         let note = Note {
             fingerprint: tokens.access_token.fingerprint(),

@@ -73,6 +73,20 @@ impl Spender for InThread {
 /// # Errors
 /// Every reason why there is no usable token now; the record keeps everything that was known.
 pub fn usable(world: &World, store: &Store, need: &Need, spender: &dyn Spender) -> Result<Option<Usable>> {
+    let usable = at_hand_or_renewed(world, store, need, spender)?;
+    Ok(usable.map(|usable| {
+        let ask = || ask(world, need, &usable.record, &mut None);
+        let short = if need.min_valid > 0 { refresh::falls_short(&usable.record, &ask()) } else { None };
+        Usable { warning: usable.warning.or(short), ..usable }
+    }))
+}
+
+fn at_hand_or_renewed(
+    world: &World,
+    store: &Store,
+    need: &Need,
+    spender: &dyn Spender,
+) -> Result<Option<Usable>> {
     let good = |record| Ok(Some(Usable { record, warning: None }));
     let mut waited = Duration::ZERO;
     let mut pause = Duration::from_millis(1);
@@ -281,7 +295,10 @@ fn ask_and_commit(
         Ok(answer) => refresh::renewed(record, &answer.reply, now, kernel),
         // What was rotated may be in the part that came.
         Err(NoAnswer { part: Some(part), .. }) => refresh::renewed(record, &part, now, kernel),
-        Err(no_answer) => refresh::unanswered(record, no_answer.sent, &no_answer.why, now),
+        Err(no_answer) => {
+            let now = world.clock.ahead(&record).theirs(now);
+            refresh::unanswered(record, no_answer.sent, &no_answer.why, now)
+        }
     };
     match (lease.commit(&after.record)?, after.error) {
         (_, Some(error)) => Err(error),

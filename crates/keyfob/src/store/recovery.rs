@@ -92,7 +92,7 @@ impl Lease<'_> {
         let next = &self.store.next;
         let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        let now = self.store.clock.now();
+        let now = self.store.clock.ahead(record).theirs(self.store.clock.now());
         // Behind the intent there may be what a power cut left of the answer.
         match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
             Some(Ok(intent)) if intent.intent == record.generation => {

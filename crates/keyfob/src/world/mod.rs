@@ -9,7 +9,7 @@ pub mod system;
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{
-    Error, Id, Secret, Timestamp,
+    Ahead, Error, Id, Record, Secret, Timestamp,
     login::sealed::{KeyId, KeyStore},
     oauth::token_response::Reply,
 };
@@ -35,6 +35,11 @@ pub trait Clock: Send + Sync {
     /// A name for the running kernel, whose clock all its processes and containers share. `None` where
     /// nothing tells.
     fn kernel(&self) -> Option<String>;
+    /// How far the clock of this record's provider is ahead of this one. The kernel is asked for its name only where the
+    /// record knows a difference: not on the way of an ordinary fresh token.
+    fn ahead(&self, record: &Record) -> Ahead {
+        if record.clocks.is_empty() { Ahead::default() } else { record.ahead(self.kernel().as_deref()) }
+    }
 }
 
 /// The system's generator of unguessable octets.

@@ -110,7 +110,7 @@ impl Ledger {
         }
         let now = machine.now();
         let still_good = whole(machine, &actor.record)
-            .is_some_and(|r| r.access_token.is_some() && r.expires_at.is_none_or(|end| end > now));
+            .is_some_and(|r| r.access_token.is_some() && r.expires_at.is_none_or(|end| end.0 > now.0));
         let again = known.arrived == 1 && known.successor.is_some();
         if !self.containers && again && still_good && !actor.was_rejected() {
             return Err(format!("{token} is sent again although the access token is still good"));

@@ -33,7 +33,7 @@ use std::{
 };
 
 use keyfob::{
-    Secret, Timestamp,
+    ProviderTime, Secret, Timestamp,
     core::{
         Record,
         contract::settings::{ClientId, Scopes},
@@ -71,8 +71,8 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
         narrowed: false,
         access_token: Some(Secret::new(access)),
         refresh_token: Some(Secret::new(refresh)),
-        issued_at: Timestamp(issued),
-        expires_at: Some(Timestamp(issued + 3600)),
+        issued_at: ProviderTime(issued),
+        expires_at: Some(ProviderTime(issued + 3600)),
         clocks: BTreeMap::new(),
         identity: Identity::default(),
         refused: None,
