@@ -20,7 +20,7 @@ pub(crate) use self::{
   keyfob login                       sign in through the browser
   keyfob exec -- my-agent            run a program with the credential on a pipe
   curl -H \"$(keyfob header)\" URL     one request
-  keyfob status                      who am I, with what, until when
+  keyfob status                      the account, the credential and its expiry
 
 Exit codes: 0 done, 1 not signed in (status), 2 usage, 3 a variable or file, 4 sign-in needed,
 5 refused by the provider, 6 unreachable, 7 store, 70 bug")]
@@ -37,19 +37,19 @@ pub(crate) struct Global {
     /// Use this directory for configuration and logins (also KEYFOB_HOME)
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// Use this login; inherited OAuth tokens then do not count (also KEYFOB_PROFILE)
+    /// Use this login, ignoring OAuth tokens from variables (also KEYFOB_PROFILE)
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Use this configured environment (also KEYFOB_ENVIRONMENT)
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) environment: Option<String>,
-    /// Approve the custom OAuth URLs this file lists
+    /// Approve the custom OAuth URLs listed in this file
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) approved: Option<PathBuf>,
-    /// Use this source or fail, never another one
+    /// Use this source or fail; never use another
     #[arg(long, global = true, value_name = "SOURCE", value_parser = source)]
     pub(crate) only: Option<Source>,
-    /// Answer in JSON
+    /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -67,38 +67,38 @@ pub(crate) enum Command {
     Logout(Logout),
     /// Print a valid access token
     Token(Token),
-    /// Print the header to send, one `Name: value` a line
+    /// Print the headers to send, one `Name: value` per line
     Header(Header),
-    /// Run a program with the credential, and without the others in its environment
+    /// Run a program with the credential, and with no other one in its environment
     Exec(Exec),
-    /// Say who is signed in, with what, until when, and what would win
+    /// Show the account, the credential in use, its expiry, and what it shadows
     Status(Status),
-    /// Say what each variable of the contract does now
+    /// Show the effect of each variable of the contract
     Env(Env),
-    /// Mint a token that lasts, for CI and other machines
+    /// Create a long-lived token, for CI and other machines
     SetupToken(SetupToken),
-    /// Look for everything that could keep a login from working
+    /// Check everything that could keep a login from working
     Doctor(Doctor),
-    /// List the logins of this machine, or choose the one that counts when none is named
+    /// List the logins of this machine, or choose the default one
     Profiles(Profiles),
-    /// Make this machine a trusted device of the account, or no longer
+    /// Enrol this machine as a trusted device of the account, or remove it
     Device(Device),
-    /// Open a WebSocket to the session endpoint: lines in, lines out
+    /// Open a WebSocket to the session endpoint; sends and prints lines
     Connect(Connect),
-    /// Run a provider to develop against, on loopback
+    /// Run a development provider on loopback
     #[cfg(feature = "dev-server")]
     DevServer(DevServer),
-    /// Show the whole way on a provider of its own: sign in, hand over, renew, sign out
+    /// Run an end-to-end demo against a built-in provider: sign in, hand over, renew, sign out
     #[cfg(feature = "dev-server")]
     Demo(Demo),
-    /// Print completions for a shell, or put them where it looks for them
+    /// Print completions for a shell, or install them
     #[command(after_help = "Examples:
-  keyfob completions bash --install     says where it put them
-  keyfob completions zsh > _keyfob      for a place of your own")]
+  keyfob completions bash --install     installs them and prints where
+  keyfob completions zsh > _keyfob      to install them yourself")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
-        /// Write them into your own data directory instead of printing them
+        /// Install them in your data directory instead of printing them
         #[arg(long)]
         install: bool,
     },
@@ -108,13 +108,13 @@ pub(crate) enum Command {
   keyfob man --out DIR                  one page for each command
   keyfob man --errors                   every error id, and what to do")]
     Man {
-        /// Write one page for each command here
+        /// Write one page per command into this directory
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// Write them into your own data directory, where man looks for them
+        /// Install them in your data directory, where man finds them
         #[arg(long, conflicts_with = "out")]
         install: bool,
-        /// Print the page of error ids instead
+        /// Print the reference page of error ids
         #[arg(long, conflicts_with_all = ["out", "install"])]
         errors: bool,
     },
@@ -122,11 +122,11 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob status              what wins, until when, and what it shadows
+  keyfob status              the credential in use, its expiry, and what it shadows
   keyfob status --verify     also asks the provider whether it accepts the credential
   keyfob status --json       for scripts; exit code 1: not signed in")]
 pub(crate) struct Status {
-    /// Say what a remote connection (WebSocket) would use instead of the API
+    /// Show what a remote connection (WebSocket) would use instead of the API
     #[arg(long)]
     pub(crate) remote: bool,
     /// Ask the provider whether it accepts the credential
@@ -136,7 +136,7 @@ pub(crate) struct Status {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob env            every variable: set, unset or wrong, and what it does now
+  keyfob env            every variable: set, unset or malformed, and its effect
   keyfob env --json     the same for scripts, without any secret")]
 pub(crate) struct Env {
     /// Print the reference page
@@ -147,9 +147,9 @@ pub(crate) struct Env {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   keyfob doctor          variables, store, locks, provider, clock, sources
-  keyfob doctor --fix    mends permissions and what an interrupted renewal left")]
+  keyfob doctor --fix    repairs permissions and what an interrupted renewal left behind")]
 pub(crate) struct Doctor {
-    /// Mend permissions and what an interrupted renewal left behind
+    /// Repair permissions and what an interrupted renewal left behind
     #[arg(long)]
     pub(crate) fix: bool,
 }
@@ -158,48 +158,48 @@ pub(crate) struct Doctor {
 #[command(after_help = "Examples:
   keyfob connect                         to the session endpoint of the environment
   keyfob connect wss://api.example.com/v1/session/ws
-                                         to another address on the environment's own origin
+                                         to another URL on the environment's origin
 
 Lines of standard input are sent as text frames, text frames are printed as lines.
-When the provider closes for an expired credential it is renewed and the connection opened again.")]
+When the provider closes the connection because the credential expired, keyfob renews it and reconnects.")]
 pub(crate) struct Connect {
-    /// Another address on the environment's own origin
+    /// Another URL on the environment's origin
     pub(crate) url: Option<String>,
 }
 
 #[cfg(feature = "dev-server")]
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob dev-server                              on port 3000, where USE_LOCAL_OAUTH=1 looks
-  keyfob dev-server --port 0 --auto-approve      its base URL is the first line of stdout
+  keyfob dev-server                              on port 3000, which USE_LOCAL_OAUTH=1 uses
+  keyfob dev-server --port 0 --auto-approve      prints its base URL as the first line
   keyfob dev-server --fault 503=2                the next two renewals fail
   keyfob dev-server --access-token-ttl 60 --log requests.jsonl")]
 pub(crate) struct DevServer {
     /// Listen on this port; 0 lets the system choose
     #[arg(long, value_name = "N", default_value_t = 3000)]
     pub(crate) port: u16,
-    /// Answer on this port too, as the sign-in page or console of an environment with several hosts
+    /// Also listen on this port, as the sign-in page or console of an environment with several hosts
     #[arg(long, value_name = "N")]
     pub(crate) page_port: Vec<u16>,
     /// Answer the sign-in page automatically
     #[arg(long)]
     pub(crate) auto_approve: bool,
-    /// Ask every machine that somebody signs in on to become a trusted device
+    /// Require every machine that signs in to become a trusted device
     #[arg(long)]
     pub(crate) require_device: bool,
     /// Lifetime of access tokens
     #[arg(long, value_name = "SECONDS")]
     pub(crate) access_token_ttl: Option<u64>,
-    /// Wait before every answer
+    /// Delay every response
     #[arg(long, value_name = "MS")]
     pub(crate) latency: Option<u64>,
-    /// Accept a just-rotated refresh token once more for so long
+    /// Accept a rotated refresh token again for this long
     #[arg(long, value_name = "SECONDS")]
     pub(crate) reuse_grace: Option<u64>,
-    /// Plan a fault, so many times or for ever
+    /// Inject a fault, COUNT times or always
     #[arg(long, value_name = "KIND[=COUNT]")]
     pub(crate) fault: Vec<String>,
-    /// Know this client; with a secret it is confidential
+    /// Register this client; with a secret it is confidential
     #[arg(long, value_name = "ID[:SECRET]")]
     pub(crate) client: Vec<String>,
     /// Append one JSON line for every request
@@ -214,7 +214,7 @@ pub(crate) struct DevServer {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   keyfob demo          sign in yourself
-  keyfob demo --yes    the page is answered automatically")]
+  keyfob demo --yes    answers the sign-in page automatically")]
 pub(crate) struct Demo {
     /// Answer the sign-in page automatically
     #[arg(long)]

@@ -7,15 +7,15 @@ use keyfob::core::login::record::Generation;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob token                                 the token, alone on a line
-  keyfob token --min-valid 600                 good for at least ten minutes, where it can be renewed
+  keyfob token                                 prints the token
+  keyfob token --min-valid 600                 valid for at least ten minutes, if it can be renewed
   keyfob token --json                          with expiry, login, generation and source
-  keyfob token --rejected LOGIN:GENERATION     after a 401: renews only if that is still the newest
+  keyfob token --rejected LOGIN:GENERATION     after a 401: renews it if it is still the newest
   git -c credential.helper='!keyfob token --format git-credential #' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// Print it as another tool reads it
+    /// Print it in the format of another tool
     #[arg(long, value_name = "TOOL", conflicts_with = "json")]
     pub(crate) format: Option<Format>,
 }
@@ -23,13 +23,13 @@ pub(crate) struct Token {
 /// Who reads the token.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// A git credential helper's answer
+    /// Output of a git credential helper
     GitCredential,
     /// An ExecCredential for kubectl
     Kubernetes,
-    /// JSON in the manner of an AWS credential process
+    /// JSON like that of an AWS credential process
     AwsProcess,
-    /// `NAME=value`, for files of variables
+    /// `NAME=value`, for environment files
     Env,
 }
 
@@ -61,7 +61,7 @@ impl FromStr for Rejected {
 /// What `token`, `header` and `exec` need of a credential.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Wanted {
-    /// Renew unless it is good for so many seconds more
+    /// Renew unless it is valid for at least this many more seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
     pub(crate) min_valid: i64,
     /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
@@ -76,7 +76,7 @@ pub(crate) struct Wanted {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   curl -H \"$(keyfob header)\" URL   one request
-  keyfob header --min-valid 600     for a request that takes long")]
+  keyfob header --min-valid 600     for a long request")]
 pub(crate) struct Header {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
@@ -84,15 +84,16 @@ pub(crate) struct Header {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob exec -- my-agent --task 7         the token on a pipe, named by CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
-  keyfob exec --env API_TOKEN -- my-tool   the token in a variable of this name
+  keyfob exec -- my-agent --task 7         the token on a pipe, whose number is in
+                                           CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
+  keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
 
-The program takes keyfob's place: its exit code and signals are its own. A program that runs longer than
-the token asks `keyfob token` again.")]
+The program replaces the keyfob process, so its exit code and signals are its own. A program that runs
+longer than the token is valid calls `keyfob token`.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// Hand it over in this variable instead of a pipe
+    /// Pass it in this variable instead of a pipe
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub(crate) env: Option<String>,
     /// The program and its arguments

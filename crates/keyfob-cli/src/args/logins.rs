@@ -6,13 +6,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob login                 opens the browser; a pasted answer is accepted at the same time
-  keyfob login --no-browser    prints the address on stdout and waits
+  keyfob login                 opens the browser; also accepts a pasted code
+  keyfob login --no-browser    prints the sign-in URL on stdout and waits
   keyfob login --device --qr   shows a code to type on another device
-  keyfob login --copy          the address in the clipboard of the machine you sit at
-  keyfob login --paste         for machines no browser can reach: the page shows a code to copy")]
+  keyfob login --copy          copies the URL to the clipboard of your own machine
+  keyfob login --paste         if the browser cannot reach this machine: the page shows a code")]
 pub(crate) struct Login {
-    /// Do not open a browser; print the address on stdout
+    /// Do not open a browser; print the sign-in URL on stdout
     #[arg(long)]
     pub(crate) no_browser: bool,
     /// Use the provider's page that shows a code to copy instead of a callback
@@ -21,10 +21,10 @@ pub(crate) struct Login {
     /// Sign in with a code typed on another device
     #[arg(long, conflicts_with_all = ["no_browser", "paste", "console", "port", "with_token"])]
     pub(crate) device: bool,
-    /// Show the address as a QR code too
+    /// Also show the URL as a QR code
     #[arg(long, conflicts_with = "with_token")]
     pub(crate) qr: bool,
-    /// Put the address into the clipboard of the machine the terminal is shown on (OSC 52)
+    /// Copy the URL to the clipboard of the machine with the terminal (OSC 52)
     #[arg(long, conflicts_with = "with_token")]
     pub(crate) copy: bool,
     /// Sign in at the console, for accounts that use API keys
@@ -33,13 +33,13 @@ pub(crate) struct Login {
     /// Listen for the callback on this port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
-    /// Take a token from stdin instead of signing in on a page
+    /// Read a token from stdin instead of using a browser
     #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
     pub(crate) with_token: Option<TokenKind>,
     /// Suggest this account to the provider
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Option<String>,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
 }
@@ -47,16 +47,16 @@ pub(crate) struct Login {
 /// What sort of token stdin holds.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum TokenKind {
-    /// A refresh token: exchanged at once
+    /// A refresh token; exchanged at once
     Refresh,
-    /// An access token: used as it is
+    /// An access token; used as it is
     Access,
 }
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob logout                  revokes at the provider first, and says whether that worked
-  keyfob logout --profile work   ends that login alone
+  keyfob logout                  revokes at the provider first, and reports whether that worked
+  keyfob logout --profile work   ends only that login
   keyfob logout --all            ends every login on this machine")]
 pub(crate) struct Logout {
     /// Sign out of every login on this machine
@@ -66,8 +66,8 @@ pub(crate) struct Logout {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob profiles            which there are
-  keyfob profiles use work   the one that counts when none is named")]
+  keyfob profiles            lists them
+  keyfob profiles use work   makes it the default")]
 pub(crate) struct Profiles {
     #[command(subcommand)]
     pub(crate) command: Option<ProfilesCommand>,
@@ -75,10 +75,10 @@ pub(crate) struct Profiles {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProfilesCommand {
-    /// Make this profile the one that counts when none is named
+    /// Make this profile the default
     #[command(after_help = "Example:\n  keyfob profiles use work")]
     Use {
-        /// Its name
+        /// The name of the profile
         name: String,
     },
 }
@@ -98,14 +98,14 @@ pub(crate) enum DeviceCommand {
     /// Enrol this machine; the login must be younger than ten minutes
     #[command(after_help = "Example:\n  keyfob device enroll --name laptop")]
     Enroll {
-        /// The name the provider lists it under
+        /// The name under which the provider lists it
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },
-    /// Say whether this machine is enrolled; exit code 1 when it is not
+    /// Show whether this machine is enrolled; exit code 1 if not
     #[command(after_help = "Example:\n  keyfob device status")]
     Status,
-    /// Take this machine off the account's devices
+    /// Remove this machine from the account's devices
     #[command(after_help = "Example:\n  keyfob device forget")]
     Forget,
 }
@@ -114,21 +114,21 @@ pub(crate) enum DeviceCommand {
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
-  keyfob setup-token --name ci --out token.txt   writes the token 0600 into a new file
-  keyfob setup-token list                        what was minted here, without the tokens
+  keyfob setup-token --name ci --out token.txt   writes the token to a new file with mode 0600
+  keyfob setup-token list                        lists the tokens created here, without their values
 
-Use it as CLAUDE_CODE_OAUTH_TOKEN. It cannot be renewed: `keyfob status` says when it ends."
+Use it as CLAUDE_CODE_OAUTH_TOKEN. It cannot be renewed: `keyfob status` shows when it expires."
 )]
 pub(crate) struct SetupToken {
     #[command(subcommand)]
     pub(crate) command: Option<SetupTokenCommand>,
-    /// How long it is to last
+    /// Its lifetime in days
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
-    /// What it is for
+    /// A name that says what it is for
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Write it into this new file instead of printing it
+    /// Write it to this new file instead of printing it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Do not open a browser
@@ -137,14 +137,14 @@ pub(crate) struct SetupToken {
     /// Use the provider's page that shows a code to copy instead of a callback
     #[arg(long)]
     pub(crate) paste: bool,
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SetupTokenCommand {
-    /// Say what was minted here and when it ends
+    /// List the tokens created here and when they expire
     #[command(after_help = "Example:\n  keyfob setup-token list")]
     List,
 }
