@@ -10,7 +10,7 @@ use keyfob_core::{
 use crate::world::failure;
 use crate::{
     client::Client,
-    credential::machine,
+    credential::{client_secret, machine},
     renewal,
     store::{Found, Store},
     world::Request,
@@ -165,7 +165,9 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
         None => {
             let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
             form.extend_pairs(members).append_pair("client_id", record.client_id.as_str());
-            Some(Proven { authorization: None, body: Secret::from(form.finish()) })
+            let form = Secret::from(form.finish());
+            let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
+            client_secret::authenticated(&client.world, &record.environment, at, client_id, form).ok()
         }
     };
     let Some(Proven { authorization, body }) = proven else {

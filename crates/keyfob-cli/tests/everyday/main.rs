@@ -16,6 +16,7 @@ mod openid;
 mod remote;
 mod sandbox;
 mod screen;
+mod secrets;
 mod seed;
 #[cfg(feature = "tools")]
 mod shells;

@@ -19,7 +19,7 @@ use crate::{
     },
     login::sealed::KeyStore,
     oauth::{
-        client_credentials::{Machine, Place, Proof},
+        client_credentials::{Confidential, Place, Proof},
         prompt::Prompt,
     },
     provider::Endpoints,
@@ -129,7 +129,9 @@ pub struct Configured {
     /// The provider's own words for a refresh token that is dead.
     pub dead_refresh_words: Vec<String>,
     /// Set where the client is a machine that asks for itself.
-    pub machine: Option<Machine>,
+    pub machine: Option<Confidential>,
+    /// Set where a person signs in and the client has a secret.
+    pub confidential: Option<Confidential>,
     /// The base of API endpoints.
     pub api_base: Option<String>,
     /// The base of the sign-in page.
@@ -209,7 +211,9 @@ impl Config {
 
 impl Configured {
     fn parse(name: &str, raw: RawEnvironment) -> Result<Self> {
-        let machine = machine(name, &raw)?;
+        let confidential = confidential(name, &raw)?;
+        let is_machine = raw.grant.as_deref() == Some("client_credentials");
+        let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
         fn read<T>(
             name: &str,
             key: &str,
@@ -227,6 +231,8 @@ impl Configured {
         };
         let scopes = match raw.scopes {
             None => None,
+            // RFC 6749 §3.3: nothing is asked for, and the provider decides.
+            Some(list) if list.is_empty() => Some(Scopes::default()),
             Some(list) if list.iter().any(|scope| scope.is_empty() || scope.contains(' ')) => {
                 let key = format!("environments.{name}.scopes");
                 return Err(wrong(&key, "expected a list with one scope name in each text"));
@@ -253,6 +259,7 @@ impl Configured {
         }
         let configured = Self {
             machine,
+            confidential,
             dead_refresh_words,
             issuer: read(name, "issuer", raw.issuer, values::issuer)?,
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
@@ -276,7 +283,7 @@ impl Configured {
         if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
             return Err(wrong(
                 &format!("environments.{name}"),
-                "expected client_id, scopes, redirect and prompt only: its endpoints do not come from here",
+                "expected its client, scopes, redirect and prompt only: its endpoints do not come from here",
             ));
         }
         Ok(configured)
@@ -301,25 +308,15 @@ fn is_error_word(text: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-/// The keys of the client credentials grant belong together: one without the others is a mistake.
-fn machine(name: &str, raw: &RawEnvironment) -> Result<Option<Machine>> {
+/// The keys of a client's secret belong together: one without the others is a mistake. A machine must have one.
+fn confidential(name: &str, raw: &RawEnvironment) -> Result<Option<Confidential>> {
     let (file, command) = (&raw.client_secret_file, &raw.client_secret_command);
     let bad = |key: &str, expected: &str| Err(wrong(&format!("environments.{name}.{key}"), expected));
-    match raw.grant.as_deref() {
-        Some("client_credentials") => {}
-        Some("authorization_code") | None => {
-            let keys = [
-                ("client_secret_file", file),
-                ("client_secret_command", command),
-                ("client_auth", &raw.client_auth),
-            ];
-            return match keys.into_iter().find(|(_, value)| value.is_some()) {
-                Some((key, _)) => bad(key, "expected `grant = \"client_credentials\"` beside it"),
-                None => Ok(None),
-            };
-        }
+    let is_machine = match raw.grant.as_deref() {
+        Some("client_credentials") => true,
+        Some("authorization_code") | None => false,
         Some(_) => return bad("grant", "expected \"authorization_code\" or \"client_credentials\""),
-    }
+    };
     let secret = match (file, command) {
         (Some(file), None) if file.starts_with('/') => Place::File(file.clone()),
         (Some(_), None) => return bad("client_secret_file", "expected an absolute path"),
@@ -328,10 +325,16 @@ fn machine(name: &str, raw: &RawEnvironment) -> Result<Option<Machine>> {
         (Some(_), Some(_)) => {
             return bad("client_secret_file", "expected this or client_secret_command, not both");
         }
-        (None, None) => return bad("client_secret_file", "expected this or client_secret_command"),
+        (None, None) if is_machine => {
+            return bad("client_secret_file", "expected this or client_secret_command");
+        }
+        (None, None) if raw.client_auth.is_some() => {
+            return bad("client_auth", "expected client_secret_file or client_secret_command beside it");
+        }
+        (None, None) => return Ok(None),
     };
     if raw.client_id.is_none() {
-        return bad("client_id", "expected the machine's client");
+        return bad("client_id", "expected the client that the secret belongs to");
     }
     let proof = match raw.client_auth.as_deref().map(Proof::named) {
         Some(None) => {
@@ -339,7 +342,7 @@ fn machine(name: &str, raw: &RawEnvironment) -> Result<Option<Machine>> {
         }
         known => known.flatten(),
     };
-    Ok(Some(Machine { secret, proof }))
+    Ok(Some(Confidential { secret, proof }))
 }
 
 fn wrong(key: &str, expected: &str) -> Error {
@@ -380,7 +383,7 @@ mod tests {
             environment(RawEnvironment { token_url: text("http://127.0.0.1:3/t"), ..Default::default() })
                 .is_ok()
         );
-        for scopes in [vec![], vec!["a b".to_string()], vec!["a".to_string(), String::new()]] {
+        for scopes in [vec![String::new()], vec!["a b".to_string()], vec!["a".to_string(), String::new()]] {
             assert!(
                 said(RawEnvironment { scopes: Some(scopes), ..Default::default() })
                     .contains("environments.work.scopes")
@@ -438,6 +441,26 @@ mod tests {
         }
     }
 
+    /// Providers give installed applications a secret too, and demand it beside PKCE.
+    #[test]
+    fn a_client_of_a_person_may_have_a_secret() {
+        let text = |t: &str| Some(t.to_string());
+        for grant in [None, text("authorization_code")] {
+            let raw = RawEnvironment {
+                client_id: text("desktop"),
+                grant,
+                client_secret_command: text("pass desktop"),
+                client_auth: text("client_secret_post"),
+                ..Default::default()
+            };
+            let config = environment(raw).unwrap();
+            let work = &config.environments["work"];
+            assert!(work.machine.is_none());
+            let (secret, proof) = (Place::Command("pass desktop".into()), Some(Proof::Post));
+            assert_eq!(work.confidential, Some(Confidential { secret, proof }));
+        }
+    }
+
     /// The keys of a machine come together or not at all.
     #[test]
     fn a_machine_is_whole() {
@@ -450,9 +473,8 @@ mod tests {
         };
         let config = environment(whole()).unwrap();
         let machine = config.environments["work"].machine.clone().unwrap();
-        assert_eq!(machine, Machine { secret: Place::File("/run/secret".into()), proof: None });
+        assert_eq!(machine, Confidential { secret: Place::File("/run/secret".into()), proof: None });
         for (raw, key) in [
-            (RawEnvironment { grant: None, ..whole() }, "client_secret_file"),
             (RawEnvironment { grant: text("password"), ..whole() }, "grant"),
             (RawEnvironment { client_id: None, ..whole() }, "client_id"),
             (RawEnvironment { client_secret_file: text("secret"), ..whole() }, "client_secret_file"),

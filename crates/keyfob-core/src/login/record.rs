@@ -12,7 +12,7 @@ use crate::{
     contract::settings::{ClientId, Scopes},
     hex, json,
     login::identity::Identity,
-    oauth::client_credentials::Proof,
+    oauth::client_credentials::{Proof, SecretAt},
     provider::Endpoints,
 };
 
@@ -173,6 +173,8 @@ pub struct Record {
     /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
     /// refresh token.
     pub proof: Option<Proof>,
+    /// Set where a person's client has a secret: how to find it.
+    pub secret_at: Option<SecretAt>,
     /// When the tokens were issued.
     pub issued_at: ProviderTime,
     /// When the access token ends. `None`: the provider never said and nothing can renew.
@@ -211,6 +213,8 @@ struct Stored {
     dead_refresh_words: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_auth: Option<Proof>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_secret: Option<SecretAt>,
     issued_at: ProviderTime,
     expires_at: Option<ProviderTime>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -272,6 +276,7 @@ impl Record {
             refresh_token: secret(&self.refresh_token),
             dead_refresh_words: self.dead_refresh_words.clone(),
             client_auth: self.proof,
+            client_secret: self.secret_at.clone(),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
@@ -329,6 +334,7 @@ impl Record {
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
             dead_refresh_words: stored.dead_refresh_words,
             proof: stored.client_auth,
+            secret_at: stored.client_secret,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             clocks: stored.clocks,
@@ -361,6 +367,7 @@ pub(crate) mod tests {
             refresh_token: Some(Secret::new("refresh-3")),
             dead_refresh_words: Vec::new(),
             proof: None,
+            secret_at: None,
             issued_at: ProviderTime(now),
             expires_at: Some(ProviderTime(now + lifetime)),
             clocks: BTreeMap::new(),

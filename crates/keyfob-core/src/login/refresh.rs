@@ -315,7 +315,9 @@ pub fn accept(
         record.refresh_token = rotated;
     }
     if let Some(scope) = tokens.scope {
-        record.scopes = record.scopes.intersection(&scope);
+        // Nothing was asked for: then the provider decided.
+        let decided = record.scopes.iter().next().is_none();
+        record.scopes = if decided { scope } else { record.scopes.intersection(&scope) };
     }
     // The record counts in the provider's time wherever this machine's clock is known to differ.
     let ahead =
@@ -371,6 +373,16 @@ mod tests {
 
     const GRANTED: &str =
         r#"{"access_token":"a4","token_type":"Bearer","expires_in":60,"refresh_token":"r4"}"#;
+
+    /// RFC 6749 §3.3: `scopes = []` leaves it to the provider, and what it granted is what the login has.
+    #[test]
+    fn no_scopes_take_what_is_granted() {
+        let body = r#"{"access_token":"a4","token_type":"Bearer","scope":"repo user"}"#;
+        let mut r = record(NOW, 60);
+        r.scopes = crate::contract::settings::Scopes::default();
+        let after = renewed(r, &reply(200, body), Timestamp(NOW), None);
+        assert_eq!(format!("{}", after.record.scopes), "repo user");
+    }
 
     #[test]
     fn fresh_early_expired() {

@@ -84,8 +84,12 @@ impl Flow {
         query
             .append_pair("response_type", "code")
             .append_pair("client_id", self.request.client_id.as_str())
-            .append_pair("redirect_uri", &self.request.redirect_uri)
-            .append_pair("scope", &self.request.scopes.to_string())
+            .append_pair("redirect_uri", &self.request.redirect_uri);
+        // RFC 6749 §3.3: left out, the provider decides.
+        if self.request.scopes.iter().next().is_some() {
+            query.append_pair("scope", &self.request.scopes.to_string());
+        }
+        query
             .append_pair("state", self.state.expose())
             .append_pair("code_challenge", &challenge)
             .append_pair("code_challenge_method", "S256");
@@ -343,6 +347,15 @@ mod tests {
         assert!(url.contains("&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&"), "{url}");
         assert!(url.starts_with("https://id.example/authorize?tenant=7&response_type=code&"), "{url}");
         assert!(!url.contains("dBjft") && !url.contains("nonce"));
+    }
+
+    /// RFC 6749 §3.3: who asks for nothing leaves the parameter out.
+    #[test]
+    fn no_scopes_no_parameter() {
+        let mut request = flow().request;
+        request.scopes = Scopes::default();
+        let url = Flow::begin(request, &[7; 64]).url().unwrap();
+        assert!(!url.contains("scope=") && url.contains("&state="), "{url}");
     }
 
     /// OpenID Connect Core §3.1.2.1: a nonce of its own for each attempt, where the provider is an OpenID one.

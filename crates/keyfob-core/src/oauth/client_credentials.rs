@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Id, ProviderTime, Record, Secret, Timestamp,
-    contract::settings::Scopes,
+    contract::settings::{ClientId, Scopes},
     login::refresh::{self, After},
     oauth::token_response::{self, Reply, Verdict},
 };
 
-/// What the configuration says of a machine's client.
+/// What the configuration says of a confidential client (RFC 6749 §2.1): a machine's, or that of an installed application
+/// whose provider gives it a secret all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct Confidential {
     /// Where its secret is.
     pub secret: Place,
     /// How it proves itself, where the configuration says so; else the provider's metadata decides.
@@ -23,7 +24,8 @@ pub struct Machine {
 }
 
 /// Where a client's secret is. Never on a command line, never in a variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Place {
     /// A file of this user's alone.
     File(String),
@@ -54,6 +56,15 @@ impl Proof {
     }
 }
 
+/// What a login remembers of its client's secret: how to find it when the login is renewed or ended. Never the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretAt {
+    /// Where it is.
+    pub at: Place,
+    /// Where it goes in a request.
+    pub auth: Proof,
+}
+
 /// A request to the token or revocation endpoint, with the client's proof in it.
 #[derive(Debug)]
 pub struct Proven {
@@ -63,8 +74,41 @@ pub struct Proven {
     pub body: Secret,
 }
 
-/// A form with the client's proof. Either half of the header is form-encoded first (RFC 6749 §2.3.1), so that a
-/// colon or a blank in it means itself.
+/// A form that names its client, with that client's proof.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's secret goes into the one request it is for, in the place the provider reads"
+)]
+pub fn authenticated(form: &Secret, client: &ClientId, proof: Proof, secret: &Secret) -> Proven {
+    match proof {
+        Proof::Basic => Proven { authorization: Some(basic(client, secret)), body: form.duplicate() },
+        Proof::Post => {
+            let mut whole = zeroize::Zeroizing::new(String::with_capacity(form.expose().len() + 4096));
+            whole.push_str(form.expose());
+            let mut form = url::form_urlencoded::Serializer::for_suffix(core::mem::take(&mut *whole), 0);
+            form.append_pair("client_secret", secret.expose());
+            Proven { authorization: None, body: Secret::from(form.finish()) }
+        }
+    }
+}
+
+/// Either half is form-encoded first (RFC 6749 §2.3.1), so that a colon or a blank in it means itself.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the client's secret goes into the header of the one request it is for"
+)]
+fn basic(client: &ClientId, secret: &Secret) -> Secret {
+    let encoded = |text: &str| -> zeroize::Zeroizing<String> {
+        url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().into()
+    };
+    let pair =
+        zeroize::Zeroizing::new(format!("{}:{}", &*encoded(client.as_str()), &*encoded(secret.expose())));
+    let octets = zeroize::Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
+    Secret::from(format!("Basic {}", &*octets))
+}
+
+/// A form with the client's proof.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
@@ -75,21 +119,13 @@ pub fn prove(record: &Record, proof: Proof, secret: &Secret, members: &[(&str, &
     for (name, value) in members {
         form.append_pair(name, value);
     }
-    let client = record.client_id.as_str();
     let authorization = match proof {
         Proof::Post => {
-            form.append_pair("client_id", client).append_pair("client_secret", secret.expose());
+            form.append_pair("client_id", record.client_id.as_str())
+                .append_pair("client_secret", secret.expose());
             None
         }
-        Proof::Basic => {
-            let encoded = |text: &str| -> zeroize::Zeroizing<String> {
-                url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().into()
-            };
-            let pair =
-                zeroize::Zeroizing::new(format!("{}:{}", &*encoded(client), &*encoded(secret.expose())));
-            let octets = zeroize::Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-            Some(Secret::from(format!("Basic {}", &*octets)))
-        }
+        Proof::Basic => Some(basic(&record.client_id, secret)),
     };
     Proven { authorization, body: Secret::from(form.finish()) }
 }
@@ -228,5 +264,33 @@ mod tests {
             assert!(matches!(next(&after.record, &Ask::at(NOW.plus(62))), Next::Stop(_)), "for a moment");
             assert!(matches!(next(&after.record, &Ask::at(NOW.plus(64))), Next::Renew));
         }
+    }
+
+    /// A person's login: the form is that of a public client, and the proof comes to it.
+    #[test]
+    fn a_form_is_proven_in_either_place() {
+        let (form, client) =
+            (Secret::new("grant_type=refresh_token&client_id=agents"), ClientId::parse("agents").unwrap());
+        let post = authenticated(&form, &client, Proof::Post, &Secret::new("s&1"));
+        assert!(post.authorization.is_none());
+        assert_eq!(post.body.expose(), "grant_type=refresh_token&client_id=agents&client_secret=s%261");
+        let basic = authenticated(&form, &client, Proof::Basic, &Secret::new("s&1"));
+        assert_eq!(basic.body.expose(), form.expose());
+        assert_eq!(basic.authorization.unwrap().expose(), "Basic YWdlbnRzOnMlMjYx");
+    }
+
+    /// What stays on the disk is where the secret is, never what it is.
+    #[test]
+    fn a_record_keeps_the_place_alone() {
+        let mut r = machine();
+        r.proof = None;
+        r.secret_at = Some(SecretAt { at: Place::File("/run/secret".into()), auth: Proof::Post });
+        let bytes = r.encode();
+        let text = core::str::from_utf8(&bytes).unwrap();
+        assert!(
+            text.contains("\"file\": \"/run/secret\"") && text.contains("\"client_secret_post\""),
+            "{text}"
+        );
+        assert_eq!(Record::decode(&bytes).unwrap().secret_at, r.secret_at);
     }
 }

@@ -53,11 +53,12 @@ pub enum Poll {
 /// The form of the first request (RFC 8628 §3.1).
 #[must_use]
 pub fn start(client_id: &ClientId, scopes: &Scopes) -> Secret {
-    let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("client_id", client_id.as_str())
-        .append_pair("scope", &scopes.to_string())
-        .finish();
-    Secret::from(form)
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("client_id", client_id.as_str());
+    if scopes.iter().next().is_some() {
+        form.append_pair("scope", &scopes.to_string());
+    }
+    Secret::from(form.finish())
 }
 
 impl Pending {

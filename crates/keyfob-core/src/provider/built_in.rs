@@ -58,6 +58,7 @@ pub(super) fn production() -> Environment {
         iss_promised: false,
         jwks_url: None,
         machine: None,
+        confidential: None,
         takes_post_only: false,
         discovery: Discovery::Done,
     }
@@ -93,6 +94,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         iss_promised: false,
         jwks_url: None,
         machine: None,
+        confidential: None,
         takes_post_only: false,
         discovery: Discovery::Done,
     }

@@ -70,6 +70,10 @@ pub fn resolve(
         }
     };
     if let Some(id) = &settings.client_id {
+        // A secret belongs to the client it was written beside.
+        if environment.client_id.as_ref() != Some(id) {
+            environment.confidential = None;
+        }
         environment.client_id = Some(id.clone());
     }
     if let Some(scopes) = &settings.scopes {
@@ -138,6 +142,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         iss_promised: false,
         jwks_url: None,
         machine: configured.machine.clone(),
+        confidential: configured.confidential.clone(),
         takes_post_only: false,
         discovery,
     })
@@ -171,6 +176,7 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         iss_promised: false,
         jwks_url: None,
         machine: None,
+        confidential: None,
         takes_post_only: false,
         discovery: match complete {
             true => Discovery::Done,
@@ -185,6 +191,7 @@ impl Environment {
         let Some(configured) = configured else { return self };
         if let Some(id) = &configured.client_id {
             self.client_id = Some(id.clone());
+            self.confidential.clone_from(&configured.confidential);
         }
         if let Some(scopes) = &configured.scopes {
             self.scopes = scopes.clone();

@@ -14,7 +14,7 @@ use crate::{
     contract::settings::{ClientId, Scopes},
     login::{identity::Identity, record::Generation},
     oauth::{
-        client_credentials::{Machine, Proof},
+        client_credentials::{Confidential, Proof, SecretAt},
         prompt::Prompt,
     },
 };
@@ -52,7 +52,9 @@ pub struct Environment {
     /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
     pub jwks_url: Option<String>,
     /// Set where the client is a machine that asks for itself, without a person (RFC 6749 §4.4).
-    pub machine: Option<Machine>,
+    pub machine: Option<Confidential>,
+    /// Set where the client of a person has a secret (RFC 6749 §2.3.1).
+    pub confidential: Option<Confidential>,
     /// What the metadata says of how clients prove themselves, once it has been read.
     pub(super) takes_post_only: bool,
     pub(super) discovery: Discovery,
@@ -138,10 +140,17 @@ impl Environment {
         Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
     }
 
-    /// How a machine's client proves itself here. RFC 8414 §2: where the metadata says nothing, in the header.
+    /// How to find the secret of a person's client, where it has one, and where it goes.
     #[must_use]
-    pub fn proof(&self, machine: &Machine) -> Proof {
-        machine.proof.unwrap_or(if self.takes_post_only { Proof::Post } else { Proof::Basic })
+    pub fn secret_at(&self) -> Option<SecretAt> {
+        let client = self.confidential.as_ref()?;
+        Some(SecretAt { at: client.secret.clone(), auth: self.proof(client) })
+    }
+
+    /// How a confidential client proves itself here. RFC 8414 §2: where the metadata says nothing, in the header.
+    #[must_use]
+    pub fn proof(&self, client: &Confidential) -> Proof {
+        client.proof.unwrap_or(if self.takes_post_only { Proof::Post } else { Proof::Basic })
     }
 
     /// Refuses a sign-in by a person where a machine asks for itself.
@@ -184,6 +193,7 @@ impl Environment {
             refresh_token: seed,
             dead_refresh_words: self.dead_refresh_words.clone(),
             proof: machine.map(|machine| self.proof(machine)),
+            secret_at: self.secret_at(),
             issued_at: Ahead::default().theirs(now),
             expires_at: None,
             clocks: BTreeMap::new(),

@@ -4,24 +4,21 @@
 //! It implements [`Spender`], so that it shares the lease of renewal: one process requests, the others adopt. Nothing
 //! is rotated and nothing can be lost, so no intent is recorded and no separate process is needed.
 
-use std::path::Path;
-
 use keyfob_core::{
-    Error, Id, Record, Result, Secret,
+    Error, Id, Record, Result,
     contract::settings::Scopes,
     login::{
         record::{Generation, LoginId},
         refresh::{self, Next},
     },
-    oauth::client_credentials::{self, Machine, Place, Proven},
+    oauth::client_credentials::{self, Confidential, Proven},
     provider::environment::Environment,
-    secret::strip_newline,
 };
 
 use crate::world::failure;
 use crate::{
     client::Client,
-    credential::helper,
+    credential::client_secret,
     renewal::{self, ANSWER, Need, Spender, Usable},
     store::{Commit, Found, Lease, Seen, Store},
     world::{Request, World},
@@ -30,7 +27,7 @@ use crate::{
 /// Asks in the calling thread.
 struct Asker<'c> {
     environment: &'c Environment,
-    machine: &'c Machine,
+    machine: &'c Confidential,
 }
 
 /// A token of this machine's client, asked for if that is due.
@@ -40,7 +37,7 @@ struct Asker<'c> {
 pub(crate) fn usable(
     client: &Client,
     store: &Store,
-    machine: &Machine,
+    machine: &Confidential,
     need: &Need,
 ) -> Result<Option<Usable>> {
     if matches!(store.look()?, Seen::Nothing) {
@@ -118,7 +115,7 @@ impl Asker<'_> {
         let url = record.endpoints.token_url.as_ref();
         let url = url.ok_or_else(|| missing("its record names no token endpoint"))?;
         let proof = record.proof.ok_or_else(|| missing("its record is that of a person's login"))?;
-        let secret = secret(world, self.environment, self.machine)?;
+        let secret = client_secret::secret(world, &self.environment.name, &self.machine.secret)?;
         let Proven { authorization, body } = client_credentials::request(record, proof, &secret, asked);
         let kernel = world.clock.kernel();
         let request = Request {
@@ -142,39 +139,8 @@ pub(crate) fn prove(client: &Client, record: &Record, members: &[(&str, &str)]) 
     let machine = environment.machine.as_ref()?;
     let ours = environment.issuer() == record.issuer
         && environment.client_id.as_ref().is_some_and(|id| id.as_str() == record.client_id.as_str());
-    let secret = ours.then(|| secret(&client.world, environment, machine).ok()).flatten()?;
+    let secret = ours
+        .then(|| client_secret::secret(&client.world, &environment.name, &machine.secret).ok())
+        .flatten()?;
     Some(client_credentials::prove(record, record.proof?, &secret, members))
-}
-
-/// The client's secret.
-///
-/// # Errors
-/// [`Id::ClientSecret`], naming the file or the key of the configuration, never what is in it.
-pub(crate) fn secret(world: &World, environment: &Environment, machine: &Machine) -> Result<Secret> {
-    let (key, bytes) = match &machine.secret {
-        Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
-        Place::Command(command) => {
-            ("client_secret_command", helper::output(world, "client_secret_command", command))
-        }
-    };
-    let wrong = |why: String| {
-        Error::new(
-            Id::ClientSecret,
-            format!("`{key}` of environment `{}` gave no secret", environment.name),
-            why,
-        )
-    };
-    let bytes = bytes.map_err(wrong)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not text".into()))?;
-    Secret::visible(strip_newline(text)).map_err(|why| wrong(format!("it {why}")))
-}
-
-/// A mounted secret is often a link: where it leads is what is checked.
-fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
-    let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
-    match read {
-        Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(format!("there is no file {}", path.display())),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
 }

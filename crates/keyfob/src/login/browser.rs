@@ -293,7 +293,7 @@ impl Attempt<'_> {
 
     fn exchange(&self, code: &Code) -> Result<Reply> {
         let body = self.flow.exchange(code, self.lasting);
-        post(self.client, self.environment.token_url()?, body)
+        post(self.client, &self.environment, self.environment.token_url()?, body)
     }
 }
 

@@ -39,7 +39,7 @@ impl Client {
                 .hint("use `keyfob login --no-browser`")
         })?;
         establish::would_be_kept(self)?;
-        let reply = post(self, url, device_code::start(client_id, &environment.scopes))?;
+        let reply = post(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
         Ok(DeviceAttempt { client: self, pending: Pending::read(&reply)?, environment })
     }
 }
@@ -68,7 +68,7 @@ impl DeviceAttempt<'_> {
             }
             left(i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX));
             clock.sleep(Duration::from_secs(self.pending.interval.unsigned_abs()).min(remaining));
-            match post(self.client, &url, self.pending.poll(&client_id)) {
+            match post(self.client, &self.environment, &url, self.pending.poll(&client_id)) {
                 Err(error) if error.id() == Id::Unreachable => self.pending.back_off(),
                 Err(error) => return Err(error),
                 Ok(reply) => match self.pending.answered(&reply) {

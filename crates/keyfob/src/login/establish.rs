@@ -10,6 +10,7 @@ use keyfob_core::{
         record::{Generation, LoginId},
         refresh,
     },
+    oauth::client_credentials::SecretAt,
     oauth::token_response::{self, Reply, Verdict},
     provider::environment::Environment,
 };
@@ -17,6 +18,7 @@ use keyfob_core::{
 use crate::world::failure;
 use crate::{
     client::Client,
+    credential::client_secret,
     login::id_token,
     logout::{self, Revocation},
     renewal,
@@ -71,7 +73,7 @@ impl Client {
                 // An answer without a new one leaves the old one good (RFC 6749 §6).
                 record.refresh_token = Some(token);
                 record.narrowed = self.setup.settings.scopes.is_some();
-                let reply = post(self, environment.token_url()?, refresh::request(&record)?)?;
+                let reply = post(self, &environment, environment.token_url()?, refresh::request(&record)?)?;
                 accept(self, &environment, record, &reply, &Origin::Brought)
             }
         }
@@ -102,9 +104,13 @@ enum Origin<'n> {
     Brought,
 }
 
-/// Whether what comes of a sign-in could be kept: asked before anybody takes the trouble. The disk must accept it,
-/// and where logins are sealed there must be a key for that.
+/// Whether what comes of a sign-in could be got and kept: asked before anybody takes the trouble. The disk must accept
+/// it, where logins are sealed there must be a key for that, and a client that has a secret must have it at hand.
 pub(crate) fn would_be_kept(client: &Client) -> Result<()> {
+    let environment = client.environment()?;
+    if let Some(SecretAt { at, .. }) = environment.secret_at() {
+        client_secret::secret(&client.world, &environment.name, &at)?;
+    }
     let store = client.store()?;
     renewal::wait_for_lease(&client.world, &store)?.prove()
 }
@@ -246,12 +252,17 @@ fn exchange_failed(id: Id, why: String) -> Error {
     Error::new(id, "signing in was not finished", why).hint("start again with `keyfob login`")
 }
 
-pub(crate) fn post(client: &Client, url: &str, body: Secret) -> Result<Reply> {
+/// Asks as this environment's client, with its secret where it has one.
+pub(crate) fn post(client: &Client, environment: &Environment, url: &str, form: Secret) -> Result<Reply> {
+    let client_id = environment.require_client_id()?;
+    let at = environment.secret_at();
+    let proven =
+        client_secret::authenticated(&client.world, &environment.name, at.as_ref(), client_id, form)?;
     let request = Request {
         method: "POST",
         url,
-        headers: Vec::new(),
-        body: Some(("application/x-www-form-urlencoded", body)),
+        headers: proven.authorization.map(|value| ("Authorization", value)).into_iter().collect(),
+        body: Some(("application/x-www-form-urlencoded", proven.body)),
         timeout: ANSWER,
     };
     match client.world.http.send(&request) {

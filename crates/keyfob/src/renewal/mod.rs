@@ -9,14 +9,16 @@ pub mod worker;
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret,
+    Error, Id, Record, Result,
     login::{
         record::Generation,
         refresh::{self, Ask, Next},
     },
+    oauth::client_credentials::Proven,
 };
 
 use crate::{
+    credential::client_secret,
     store::{Commit, Found, Holder, Lease, Seen, Store},
     world::{Event, NoAnswer, Request, World},
 };
@@ -265,12 +267,15 @@ pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
         let what = format!("the login of profile `{}`", record.profile);
         return Err(Error::new(Id::StoreCorrupt, what, "its record names no token endpoint"));
     };
-    let body = refresh::request(&record)?;
+    let form = refresh::request(&record)?;
+    // Before anything is written down: without the client's secret nothing is asked, and nothing is spent.
+    let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
+    let proven = client_secret::authenticated(world, &record.environment, at, client_id, form)?;
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();
     lease.prepare(&record)?;
     (world.observe)(Event::RenewalBegan);
-    let outcome = ask_and_commit(world, lease, record, &url, body, kernel);
+    let outcome = ask_and_commit(world, lease, record, &url, proven, kernel);
     (world.observe)(Event::RenewalEnded { failed: outcome.as_ref().err().map(Error::id) });
     outcome
 }
@@ -280,14 +285,14 @@ fn ask_and_commit(
     lease: Lease<'_>,
     record: Record,
     url: &str,
-    body: Secret,
+    proven: Proven,
     kernel: Option<String>,
 ) -> Result<()> {
     let answer = world.http.send(&Request {
         method: "POST",
         url,
-        headers: Vec::new(),
-        body: Some(("application/x-www-form-urlencoded", body)),
+        headers: proven.authorization.map(|value| ("Authorization", value)).into_iter().collect(),
+        body: Some(("application/x-www-form-urlencoded", proven.body)),
         timeout: ANSWER,
     });
     let now = world.clock.now();

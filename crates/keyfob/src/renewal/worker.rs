@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Longer than the worker can take by its own bounds.
-const PATIENCE: Duration = Duration::from_secs(80);
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How long the worker waits for a renewal on the other side of a mount, and how often it looks.
 const MOUNT_PATIENCE: Duration = Duration::from_secs(40);

@@ -1,0 +1,58 @@
+//! The secret of a client, where the configuration or a login's record says it is.
+
+use std::path::Path;
+
+use keyfob_core::{
+    Error, Id, Result, Secret,
+    contract::settings::ClientId,
+    oauth::client_credentials::{self, Place, Proven, SecretAt},
+    secret::strip_newline,
+};
+
+use crate::{credential::command, world::World};
+
+/// A form that names its client as it is to be sent: with the proof of the client, where it has a secret.
+///
+/// # Errors
+/// As [`secret`].
+pub(crate) fn authenticated(
+    world: &World,
+    environment: &str,
+    secret_at: Option<&SecretAt>,
+    client: &ClientId,
+    form: Secret,
+) -> Result<Proven> {
+    let Some(SecretAt { at, auth }) = secret_at else {
+        return Ok(Proven { authorization: None, body: form });
+    };
+    Ok(client_credentials::authenticated(&form, client, *auth, &secret(world, environment, at)?))
+}
+
+/// The client's secret.
+///
+/// # Errors
+/// [`Id::ClientSecret`], naming the file or the key of the configuration, never what is in it.
+pub(crate) fn secret(world: &World, environment: &str, at: &Place) -> Result<Secret> {
+    let (key, bytes) = match at {
+        Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
+        Place::Command(command) => {
+            ("client_secret_command", command::output(world, "client_secret_command", command))
+        }
+    };
+    let wrong = |why: String| {
+        Error::new(Id::ClientSecret, format!("`{key}` of environment `{environment}` gave no secret"), why)
+    };
+    let bytes = bytes.map_err(wrong)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not text".into()))?;
+    Secret::visible(strip_newline(text)).map_err(|why| wrong(format!("it {why}")))
+}
+
+/// A mounted secret is often a link: where it leads is what is checked.
+fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
+    match read {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(format!("there is no file {}", path.display())),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
