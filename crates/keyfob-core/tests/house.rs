@@ -62,7 +62,7 @@ fn links_lead_somewhere() {
 #[test]
 fn pages_name_what_exists() {
     let mut files = Vec::new();
-    for directory in ["benches", "crates", "fuzz/targets"] {
+    for directory in ["benches", "crates", "fuzz/targets", "tests"] {
         sources(&root().join(directory), &mut files);
     }
     let tests: String = files.iter().map(|file| fs::read_to_string(file).expect("a source file")).collect();

@@ -1,0 +1,56 @@
+//! The command `keyfob`.
+
+mod args;
+mod commands;
+mod internal;
+mod program;
+mod reference;
+mod report;
+mod telemetry;
+mod terminal;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::Parser;
+
+use crate::{args::Arguments, internal::Task, report::Report};
+
+/// Runs the command with the arguments and the environment of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    keyfob::world::system::process::settle();
+    keyfob::world::system::keep_private();
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // The way most runs take, many times an hour: no parser is built for it.
+    if let [_, command] = words.as_slice()
+        && command == "token"
+    {
+        return finish(commands::token::run(&args::Global::default(), &args::Token::default()), false);
+    }
+    // Processes of our own: renewal must come before anything is opened.
+    if let Some(task) = words.get(1).and_then(|word| Task::of(word)) {
+        return task.run(&words[2..]);
+    }
+    let arguments = match Arguments::try_parse_from(&words) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    finish(commands::run(&arguments), arguments.global.json)
+}
+
+fn finish(result: report::Result, json: bool) -> ExitCode {
+    let code = match result {
+        Ok(code) => code,
+        Err(report::Failure::Pipe) => ExitCode::SUCCESS,
+        Err(report::Failure::Error(error)) => Report::failure(&error, json),
+    };
+    telemetry::finish();
+    code
+}
+
+/// The parser's own words go where they belong: help to stdout, mistakes to stderr with exit code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let code = if error.use_stderr() { 2 } else { 0 };
+    let _ = error.print();
+    ExitCode::from(code)
+}

@@ -1,0 +1,287 @@
+//! What the tests and benchmarks of the command share: a home for the real command, a real provider, and what one wants
+//! to do to both.
+#![expect(clippy::disallowed_methods, reason = "it starts and times real processes")]
+#![expect(missing_docs, reason = "for the tests of this workspace alone")]
+
+pub mod namespace;
+pub mod rounds;
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, ErrorKind},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use keyfob::core::Record;
+use keyfob_dev::{DevServer, Options};
+use serde_json::{Value, json};
+
+/// Longer than anything here takes on a busy machine: a wait that reaches it is a failure, never a pause.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The command as it was built for these tests, beside the directory that this test program is in. Cargo builds it
+/// whenever it builds a test of the package `keyfob-tests`, so it is never an old one.
+#[must_use]
+pub fn program() -> &'static str {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let own = std::env::current_exe().expect("the path of this program");
+        let built = own.ancestors().nth(2).expect("a target directory").join("keyfob-tested");
+        assert!(built.is_file(), "{} is built with the tests of keyfob-tests", built.display());
+        built.into_os_string().into_string().expect("a path in UTF-8")
+    })
+}
+
+/// A provider that signs everybody in, on a port of its own.
+pub fn provider() -> DevServer {
+    provider_with(Options::default())
+}
+
+pub fn provider_with(options: Options) -> DevServer {
+    DevServer::start(Options { port: 0, auto_approve: true, ..options }).expect("a provider")
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, without the final newline.
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The answer of a run that must have succeeded.
+    #[track_caller]
+    pub fn answer(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        &self.out
+    }
+
+    /// Checks that a `--json` run failed like this.
+    #[track_caller]
+    pub fn failed(&self, code: i32, id: &str) -> &Self {
+        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
+        assert_eq!((self.code, answer["error"]["id"].as_str()), (Some(code), Some(id)), "{self:?}");
+        self
+    }
+}
+
+/// One user's home, and the provider its environment names.
+pub struct Sandbox {
+    dir: tempfile::TempDir,
+    base: String,
+}
+
+impl Sandbox {
+    /// An empty home.
+    pub fn empty(server: &DevServer) -> Self {
+        let dir = tempfile::Builder::new().prefix("keyfob-fire-").tempdir().expect("a directory");
+        Self { dir, base: server.base_url() }
+    }
+
+    /// A home that somebody has signed in to, through the real command.
+    pub fn signed_in(server: &DevServer) -> Self {
+        let sandbox = Self::empty(server);
+        sandbox.login();
+        sandbox
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    /// The directory of the logins.
+    pub fn logins(&self) -> PathBuf {
+        self.home().join("logins")
+    }
+
+    /// `program` with this sandbox's environment and nothing else.
+    pub fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env_clear().env("KEYFOB_HOME", self.home()).env("USE_LOCAL_OAUTH", "1");
+        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        for base in ["API", "APPS", "CONSOLE"] {
+            command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), &self.base);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/")
+    }
+
+    /// The command with these words.
+    pub fn keyfob(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        self.environment(&mut command).args(words);
+        command
+    }
+
+    pub fn run(&self, words: &[&str]) -> Ran {
+        self.keyfob(words).output().expect("the command runs").into()
+    }
+
+    /// The answer of `keyfob token`, which must succeed.
+    #[track_caller]
+    pub fn token(&self) -> String {
+        self.run(&["token"]).answer().to_owned()
+    }
+
+    /// Begins `keyfob token`.
+    pub fn start_token(&self) -> Child {
+        self.keyfob(&["token"]).spawn().expect("the command starts")
+    }
+
+    /// Signs in as a person without a screen would: prints the address, and follows it.
+    pub fn login(&self) {
+        let mut child = self.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");
+        let mut url = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut url).expect("an address");
+        let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+        agent.get(url.trim()).call().expect("the closing page");
+        let ran = Ran::from(child.wait_with_output().expect("the command ends"));
+        ran.answer();
+    }
+
+    /// The one record in this home.
+    pub fn record_path(&self) -> PathBuf {
+        let mut records = self.files("json");
+        assert_eq!(records.len(), 1, "{records:?}");
+        records.remove(0)
+    }
+
+    /// The files of the store with this extension.
+    pub fn files(&self, extension: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.logins()) else { return Vec::new() };
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+    }
+
+    pub fn record(&self) -> Value {
+        read_record(&self.record_path())
+    }
+
+    /// Changes the record while nobody renews.
+    pub fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.record_path();
+        let _alone = self.idle();
+        let mut record = read_record(&path);
+        change(&mut record);
+        write_in_place(&path, &record);
+    }
+
+    /// The access token has expired an hour ago.
+    pub fn expire(&self) {
+        self.edit(expired);
+    }
+
+    /// The access token is so near its end that it should be renewed, and still good.
+    pub fn wear(&self) {
+        self.edit(|record| {
+            record["issued_at"] = json!(now() - 3600);
+            record["expires_at"] = json!(now() + 120);
+        });
+    }
+
+    /// Puts a new login in the place of one that has been lost, without the ceremony.
+    pub fn plant(&self, server: &DevServer) {
+        let minted = server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
+        for next in self.files("next") {
+            fs::remove_file(next).expect("our file");
+        }
+        self.edit(|record| {
+            // The id of the login is random, and so are these digits.
+            let digits = record["login"].as_str().expect("an id").to_owned();
+            record["login"] = json!(digits[1..].to_owned() + &digits[..1]);
+            record["access_token"] = json!(minted.access_token);
+            record["refresh_token"] = json!(minted.refresh_token);
+            record["issued_at"] = json!(now());
+            record["expires_at"] = json!(now() + 3600);
+            for mark in ["refused", "cooldown", "unknown"] {
+                record.as_object_mut().expect("an object").remove(mark);
+            }
+        });
+    }
+
+    /// Waits until no renewal runs, by taking the lease like everybody else.
+    pub fn idle(&self) -> File {
+        let lock = self.record_path().with_extension("lock");
+        until("the lease to be free", || self.lock(&lock))
+    }
+
+    /// Whether somebody is renewing.
+    pub fn is_busy(&self) -> bool {
+        self.lock(&self.record_path().with_extension("lock")).is_none()
+    }
+
+    fn lock(&self, lock: &Path) -> Option<File> {
+        let file = match File::open(lock) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => File::create(lock).expect("a lock file"),
+            Err(error) => panic!("{error}"),
+        };
+        file.try_lock().is_ok().then_some(file)
+    }
+
+    /// Waits until a renewal has recorded what it is about to do.
+    pub fn intended(&self) {
+        let next = self.record_path().with_extension("next");
+        until("the intent to renew", || fs::read(&next).is_ok_and(|bytes| !bytes.is_empty()).then_some(()));
+    }
+}
+
+/// The change that makes a record's access token an expired one.
+pub fn expired(record: &mut Value) {
+    record["issued_at"] = json!(now() - 7200);
+    record["expires_at"] = json!(now() - 3600);
+}
+
+/// A record as it stands on the disk. It must be whole.
+pub fn read_record(path: &Path) -> Value {
+    let bytes = fs::read(path).expect("a record");
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+}
+
+/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty. In the very
+/// form the command gives it, if it is one it knows: a renewal then has nothing to tidy up first.
+pub fn write_in_place(path: &Path, record: &Value) {
+    let bytes = serde_json::to_vec_pretty(record).expect("JSON");
+    let bytes = Record::decode(&bytes).map_or(bytes, |record| record.encode().to_vec());
+    let file = File::options().write(true).open(path).expect("the record is ours");
+    file.write_all_at(&bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the record is ours");
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_secs()).expect("before the end of time")
+}
+
+/// Looks until there is something, and fails when the deadline passes.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// How many requests the token endpoint has seen.
+pub fn token_requests(server: &DevServer) -> usize {
+    server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
+}

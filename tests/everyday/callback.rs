@@ -1,0 +1,239 @@
+//! The callback, and everything that is not the callback.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use crate::{
+    sandbox::{Sandbox, stderr},
+    visitor::Answer,
+};
+
+/// Begins to sign in; the address, and the rest of what is printed.
+fn begin(mut command: Command) -> (Child, String, BufReader<ChildStdout>) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut address = String::new();
+    stdout.read_line(&mut address).expect("an address");
+    (child, address.trim().to_owned(), stdout)
+}
+
+/// Icons, previews, probes, other tabs and other people's pages do not end the wait; the answer does.
+#[test]
+fn strangers_do_not_end_the_wait() {
+    let s = Sandbox::new();
+    let (mut child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
+    let answer = Answer::of(&address);
+    let second_tab = Answer::of(&address);
+    for (head, status) in [
+        ("GET /favicon.ico HTTP/1.1\r\nHost: HOST", "404"),
+        ("HEAD /callback?QUERY HTTP/1.1\r\nHost: HOST", "204"),
+        ("GET /callback?QUERY HTTP/1.1\r\nHost: HOST\r\nSec-Purpose: prefetch;prerender", "503"),
+        ("GET /callback?QUERY HTTP/1.1\r\nHost: HOST\r\nPurpose: prefetch", "503"),
+        ("GET /callback?QUERY HTTP/1.1\r\nHost: rebound.example", "400"),
+        ("GET /callback?code=theirs&state=guessed HTTP/1.1\r\nHost: HOST", "400"),
+        ("GET /callback?error=access_denied HTTP/1.1\r\nHost: HOST", "400"),
+        ("GET /callback HTTP/1.1\r\nHost: HOST", "400"),
+        ("GET / HTTP/1.1\r\nHost: HOST", "404"),
+        ("POST /callback?QUERY HTTP/1.1\r\nHost: HOST\r\nContent-Length: 0", "405"),
+    ] {
+        let reply = answer.send(head);
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {reply}");
+        assert!(child.try_wait().expect("our child").is_none(), "{head} ended the wait");
+    }
+    assert_eq!(s.server.grants().codes, 0);
+    // A slow provider, and somebody who has both tabs open.
+    s.server.hold();
+    let titles = std::thread::scope(|scope| {
+        let tabs = [&answer, &second_tab].map(|tab| scope.spawn(|| tab.follow()));
+        crate::screen::until("the exchange", || s.server.held() == 1);
+        s.server.release();
+        tabs.map(|tab| tab.join().expect("a page"))
+    });
+    assert_eq!(titles, ["You are signed in", "You are signed in"]);
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(s.server.grants().codes, 1);
+}
+
+/// A taken port is named, and the page's code signs in all the same.
+#[test]
+fn a_taken_port_becomes_a_paste() {
+    let s = Sandbox::new();
+    let theirs = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = theirs.local_addr().expect("an address").port().to_string();
+    let (mut child, address, _stdout) = begin(s.keyfob(["login", "--no-browser", "--port", &port]));
+    assert!(!address.contains(&format!("%3A{port}%2Fcallback")), "the browser is sent to somebody else");
+    let answer = Answer::of(&address);
+    writeln!(child.stdin.take().expect("a pipe"), "{}", answer.shown()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.starts_with(&format!("warning: port {port} for the callback\ncause: Address")), "{told}");
+    assert!(told.contains("hint:  the page will show a code instead"), "{told}");
+}
+
+/// The address is printed before a browser is tried. That there is none is told; one that fails says
+/// nothing, as it runs beside us. Neither ends the wait.
+#[test]
+fn no_browser_and_a_browser_that_fails() {
+    for browser in ["/bin/false", "/no/such/browser"] {
+        let s = Sandbox::new();
+        let mut command = s.keyfob(["login"]);
+        command.env("BROWSER", browser).env("PATH", "/nowhere");
+        let (mut child, address, _stdout) = begin(command);
+        let mut words = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+        if browser == "/no/such/browser" {
+            assert!(words.any(|line| line.contains("open the address yourself")), "nobody was told");
+        }
+        assert_eq!(Answer::of(&address).follow(), "You are signed in");
+        assert!(words.any(|line| line.starts_with("Signed in as")));
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+/// Whoever comes over SSH is told of the code, where the provider has one.
+#[test]
+fn over_ssh_the_code_is_suggested() {
+    let s = Sandbox::new();
+    let login = |name: &str| {
+        let mut command = s.keyfob(["login", "--no-browser"]);
+        let (child, address, _stdout) = begin({
+            command.env(name, "192.0.2.7 52000 192.0.2.1 22");
+            command
+        });
+        assert_eq!(Answer::of(&address).follow(), "You are signed in");
+        stderr(&child.wait_with_output().expect("it ends")).contains("`keyfob login --device` needs neither")
+    };
+    assert!(login("SSH_CONNECTION"));
+    // A container is far away too, and says so by itself.
+    let contained =
+        ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| std::path::Path::new(mark).exists());
+    assert_eq!(login("SSH_ELSEWHERE"), contained);
+    // Where codes are switched off, nobody is led to one.
+    std::fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+    std::fs::write(s.home.path().join("keyfob/config.toml"), "device_grant = false\n").expect("ours");
+    assert!(!login("SSH_CONNECTION"));
+}
+
+/// The browser that is opened gets an address that tells nothing to whoever reads its arguments, and no credential. It
+/// has a session of its own: Ctrl-C and a closed terminal end the command, not the browser.
+#[test]
+fn a_browser_gets_an_address_alone() {
+    let s = Sandbox::new();
+    let seen = s.home.path().join("seen");
+    let browser = s.home.path().join("browser");
+    let script = format!(
+        "#!/bin/sh\nread -r stat </proc/self/stat\n{{ echo \"$1\"; echo \"$stat\"; env; }} > {0}.part\nmv {0}.part {0}\n",
+        seen.display()
+    );
+    std::fs::write(&browser, script).expect("a script");
+    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    let mut command = s.keyfob(["login"]);
+    command.env("BROWSER", &browser).env("ANTHROPIC_API_KEY", "sk-not-for-browsers");
+    let (child, address, _stdout) = begin(command);
+    crate::screen::until("the browser", || seen.exists());
+    let ours = rustix::process::getsid(None).expect("a session").as_raw_nonzero().to_string();
+    assert_eq!(Answer::of(&address).follow(), "You are signed in");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = std::fs::read_to_string(&seen).expect("the browser was started");
+    assert_eq!(told.lines().next(), Some(address.as_str()));
+    assert!(!address.contains("state=") && !address.contains("code_challenge"), "{address}");
+    // pid (name) state parent group session
+    let words: Vec<_> = told.lines().nth(1).expect("a line").split(' ').collect();
+    assert_ne!(words[5], ours, "{words:?}");
+    assert!(!told.contains("sk-not-for-browsers"), "{told}");
+    // Whoever sits at another machine has the whole address too.
+    let whole = stderr(&output);
+    let whole = whole.lines().find(|line| line.contains("code_challenge=")).expect("the whole address");
+    assert!(whole.contains("state="), "{whole}");
+}
+
+/// Cookies do not know ports: a browser may bring those of everything that was ever developed on this host. Beyond our
+/// bound both sides are told, and the way that is named works.
+#[test]
+fn many_cookies() {
+    let s = Sandbox::new();
+    for (cookies, taken) in [(100, true), (400, false)] {
+        let (mut child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
+        let answer = Answer::of(&address);
+        let jar: String =
+            (0..cookies).map(|at| format!("\r\nCookie: app{at}={}", "x".repeat(1000))).collect();
+        let reply = answer.send(&format!("GET /callback?QUERY HTTP/1.1\r\nHost: HOST{jar}"));
+        if !taken {
+            assert!(
+                reply.starts_with("HTTP/1.1 431 ") && reply.contains("paste it into the terminal"),
+                "{reply}"
+            );
+            writeln!(child.stdin.take().expect("a pipe"), "{}", answer.url).expect("it reads");
+        } else {
+            assert!(reply.starts_with("HTTP/1.1 303 "), "{reply}");
+        }
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("most likely cookies for this host"), !taken);
+    }
+}
+
+/// RFC 9112 §3.2.2: the absolute form of a target is the same request.
+#[test]
+fn the_absolute_form_is_taken() {
+    let s = Sandbox::new();
+    let (child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
+    let answer = Answer::of(&address);
+    let reply = answer.send("GET http://HOST/callback?QUERY HTTP/1.1\r\nHost: HOST");
+    assert!(reply.starts_with("HTTP/1.1 303 "), "{reply}");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+}
+
+/// Connections that say little and stay long take neither the descriptors nor the threads of the wait, and do not keep
+/// the answer out.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the command gets few descriptors")]
+fn slow_strangers_do_not_keep_the_answer_out() {
+    let s = Sandbox::new();
+    let command = s.keyfob(["login", "--no-browser"]);
+    let line = "ulimit -n 256; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(line).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (child, address, _stdout) = begin(shell);
+    let answer = Answer::of(&address);
+    let strangers: Vec<_> = (0..400)
+        .map(|_| {
+            let mut stranger = std::net::TcpStream::connect(answer.authority()).expect("somebody listens");
+            stranger.write_all(b"G").map(|()| stranger)
+        })
+        .collect();
+    assert_eq!(answer.follow(), "You are signed in");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    drop(strangers);
+}
+
+/// Machines with one loopback only. The demo is a whole sign-in there: provider, browser, callback.
+#[cfg(feature = "tools")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the command gets a network of its own")]
+fn one_address_family_is_enough() {
+    let s = Sandbox::new();
+    for (family, without, literal) in [
+        ("IPv4", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", "http://127.0.0.1:"),
+        ("IPv6", "ip address delete 127.0.0.1/8 dev lo", "http://[::1]:"),
+    ] {
+        let line = format!("ip link set lo up && {without} && exec \"$0\" demo --yes");
+        let mut command = Command::new("unshare");
+        command.args(if rustix::process::geteuid().is_root() { &["-n"][..] } else { &["-Urn"] });
+        command.args(["timeout", "60", "sh", "-euc", &line, keyfob_testkit::program()]);
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", s.home.path());
+        let output = command.stdin(Stdio::null()).output().expect("unshare of util-linux");
+        assert!(output.status.success(), "{family}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("The development provider listens at {literal}")));
+    }
+}

@@ -1,0 +1,120 @@
+//! What a run inherits besides its words and variables: signals that are ignored or blocked, closed standard streams.
+//! Window managers, supervisors and `nohup` leave them behind.
+#![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "tests start the real command")]
+
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
+
+use keyfob_testkit::program;
+
+use crate::sandbox::{Sandbox, stderr};
+
+/// The shell has no word of its own for it.
+const IGNORING: &str = "exec env --ignore-signal=CHLD";
+
+/// A line of shell in the sandbox's environment.
+fn shell(s: &Sandbox, line: &str) -> Output {
+    let like = s.keyfob(["token"]);
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(line).env_clear().current_dir(s.home.path()).stdin(Stdio::null());
+    command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.output().expect("a shell")
+}
+
+fn configure(s: &Sandbox, text: &str) {
+    let dir = s.home.path().join("keyfob");
+    fs::create_dir_all(&dir).expect("ours");
+    fs::write(dir.join("config.toml"), text).expect("ours");
+}
+
+#[track_caller]
+fn answered(output: &Output, answer: &str) {
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && out.trim() == answer, "{out}{}", stderr(output));
+}
+
+/// With SIGCHLD ignored the kernel does not keep how a child ended: the renewal's, the helper's.
+#[test]
+fn children_are_heard_of_where_their_end_was_ignored() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let ignored = "grep -q 'SigIgn:.*1....$' /proc/self/status";
+    answered(&shell(&s, &format!("{IGNORING} {ignored}")), "");
+    let before = s.out(&["token"]);
+    let renewed = shell(&s, &format!("{IGNORING} {keyfob} token --min-valid 86400", keyfob = program()));
+    assert!(renewed.status.success() && renewed.stderr.is_empty(), "{}", stderr(&renewed));
+    assert_ne!(String::from_utf8_lossy(&renewed.stdout), before);
+
+    configure(&s, "api_key_helper = \"echo from-the-helper\"\n");
+    answered(&shell(&s, &format!("{IGNORING} {keyfob} token", keyfob = program())), "from-the-helper");
+}
+
+/// `exec` takes keyfob's place: what it was given, the program is given, and nothing of what keyfob needed itself.
+#[test]
+fn a_program_finds_the_signals_its_caller_left() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let look = |before: &str| -> Vec<String> {
+        let set = "exec env --ignore-signal=CHLD,PIPE,XFSZ --block-signal=TERM";
+        let [unset, set] =
+            ["exec", set].map(|set| shell(&s, &format!("{set} {before} cat /proc/self/status")));
+        let lines = [unset, set].map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let masks = lines.iter().flat_map(|status| status.lines().filter(|line| line.starts_with("Sig")));
+        masks.filter(|line| !line.starts_with("SigQ")).map(str::to_owned).collect()
+    };
+    let (without, with) = (look(""), look(&format!("{keyfob} exec --", keyfob = program())));
+    assert_eq!(without, with);
+    let bit = |line: &str, signal: u32| {
+        let mask = u64::from_str_radix(line.split_whitespace().nth(1).expect("a mask"), 16).expect("digits");
+        mask >> (signal - 1) & 1 == 1
+    };
+    let last = |name: &str| with.iter().rfind(|line| line.starts_with(name)).expect("a mask").clone();
+    assert!([13, 17, 25].iter().all(|signal| bit(&last("SigIgn"), *signal)), "{with:?}");
+    assert!(bit(&last("SigBlk"), 15), "{with:?}");
+}
+
+/// The runtime opens /dev/null where a standard stream was closed. A program is not told that there was one.
+#[test]
+fn a_program_finds_closed_streams_closed() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let look = "for n in 0 1 2; do [ -e /proc/self/fd/$n ] || printf %s $n >>closed; done";
+    fs::write(s.home.path().join("look.sh"), look).expect("ours");
+    for (redirection, closed) in [("", ""), ("<&-", "0"), (">&-", "1"), ("<&- >&- 2>&-", "012")] {
+        let found = s.home.path().join("closed");
+        let ran = shell(&s, &format!("{keyfob} exec -- /bin/sh look.sh {redirection}", keyfob = program()));
+        assert!(ran.status.success(), "{redirection}: {}", stderr(&ran));
+        assert_eq!(fs::read_to_string(&found).unwrap_or_default(), closed, "{redirection}");
+        let _ = fs::remove_file(found);
+    }
+}
+
+/// A limit on the size of files is an error of the disk, told as one; it does not end the process in a write.
+#[test]
+fn a_limit_on_files_is_told() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let asked = s.server.requests().len();
+    let refused =
+        shell(&s, &format!("ulimit -f 0; exec {keyfob} token --min-valid 86400", keyfob = program()));
+    assert_eq!(refused.status.code(), Some(7), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("large"), "{}", stderr(&refused));
+    assert_eq!(s.server.requests().len(), asked, "nothing was spent");
+}
+
+/// What cannot be said is no success, and a token that is shown once is not minted for nobody.
+#[test]
+fn an_answer_to_nobody_is_no_answer() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    for words in ["token", "token --json", "header", "status", "env", "setup-token --no-browser"] {
+        let asked = s.server.requests().len();
+        let ran = shell(&s, &format!("{keyfob} {words} >&-", keyfob = program()));
+        assert_eq!(ran.status.code(), Some(2), "{words}: {}", stderr(&ran));
+        assert!(stderr(&ran).contains("closed from the start"), "{words}: {}", stderr(&ran));
+        assert_eq!(s.server.requests().len(), asked, "{words} asked the provider");
+    }
+}

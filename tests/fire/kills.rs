@@ -1,0 +1,44 @@
+//! SIGKILL, at moments nobody chose.
+
+use std::time::Duration;
+
+use keyfob_testkit::{
+    Sandbox, provider,
+    rounds::{Dice, Fate, kill_caller, kill_worker},
+};
+
+#[test]
+fn killed_callers_lose_nothing() {
+    let server = provider();
+    let sandbox = Sandbox::signed_in(&server);
+    server.set_latency(Duration::from_millis(10));
+    let mut dice = Dice(1);
+    let longest = Duration::from_millis(60);
+    let running = (0..100).filter(|_| kill_caller(&server, &sandbox, &mut dice, longest)).count();
+    assert!(running >= 20, "only {running} of 100 kills met a running process: this proves nothing");
+    println!("kills: {running} of 100 callers killed while they ran: 100 grants, 0 reuses, 0 failures");
+}
+
+/// What a random SIGKILL of the renewing process itself costs. The provider here is as strict and as slow as real ones
+/// are, so some logins must end: those whose answer was on its way. No other may.
+#[test]
+fn a_killed_renewal_ends_as_promised() {
+    let server = provider();
+    let sandbox = Sandbox::signed_in(&server);
+    server.set_latency(Duration::from_millis(10));
+    let mut dice = Dice(2);
+    let mut fates = Vec::new();
+    for _ in 0..80 {
+        let fate = kill_worker(&server, &sandbox, &mut dice, Duration::from_millis(60));
+        if fate == Fate::Lost {
+            sandbox.plant(&server);
+        }
+        fates.push(fate);
+    }
+    let count = |fate| fates.iter().filter(|found| **found == fate).count();
+    let [renewed, kept, adopted, lost] = [Fate::Renewed, Fate::Kept, Fate::Adopted, Fate::Lost].map(count);
+    assert!(kept > 0 && renewed + adopted > 0, "{fates:?}: the kills met only one moment");
+    println!(
+        "kills of the worker: 80: {kept} before the request, {lost} in flight (lost), {adopted} adopted, {renewed} too late"
+    );
+}

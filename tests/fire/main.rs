@@ -1,0 +1,18 @@
+//! The real command in real processes against the development provider in its strict mode: storms, kills, full disks,
+//! lost answers. What happens between two acts is explored over a fake world elsewhere; here nothing is a model.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests start, time and kill processes: that is what they are about"
+)]
+
+#[cfg(feature = "traced")]
+mod acts;
+mod answers;
+mod disk;
+mod kills;
+mod logout;
+mod moments;
+mod mounts;
+mod places;
+mod storm;
+mod terminal;

@@ -1,0 +1,133 @@
+//! Two containers that share one record file and nothing else.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    process::Child,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use keyfob_dev::DevServer;
+
+use keyfob_testkit::{
+    Ran, Sandbox, expired, namespace::Namespace, program, provider, read_record, write_in_place,
+};
+
+/// A home in a mount namespace of its own, with the shared record mounted over a file in it.
+struct Container {
+    space: Namespace,
+    sandbox: Sandbox,
+}
+
+impl Container {
+    fn new(server: &DevServer, shared: &Sandbox) -> Self {
+        let (space, sandbox) = (Namespace::new(), Sandbox::empty(server));
+        let record = shared.record_path();
+        let logins = sandbox.logins();
+        let mount_point = logins.join(record.file_name().expect("a name"));
+        fs::create_dir_all(&logins).expect("a directory");
+        fs::write(&mount_point, "").expect("a file");
+        for (path, mode) in [(sandbox.home(), 0o700), (logins, 0o700), (mount_point.clone(), 0o600)] {
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("ours");
+        }
+        space.shell(&sandbox, &format!("mount --bind {} {}", record.display(), mount_point.display()));
+        Self { space, sandbox }
+    }
+
+    fn start(&self) -> Child {
+        let program = program();
+        let words = [program, "token"];
+        self.space.command(&self.sandbox, &words).spawn().expect("nsenter of util-linux")
+    }
+}
+
+#[test]
+fn one_record_in_two_namespaces() {
+    let server = provider();
+    let shared = Sandbox::signed_in(&server);
+    let record = shared.record_path();
+    let inode = fs::metadata(&record).expect("the record").ino();
+    let containers = [Container::new(&server, &shared), Container::new(&server, &shared)];
+    server.set_latency(Duration::from_millis(20));
+    for round in 1..=20 {
+        // Nobody renews now.
+        let mut value = read_record(&record);
+        expired(&mut value);
+        write_in_place(&record, &value);
+        let started: Vec<_> = (0..6).map(|n| containers[n % 2].start()).collect();
+        let answers: Vec<_> =
+            started.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends"))).collect();
+        let new = read_record(&record)["access_token"].clone();
+        for answer in answers {
+            assert_eq!(new, answer.answer(), "round {round}");
+            assert_eq!(answer.err, "");
+        }
+        assert_eq!((server.grants().refreshes, server.grants().reuses), (round, 0));
+    }
+    assert_eq!(fs::metadata(&record).expect("the record").ino(), inode, "written in place");
+    println!("mounts: 2 namespaces x 3 processes x 20 rounds: 20 grants, 0 reuses, 0 failures");
+}
+
+/// Readers look while the record is rewritten in place, and never take a torn one for a damaged one.
+#[test]
+fn nobody_takes_a_torn_record_for_a_damaged_one() {
+    let server = provider();
+    let shared = Sandbox::signed_in(&server);
+    let record = shared.record_path();
+    let container = Container::new(&server, &shared);
+    let done = AtomicBool::new(false);
+    let reads = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut reads = 0;
+            while !done.load(Ordering::Relaxed) {
+                shared.run(&["status", "--json"]).answer();
+                reads += 1;
+            }
+            reads
+        });
+        for round in 1..=20 {
+            let mut value = read_record(&record);
+            expired(&mut value);
+            write_in_place(&record, &value);
+            Ran::from(container.start().wait_with_output().expect("it ends")).answer();
+            assert_eq!(server.grants().refreshes, round);
+        }
+        done.store(true, Ordering::Relaxed);
+        reader.join().expect("every look found a whole record")
+    });
+    assert!(reads > 20, "{reads}");
+    let kept = fs::read_dir(shared.logins()).expect("the logins").count();
+    assert_eq!(kept, shared.files("json").len() + shared.files("lock").len(), "nothing was set aside");
+}
+
+/// The record's own mount cannot be written: what was renewed is kept beside it and adopted, never spent again.
+#[test]
+fn a_commit_that_fails_is_recovered() {
+    let server = provider();
+    let shared = Sandbox::signed_in(&server);
+    let container = Container::new(&server, &shared);
+    let record = container.sandbox.logins().join(shared.record_path().file_name().expect("a name"));
+    let remount = |how: &str| {
+        let line = format!("mount -o remount,bind,{how} {}", record.display());
+        container.space.shell(&container.sandbox, &line);
+    };
+    let token = || Ran::from(container.start().wait_with_output().expect("it ends"));
+    let old = token().answer().to_owned();
+    shared.expire();
+    remount("ro");
+    let new = token().answer().to_owned();
+    assert_ne!(new, old);
+    let kept = || fs::read_dir(container.sandbox.logins()).expect("the logins").count();
+    assert!(kept() > 2, "nothing besides the record and the lock");
+    assert_eq!(read_record(&shared.record_path())["access_token"], old);
+    for _ in 0..2 {
+        assert_eq!(token().answer(), new, "adopted, not spent again");
+    }
+    remount("rw");
+    assert_eq!(token().answer(), new);
+    assert_eq!(read_record(&shared.record_path())["access_token"], new, "in its place at last");
+    assert_eq!(kept(), 2, "what was kept has done its work");
+    assert_eq!((server.grants().refreshes, server.grants().reuses), (1, 0));
+}

@@ -1,0 +1,255 @@
+//! Against an independent, certified OpenID provider (`oidc-provider` from npm), which shares no line and no author with
+//! this project: what both call OAuth must be the same thing. Needs node and npm.
+
+mod browser;
+mod provider;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use self::{browser::Browser, provider::Provider};
+use keyfob_testkit::{Ran, expired, program, read_record, until, write_in_place};
+
+/// Somebody with a configured environment and nothing else.
+struct Desk {
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(provider: &Provider) -> Self {
+        Self::with(provider, "")
+    }
+
+    fn with(provider: &Provider, more: &str) -> Self {
+        let desk = Self { dir: tempfile::tempdir().expect("a directory") };
+        let issuer = &provider.issuer;
+        fs::create_dir(desk.home()).expect("a directory");
+        fs::write(
+            desk.home().join("config.toml"),
+            format!(
+                "environment = \"work\"\n[environments.work]\nissuer = \"{issuer}\"\nclient_id = \"agents\"\n\
+                 scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{more}"
+            ),
+        )
+        .expect("a file of ours");
+        desk
+    }
+
+    fn signed_in(provider: &Provider) -> Self {
+        let desk = Self::new(provider);
+        desk.login(&Browser::new("ada")).answer();
+        desk
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn keyfob(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("KEYFOB_HOME", self.home());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Ran {
+        self.keyfob(words).output().expect("the command runs").into()
+    }
+
+    fn json(&self, words: &[&str]) -> Value {
+        serde_json::from_str(self.run(words).answer()).expect("JSON")
+    }
+
+    /// Signs in through the provider's own pages.
+    fn login(&self, browser: &Browser) -> Ran {
+        let mut child = self.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");
+        let mut url = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        stdout.read_line(&mut url).expect("text");
+        if !url.is_empty() {
+            browser.open(url.trim());
+        }
+        child.wait_with_output().expect("it ends").into()
+    }
+
+    /// Begins to sign in with a code for another device: gives what it shows.
+    fn login_elsewhere(&self) -> (Child, Value) {
+        let mut child = self.keyfob(&["login", "--device", "--json"]).spawn().expect("the command starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+        let shown = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        (child, shown)
+    }
+
+    fn record_path(&self) -> PathBuf {
+        let entries = fs::read_dir(self.home().join("logins")).expect("the store");
+        let mut paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.find(|path| path.extension().is_some_and(|found| found == "json")).expect("a record")
+    }
+
+    fn record(&self) -> Value {
+        read_record(&self.record_path())
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.record_path();
+        let mut record = read_record(&path);
+        change(&mut record);
+        write_in_place(&path, &record);
+    }
+}
+
+/// Code and PKCE, discovered endpoints, refresh tokens that rotate, and an end the provider confirms.
+#[test]
+fn from_login_to_logout() {
+    let provider = Provider::start(3600);
+    let desk = Desk::signed_in(&provider);
+    let record = desk.record();
+    assert_eq!(record["issuer"], provider.issuer);
+    assert_eq!(record["endpoints"]["token_url"], format!("{}/token", provider.issuer), "discovered");
+    assert!(provider.said(&json!({ "granted": "authorization_code", "id_token": true })) == 1);
+    let status = desk.json(&["status", "--json"]);
+    assert_eq!(status["identity"]["email"], "ada@company.test", "looked up at the userinfo endpoint");
+    assert_eq!(desk.run(&["status", "--verify"]).code, Some(0));
+
+    let mut tokens = vec![desk.run(&["token"]).answer().to_owned()];
+    let mut refresh_tokens = vec![record["refresh_token"].clone()];
+    for round in 1..=3 {
+        desk.edit(expired);
+        let token = desk.run(&["token"]).answer().to_owned();
+        let refresh_token = desk.record()["refresh_token"].clone();
+        assert!(!tokens.contains(&token) && !refresh_tokens.contains(&refresh_token), "rotated");
+        tokens.push(token);
+        refresh_tokens.push(refresh_token);
+        assert_eq!(provider.renewals(), round);
+    }
+    let token = tokens.pop().expect("the newest");
+    let refresh_token = refresh_tokens.pop().expect("the newest");
+    let refresh_token = refresh_token.as_str().expect("a token");
+    assert!(provider.is_active(&token) && provider.is_active(refresh_token));
+
+    let out = desk.json(&["logout", "--json"]);
+    assert!(out.to_string().contains("confirmed"), "{out}");
+    assert!(!provider.is_active(&token), "the access token died with the refresh token");
+    assert!(!provider.is_active(refresh_token));
+    assert_eq!(provider.said(&json!({ "revoked": true })), 1);
+    desk.run(&["token", "--json"]).failed(4, "login-needed");
+    provider.has_no_complaint();
+}
+
+/// Tokens of three seconds, without any help from the test: each is renewed when it has ended, and never twice.
+#[test]
+fn tokens_that_hardly_last() {
+    let provider = Provider::start(3);
+    let desk = Desk::signed_in(&provider);
+    let mut last = desk.run(&["token"]).answer().to_owned();
+    for _ in 0..3 {
+        thread::sleep(Duration::from_secs(4));
+        let token = desk.run(&["token"]).answer().to_owned();
+        assert_ne!(token, last);
+        assert!(provider.is_active(&token));
+        last = token;
+    }
+    assert!(provider.renewals() >= 3);
+    provider.has_no_complaint();
+}
+
+/// Twenty processes at the moment of expiry: one renewal, one answer for all, and no reuse for the provider to see.
+#[test]
+fn twenty_processes_renew_once() {
+    let provider = Provider::start(3600);
+    let desk = Desk::signed_in(&provider);
+    for round in 1..=5 {
+        let old = desk.record()["access_token"].clone();
+        desk.edit(expired);
+        let started: Vec<Child> =
+            (0..20).map(|_| desk.keyfob(&["token"]).spawn().expect("the command starts")).collect();
+        let ended = started.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends")));
+        let answers: Vec<String> = ended.map(|ran| ran.answer().to_owned()).collect();
+        let new = desk.record()["access_token"].clone();
+        assert_ne!(new, old);
+        assert!(answers.iter().all(|answer| *answer == new), "not all got the new token");
+        assert_eq!(provider.renewals(), round);
+    }
+    provider.has_no_complaint();
+}
+
+/// What this provider does to whoever spends a refresh token twice, it does here too: the login has ended, and that is
+/// said as such.
+#[test]
+fn a_spent_token_ends_the_login() {
+    let provider = Provider::start(3600);
+    let desk = Desk::signed_in(&provider);
+    let spent = desk.record()["refresh_token"].clone();
+    desk.edit(expired);
+    let token = desk.run(&["token"]).answer().to_owned();
+    desk.edit(|record| {
+        record["refresh_token"] = spent;
+        expired(record);
+    });
+    desk.run(&["token", "--json"]).failed(4, "login-refused");
+    assert_eq!(provider.said(&json!({ "refused": "refresh_token", "error": "invalid_grant" })), 1);
+    assert!(!provider.is_active(&token), "the whole family is revoked");
+    // Asked once; from then on it is known.
+    desk.run(&["token", "--json"]).failed(4, "login-refused");
+    assert_eq!(provider.said(&json!({ "refused": "refresh_token", "error": "invalid_grant" })), 1);
+    desk.login(&Browser::new("ada")).answer();
+    desk.run(&["token"]).answer();
+}
+
+/// RFC 8628, with the provider's own pages for the code and for consent.
+#[test]
+fn a_code_for_another_device() {
+    let provider = Provider::start(3600);
+    let desk = Desk::new(&provider);
+    let (child, shown) = desk.login_elsewhere();
+    let code = shown["user_code"].as_str().expect("a code");
+    // Nobody has answered yet: the provider says so, and it goes on asking.
+    until("a question", || (provider.said(&pending()) > 0).then_some(()));
+    Browser::typing("ada", code).open(shown["verification_uri"].as_str().expect("an address"));
+    let ran = Ran::from(child.wait_with_output().expect("it ends"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let token = desk.run(&["token"]).answer().to_owned();
+    assert!(provider.is_active(&token));
+    desk.edit(expired);
+    assert_ne!(desk.run(&["token"]).answer(), token);
+    assert_eq!(provider.renewals(), 1);
+    assert!(desk.json(&["logout", "--json"]).to_string().contains("confirmed"));
+}
+
+fn pending() -> Value {
+    json!({ "refused": "urn:ietf:params:oauth:grant-type:device_code", "error": "authorization_pending" })
+}
+
+/// A person who says no, here and on the other device.
+#[test]
+fn a_person_who_says_no() {
+    let provider = Provider::start(3600);
+    let desk = Desk::new(&provider);
+    let ran = desk.login(&Browser::new("ada").refusing());
+    assert!(ran.code == Some(5) && ran.err.contains("access_denied"), "{ran:?}");
+
+    let (child, shown) = desk.login_elsewhere();
+    let code = shown["user_code"].as_str().expect("a code");
+    Browser::typing("ada", code).refusing().open(shown["verification_uri"].as_str().expect("an address"));
+    let ran = Ran::from(child.wait_with_output().expect("it ends"));
+    assert!(ran.code == Some(5) && ran.err.contains("access_denied"), "{ran:?}");
+    desk.run(&["token", "--json"]).failed(4, "login-needed");
+}
+
+/// The redirect by name, where both address families listen.
+#[test]
+fn a_redirect_by_name() {
+    let provider = Provider::start(3600);
+    let desk = Desk::with(&provider, "redirect = \"localhost\"\n");
+    desk.login(&Browser::new("ada")).answer();
+    assert!(provider.is_active(desk.run(&["token"]).answer()));
+}

@@ -1,0 +1,18 @@
+//! Custom providers with the real command: TLS with a company's own authority, a proxy in between, metadata that lies.
+#![expect(clippy::disallowed_methods, reason = "tests start the real command")]
+
+mod authority;
+mod company;
+mod front;
+mod proxy;
+
+mod certificates;
+#[cfg(feature = "interop")]
+mod interop;
+mod issuers;
+#[cfg(feature = "interop")]
+mod kubernetes;
+mod logins;
+mod metadata;
+mod routes;
+mod sockets;
