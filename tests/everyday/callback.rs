@@ -122,6 +122,30 @@ fn over_ssh_the_code_is_suggested() {
     assert!(!login("SSH_CONNECTION"));
 }
 
+/// A variable that names a program of the repository starts none: the address is there to be opened by hand.
+#[test]
+fn a_repository_brings_no_browser() {
+    let s = Sandbox::new();
+    let repo = s.home.path().join("repo");
+    std::fs::create_dir_all(repo.join(".git")).expect("ours");
+    let evil = repo.join("evil.sh");
+    std::fs::write(&evil, "#!/bin/sh\necho > \"${0%/*}/ran\"\n").expect("ours");
+    std::fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    std::fs::copy(&evil, repo.join("xdg-open")).expect("ours");
+    let path = evil.display().to_string();
+    for browser in [path.as_str(), "./evil.sh", "sh evil.sh", "sh -c ./evil.sh", ""] {
+        let mut command = s.keyfob(["login"]);
+        command.env("BROWSER", browser).env("PATH", &repo).current_dir(&repo);
+        let (child, address, _stdout) = begin(command);
+        assert_eq!(Answer::of(&address).follow(), "You are signed in");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let told = stderr(&output).contains("BROWSER names");
+        assert_eq!(told, !browser.is_empty(), "{browser}: {}", stderr(&output));
+    }
+    assert!(!repo.join("ran").exists(), "a program of the repository was run");
+}
+
 /// The browser that is opened gets an address that tells nothing to whoever reads its arguments, and no credential. It
 /// has a session of its own: Ctrl-C and a closed terminal end the command, not the browser.
 #[test]

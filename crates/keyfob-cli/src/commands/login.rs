@@ -89,7 +89,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     Report::say("");
     show(attempt.url(), &format!("sign in at {}", environment.issuer()), args.qr, clipboard.as_ref());
     if opens {
-        open(attempt.page());
+        open(client.setup(), attempt.page());
     }
     // RFC 8628 is made for this: the browser sits on another machine than the one that listens.
     if attempt.listens() && attempt.offers_code() && terminal::is_far_away() {
@@ -246,9 +246,21 @@ fn read_token() -> Result<Secret> {
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has
 /// been shown.
-pub(crate) fn open(url: &str) {
+pub(crate) fn open(setup: &keyfob::setup::Setup, url: &str) {
     let mut command = Task::Browse.command();
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // A repository sets variables, and a browser's starter runs what they name; relative words find nothing there.
+    let (changes, refused) = setup.for_browser(keyfob::world::system::env::variables());
+    if let Some(refused) = &refused {
+        Report::warn(refused);
+    }
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir("/");
     let told = || Report::say("No browser could be started: open the address yourself.");
     match command.spawn() {
         Err(_) => told(),

@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Report::say("");
         login::show(attempt.url(), "sign in", false, None);
         if !args.no_browser && !args.paste {
-            login::open(attempt.page());
+            login::open(client.setup(), attempt.page());
         }
         let pasted = terminal::lines();
         let mut mistaken = |error: &Error| {

@@ -37,6 +37,11 @@ impl Variables {
         self.0.get(name)?.as_deref().ok().filter(|text| !text.is_empty())
     }
 
+    /// Everything that is one text and not empty.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref().ok()?)))
+    }
+
     /// Whether a variable is absent, or one text. What is neither is malformed, whatever it is for.
     #[must_use]
     pub fn is_text(&self, name: &str) -> bool {

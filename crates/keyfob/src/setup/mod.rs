@@ -2,6 +2,7 @@
 //! any network use, whether needed or not, and all problems are reported together.
 
 pub(crate) mod certificates;
+pub(crate) mod code;
 pub mod descriptors;
 pub mod home;
 pub mod profile;
@@ -175,6 +176,12 @@ impl Setup {
     pub fn check_network(&self) -> Result<()> {
         let refused = self.routes.check().err();
         Error::all(self.problems.iter().cloned().chain(refused).collect()).map_or(Ok(()), Err)
+    }
+
+    /// What the browser's environment is changed to, and why `BROWSER` is not started, if it is not.
+    #[must_use]
+    pub fn for_browser(&self, variables: &Variables) -> (Vec<(String, Option<String>)>, Option<Error>) {
+        code::for_browser(variables, &self.around)
     }
 
     /// What is wrong and stops nothing here: what is done without, and what only the network needs.

@@ -11,14 +11,18 @@ use keyfob_core::{Error, Id, Result, contract::Variables};
 use ureq::{ProxyProtocol, http::Uri, tls::RootCerts};
 
 use crate::{
-    setup::{certificates::Roots, trust::Surroundings},
+    setup::{certificates::Roots, code, trust::Surroundings},
     world::NoAnswer,
 };
 
 /// How to reach the outside, if that is allowed at all. Where a proxy or a certificate was refused there is nothing in
 /// here to reach it with: whoever goes on sends nothing.
 #[derive(Clone, Debug)]
-pub struct Routes(Result<Arc<Accepted>, Error>);
+pub struct Routes {
+    out: Result<Arc<Accepted>, Error>,
+    /// The address of the session bus, where key stores are asked.
+    bus: Result<String, String>,
+}
 
 /// Proxies and certificates that passed.
 #[derive(Default)]
@@ -41,7 +45,7 @@ impl fmt::Debug for Accepted {
 /// For what never leaves this machine: no proxy is asked, and nobody's certificate is believed.
 impl Default for Routes {
     fn default() -> Self {
-        Self(Ok(Arc::default()))
+        Self { out: Ok(Arc::default()), bus: Err("is not asked here".into()) }
     }
 }
 
@@ -65,10 +69,16 @@ impl Routes {
         parsed(either("HTTP_PROXY"));
         let direct = either("NO_PROXY").map(|(_, list)| list);
         let roots = Roots::read(variables, around, &mut problems);
-        Self(match Error::all(problems) {
+        let out = match Error::all(problems) {
             Some(error) => Err(error),
             None => Ok(Arc::new(Accepted { proxy, direct, roots, loaded: OnceLock::new() })),
-        })
+        };
+        Self { out, bus: code::session_bus(variables, around) }
+    }
+
+    /// The way to the session bus.
+    pub(crate) fn bus(&self) -> Result<String, String> {
+        self.bus.clone()
     }
 
     /// Whether there is any way out.
@@ -77,7 +87,7 @@ impl Routes {
     /// Everything that is wrong with proxies and certificates: [`Id::ProxyMalformed`], [`Id::CaFileUnsafe`],
     /// [`Id::CaFileMalformed`].
     pub fn check(&self) -> Result<()> {
-        self.0.as_ref().map(drop).map_err(Clone::clone)
+        self.out.as_ref().map(drop).map_err(Clone::clone)
     }
 
     /// The way to an address: https anywhere, http on loopback and nowhere else.
@@ -86,7 +96,7 @@ impl Routes {
     /// There is none; nothing was sent.
     pub(crate) fn way(&self, uri: &Uri) -> Result<Way, NoAnswer> {
         let no = |why: String| NoAnswer::not_sent(why);
-        let accepted = self.0.as_ref().map_err(|error| no(error.message()))?;
+        let accepted = self.out.as_ref().map_err(|error| no(error.message()))?;
         let host = uri.host().unwrap_or("");
         match uri.scheme_str() {
             Some("https") => {
@@ -115,13 +125,13 @@ impl Routes {
     /// The proxy's host and port, for people: never the password in front of them.
     #[must_use]
     pub fn shown(&self) -> Option<String> {
-        self.0.as_ref().ok()?.proxy.as_ref().map(shown)
+        self.out.as_ref().ok()?.proxy.as_ref().map(shown)
     }
 
     /// The file and directories of certificates that are trusted in the system's place, for people.
     #[must_use]
     pub fn certificates(&self) -> &[PathBuf] {
-        self.0.as_ref().map_or(&[], |accepted| accepted.roots.named())
+        self.out.as_ref().map_or(&[], |accepted| accepted.roots.named())
     }
 }
 

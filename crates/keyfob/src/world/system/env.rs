@@ -1,16 +1,19 @@
 //! The environment, read once.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
 use keyfob_core::contract::Variables;
 
-/// Everything the environment holds, as it was when this was called.
+/// Everything the environment holds, as it was when this was first called: whoever asks later gets the same answers.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
-pub fn variables() -> Variables {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
-        .collect()
+pub fn variables() -> &'static Variables {
+    static ENVIRONMENT: OnceLock<Variables> = OnceLock::new();
+    let read = || {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
+    };
+    ENVIRONMENT.get_or_init(|| read().collect())
 }
 
 /// The directory one stands in, if it still exists.

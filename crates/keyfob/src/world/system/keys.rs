@@ -8,10 +8,24 @@ use crate::{
 };
 
 /// The key stores of this system. Nothing is opened before one of them is asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SystemKeys {
     #[cfg(all(target_os = "linux", feature = "secret-service"))]
     service: crate::world::system::secret_service::Service,
+}
+
+impl SystemKeys {
+    /// Those that can be reached by this address of the session bus, or why by none.
+    pub(crate) fn new(bus: Result<String, String>) -> Self {
+        #[cfg(all(target_os = "linux", feature = "secret-service"))]
+        let keys = Self { service: crate::world::system::secret_service::Service::at(bus) };
+        #[cfg(not(all(target_os = "linux", feature = "secret-service")))]
+        let keys = {
+            drop(bus);
+            Self {}
+        };
+        keys
+    }
 }
 
 impl Keys for SystemKeys {

@@ -29,10 +29,10 @@ pub fn world(routes: Routes) -> World {
     World {
         clock: Arc::new(clock::SystemClock),
         entropy: Arc::new(entropy::SystemEntropy),
+        seal: Seal::new(Arc::new(keys::SystemKeys::new(routes.bus()))),
         http: Arc::new(http::Network::new(routes)),
         files: Arc::new(files::Disk),
         helper: Arc::new(helper::Shell::default()),
-        seal: Seal::new(Arc::new(keys::SystemKeys::default())),
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }

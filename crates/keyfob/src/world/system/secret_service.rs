@@ -12,6 +12,7 @@ use std::{
 
 use keyfob_core::{error::escape, login::sealed::KeyId};
 use secret_service::{EncryptionType, Error, blocking::SecretService};
+use zbus::blocking::connection::Builder;
 use zeroize::Zeroizing;
 
 use crate::{store::sealing::WrappingKey, world::KeyTrouble};
@@ -21,12 +22,19 @@ use crate::{store::sealing::WrappingKey, world::KeyTrouble};
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The Secret Service of this session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Service {
+    /// The address of the session bus, or why there is none. The library would take any address of the variable, and run
+    /// what that names.
+    bus: Result<String, String>,
     unanswered: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Service {
+    pub(super) fn at(bus: Result<String, String>) -> Self {
+        Self { bus, unanswered: Mutex::default() }
+    }
+
     pub(super) fn fetch(&self, id: &KeyId) -> Result<Option<WrappingKey>, KeyTrouble> {
         let id = id.clone();
         self.ask(move |service| {
@@ -66,13 +74,23 @@ impl Service {
         &self,
         question: impl FnOnce(&SecretService<'_>) -> Result<T, KeyTrouble> + Send + 'static,
     ) -> Result<T, KeyTrouble> {
+        let bus = self.bus.clone().map_err(|why| KeyTrouble {
+            why,
+            advice: "let it name the socket of your own session bus, or unset it",
+        })?;
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
         if unanswered.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Err(silent());
         }
         let (tell, answer) = mpsc::channel();
         let put = move || {
-            let connected = SecretService::connect(EncryptionType::Dh).map_err(|error| absent(&error));
+            let connected = Builder::address(bus.as_str())
+                .and_then(Builder::build)
+                .map_err(|error| absent(&error))
+                .and_then(|bus| {
+                    SecretService::connect_with_existing(EncryptionType::Dh, bus)
+                        .map_err(|error| absent(&error))
+                });
             let _ = tell.send(connected.and_then(|service| question(&service)));
         };
         let thread =
@@ -102,7 +120,7 @@ fn silent() -> KeyTrouble {
 }
 
 /// No session bus, nothing on it of that name, or nothing that could be started.
-fn absent(error: &Error) -> KeyTrouble {
+fn absent(error: &impl std::fmt::Display) -> KeyTrouble {
     KeyTrouble {
         why: format!("is not there ({})", escape(&error.to_string())),
         advice: "run this in a desktop session, or choose another `store` in the configuration file",
