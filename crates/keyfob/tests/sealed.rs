@@ -85,6 +85,7 @@ impl Place {
             narrowed: false,
             dead_refresh_words: Vec::new(),
             proof: None,
+            secret_at: None,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),
             issued_at: ProviderTime(issued),
