@@ -69,6 +69,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
         },
         scopes: Scopes::default(),
         narrowed: false,
+        secret_at: None,
         access_token: Some(Secret::new(access)),
         refresh_token: Some(Secret::new(refresh)),
         issued_at: ProviderTime(issued),
