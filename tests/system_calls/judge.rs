@@ -146,7 +146,19 @@ fn told(blow: &Blow<'_>, came: &Came, code: i32) -> Result<Option<String>, Strin
     let everything = came.ran.err.clone() + &came.ran.out;
     let why = blow.error.map_or("", errors::text);
     let says = everything.to_lowercase().contains(&why.to_lowercase());
-    Ok(Some(format!("{}{}", word.unwrap_or("-"), if says || is_writing { "" } else { ", not why" })))
+    // EAGAIN is an answer to these, and is told as what it means: somebody else has the lock, it took too long. So is
+    // a working directory that nobody can name.
+    let is_answer = match blow.place.name.as_str() {
+        "flock" | "connect" | "sendto" | "recvfrom" => blow.error == Some("EAGAIN"),
+        name => name == "getcwd",
+    };
+    if blow.error == Some("EINTR") {
+        return Err(format!("exit {code}: what was interrupted was not repeated"));
+    }
+    if !says && !is_writing && !is_answer {
+        return Err(format!("exit {code}, and not why"));
+    }
+    Ok(word.map(str::to_owned))
 }
 
 /// What the next calls find.

@@ -171,15 +171,17 @@ fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
     };
     let world = &World { seal: world.seal.clone().with(form), ..world.clone() };
     let store = Store::at(world, Path::new(path), &spare)?;
-    let stdin = io::stdin().as_fd().try_clone_to_owned().map(File::from);
-    let lock = stdin.map_err(|_| misuse("its standard input is not the lease"))?;
-    if !is_lease(&lock, &store) {
+    let cannot = |error: io::Error| {
+        failure::failed(Id::StoreFailed, format!("cannot take over {}", store.lock_path().display()), error)
+    };
+    let lock = io::stdin().as_fd().try_clone_to_owned().map(File::from).map_err(cannot)?;
+    if !is_lease(&lock, &store).map_err(cannot)? {
         return Err(misuse("its standard input is not the lease"));
     }
     // On the other side of a mount somebody may hold the record's own lock: wait for them, then read again.
     let mut waited = Duration::ZERO;
     loop {
-        let shared = lock.try_clone().map_err(|error| misuse(&error.to_string()))?;
+        let shared = lock.try_clone().map_err(cannot)?;
         match store.lease(files::inherited(shared))? {
             Ok(lease) => return renewal::spend(world, lease, &need),
             Err(holder) if waited >= MOUNT_PATIENCE => {
@@ -196,10 +198,11 @@ fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
 
 /// Whether this file is the store's lock file, and its lock is ours: locking it again through the same open
 /// file description succeeds exactly then.
-fn is_lease(lock: &File, store: &Store) -> bool {
-    let same = || {
-        let (ours, named) = (lock.metadata().ok()?, std::fs::symlink_metadata(store.lock_path()).ok()?);
-        Some(ours.ino() == named.ino() && ours.dev() == named.dev())
+fn is_lease(lock: &File, store: &Store) -> io::Result<bool> {
+    let named = match std::fs::symlink_metadata(store.lock_path()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        named => named?,
     };
-    same() == Some(true) && lock.try_lock().is_ok()
+    let ours = lock.metadata()?;
+    Ok(ours.ino() == named.ino() && ours.dev() == named.dev() && files::try_lock(lock)?)
 }

@@ -151,7 +151,7 @@ fn without(dir: &Path, why: String) -> Error {
 
 fn unsafe_home(what: String, path: &Path, named: &Path, refusal: &Refusal) -> Error {
     let error = Error::new(
-        Id::HomeUnsafe,
+        refusal.id(Id::HomeUnsafe),
         what,
         match (refusal, path == named) {
             (Refusal::Repository(_), false) => format!("{}: {refusal}", shown(path)),

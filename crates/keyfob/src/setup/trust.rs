@@ -17,7 +17,10 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
+use keyfob_core::Id;
+
 use super::{home::own_home, repositories::Repositories};
+use crate::world::failure;
 use crate::world::system::{
     owners::{self, others_may_write},
     shown,
@@ -47,7 +50,22 @@ pub enum Refusal {
         at: PathBuf,
         /// Why.
         why: String,
+        /// The system's number for it, where it is the system that refuses.
+        errno: Option<i32>,
     },
+}
+
+impl Refusal {
+    /// The id it is told by. A path that could not be looked at, for want of memory or because a disk fails, has not
+    /// been found unsafe.
+    pub(crate) fn id(&self, otherwise: Id) -> Id {
+        match self {
+            Self::Unreadable { errno: Some(errno), .. } => {
+                failure::id(&io::Error::from_raw_os_error(*errno), otherwise)
+            }
+            _ => otherwise,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -56,11 +74,11 @@ impl fmt::Display for Refusal {
             Self::Relative => f.write_str("it is not an absolute path"),
             Self::Repository(root) => write!(f, "it lies inside the repository {}", shown(root)),
             Self::Adrift => f.write_str(
-                "the working directory has been removed, so that nobody can tell which repository it belonged to",
+                "nobody can tell where one stands, and in which repository: the working directory may have been removed",
             ),
             Self::Climbs => f.write_str("it has a `..` behind something that does not exist"),
             Self::Way { at, why } => write!(f, "{}: {why}", shown(at)),
-            Self::Unreadable { at, why } => write!(f, "{} cannot be followed: {why}", shown(at)),
+            Self::Unreadable { at, why, .. } => write!(f, "{} cannot be followed: {why}", shown(at)),
         }
     }
 }
@@ -131,7 +149,8 @@ impl Surroundings {
             if let Some(target) = walk.step(&part)? {
                 links.push(walk.at.join(&part));
                 if links.len() > 40 {
-                    return Err(walk.unreadable("there are too many symbolic links"));
+                    let why = "there are too many symbolic links".to_owned();
+                    return Err(Refusal::Unreadable { at: walk.at.clone(), why, errno: None });
                 }
                 if target.is_absolute() {
                     walk.at = PathBuf::from("/");
@@ -202,7 +221,7 @@ impl Walk<'_> {
                 self.at = next;
                 return Ok(None);
             }
-            Err(error) => return Err(self.unreadable(&plain(&error))),
+            Err(error) => return Err(self.unreadable(&error)),
         };
         // Where everybody may make things, somebody else's link leads where they like.
         if owners::stranger(meta.uid()) && self.is_shared() {
@@ -210,7 +229,7 @@ impl Walk<'_> {
             return Err(Refusal::Way { at: next, why });
         }
         if meta.file_type().is_symlink() {
-            let target = fs::read_link(&next).map_err(|error| self.unreadable(&plain(&error)))?;
+            let target = fs::read_link(&next).map_err(|error| self.unreadable(&error))?;
             return Ok(Some(target));
         }
         self.at = next;
@@ -228,7 +247,7 @@ impl Walk<'_> {
         if self.around.is_safe(&self.at) {
             return Ok(());
         }
-        let meta = fs::symlink_metadata(&self.at).map_err(|error| self.unreadable(&plain(&error)))?;
+        let meta = fs::symlink_metadata(&self.at).map_err(|error| self.unreadable(&error))?;
         self.enter(&meta)
     }
 
@@ -246,13 +265,9 @@ impl Walk<'_> {
         Err(refusal)
     }
 
-    fn unreadable(&self, why: &str) -> Refusal {
-        Refusal::Unreadable { at: self.at.clone(), why: why.to_owned() }
+    fn unreadable(&self, error: &io::Error) -> Refusal {
+        Refusal::Unreadable { at: self.at.clone(), why: error.to_string(), errno: error.raw_os_error() }
     }
-}
-
-fn plain(error: &io::Error) -> String {
-    error.kind().to_string()
 }
 
 #[cfg(test)]

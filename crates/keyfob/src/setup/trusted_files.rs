@@ -55,7 +55,11 @@ pub(crate) fn approved(
     // Whoever can change the way to such a file can put another one in its place.
     let read = |path: &Path, root_only| {
         let refused = |refusal: Refusal| {
-            Error::new(Id::ApprovedListUnsafe, format!("{} is refused", shown(path)), refusal.to_string())
+            Error::new(
+                refusal.id(Id::ApprovedListUnsafe),
+                format!("{} is refused", shown(path)),
+                refusal.to_string(),
+            )
         };
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         around.follow(&absolute).map_err(refused)?;

@@ -255,10 +255,13 @@ fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
     (&mut &*file).flush()
 }
 
-fn try_lock(file: &File) -> io::Result<bool> {
+/// Locks it, or says that somebody else has.
+pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
+        // Over a network a lock is a question, and a signal can come before its answer.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => try_lock(file),
         Err(TryLockError::Error(error)) => match error.raw_os_error() {
             // ENOSYS, ENOLCK, EOPNOTSUPP and the kernel's own ENOTSUPP: this filesystem has no locks.
             Some(38 | 37 | 95 | 524) => Err(no_locks(file, "refuses locks")),

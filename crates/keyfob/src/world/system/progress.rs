@@ -110,7 +110,11 @@ fn io_failure(error: &io::Error, reached: Reached, whom: &str) -> String {
         io::ErrorKind::UnexpectedEof => format!("{whom} closed the connection without a whole answer"),
         // Looking a name up fails without a kind of its own.
         _ if reached == Reached::Nobody => format!("no connection to {whom}: {}", escape(&error.to_string())),
-        kind => format!("the connection to {whom} failed ({kind})"),
+        // The system's words where it has some: of its kinds, many have no name yet.
+        kind => match error.raw_os_error() {
+            Some(_) => format!("the connection to {whom} failed: {error}"),
+            None => format!("the connection to {whom} failed ({kind})"),
+        },
     }
 }
 
