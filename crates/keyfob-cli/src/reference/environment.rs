@@ -8,16 +8,17 @@ pub(crate) fn page() -> String {
         "# Environment variables\n\n\
          <!-- Made from the table in crates/keyfob-core/src/contract/table.rs:\n     \
          cargo run -p keyfob-cli -- env --markdown > docs/environment.md -->\n\n\
-         Set to the empty string is unset. A variable that is set but malformed is an error (exit code 3) before\n\
-         any network use, never a fall-through to another identity; all malformed ones are told together. Every\n\
-         set variable is checked, used or not. The value of a secret never appears in an error, a log, an\n\
-         argument, or the environment of a child that was not meant to have it. `keyfob env` shows what each\n\
-         one does now.\n\n\
+         These are the variables that Claude Code defines for OAuth and API credentials, and that keyfob implements for\n\
+         any program. A variable set to the empty string counts as unset. A malformed value is an error (exit code 3)\n\
+         before any network use, never a fallback to another identity; all malformed variables are reported together.\n\
+         Every variable that is set is checked, whether it is used or not. The value of a secret never appears in an\n\
+         error, a log, an argument, or the environment of a process that was not meant to receive it. `keyfob env` shows\n\
+         the current effect of each. The terms are explained in the [glossary](glossary.md).\n\n\
          | variable | type | default |\n|---|---|---|\n",
     );
     for v in &VARIABLES {
         page.push_str(&format!(
-            "| [`{}`](#{}) | [{}](#what-passes) | {} |\n",
+            "| [`{}`](#{}) | [{}](#types) | {} |\n",
             v.name,
             anchor(v.name),
             v.kind.word(),
@@ -28,11 +29,11 @@ pub(crate) fn page() -> String {
     which_wins(&mut page);
     which_provider(&mut page);
     descriptors(&mut page);
-    page.push_str("\n## The twenty\n");
+    page.push_str("\n## The variables of the contract\n");
     VARIABLES.iter().for_each(|v| row(&mut page, v));
-    page.push_str("\n## Referred to\n");
+    page.push_str("\n## Variables that the contract refers to\n");
     REFERENCED.iter().for_each(|v| row(&mut page, v));
-    page.push_str("\n## Also read\n\n| variable | meaning |\n|---|---|\n");
+    page.push_str("\n## Other variables\n\n| variable | meaning |\n|---|---|\n");
     for (name, about) in DESCRIBED {
         page.push_str(&format!("| `{}` | {about} |\n", name.replace(", ", "`, `")));
     }
@@ -41,9 +42,9 @@ pub(crate) fn page() -> String {
 
 fn what_passes(page: &mut String) {
     page.push_str(
-        "\n## What passes\n\nNothing is trimmed, repaired or guessed. A name that the environment holds twice \
-         with different\nvalues, and a value that is not UTF-8, are malformed whatever the type.\n\n\
-         | type | what passes |\n|---|---|\n",
+        "\n## Types\n\nValues are never trimmed, repaired or guessed. Whatever the type, a value that is not UTF-8 is \
+         malformed,\nand so is a variable that the environment contains twice with different values.\n\n\
+         | type | accepted values |\n|---|---|\n",
     );
     for kind in Kind::ALL {
         page.push_str(&format!("| {} | {} |\n", kind.word(), kind.rule()));
@@ -53,9 +54,9 @@ fn what_passes(page: &mut String) {
 fn which_wins(page: &mut String) {
     page.push_str(&format!(
         "\n## Which credential wins\n\n\
-         The first source that is present wins; a present one that is broken stops the search with its error.\n\
-         `keyfob status` says which it is, what it shadows and why each earlier one was passed over. A 401 never\n\
-         moves on to another source.\n\n\
+         The first source that is present is used; if it is broken, that is an error, and no later source is tried.\n\
+         `keyfob status` shows the source in use, the ones it shadows, and why each earlier one was skipped. A 401 never\n\
+         leads to another source.\n\n\
          For API requests:\n\n\
          1. `{}` → `Authorization: Bearer`\n\
          2. `{}` → `X-Api-Key`\n\
@@ -63,12 +64,12 @@ fn which_wins(page: &mut String) {
          4. the configuration's `api_key_helper` → `X-Api-Key` and `Authorization: Bearer`\n\
          5. `{}` → `Authorization: Bearer`\n\
          6. `{}` → `Authorization: Bearer`\n\
-         7. the login seeded by `{}`, renewed when due → `Authorization: Bearer`\n\
+         7. the login that started from `{}`, renewed when due → `Authorization: Bearer`\n\
          8. the stored login of the profile, issuer and client, renewed when due → `Authorization: Bearer`\n\n\
-         `prefer = \"oauth\"` in the configuration file moves 5 to 8 ahead of 2 to 4.\n\n\
+         `prefer = \"oauth\"` in the configuration file puts 5 to 8 before 2 to 4.\n\n\
          For remote and bridge connections: `{}`, then\n\
-         `{}`, then 5 to 8, never an API key; and the device token beside it\n\
-         as `X-Trusted-Device-Token`, when one is known.\n",
+         `{}`, then 5 to 8, never an API key. If a device token is known, it is\n\
+         sent too, as `X-Trusted-Device-Token`.\n",
         names::AUTH_TOKEN,
         names::API_KEY_DESCRIPTOR,
         names::API_KEY,
@@ -83,11 +84,11 @@ fn which_wins(page: &mut String) {
 fn which_provider(page: &mut String) {
     page.push_str(&format!(
         "\n## Which provider\n\n\
-         `{}`, `{}` and `{}` each choose one, and exclude one\n\
-         another. They outrank `--environment` and `KEYFOB_ENVIRONMENT`, which outrank the configuration's\n\
-         `environment`; without any of them it is production. `{}` and\n\
-         `{}` count with every provider; the three local bases are always checked and\n\
-         count only with the local one.\n",
+         `{}`, `{}` and `{}` each choose one; only one of\n\
+         them may be set. They take precedence over `--environment` and `KEYFOB_ENVIRONMENT`, and these over\n\
+         `environment` in the configuration file. The default is production. `{}` and\n\
+         `{}` apply to every provider. The three local bases are always checked, but\n\
+         used only with the local provider.\n",
         names::USE_LOCAL,
         names::USE_STAGING,
         names::CUSTOM_URL,
@@ -99,11 +100,11 @@ fn which_provider(page: &mut String) {
 fn descriptors(page: &mut String) {
     page.push_str(
         "\n## Descriptors\n\n\
-         A pipe, a socket or a regular file. It is made close-on-exec at once, read once to its end (at most\n\
-         64 KiB, at most 5 s), closed, and what it said is kept in memory; one final newline is taken off. A\n\
-         regular file is read without moving its offset. A descriptor that is not open, empty, a directory or\n\
-         only for writing is an error that names the variable and the number. `keyfob env` and `keyfob status`\n\
-         never drain one, and no child inherits one.\n\n\
+         A descriptor may be a pipe, a socket or a regular file. It is made close-on-exec at once, read once to its end (at\n\
+         most 64 KiB, at most 5 s) and closed; its content is kept in memory, without one final newline. A regular file\n\
+         is read without moving its offset. A descriptor that is not open, empty, a directory or write-only is an error\n\
+         that names the variable and the number. `keyfob env` and `keyfob status` never consume one, and no child\n\
+         process inherits one.\n\n\
          ```sh\n",
     );
     page.push_str(&format!("{}=3 keyfob header 3<key.txt\n```\n", names::API_KEY_DESCRIPTOR));

@@ -7,8 +7,8 @@ pub(crate) fn page() -> String {
     let mut page = String::from(
         "# Errors\n\n<!-- Made from the table in crates/keyfob-core/src/error.rs:\n     \
          cargo run -p keyfob-cli -- man --errors > docs/errors.md -->\n\n\
-         Every failure is told in three lines on stderr: what failed, why, one thing to do. With `--json` its id is\n\
-         on stdout too. Ids and exit codes are stable, words are not.\n",
+         Every error is reported in three lines on stderr: what failed, why, and one thing to do about it. With `--json`,\n\
+         its id is also on stdout. Ids and exit codes are stable; the wording is not.\n",
     );
     for kind in Kind::ALL {
         page.push_str(&format!("\n## Exit code {}: {}\n", kind.exit_code(), kind.title()));

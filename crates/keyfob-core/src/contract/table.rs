@@ -59,8 +59,8 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Secret,
         default: "unset",
         example: "oauth_token_abc123",
-        about: "Access token that is used as it is, as `Authorization: Bearer`. Ranks after \
-            `ANTHROPIC_AUTH_TOKEN`. It is never refreshed: its expiry is unknown.",
+        about: "Access token, sent unchanged as `Authorization: Bearer`. `ANTHROPIC_AUTH_TOKEN` takes \
+            precedence. It is never renewed, because its expiry is unknown.",
         apply: secret!(oauth_token),
     },
     Variable {
@@ -68,7 +68,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Descriptor,
         default: "unset",
         example: "4",
-        about: "The same token, read from an inherited descriptor: once, to its end, at most 64 KiB and 5 s.",
+        about: "The same token, read from an inherited descriptor.",
         apply: descriptor!(oauth_descriptor, names::OAUTH_DESCRIPTOR),
     },
     Variable {
@@ -100,10 +100,10 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Secret,
         default: "unset",
         example: "refresh_token_abc",
-        about: "Seed of a login without a person: exchanged on first use. From then on the rotated token lives \
-            in the store, in a record of its own keyed by this value's fingerprint; a restart continues there \
-            and never replays the value, not even after `keyfob logout`. On a store that does not last (a fresh \
-            container each time) a single-use seed works once.",
+        about: "Refresh token that starts a login without a person. It is exchanged on first use; from then on the \
+            rotated token is in the store, in a separate record keyed by this value's fingerprint. A restart \
+            continues from that record and never uses the value again, not even after `keyfob logout`. If the \
+            store does not persist (a fresh container each time), a single-use token works once.",
         apply: secret!(refresh_token),
     },
     Variable {
@@ -111,7 +111,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Scopes,
         default: "the environment's scopes",
         example: "openid profile email offline_access",
-        about: "Scopes to request, separated by blanks. With a refresh token, never more than it was granted.",
+        about: "Scopes to request, separated by spaces. With a refresh token, never more than it was granted.",
         apply: |settings, text| {
             let scopes = Scopes::parse(text)?;
             let state = shown(&scopes);
@@ -124,7 +124,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Text,
         default: "the environment's client id",
         example: "custom_client_id_123",
-        about: "OAuth client id to sign in as.",
+        about: "OAuth client id.",
         apply: |settings, text| {
             let id = ClientId::parse(text)?;
             let state = shown(&id.as_str());
@@ -137,8 +137,8 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Url,
         default: "unset",
         example: "https://oauth.company.com/authorize",
-        about: "Authorization endpoint of another provider. It must be on the approved list, which never comes \
-            through the environment.",
+        about: "Authorization endpoint of another provider. It must be on the approved list, which is never read \
+            from a place that a variable names.",
         apply: |settings, text| {
             let url = values::url(text)?;
             if url.scheme() != "https" {
@@ -153,7 +153,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Uuid,
         default: "looked up",
         example: "550e8400-e29b-41d4-a716-446655440000",
-        about: "Account to report. Setting it skips that look-up.",
+        about: "Account for reports and metrics; if set, it is not looked up.",
         apply: value!(values::uuid, presets.account_uuid),
     },
     Variable {
@@ -161,7 +161,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Uuid,
         default: "looked up",
         example: "550e8400-e29b-41d4-a716-446655440001",
-        about: "Organisation to report. Setting it skips that look-up.",
+        about: "Organisation for reports and metrics; if set, it is not looked up.",
         apply: value!(values::uuid, presets.organization_uuid),
     },
     Variable {
@@ -169,7 +169,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Email,
         default: "looked up",
         example: "user@company.com",
-        about: "E-mail address to report. Setting it skips that look-up.",
+        about: "E-mail address for reports and metrics; if set, it is not looked up.",
         apply: value!(values::email, presets.email),
     },
     Variable {
@@ -185,7 +185,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Millis,
         default: "300000",
         example: "300000",
-        about: "How long the output of the API key helper is reused, in milliseconds. 0 means never.",
+        about: "Time in milliseconds for which the output of the API key helper is reused; 0 disables reuse.",
         apply: value!(values::integer, helper_ttl_ms),
     },
     Variable {
@@ -193,8 +193,8 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Secret,
         default: "the stored one",
         example: "device_token_xyz",
-        about: "Trusted-device token. When set there is no enrolment; it outranks the stored one and is never \
-            written to the store.",
+        about: "Trusted-device token. If set, this machine is not enrolled; it takes precedence over the stored \
+            one and is never written to the store.",
         apply: secret!(device_token),
     },
     Variable {
@@ -210,7 +210,7 @@ pub const VARIABLES: [Variable; 20] = [
         kind: Kind::Boolean,
         default: "false",
         example: "1",
-        about: "Use the staging provider. It has no public endpoints: they come from the configuration file.",
+        about: "Use the staging provider. Its endpoints are not public; they come from the configuration file.",
         apply: value!(values::boolean, staging),
     },
     Variable {
@@ -247,7 +247,7 @@ pub const REFERENCED: &[Variable] = &[
         kind: Kind::Secret,
         default: "unset",
         example: "auth_token_abc",
-        about: "Bearer token that comes before every other source. A leading `Bearer ` is accepted once.",
+        about: "Bearer token, used before every other source. One leading `Bearer ` is accepted.",
         apply: |settings, text| {
             secret(&mut settings.auth_token, text.strip_prefix("Bearer ").unwrap_or(text))
         },
@@ -266,32 +266,32 @@ pub const REFERENCED: &[Variable] = &[
 pub const DESCRIBED: &[(&str, &str)] = &[
     (
         "KEYFOB_HOME",
-        "One directory for configuration and logins instead of the XDG ones. Refused inside the repository one stands in.",
+        "One directory for configuration and logins, instead of the XDG directories. Refused inside the current repository.",
     ),
-    ("KEYFOB_PROFILE", "The login to use, as `--profile`. Inherited OAuth tokens then do not count."),
-    ("KEYFOB_ENVIRONMENT", "The configured environment to use, as `--environment`."),
+    ("KEYFOB_PROFILE", "The login to use, like `--profile`. OAuth tokens from variables are then ignored."),
+    ("KEYFOB_ENVIRONMENT", "The configured environment to use, like `--environment`."),
     (
         "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",
-        "Where the configuration, the logins and what need not last are kept.",
+        "The directories for configuration, for logins, and for temporary files.",
     ),
     (
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-        "Proxies (http and https), and the hosts that are reached without. Loopback is never proxied. One that is wrong \
-         stops what uses the network, and nothing else.",
+        "Proxies (http and https), and the hosts that are reached directly. Loopback is never proxied. A malformed value \
+         is an error only for what uses the network.",
     ),
     (
         "SSL_CERT_FILE, SSL_CERT_DIR",
-        "Certificates to trust in the system's place. Absolute paths, refused inside the repository one stands in and where \
-         others can write. What is refused stops what uses the network, and nothing else.",
+        "CA certificates to trust instead of the system's. Absolute paths, refused inside the current repository and where \
+         others can write. A refused path is an error only for what uses the network.",
     ),
     (
         "OTEL_METRICS_EXPORTER, OTEL_SDK_DISABLED",
-        "`otlp` sends metrics; anything else, or nothing, sends none.",
+        "`otlp` sends metrics; any other value, or none, disables them.",
     ),
     (
         "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, \
          OTEL_EXPORTER_OTLP_METRICS_PROTOCOL, OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT",
-        "Where metrics go and how, as OpenTelemetry defines it. `http/protobuf` is the protocol that is spoken.",
+        "Where and how metrics are sent, as OpenTelemetry defines it. The only supported protocol is `http/protobuf`.",
     ),
     (
         "OTEL_METRICS_INCLUDE_ACCOUNT_UUID",
@@ -299,9 +299,9 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ),
     (
         "KUBERNETES_EXEC_INFO",
-        "Which version of its answer a Kubernetes client asks `token --format kubernetes` for.",
+        "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
     ),
-    ("NO_COLOR", "No colour on a terminal."),
+    ("NO_COLOR", "Disables colours on a terminal."),
     ("BROWSER", "The browser to open."),
 ];
 
