@@ -241,6 +241,52 @@ fn slow_strangers_do_not_keep_the_answer_out() {
     drop(strangers);
 }
 
+/// Whatever fails, and however often: no other command opens a page.
+#[test]
+fn only_signing_in_opens_a_browser() {
+    let s = Sandbox::new();
+    let opened = s.home.path().join("opened");
+    let browser = s.home.path().join("browser");
+    std::fs::write(&browser, format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).expect("a script");
+    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    let run = |words: &[&str]| {
+        let mut command = s.keyfob(words);
+        command.env("BROWSER", &browser).stdin(Stdio::null()).output().expect("it runs")
+    };
+    let every: [&[&str]; 9] = [
+        &["token"],
+        &["token", "--json"],
+        &["header"],
+        &["exec", "true"],
+        &["connect"],
+        &["status", "--verify"],
+        &["env"],
+        &["doctor"],
+        &["logout"],
+    ];
+    // Nobody signed in; then a login that the provider has ended.
+    for words in every {
+        run(words);
+    }
+    s.sign_in("default", "ada@example.com");
+    assert!(run(&["token"]).status.success());
+    s.server.advance(40 * 24 * 3600);
+    for words in every.iter().cycle().take(3 * every.len()) {
+        run(words);
+    }
+    assert!(!opened.exists(), "{}", std::fs::read_to_string(&opened).unwrap_or_default());
+    // Signing in does, or the rest would prove nothing.
+    let mut command = s.keyfob(["login"]);
+    let (child, address, _stdout) = begin({
+        command.env("BROWSER", &browser);
+        command
+    });
+    crate::screen::until("the browser", || opened.exists());
+    assert_eq!(Answer::of(&address).follow(), "You are signed in");
+    assert!(child.wait_with_output().expect("it ends").status.success());
+    assert_eq!(std::fs::read_to_string(&opened).expect("opened").lines().count(), 1);
+}
+
 /// Machines with one loopback only. The demo is a whole sign-in there: provider, browser, callback.
 #[cfg(feature = "tools")]
 #[test]

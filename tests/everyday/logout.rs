@@ -6,7 +6,10 @@ use std::{fs, process::Output};
 use keyfob_dev::Options;
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, stderr};
+use crate::{
+    sandbox::{Sandbox, stderr},
+    visitor::follow,
+};
 
 fn records(s: &Sandbox) -> usize {
     let entries = fs::read_dir(s.logins()).expect("the store").map(|e| e.expect("an entry").path());
@@ -44,6 +47,48 @@ fn confirmed_is_told_and_true() {
     let again = s.run(&["logout"]);
     assert_eq!(again.status.code(), Some(0));
     assert!(stderr(&again).contains("Nobody was signed in"), "{}", stderr(&again));
+}
+
+/// Signing in again revokes the login that was there before, but never before the new one is on the disk: a crash in
+/// between leaves one that works.
+#[test]
+fn the_old_login_is_revoked_after_the_new_one_is_saved() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let record = || {
+        let paths = fs::read_dir(s.logins()).expect("the store").map(|e| e.expect("an entry").path());
+        let path =
+            paths.filter(|path| path.extension().is_some_and(|e| e == "json")).max().expect("a record");
+        let record: Value = serde_json::from_slice(&fs::read(path).expect("a record")).expect("JSON");
+        record["login"].as_str().expect("an id").to_owned()
+    };
+    let first = record();
+    let before = s.server.requests().len();
+    s.server.hold();
+    // What stood on the disk as each request was let through.
+    let stood = std::thread::scope(|scope| {
+        let login =
+            scope.spawn(|| follow(&mut s.keyfob(["login", "--no-browser", "--email", "ada@example.com"])));
+        let mut stood = Vec::new();
+        for _ in 0..60_000 {
+            if login.is_finished() {
+                break;
+            }
+            if s.server.held() > 0 && s.server.requests().len() == before + stood.len() {
+                stood.push(record());
+                s.server.let_through(1);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        s.server.release();
+        assert!(login.join().expect("it ends").status.success());
+        stood
+    });
+    let asked = s.server.requests().split_off(before);
+    let at =
+        asked.iter().position(|request| request.path == "/v1/oauth/revoke").expect("the old one is revoked");
+    assert_eq!(stood[0], first);
+    assert_ne!(stood[at], first, "the new one is on the disk before the old one is revoked: {asked:?}");
 }
 
 /// Not reached: removed here all the same, and what that means for a copy is said.

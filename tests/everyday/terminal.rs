@@ -116,6 +116,20 @@ fn a_paste_while_the_callback_arrives() {
     }
 }
 
+/// Standard input may bring a credential, but nobody types one: at a terminal it is refused and not waited for.
+#[test]
+fn a_descriptor_that_is_the_terminal_is_refused() {
+    for name in ["CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR"] {
+        let s = Sandbox::new();
+        let screen = Screen::new(200);
+        let mut child = screen.start(s.keyfob(["token"]).env(name, "0").env("TERM", "xterm"));
+        assert_eq!(child.wait().expect("it ends").code(), Some(3), "{}", screen.text());
+        screen.shows(name);
+        screen.shows("terminal");
+        assert!(s.server.requests().is_empty());
+    }
+}
+
 #[test]
 fn ctrl_c_leaves_everything_as_it_was() {
     for words in [&["login", "--no-browser"][..], &["login", "--device"], &["login", "--paste"]] {

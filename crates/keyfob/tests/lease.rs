@@ -1,0 +1,31 @@
+//! Whoever waits in vain for a lease is told who has it.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::sync::Arc;
+
+use keyfob::{
+    Id, Timestamp,
+    renewal::wait_for_lease,
+    store::Store,
+    world::{
+        simulated::{Machine, Shared},
+        system::files::Disk,
+    },
+};
+
+/// The disk is the real one; the clock, which is waited by, is not.
+#[test]
+fn a_busy_lease_names_its_holder() {
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    let dir = tempfile::Builder::new().permissions(private).tempdir().unwrap();
+    let mut world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+    world.files = Arc::new(Disk);
+    let store = Store::at(&world, &dir.path().join("default.json"), &[]).unwrap();
+    let held = store.try_lease().unwrap().unwrap_or_else(|holder| panic!("nobody but us: {holder}"));
+    let error = wait_for_lease(&world, &store).map(drop).expect_err("we have it ourselves");
+    assert_eq!(error.id(), Id::LeaseBusy);
+    let told = format!("process {} has held the lease on it for 60 s", std::process::id());
+    assert!(error.why().contains(&told), "{error}");
+    drop(held);
+    wait_for_lease(&world, &store).map(drop).expect("it is free");
+}
