@@ -6,7 +6,10 @@ use std::{
     process::Stdio,
 };
 
-use crate::sandbox::{Sandbox, stderr};
+use crate::{
+    sandbox::{Sandbox, stderr},
+    visitor::Answer,
+};
 
 /// A profile for each call, none named means the chosen one.
 #[test]
@@ -128,4 +131,55 @@ fn a_code_is_typed_on_another_device() {
     stdout.read_to_string(&mut rest).expect("the answer");
     assert!(child.wait().expect("it ends").success());
     assert_eq!(s.json(&["status"])["winner"]["source"], "login");
+}
+
+/// Signs in as a browser would, whoever the address asks for being changed on the way.
+fn signs_in_as(s: &Sandbox, words: &[&str], email: &str) -> std::process::Output {
+    let words = ["login", "--no-browser"].iter().chain(words);
+    let mut command = s.keyfob(words);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command runs");
+    let mut address = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut address).expect("an address");
+    let mut url = url::Url::parse(address.trim()).expect("an address");
+    let pairs: Vec<_> = url.query_pairs().into_owned().filter(|(name, _)| name != "login_hint").collect();
+    url.query_pairs_mut().clear().extend_pairs(pairs).append_pair("login_hint", email);
+    Answer::of(url.as_str()).follow();
+    child.wait_with_output().expect("it ends")
+}
+
+/// A browser that is signed in as somebody else signs them in: that is not saved over the login that is there, and not
+/// in the name of the one who was asked for. What was granted ends.
+#[test]
+fn another_account_is_not_saved_unasked() {
+    let s = Sandbox::new();
+    let refused = signs_in_as(&s, &["--email", "ada@example.com"], "bob@example.com");
+    assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+    let told = "bob@example.com signed in, and not ada@example.com, who was asked for";
+    assert!(stderr(&refused).contains(told), "{}", stderr(&refused));
+    assert_eq!(s.run(&["token"]).status.code(), Some(4), "nothing was saved");
+    let revoked = |s: &Sandbox| s.server.requests().iter().filter(|r| r.path == "/v1/oauth/revoke").count();
+    assert_eq!(revoked(&s), 1);
+
+    assert!(signs_in_as(&s, &["--email", "Ada@example.com"], "ada@example.com").status.success());
+    let before = s.json(&["token"]);
+    let refused = signs_in_as(&s, &[], "bob@example.com");
+    assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
+    let told = "bob@example.com signed in, and not ada@example.com, whose login profile `default` holds";
+    assert!(
+        stderr(&refused).contains(told) && stderr(&refused).contains("--replace"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!((s.json(&["token"]), revoked(&s)), (before.clone(), 2), "ada's login stays");
+    s.out(&["token", "--min-valid", "7200"]);
+
+    // Ada's own, asked for as bob: nothing of hers ends.
+    let refused = signs_in_as(&s, &["--email", "bob@example.com"], "ada@example.com");
+    assert_eq!((refused.status.code(), revoked(&s)), (Some(5), 2), "{}", stderr(&refused));
+    s.out(&["token", "--min-valid", "7200"]);
+
+    let replaced = signs_in_as(&s, &["--replace"], "bob@example.com");
+    assert!(replaced.status.success(), "{}", stderr(&replaced));
+    assert_ne!(s.json(&["token"])["login"], before["login"]);
 }

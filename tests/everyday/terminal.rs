@@ -269,3 +269,23 @@ fn without_a_terminal() {
         assert!(child.wait().expect("it ends").success(), "{endless}");
     }
 }
+
+/// At a terminal a sign-in of another account than the stored one is asked about.
+#[test]
+fn another_account_is_asked_about() {
+    for (typed, saved) in [("n", false), ("", false), ("y", true)] {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        let screen = Screen::new(80);
+        let mut child = login(&s, &screen, &[]);
+        let answer = Answer::of(&screen.address());
+        // The page waits with the person.
+        let page = std::thread::spawn(move || answer.follow());
+        screen.shows("Save it all the same");
+        screen.type_in(&format!("{typed}\n"));
+        let code = child.wait().expect("it ends").code();
+        assert_eq!(code, Some(if saved { 0 } else { 5 }), "{typed}: {}", screen.text());
+        assert_eq!(s.json(&["status"])["identity"]["email"] == "dev@example.com", saved, "{typed}");
+        assert_eq!(page.join().expect("a page") == "You are signed in", saved, "{typed}");
+    }
+}

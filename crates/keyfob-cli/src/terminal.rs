@@ -37,6 +37,11 @@ pub(crate) fn lines() -> Receiver<String> {
     receiver
 }
 
+/// Whether a person is there to answer.
+pub(crate) fn has_person() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
 /// The screen behind stderr. `None`: there is none, or one that knows no escape sequences (`TERM=dumb`).
 pub(crate) struct Screen(());
 

@@ -198,9 +198,18 @@ impl Client {
     }
 
     pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
+        self.store_at(self.setup.profile()?, client_id, seed)
+    }
+
+    /// The store of another profile, with the same issuer and client.
+    pub(crate) fn store_beside(&self, profile: &str) -> Result<Store> {
+        self.store_at(profile, self.environment()?.require_client_id()?, None)
+    }
+
+    fn store_at(&self, profile: &str, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
         let home = self.setup.require_home()?;
         let key = Key {
-            profile: self.setup.profile()?.to_owned(),
+            profile: profile.to_owned(),
             issuer: self.environment()?.issuer().to_owned(),
             client_id: client_id.as_str().to_owned(),
             seed,

@@ -36,9 +36,12 @@ pub(crate) struct Login {
     /// Read a token from stdin instead of using a browser
     #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
     pub(crate) with_token: Option<TokenKind>,
-    /// Suggest this account to the provider
+    /// Suggest this account to the provider; another one's sign-in is not saved without a question
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) email: Option<String>,
+    /// Save the sign-in also when another account is stored there, or another one signed in than --email says
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,

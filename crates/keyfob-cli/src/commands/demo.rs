@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsStr,
-    io::{self, BufRead, BufReader, IsTerminal},
+    io::{self, BufRead, BufReader},
     path::Path,
     process::{Command, ExitCode, Output, Stdio},
     time::Duration,
@@ -22,6 +22,7 @@ use crate::{
     internal::Task,
     program,
     report::{Report, Result},
+    terminal,
 };
 
 /// Short enough to see a token expire, long enough to see it used before.
@@ -33,7 +34,7 @@ struct Stage {
 }
 
 pub(crate) fn run(args: &Demo) -> Result {
-    let automatic = args.yes || !has_person();
+    let automatic = args.yes || !terminal::has_person();
     let failed =
         |error: io::Error| Error::caused_by(Id::StoreFailed, "the demo cannot make its directory", error);
     let home = tempfile::Builder::new().prefix("keyfob-demo-").tempdir().map_err(failed)?;
@@ -220,9 +221,4 @@ fn say(title: &str, text: &str) {
 
 fn detail(text: &str) {
     Report::say(&format!("   {text}"));
-}
-
-/// Whether a person is there to answer.
-fn has_person() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

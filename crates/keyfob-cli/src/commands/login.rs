@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read},
     process::{ExitCode, Stdio},
+    sync::mpsc::Receiver,
     time::Duration,
 };
 
@@ -50,7 +51,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
             crate::args::TokenKind::Refresh => TokenKind::Refresh,
             crate::args::TokenKind::Access => TokenKind::Access,
         };
-        let signed_in = client.login_with(kind, read_token()?)?;
+        let signed_in = client.login_with(kind, read_token()?, &|_| args.replace)?;
         return tell(global, args, &client, &signed_in);
     }
     if args.device {
@@ -106,8 +107,23 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         Report::tell(error);
         Report::say("");
     };
-    let signed_in = attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?;
+    let signed_in =
+        attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken, &|error| {
+            args.replace || agrees(error, &pasted)
+        })?;
     tell(global, args, &client, &signed_in)
+}
+
+/// Asks the person whether another account's sign-in is to be saved. Where nobody is there, it is not.
+fn agrees(error: &Error, lines: &Receiver<String>) -> bool {
+    if !terminal::has_person() {
+        return false;
+    }
+    Report::say(&format!(
+        "\n{}.\nSave it all the same, in the place of the login that is there? [y/N]",
+        error.what()
+    ));
+    lines.recv().is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 /// The other ways to an address that has been printed: a link, the clipboard, a picture.
@@ -145,13 +161,16 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
     let address = shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri);
     show(address, "type the code", args.qr, clipboard);
     let mut told = i64::MAX;
-    let signed_in = attempt.wait(&mut |left| {
+    let mut left = |left| {
         // A countdown that can be read in a log: once a minute, not once a second.
         if told.saturating_sub(left) >= 60 {
             told = left;
             Report::say(&format!("Waiting. The code is good for {left} s more."));
         }
-    })?;
+    };
+    let confirm =
+        |error: &Error| args.replace || (terminal::has_person() && agrees(error, &terminal::lines()));
+    let signed_in = attempt.wait(args.email.as_deref(), &mut left, &confirm)?;
     tell(global, args, client, &signed_in)
 }
 

@@ -76,6 +76,39 @@ impl Identity {
         })
     }
 
+    /// Whether these two are known to be different accounts of one provider. The strongest name that both have decides;
+    /// what only one of them has says nothing.
+    #[must_use]
+    pub fn is_another_than(&self, other: &Self) -> bool {
+        let differ = |one: &Option<String>, two: &Option<String>| match (one, two) {
+            (Some(one), Some(two)) => Some(!one.eq_ignore_ascii_case(two)),
+            _ => None,
+        };
+        differ(&self.account_uuid, &other.account_uuid)
+            // OpenID Connect Core §5.7: issuer and `sub` are the only lasting name.
+            .or_else(|| match (&self.subject, &other.subject) {
+                (Some(one), Some(two)) => Some(one != two),
+                _ => None,
+            })
+            .or_else(|| differ(&self.email, &other.email))
+            .unwrap_or(false)
+    }
+
+    /// Whether this is known not to be the account of that address. What is no address (a user name suggested to the
+    /// provider) cannot be compared.
+    #[must_use]
+    pub fn is_not(&self, address: &str) -> bool {
+        let known = self.email.as_deref().filter(|_| address.contains('@'));
+        known.is_some_and(|email| !email.eq_ignore_ascii_case(address))
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let names = [&self.email, &self.account_uuid, &self.subject];
+        names.into_iter().flatten().next().map_or("somebody", String::as_str)
+    }
+
     /// With what the variables say laid over it.
     #[must_use]
     pub fn overlaid(self, presets: &Presets) -> Self {
@@ -153,6 +186,34 @@ mod tests {
         assert!(said(r#"{"email":"a@b.c"}"#).is_err(), "it has to say whom it speaks of");
         let profile = Identity::parse(br#"{"account":{"email":"a@b.c"}}"#).unwrap();
         assert!(Identity::default().completed_by(profile).is_ok(), "a profile is not UserInfo");
+    }
+
+    #[test]
+    fn the_strongest_name_that_both_have_decides() {
+        let who = |account: &str, subject: &str, email: &str| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
+            Identity {
+                account_uuid: some(account),
+                organization_uuid: None,
+                email: some(email),
+                subject: some(subject),
+            }
+        };
+        for (one, two, another) in [
+            (who(ACCOUNT, "", "a@b.c"), who(&ACCOUNT.to_uppercase(), "", "new@b.c"), false),
+            (who("", "7", "a@b.c"), who("", "8", "a@b.c"), true),
+            (who("", "x", "a@b.c"), who("", "X", "a@b.c"), true),
+            (who("", "", "a@b.c"), who("", "", "A@B.c"), false),
+            (who("", "", "a@b.c"), who("", "", "b@b.c"), true),
+            (who(ACCOUNT, "", ""), who("", "7", "a@b.c"), false),
+            (who("", "", ""), who(ACCOUNT, "7", "a@b.c"), false),
+        ] {
+            assert_eq!(one.is_another_than(&two), another, "{one:?} {two:?}");
+            assert_eq!(two.is_another_than(&one), another, "{two:?} {one:?}");
+        }
+        let ada = who("", "7", "ada@b.c");
+        assert!(ada.is_not("bob@b.c") && !ada.is_not("ADA@b.c") && !ada.is_not("bob"));
+        assert!(!who("", "7", "").is_not("bob@b.c"), "nobody knows");
     }
 
     #[test]

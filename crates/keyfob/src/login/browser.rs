@@ -12,13 +12,13 @@ use keyfob_core::{
     provider::environment::Environment,
 };
 
-pub use crate::login::establish::{SignedIn, TokenKind};
+pub use crate::login::establish::{Confirm, SignedIn, TokenKind};
 use crate::world::failure;
 use crate::{
     client::Client,
     login::{
         callback::{Arrival, Callback, Host, Loopback},
-        establish::{establish, post},
+        establish::{Meant, establish, post},
         paste::Paste,
         setup_token::{self, Minted},
     },
@@ -38,7 +38,7 @@ pub struct How {
     pub paste: bool,
     /// The port of the callback; 0 lets the system choose.
     pub port: u16,
-    /// An e-mail address to suggest to the provider.
+    /// An e-mail address to suggest to the provider. Another one's sign-in is then not saved unasked.
     pub hint: Option<String>,
     /// Ask for a token that lasts so many seconds instead of a renewable login: see [`Attempt::wait_for_token`].
     pub lasting: Option<u64>,
@@ -55,6 +55,7 @@ pub struct Attempt<'c> {
     loopback: Option<Loopback>,
     detour: Option<Error>,
     lasting: Option<u64>,
+    email: Option<String>,
 }
 
 impl Client {
@@ -112,7 +113,17 @@ impl Client {
             }
             None => url.clone(),
         };
-        Ok(Attempt { client: self, environment, flow, url, page, loopback, detour, lasting: how.lasting })
+        Ok(Attempt {
+            client: self,
+            environment,
+            flow,
+            url,
+            page,
+            loopback,
+            detour,
+            lasting: how.lasting,
+            email: how.hint.clone(),
+        })
     }
 
     /// The environment with its endpoints discovered, where they must be.
@@ -163,17 +174,20 @@ impl Attempt<'_> {
     ///
     /// # Errors
     /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
-    /// [`Id::LoginDenied`]; whatever goes wrong with the exchange.
+    /// [`Id::LoginDenied`]; [`Id::OtherAccount`] unless `confirm` agrees; whatever goes wrong with the exchange.
     pub fn wait(
         mut self,
         pasted: Option<&Receiver<String>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
+        confirm: Confirm<'_>,
     ) -> Result<SignedIn> {
         self.answered(pasted, patience, mistaken, |attempt, code| {
             let reply = attempt.exchange(code)?;
             let flow = &attempt.flow;
-            establish(attempt.client, &attempt.environment, &flow.request().scopes, flow.nonce(), &reply)
+            let meant = Meant { email: attempt.email.as_deref(), confirm };
+            let scopes = &flow.request().scopes;
+            establish(attempt.client, &attempt.environment, scopes, flow.nonce(), &reply, meant)
         })
     }
 

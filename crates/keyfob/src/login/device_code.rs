@@ -10,7 +10,7 @@ use keyfob_core::{
 
 use crate::{
     client::Client,
-    login::establish::{self, SignedIn, post},
+    login::establish::{self, Confirm, Meant, SignedIn, post},
 };
 
 /// A sign-in that waits for a person somewhere else.
@@ -51,12 +51,18 @@ impl DeviceAttempt<'_> {
         &self.pending
     }
 
-    /// Asks until the person has answered or the code has ended. `left` is told the seconds that are left, once
+    /// Asks until the person has answered or the code has ended. A sign-in of another account than that of `email`, or than
+    /// the one stored, is not saved unless `confirm` agrees. `left` is told the seconds that are left, once
     /// before each wait.
     ///
     /// # Errors
-    /// [`Id::LoginDenied`], [`Id::LoginTimeout`], what the provider says.
-    pub fn wait(mut self, left: &mut dyn FnMut(i64)) -> Result<SignedIn> {
+    /// [`Id::LoginDenied`], [`Id::LoginTimeout`], [`Id::OtherAccount`], what the provider says.
+    pub fn wait(
+        mut self,
+        email: Option<&str>,
+        left: &mut dyn FnMut(i64),
+        confirm: Confirm<'_>,
+    ) -> Result<SignedIn> {
         let url = self.environment.token_url()?.to_owned();
         let client_id = self.environment.require_client_id()?.clone();
         let clock = &self.client.world.clock;
@@ -81,6 +87,7 @@ impl DeviceAttempt<'_> {
                             &self.environment.scopes,
                             None,
                             &reply,
+                            Meant { email, confirm },
                         );
                     }
                 },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use keyfob_core::{
     Ahead, Error, Id, Record, Result, Secret,
     contract::settings::Scopes,
+    error::escape,
     login::{
         identity::Identity,
         record::{Generation, LoginId},
@@ -22,9 +23,9 @@ use crate::{
     login::id_token,
     logout::{self, Revocation},
     renewal,
-    store::{Commit, Found},
+    store::{Commit, Found, Seen},
     trusted_device::Device,
-    world::{NoAnswer, Request, system::machine_name},
+    world::{Answer, NoAnswer, Request, system::machine_name},
 };
 
 /// How long one request of a sign-in may take.
@@ -52,12 +53,26 @@ pub enum TokenKind {
     Access,
 }
 
+/// Is told that another account signed in than the one stored there or asked for, and says whether it is to be saved all
+/// the same. `|_| false` where nobody can be asked.
+pub type Confirm<'c> = &'c dyn Fn(&Error) -> bool;
+
+/// Whose sign-in it is meant to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Meant<'m> {
+    /// The address that was suggested to the provider.
+    pub(crate) email: Option<&'m str>,
+    pub(crate) confirm: Confirm<'m>,
+}
+
 impl Client {
-    /// Signs in with a token somebody already has.
+    /// Signs in with a token somebody already has. An access token is tried at the provider first.
     ///
     /// # Errors
-    /// As a sign-in through the browser; the login that was there before then stays.
-    pub fn login_with(&self, kind: TokenKind, token: Secret) -> Result<SignedIn> {
+    /// As a sign-in through the browser; the login that was there before then stays. [`Id::OtherAccount`]: a refresh token
+    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
+    pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
+        let meant = Meant { email: None, confirm };
         self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let mut record = blank(self, &environment)?;
@@ -65,7 +80,9 @@ impl Client {
             TokenKind::Access => {
                 record.generation.number = 1;
                 record.access_token = Some(token);
-                save(self, record, None, false)
+                let unidentified = tried(self, &mut record)?;
+                let origin = Origin::Brought { spent: false };
+                save(self, record, unidentified, &origin, meant)
             }
             TokenKind::Refresh => {
                 // Before anything is spent.
@@ -74,7 +91,7 @@ impl Client {
                 record.refresh_token = Some(token);
                 record.narrowed = self.setup.settings.scopes.is_some();
                 let reply = post(self, &environment, environment.token_url()?, refresh::request(&record)?)?;
-                accept(self, &environment, record, &reply, &Origin::Brought)
+                accept(self, &environment, record, &reply, &Origin::Brought { spent: true }, meant)
             }
         }
     }
@@ -87,10 +104,11 @@ pub(crate) fn establish(
     asked: &Scopes,
     nonce: Option<&Secret>,
     reply: &Reply,
+    meant: Meant<'_>,
 ) -> Result<SignedIn> {
     let mut record = blank(client, environment)?;
     record.scopes = asked.clone();
-    accept(client, environment, record, reply, &Origin::Page { nonce })
+    accept(client, environment, record, reply, &Origin::Page { nonce }, meant)
 }
 
 /// Where the grant came from.
@@ -101,7 +119,10 @@ enum Origin<'n> {
         nonce: Option<&'n Secret>,
     },
     /// Somebody had the token already: it is kept whatever else the provider says.
-    Brought,
+    Brought {
+        /// What they had is used up by now.
+        spent: bool,
+    },
 }
 
 /// Whether what comes of a sign-in could be got and kept: asked before anybody takes the trouble. The disk must accept
@@ -128,6 +149,7 @@ fn accept(
     mut record: Record,
     reply: &Reply,
     origin: &Origin<'_>,
+    meant: Meant<'_>,
 ) -> Result<SignedIn> {
     let now = client.world.clock.now();
     let asked_for_openid = record.scopes.iter().any(|scope| scope == "openid");
@@ -154,10 +176,10 @@ fn accept(
             };
             let error = exchange_failed(id, why);
             // The one that somebody brought may be spent by now: what came for it is kept before anything is said.
-            if let (Some(rotated), Origin::Brought) = (rotated, origin) {
+            if let (Some(rotated), Origin::Brought { .. }) = (rotated, origin) {
                 record.generation.number = 1;
                 record.refresh_token = Some(rotated);
-                save(client, record, None, false)?;
+                save(client, record, None, origin, meant)?;
                 return Err(error.hint("the refresh token that came instead was kept: run `keyfob token`"));
             }
             return Err(error);
@@ -170,7 +192,7 @@ fn accept(
     }
     let nonce = match origin {
         Origin::Page { nonce } => *nonce,
-        Origin::Brought => None,
+        Origin::Brought { .. } => None,
     };
     // Where nobody told the issuer's own spelling, there is nothing to hold its token against; and one that nobody
     // asked for answers no request (OpenID Connect Core §3.1.2.1), so nothing of it could be right or wrong.
@@ -188,7 +210,7 @@ fn accept(
         }
     }
     let by_a_person = matches!(origin, Origin::Page { .. });
-    let mut signed_in = save(client, record, unidentified, by_a_person)?;
+    let mut signed_in = save(client, record, unidentified, origin, meant)?;
     // The login is on the disk: whatever comes of this, it stays.
     if wants_device && by_a_person {
         signed_in.device = match client.device() {
@@ -206,10 +228,36 @@ fn save(
     client: &Client,
     mut record: Record,
     unidentified: Option<Error>,
-    revoke_old: bool,
+    origin: &Origin<'_>,
+    meant: Meant<'_>,
 ) -> Result<SignedIn> {
+    let revoke_old = matches!(origin, Origin::Page { .. });
     let unidentified = unidentified.or_else(|| identify(client, &mut record));
     let store = client.store()?;
+    // Before the lease: a person may think about it, and the login that is there goes on meanwhile.
+    let stored = match store.look() {
+        Ok(Seen::Record(stored)) => Some(stored),
+        _ => None,
+    };
+    if let Some(error) = another(&record, stored.as_deref(), meant.email)
+        && !(meant.confirm)(&error)
+    {
+        let others = stored.is_none_or(|stored| record.identity.is_another_than(&stored.identity));
+        return Err(match origin {
+            // The tokens of one account may be one grant: then the login that stays would end with it.
+            Origin::Page { .. } if others => {
+                logout::revoke(client, &record);
+                error
+            }
+            Origin::Brought { spent: true } => {
+                let kept = beside(client, record)?;
+                error.hint(format!(
+                    "it was kept as profile `{kept}`; `--replace` would have put it in the place of the other"
+                ))
+            }
+            _ => error,
+        });
+    }
     let lease = renewal::wait_for_lease(&client.world, &store)?;
     let old = match lease.read() {
         Ok(Found::Record(old)) => Some(Ok(old)),
@@ -246,6 +294,56 @@ fn save(
         Err(error) => Revocation::Failed(error.message()),
     });
     Ok(SignedIn { record, replaced, unidentified, device: None })
+}
+
+/// Why this sign-in is not the one that was meant, if it is not.
+fn another(record: &Record, stored: Option<&Record>, email: Option<&str>) -> Option<Error> {
+    let who = escape(record.identity.name());
+    let told = |whom: String| {
+        let what = format!("{who} signed in, and not {whom}");
+        Some(Error::new(Id::OtherAccount, what, "nothing was saved, and the login that was there stays"))
+    };
+    if let Some(email) = email.filter(|email| record.identity.is_not(email)) {
+        return told(format!("{}, who was asked for", escape(email)));
+    }
+    let stored = stored.filter(|stored| stored.access_token.is_some() || stored.refresh_token.is_some())?;
+    if !record.identity.is_another_than(&stored.identity) {
+        return None;
+    }
+    told(format!("{}, whose login profile `{}` holds", escape(stored.identity.name()), stored.profile))
+}
+
+/// Keeps a login whose token would be lost otherwise in a profile of its own. Its name.
+fn beside(client: &Client, mut record: Record) -> Result<String> {
+    let profile = record.profile.clone();
+    for number in 2..100 {
+        record.profile = format!("{profile}-{number}");
+        let store = client.store_beside(&record.profile)?;
+        if matches!(store.look()?, Seen::Nothing) {
+            renewal::wait_for_lease(&client.world, &store)?.commit(&record)?;
+            return Ok(record.profile);
+        }
+    }
+    let what = format!("there is no room beside profile `{profile}` for the login of another account");
+    Err(Error::new(Id::StoreFailed, what, "ninety-eight profiles of that name are there already"))
+}
+
+/// Tries an access token that somebody brought: what the provider refuses is not kept. Why it is not known whose it is,
+/// if it is not.
+fn tried(client: &Client, record: &mut Record) -> Result<Option<Error>> {
+    let Some(url) = record.endpoints.identity_url().or_else(|| record.endpoints.whoami_url.clone()) else {
+        return Ok(None);
+    };
+    let refused = |id, why: String| Error::new(id, "the token was not kept", why);
+    match look_up(client, record, &url) {
+        Err(no_answer) => Err(refused(Id::Unreachable, no_answer.why)),
+        Ok(answer) if answer.reply.status == 401 => {
+            let why = format!("{} does not accept it (401)", origin(&url));
+            Err(refused(Id::ProviderRefused, why).hint("bring one that is still good"))
+        }
+        Ok(answer) if record.endpoints.identity_url().is_some() => Ok(taken(record, &answer)),
+        Ok(_) => Ok(None),
+    }
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {
@@ -287,31 +385,43 @@ fn identify(client: &Client, record: &mut Record) -> Option<Error> {
         return None;
     }
     let url = record.endpoints.identity_url()?;
-    let is_userinfo = record.endpoints.profile_url.is_none();
-    let token = record.access_token.as_ref()?;
-    let headers = crate::credential::grant::headers(keyfob_core::Source::Login, token);
-    let request = Request { method: "GET", url: &url, headers, body: None, timeout: Duration::from_secs(10) };
-    let failed = |why: String| Some(Error::new(Id::Unreachable, "who signed in could not be looked up", why));
-    match client.world.http.send(&request) {
-        Err(no_answer) => failed(no_answer.why),
-        Ok(answer) if answer.reply.status != 200 => {
-            failed(format!("the provider answered {}", answer.reply.status))
+    record.access_token.as_ref()?;
+    match look_up(client, record, &url) {
+        Err(no_answer) => Some(unidentified(no_answer.why)),
+        Ok(answer) => taken(record, &answer),
+    }
+}
+
+fn look_up(client: &Client, record: &Record, url: &str) -> Result<Answer, NoAnswer> {
+    let token = record.access_token.as_ref();
+    let headers = token.map(|token| crate::credential::grant::headers(keyfob_core::Source::Login, token));
+    let (headers, timeout) = (headers.unwrap_or_default(), Duration::from_secs(10));
+    client.world.http.send(&Request { method: "GET", url, headers, body: None, timeout })
+}
+
+fn unidentified(why: String) -> Error {
+    Error::new(Id::Unreachable, "who signed in could not be looked up", why)
+        .hint("go on: the login is good; reports do not name the account until the next sign-in")
+}
+
+/// Lays what the provider says of a person over what is known. Why that could not be done.
+fn taken(record: &mut Record, answer: &Answer) -> Option<Error> {
+    if answer.reply.status != 200 {
+        return Some(unidentified(format!("the provider answered {}", answer.reply.status)));
+    }
+    let known = record.identity.clone();
+    let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
+        // A profile is not UserInfo: it has no `sub` that could be another's.
+        if record.endpoints.profile_url.is_some() {
+            said.subject.clone_from(&known.subject);
         }
-        Ok(answer) => {
-            let known = record.identity.clone();
-            let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
-                if !is_userinfo {
-                    said.subject.clone_from(&known.subject);
-                }
-                known.completed_by(said)
-            });
-            match said {
-                Ok(identity) => {
-                    record.identity = identity;
-                    None
-                }
-                Err(why) => failed(format!("the answer {why}")),
-            }
+        known.completed_by(said)
+    });
+    match said {
+        Ok(identity) => {
+            record.identity = identity;
+            None
         }
+        Err(why) => Some(unidentified(format!("the answer {why}"))),
     }
 }
