@@ -238,4 +238,14 @@ fn workflows_call_what_exists() {
     let pinned =
         advisories.lines().find_map(|line| line.split("cargo-deny --version ").nth(1)).expect("a version");
     assert!(script.contains(&format!("cargo-deny --version {pinned}")), "one version of cargo-deny");
+    let dependabot = fs::read_to_string(root().join(".github/dependabot.yml")).expect("a file");
+    let lists =
+        dependabot.lines().filter_map(|line| line.trim().strip_prefix("directories: [")?.strip_suffix(']'));
+    let directories: Vec<&str> = lists.flat_map(|list| list.split(", ")).collect();
+    assert_eq!(directories.len(), 4);
+    for directory in directories {
+        let place = root().join(directory.trim_start_matches('/'));
+        let locked = place.join("Cargo.lock").exists() || place.join("package-lock.json").exists();
+        assert!(locked, "{directory} has no lock file");
+    }
 }
