@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, error::escape, json};
+use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, json};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -111,9 +111,11 @@ impl Client {
                 Ok("stale_login") => {
                     Error::new(Id::LoginNeeded, what, "the provider wants a login younger than ten minutes")
                 }
-                Ok(word) => {
-                    Error::new(Id::ProviderRefused, what, format!("the provider said `{}`", escape(word)))
-                }
+                Ok(word) => Error::new(
+                    Id::ProviderRefused,
+                    what,
+                    format!("the provider said `{}`", answer.reply.quote(word)),
+                ),
                 Err(_) => {
                     Error::new(Id::ProviderRefused, what, format!("it answered {}", answer.reply.status))
                 }

@@ -33,7 +33,7 @@ pub(super) fn run(base: &str) -> Result {
     let world = system::world(keyfob::setup::proxies::Routes::default());
     let answer =
         world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, "the provider", no.why))?;
-    let body = keyfob::core::error::escape(String::from_utf8_lossy(&answer.reply.body).trim());
+    let body = answer.reply.quote(String::from_utf8_lossy(&answer.reply.body).trim());
     Report::answer(&format!("{} {body}", answer.reply.status))?;
     Ok(if answer.reply.status == 200 { ExitCode::SUCCESS } else { ExitCode::from(5) })
 }

@@ -14,6 +14,7 @@ use sha2::Sha256;
 use crate::{
     contract::{settings::Presets, values},
     hex, json,
+    oauth::sent::Sent,
 };
 
 /// Account, organisation and e-mail, as far as anybody said.
@@ -58,6 +59,18 @@ impl Identity {
                 .and_then(|text| values::email(&text).ok()),
             subject: text(answer.get("sub")),
         })
+    }
+
+    /// Without what was sent for it: some profiles repeat anything.
+    #[must_use]
+    pub fn without(self, sent: &Sent) -> Self {
+        let kept = |text: Option<String>| text.filter(|text| !sent.is_in(text));
+        Self {
+            account_uuid: kept(self.account_uuid),
+            organization_uuid: kept(self.organization_uuid),
+            email: kept(self.email),
+            subject: kept(self.subject),
+        }
     }
 
     /// What UserInfo says, laid over what the ID token said.

@@ -6,4 +6,5 @@ pub mod device_code;
 pub mod id_token;
 mod members;
 pub mod prompt;
+pub mod sent;
 pub mod token_response;

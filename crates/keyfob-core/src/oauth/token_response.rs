@@ -9,7 +9,10 @@ use alloc::{format, string::String, vec::Vec};
 
 use serde_json::Value;
 
-use super::members::{End, Member, Members};
+use super::{
+    members::{End, Member, Members},
+    sent::Sent,
+};
 use crate::{ProviderTime, Secret, contract::settings::Scopes, error::escape};
 
 /// What came back over HTTP. The body is already bounded in size by the transport.
@@ -27,6 +30,8 @@ pub struct Reply {
     pub body: Vec<u8>,
     /// Why there is no more of it, where the line broke in its middle (RFC 9112 §8).
     pub cut: Option<String>,
+    /// What the request held, which the answer may repeat.
+    pub sent: Sent,
 }
 
 impl core::fmt::Debug for Reply {
@@ -40,6 +45,12 @@ impl Reply {
     #[must_use]
     pub fn provider_time(&self) -> Option<ProviderTime> {
         ProviderTime::from_http_date(self.date.as_deref()?)
+    }
+
+    /// Words of this answer, as they may be kept and shown: without what was sent, and escaped.
+    #[must_use]
+    pub fn quote(&self, words: &str) -> String {
+        escape(&self.sent.cut(words))
     }
 
     /// Whether the body calls itself JSON (RFC 8259, RFC 6839 §3.1).
@@ -219,7 +230,7 @@ pub fn said(reply: &Reply) -> Option<Refusal> {
     } else {
         Members::of_json(&reply.body).filter(|_| reply.is_json() || reply.essence().is_empty())?
     };
-    if members.end() == End::Whole { refusal(&members, reply.status) } else { None }
+    if members.end() == End::Whole { refusal(&members, reply) } else { None }
 }
 
 fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
@@ -227,7 +238,7 @@ fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
     let said = |why| Refusal { why, word: None, status };
     // Words of which nobody knows whether they are whole decide nothing.
     let whole = members.as_ref().filter(|members| members.end() == End::Whole);
-    if let Some(refusal) = whole.and_then(|members| refusal(members, status)) {
+    if let Some(refusal) = whole.and_then(|members| refusal(members, reply)) {
         return sorted(refusal);
     }
     match status {
@@ -247,7 +258,7 @@ fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
         let what = match (&reply.cut, &reply.content_type) {
             (Some(why), _) => return Verdict::Unknown(said(why.clone())),
             _ if reply.body.trim_ascii().is_empty() => "nothing".into(),
-            (None, Some(kind)) if !reply.is_json() => format!("`{}`", escape(kind)),
+            (None, Some(kind)) if !reply.is_json() => format!("`{}`", reply.quote(kind)),
             (None, _) => "something else".into(),
         };
         let why = format!("{what} came with status {status}, not an answer of a token endpoint");
@@ -267,7 +278,7 @@ fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
     if members.hides_a_rotated_one() {
         return Verdict::Unknown(said("`refresh_token` in the answer cannot be read".into()));
     }
-    match granted(&members) {
+    match granted(&members, reply) {
         Ok(tokens) => Verdict::Granted(tokens),
         Err(why) => Verdict::Odd { why },
     }
@@ -290,7 +301,7 @@ fn sorted(refusal: Refusal) -> Verdict {
 }
 
 /// The tokens of a success. What is not needed is never fatal by its type.
-fn granted(members: &Members<'_>) -> Result<Tokens, String> {
+fn granted(members: &Members<'_>, reply: &Reply) -> Result<Tokens, String> {
     let needed = |name: &str| match members.get(name) {
         Member::One(Value::String(text)) if !text.is_empty() => Ok(text),
         Member::Absent | Member::One(Value::String(_)) => Err(format!("`{name}` is missing")),
@@ -305,7 +316,7 @@ fn granted(members: &Members<'_>) -> Result<Tokens, String> {
     // RFC 6749 §7.1: one of an unknown type must not be used.
     let kind = needed("token_type")?;
     if !kind.eq_ignore_ascii_case("bearer") {
-        return Err(format!("`token_type` is `{}`, not Bearer", escape(&kind)));
+        return Err(format!("`token_type` is `{}`, not Bearer", reply.quote(&kind)));
     }
     let other = |name| match members.get(name) {
         Member::One(value) => Some(value),
@@ -314,7 +325,7 @@ fn granted(members: &Members<'_>) -> Result<Tokens, String> {
     Ok(Tokens {
         access_token,
         expires_in: other("expires_in").as_ref().and_then(lifetime),
-        scope: other("scope").as_ref().and_then(scope),
+        scope: other("scope").as_ref().and_then(|value| scope(value, reply)),
         id_token: match other("id_token") {
             Some(Value::String(text)) => Secret::visible(&text).ok(),
             _ => None,
@@ -346,17 +357,17 @@ fn floor(seconds: f64) -> Option<i64> {
 }
 
 /// `scope` as a text (RFC 6749 §3.3), with commas for blanks, or as a list of texts.
-fn scope(value: &Value) -> Option<Scopes> {
+fn scope(value: &Value, reply: &Reply) -> Option<Scopes> {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         _ => return None,
     };
-    Scopes::granted(&text)
+    Scopes::granted(&text).filter(|_| !reply.sent.is_in(&text))
 }
 
 /// What an error answer says (RFC 6749 §5.2), at whatever status. Its words are untrusted text.
-fn refusal(members: &Members<'_>, status: u16) -> Option<Refusal> {
+fn refusal(members: &Members<'_>, reply: &Reply) -> Option<Refusal> {
     let text = |name: &str| match members.get(name) {
         Member::One(Value::String(text)) => Some(text),
         _ => None,
@@ -374,15 +385,16 @@ fn refusal(members: &Members<'_>, status: u16) -> Option<Refusal> {
         }
         Member::One(_) | Member::Unreadable(_) => (None, text("error_description")),
     };
+    let status = reply.status;
     let fits = |b: u8| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let word = word.filter(|word| !word.is_empty() && word.bytes().all(fits));
     let mut why = match &word {
-        Some(word) => format!("the provider said `{}`", escape(word)),
+        Some(word) => format!("the provider said `{}`", reply.quote(word)),
         None => format!("the provider answered {status} with a malformed error"),
     };
     if let Some(words) = words.filter(|words| !words.is_empty()) {
         why.push_str(": ");
-        why.push_str(&escape(&words));
+        why.push_str(&reply.quote(&words));
     }
     Some(Refusal { why, word, status })
 }

@@ -415,7 +415,7 @@ fn taken(record: &mut Record, answer: &Answer) -> Option<Error> {
         if record.endpoints.profile_url.is_some() {
             said.subject.clone_from(&known.subject);
         }
-        known.completed_by(said)
+        known.completed_by(said.without(&answer.reply.sent))
     });
     match said {
         Ok(identity) => {

@@ -5,7 +5,10 @@
 
 use std::{io::Read as _, sync::OnceLock, time::Duration};
 
-use keyfob_core::{Error, Secret, oauth::token_response::Reply};
+use keyfob_core::{
+    Error, Secret,
+    oauth::{sent::Sent, token_response::Reply},
+};
 use ureq::{
     Agent, Body,
     config::Config,
@@ -144,7 +147,8 @@ impl Http for Network {
         let mut response = response.map_err(|error| journey.failed(&error))?;
         let mut body = Vec::new();
         let read = response.body_mut().with_config().limit(LARGEST).reader().read_to_end(&mut body);
-        let mut answer = answer(&response, body);
+        let sent = Sent::new(request.body.as_ref().map(|(_, body)| body), &request.headers);
+        let mut answer = answer(&response, body, sent);
         match read {
             Ok(_) => Ok(answer),
             Err(error) => {
@@ -156,7 +160,7 @@ impl Http for Network {
     }
 }
 
-fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
+fn answer(response: &Response<Body>, body: Vec<u8>, sent: Sent) -> Answer {
     let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     Answer {
         device_token: header("X-Trusted-Device-Token").and_then(|token| Secret::visible(&token).ok()),
@@ -167,6 +171,7 @@ fn answer(response: &Response<Body>, body: Vec<u8>) -> Answer {
             date: header("Date"),
             body,
             cut: None,
+            sent,
         },
     }
 }
