@@ -1,4 +1,4 @@
-//! What a server begins with.
+//! The initial state of a server.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! Mounts that only a test sees.
+//! Mounts in a private namespace, visible to one test.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,4 @@
-//! One round of what the drill does many times: storms, and processes that are killed at some moment.
+//! One round of the drill: many processes at once, or a process that is killed at some moment.
 
 use std::{
     fs,

@@ -1,8 +1,8 @@
-//! What a request held, so that it can be cut out of whatever its answer says.
+//! The secrets of a request, so that they can be removed from the text of its response.
 //!
-//! Providers, and whatever stands in their place, repeat what they were sent: in an `error_description`, on a page, as a
-//! profile's name. Their words end in records, on terminals and in logs. So nobody keeps or shows them but through
-//! [`Sent::cut`].
+//! Providers, and whatever answers in their place, repeat what they were sent: in an `error_description`, on a page,
+//! as the name of a profile. That text is stored in records and shown on terminals and in logs, so all of it passes
+//! through [`Sent::cut`].
 
 use alloc::{borrow::ToOwned, collections::BTreeSet, format, string::String, vec::Vec};
 

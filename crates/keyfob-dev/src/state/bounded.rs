@@ -1,4 +1,4 @@
-//! A table that anybody may fill: a page in a browser can begin as many sign-ins as it likes.
+//! A table with a limit: any page in a browser can start as many sign-ins as it likes.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! A gate before every request, for tests that need a moment to last.
+//! A gate before every request, for tests that hold requests back.
 
 use std::sync::{
     Arc, Mutex, PoisonError,

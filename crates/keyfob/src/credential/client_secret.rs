@@ -1,4 +1,4 @@
-//! The secret of a client, where the configuration or a login's record says it is.
+//! Reads a client's secret from where the configuration or the login's record says it is.
 
 use std::path::Path;
 

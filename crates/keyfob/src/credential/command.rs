@@ -1,4 +1,4 @@
-//! The output of a command that the configuration names.
+//! Reads the output of a configured command.
 
 use zeroize::Zeroizing;
 

@@ -1,5 +1,5 @@
-//! Variables that name code: what the browser is, what the session bus is reached by. A repository that sets them must
-//! not have a program of its own run.
+//! Variables that cause programs to run: the browser, and how the session bus is reached. A repository that sets them
+//! must not get one of its own programs executed.
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
-//! What a refusal of the system's is called. Where a call failed because the machine is short of something, or because
-//! its disk fails, the thing that was asked for is not at fault: nobody is told to correct a file that is right.
+//! Classifies errors of the system. If a call failed because the machine has run out of something, or because its disk
+//! failed, the file or program that was requested is not at fault, and nobody is asked to correct a file that is
+//! right.
 
 use std::io;
 

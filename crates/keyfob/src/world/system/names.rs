@@ -1,5 +1,5 @@
-//! Looking a host's name up, in bounded time. ureq's own resolver starts a thread for it that panics where there is
-//! none to be had, also for an address that needs no looking up.
+//! Resolves host names in bounded time. ureq's own resolver starts a thread, even for an IP address, and panics if no
+//! thread can be started.
 
 use std::{sync::mpsc, thread};
 
