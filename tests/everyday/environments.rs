@@ -161,3 +161,44 @@ fn staging_is_what_the_configuration_says() {
     assert_eq!(both.status.code(), Some(3));
     assert!(stderr(&both).contains("USE_LOCAL_OAUTH") && stderr(&both).contains("USE_STAGING_OAUTH"));
 }
+
+/// A login belongs to those who minted it: what the configuration says today leads none of its tokens elsewhere.
+#[test]
+fn another_base_of_today_gets_nothing() {
+    let (s, other) = (Sandbox::new(), Sandbox::new());
+    let dir = s.home.path().join("keyfob");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    let ours = s.server.base_url();
+    let write = |base: &str| {
+        let config = format!(
+            "environment = \"work\"\n[environments.work]\nissuer = \"{ours}\"\nclient_id = \"keyfob-local\"\n\
+             authorize_url = \"{ours}/oauth/authorize\"\ntoken_url = \"{ours}/v1/oauth/token\"\napi_base = \"{base}\"\n"
+        );
+        std::fs::write(dir.join("config.toml"), config).expect("a file");
+    };
+    let run = |words: &[&str]| {
+        let mut command = s.keyfob(words);
+        command.env_remove("USE_LOCAL_OAUTH").stdin(std::process::Stdio::null());
+        command.output().expect("it runs")
+    };
+    write(&ours);
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let token = s.home.path().join("token");
+    std::fs::write(&token, &minted.refresh_token).expect("a file");
+    let mut login = s.keyfob(["login", "--with-token", "refresh"]);
+    login.env_remove("USE_LOCAL_OAUTH").stdin(std::fs::File::open(&token).expect("a file"));
+    let output = login.output().expect("it runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    write(&other.server.base_url());
+    let before = s.server.requests().len();
+    for words in
+        [&["status", "--verify"][..], &["connect"], &["device", "status"], &["token", "--min-valid", "7200"]]
+    {
+        let output = run(words);
+        assert!(!stderr(&output).contains("error: the provider"), "{words:?}: {}", stderr(&output));
+        assert_eq!(other.server.requests().len(), 0, "{words:?}");
+    }
+    assert!(s.server.requests().len() >= before + 3, "its own provider was asked");
+    assert!(run(&["logout"]).status.success());
+    assert_eq!(other.server.requests().len(), 0);
+}

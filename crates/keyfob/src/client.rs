@@ -249,10 +249,16 @@ impl Client {
         if let Some(error) = survey.broken {
             return Err(error);
         }
-        let environment = self.complete_environment()?;
-        let endpoints = &environment.endpoints;
+        // A stored login is shown to those who minted it and to nobody else, whatever the configuration says today.
+        let (name, endpoints) = match &survey.record {
+            Some(record) => (record.environment.clone(), record.endpoints.clone()),
+            None => {
+                let environment = self.complete_environment()?;
+                (environment.name, environment.endpoints)
+            }
+        };
         let url = endpoints.whoami_url.as_ref().or(endpoints.userinfo_url.as_ref()).ok_or_else(|| {
-            let what = format!("environment `{}` cannot be asked", environment.name);
+            let what = format!("environment `{name}` cannot be asked");
             Error::new(
                 Id::EnvironmentIncomplete,
                 what,

@@ -63,12 +63,20 @@ impl Client {
     /// # Errors
     /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
     pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
-        let environment = self.complete_environment()?;
-        let own = environment.endpoints.session_url.clone();
+        // A stored login goes to those who minted it and to nobody else, whatever the configuration says today.
+        let record = crate::credential::look::survey(self, Purpose::Remote).record;
+        let (name, api_base, endpoints) = match record {
+            Some(record) => (record.environment, record.endpoints.whoami_url.clone(), record.endpoints),
+            None => {
+                let environment = self.complete_environment()?;
+                (environment.name, environment.api_base, environment.endpoints)
+            }
+        };
+        let own = endpoints.session_url.clone();
         let (url, is_own) = match (url, own) {
             (None, Some(own)) => (own, true),
             (None, None) => {
-                let what = format!("environment `{}` has no session endpoint", environment.name);
+                let what = format!("environment `{name}` has no session endpoint");
                 return Err(Error::new(
                     Id::EnvironmentIncomplete,
                     what,
@@ -77,11 +85,7 @@ impl Client {
                 .hint("name the address: `keyfob connect URL`"));
             }
             (Some(url), own) => {
-                let origins = [
-                    own.as_deref(),
-                    environment.api_base.as_deref(),
-                    environment.endpoints.token_url.as_deref(),
-                ];
+                let origins = [own.as_deref(), api_base.as_deref(), endpoints.token_url.as_deref()];
                 if !url.starts_with("ws") {
                     return Err(refused(url, NO_WEBSOCKET));
                 }
