@@ -87,7 +87,9 @@ fn a_named_profile_is_meant() {
     let s = Sandbox::new();
     s.sign_in("work", "ada@work.example");
     let tokens =
-        [TOKEN, ("ANTHROPIC_AUTH_TOKEN", "inherited"), ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "inherited")];
+        [KEY, TOKEN, ("ANTHROPIC_AUTH_TOKEN", "inherited"), ("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "inherited")];
+    std::fs::write(s.home.path().join("keyfob/config.toml"), "api_key_helper = \"echo never\"\n")
+        .expect("ours");
     for (words, named) in [
         (&["--profile", "work", "status", "--json"][..], None),
         (&["status", "--json"], Some(("KEYFOB_PROFILE", "work"))),
@@ -96,15 +98,46 @@ fn a_named_profile_is_meant() {
         variables.extend(named);
         let said = json(&run(&s, words, &variables));
         assert_eq!(said["winner"]["source"], "login");
-        for source in ["auth-token", "oauth-token", "refresh-token"] {
+        for source in ["auth-token", "api-key", "api-key-helper", "oauth-token", "refresh-token"] {
             let all = said["considered"].as_array().expect("a list");
             let one = all.iter().find(|one| one["source"] == source).expect("every source");
-            assert_eq!(one["outcome"], "nothing");
+            assert_eq!(one["outcome"], "shadowed");
             let reason = one["reason"].as_str().expect("words");
-            assert_eq!(reason, "set, but the profile `work` was chosen explicitly");
+            assert!(
+                reason.ends_with("but the profile `work` was named, and means exactly its login"),
+                "{reason}"
+            );
         }
     }
+    // That they are passed over is said where nobody asks `status`, and in the answer.
+    let token = run(&s, &["--profile", "work", "token", "--json"], &tokens);
+    let said = json(&token);
+    let passed_over = ["auth-token", "api-key", "api-key-helper", "oauth-token", "refresh-token"];
+    assert_eq!((&said["source"], &said["shadows"]), (&"login".into(), &passed_over.into()));
+    assert!(stderr(&token).contains(&passed_over.join(", ")), "{}", stderr(&token));
+    // Nor is another source taken where that login is not there.
+    let nobody = run(&s, &["--profile", "nobody", "token", "--json"], &tokens);
+    assert_eq!(json(&nobody)["error"]["id"], "login-needed");
+    let remote = [("CLAUDE_CODE_SESSION_ACCESS_TOKEN", "of-a-session")];
+    let header = json(&run(&s, &["--profile", "work", "header", "--remote", "--json"], &remote));
+    assert_eq!((&header["source"], &header["shadows"][0]), (&"login".into(), &"session-token".into()));
     // The one that counts when none is named is a preference, not a pin.
     s.out(&["profiles", "use", "work"]);
     assert_eq!(json(&run(&s, &["status", "--json"], &tokens))["winner"]["source"], "auth-token");
+}
+
+/// The account before the keys, as configured: what it comes before is said, as it is the other way round.
+#[test]
+fn what_is_shadowed_is_said_either_way() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    for (config, source, shadows) in [("prefer = \"oauth\"\n", "login", "api-key"), ("", "api-key", "login")]
+    {
+        std::fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
+        let ran = run(&s, &["token", "--json"], &[KEY]);
+        let said = json(&ran);
+        assert_eq!((&said["source"], &said["shadows"]), (&source.into(), &[shadows][..].into()), "{said}");
+        let warning = format!("{source} is used and comes before {shadows}");
+        assert!(stderr(&ran).contains(&warning), "{}", stderr(&ran));
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Lines, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use keyfob_dev::{DevServer, Options};
+use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 use crate::sandbox::{Sandbox, stderr};
 
@@ -156,4 +158,113 @@ fn only_a_sessions_credential_leaves() {
     open.child.kill().expect("ours");
     let elsewhere = with_session(&["--approved", &list, "connect", "wss://other.invalid/"]).ends();
     assert_eq!(elsewhere, Some(3));
+}
+
+/// Another host of the configuration, which meets every connection like this, and its address.
+fn other_host(s: &Sandbox, meet: fn(TcpStream)) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    std::thread::spawn(move || listener.incoming().for_each(|stream| meet(stream.expect("a connection"))));
+    let config = format!("[environments.local]\nhosts = [\"http://127.0.0.1:{port}\"]\n");
+    fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
+    format!("ws://127.0.0.1:{port}/")
+}
+
+fn spent(s: &Sandbox) -> usize {
+    s.server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
+}
+
+/// "Expired" to every credential, at once, however new it is: a broken clock, another audience. One new token is tried;
+/// a third would be refused too.
+#[test]
+fn what_is_never_accepted_is_not_renewed_for_ever() {
+    let closes: fn(TcpStream) = |stream| {
+        let mut socket = tungstenite::accept(stream).expect("a handshake");
+        let frame = CloseFrame { code: CloseCode::Library(4401), reason: "".into() };
+        socket.close(Some(frame)).expect("it is there");
+        while socket.read().is_ok() {}
+    };
+    let refuses: fn(TcpStream) = |mut stream| {
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).expect("a request");
+        let answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).expect("it listens");
+    };
+    for (how, meet) in [("closed", closes), ("refused", refuses)] {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        let (url, before) = (other_host(&s, meet), spent(&s));
+        let ended = s.run(&["connect", &url, "--json"]);
+        assert_eq!(ended.status.code(), Some(5), "{how}: {}", stderr(&ended));
+        let said: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("JSON");
+        assert_eq!(said["error"]["id"], "rejected-stale", "{how}: {said}");
+        assert_eq!(spent(&s) - before, 1, "{how}");
+    }
+}
+
+/// RFC 6455 §7.1.1: a client may go at any time, and does not wait for ever to be let go.
+#[test]
+fn a_good_bye_that_nobody_answers_ends_it() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let url = other_host(&s, |stream| {
+        let mut socket = tungstenite::accept(stream).expect("a handshake");
+        let _ = socket.get_mut().read_to_end(&mut Vec::new());
+    });
+    let mut open = Connection::open(&mut s.keyfob(["connect", &url]));
+    open.says("Connected");
+    writeln!(open.stdin, "hello").expect("it reads");
+    assert_eq!(open.ends(), Some(0));
+}
+
+/// What `connect` sends, `header --remote` prints: a provider that wants to know the device learns it either way.
+#[test]
+fn the_headers_of_a_connection_are_all_there() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    for (words, has) in [(&["header", "--remote"][..], true), (&["header"], false)] {
+        let mut command = s.keyfob(words);
+        let output = command.env("CLAUDE_TRUSTED_DEVICE_TOKEN", "of-this-device").output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("Authorization: Bearer "), "{said}");
+        assert_eq!(said.contains("X-Trusted-Device-Token: of-this-device"), has, "{said}");
+    }
+}
+
+/// The record says where a login's token goes. A configuration that was changed since leads it nowhere else.
+#[test]
+fn a_changed_configuration_leads_no_token_away() {
+    let s = Sandbox::new();
+    let base = s.server.base_url();
+    let other = DevServer::start(Options { port: 0, ..Options::default() }).expect("a provider");
+    let configure = |api: &str| {
+        let text = format!(
+            "environment = \"work\"\n[environments.work]\nissuer = \"{base}\"\nclient_id = \"keyfob-local\"\n\
+             authorize_url = \"{base}/oauth/authorize\"\ntoken_url = \"{base}/v1/oauth/token\"\napi_base = \"{api}\"\n"
+        );
+        fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+        fs::write(s.home.path().join("keyfob/config.toml"), text).expect("ours");
+    };
+    configure(&base);
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let run = |words: &[&str], input: &str| {
+        let mut command = s.keyfob(words);
+        command
+            .env_remove("USE_LOCAL_OAUTH")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        child.wait_with_output().expect("it ends")
+    };
+    let login = run(&["login", "--with-token", "refresh"], &minted.refresh_token);
+    assert!(login.status.success(), "{}", stderr(&login));
+    configure(&other.base_url());
+    for words in [&["status", "--verify"][..], &["connect"], &["device", "enroll"]] {
+        run(words, "");
+        assert!(other.requests().is_empty(), "{words:?}: {:?}", other.requests());
+    }
+    let verified = run(&["status", "--verify"], "");
+    assert!(verified.status.success(), "asked where it was minted: {}", stderr(&verified));
 }

@@ -22,37 +22,97 @@ fn the_demo_goes_the_whole_way() {
     }
 }
 
-/// gitcredentials(7), with git itself.
-#[test]
+/// What real git gets from `keyfob` as its only helper for this host, told that way.
 #[expect(clippy::disallowed_methods, reason = "git is the consumer")]
-fn git_takes_the_token() {
-    let s = Sandbox::new();
-    s.sign_in("default", "ada@example.com");
-    let token = s.out(&["token"]);
-    let helper = format!("!{} token --format git-credential #", keyfob_testkit::program());
+fn git(s: &Sandbox, helper: &str, act: &str, protocol: &str, host: &str) -> String {
     let mut git = Command::new("git");
-    for (name, value) in s.keyfob(["token"]).get_envs() {
-        if let Some(value) = value {
-            git.env(name, value);
-        }
-    }
+    let like = s.keyfob(["token"]);
+    git.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let helper = format!("credential.helper=!{} {helper}", keyfob_testkit::program());
     let mut child = git
-        .args(["-c", &format!("credential.helper={helper}"), "credential", "fill"])
+        .args(["-c", "credential.helper=", "-c", &helper, "credential", act])
         .current_dir(s.home.path())
-        .env("GIT_TERMINAL_PROMPT", "0")
+        .envs([
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("git runs");
-    child
-        .stdin
-        .take()
-        .expect("a pipe")
-        .write_all(b"protocol=https\nhost=git.example\n\n")
-        .expect("git reads");
+    let brought = if act == "fill" { "" } else { "username=oauth2\npassword=x\n" };
+    let question = format!("protocol={protocol}\nhost={host}\n{brought}\n");
+    child.stdin.take().expect("a pipe").write_all(question.as_bytes()).expect("git reads");
     let output = child.wait_with_output().expect("git ends");
-    let answer = String::from_utf8(output.stdout).expect("text");
-    assert!(answer.contains(&format!("password={}", token.trim())), "{answer}");
+    assert!(!stderr(&output).contains("error:"), "{}", stderr(&output));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// git asks its helper for every host it meets. It gets the token for the provider's own, for those of the
+/// configuration, and for no other; with its word for what it wants, and without (behind a `#`).
+#[test]
+fn git_gets_the_token_for_its_own_hosts() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let config = "[environments.local]\nhosts = [\"https://git.company.example\"]\n";
+    std::fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
+    let password = format!("password={}", s.out(&["token"]));
+    let own = s.server.base_url().replacen("http://", "", 1);
+    for helper in ["token --format git-credential", "token --format git-credential #"] {
+        for (protocol, host, gets) in [
+            ("http", &*own, true),
+            ("https", "git.company.example", true),
+            ("https", "GIT.company.example:443", true),
+            ("https", "git.company.example:8443", false),
+            ("http", "git.company.example", false),
+            ("https", "git.company.example.evil.example", false),
+            ("https", "evil.example", false),
+            ("https", &*own, false),
+            ("http", "127.0.0.1:1", false),
+        ] {
+            let answer = git(&s, helper, "fill", protocol, host);
+            assert_eq!(answer.contains(&password), gets, "{helper}: {protocol}://{host}: {answer}");
+        }
+        for act in ["approve", "reject"] {
+            assert_eq!(git(&s, helper, act, "http", &own), "", "{helper}: {act}");
+        }
+    }
+    // Said by hand, whatever the words: nothing for what is not asked.
+    for (words, question) in [
+        (&["get"][..], ""),
+        (&["store"], "protocol=https\nhost=git.company.example\nusername=a\npassword=b\n\n"),
+        (&["erase"], "protocol=https\nhost=git.company.example\n\n"),
+        (&["capability"], "protocol=https\nhost=git.company.example\n\n"),
+        (&[], "protocol=https\nhost=git.company.example\npassword=b\n\n"),
+    ] {
+        let words = [&["token", "--format", "git-credential"], words].concat();
+        let output = s.feed(&words, question);
+        assert!(output.status.success() && output.stdout.is_empty(), "{words:?}: {output:?}");
+    }
+    assert_eq!(s.run(&["token", "--format", "env", "get"]).status.code(), Some(2));
+}
+
+/// A provider's token ends up in files that shells read: one that a shell would act on is not written there.
+#[test]
+fn a_file_of_variables_runs_nothing() {
+    let s = Sandbox::new();
+    let env = |token: &str| {
+        let mut command = s.keyfob(["token", "--format", "env"]);
+        command.env("CLAUDE_CODE_OAUTH_TOKEN", token).output().expect("it runs")
+    };
+    let plain = "kdev-at.A_b~c+d/e==";
+    let said = String::from_utf8(env(plain).stdout).expect("text");
+    assert_eq!(said, format!("CLAUDE_CODE_OAUTH_TOKEN={plain}\n"));
+    for token in [
+        "x;id", "x`id`", "$(id)", "~ada", "a#b", "a'b", "a\"b", "a\\b", "a&b", "a|b", "a*b", "a!b", "a>b",
+        "(a)", "{a}",
+    ] {
+        let refused = env(token);
+        assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(2), true), "{token}");
+        assert!(!stderr(&refused).contains(token), "a secret is not repeated: {}", stderr(&refused));
+    }
 }
 
 #[test]

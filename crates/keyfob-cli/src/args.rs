@@ -287,7 +287,7 @@ mod tests {
                 command.push("0123456789abcdef0123456789abcdef:7");
                 break;
             }
-            let end = word.find([')', '"']);
+            let end = word.find([')', '"', '\'']);
             match &word[..end.unwrap_or(word.len())] {
                 end if end.is_empty() || end.starts_with(['#', '|', '&', '<', '>', ';']) => break,
                 word => command.push(word),

@@ -119,8 +119,21 @@ impl Client {
     /// source.
     ///
     /// # Errors
-    /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed.
+    /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed;
+    /// [`Id::RejectedStale`] when it was itself got in the place of a rejected one and has not ended since: a third
+    /// would be rejected too, and each costs a refresh token. [`Grant::was_accepted`] makes it like any other.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
+        let ended = grant.expires_at.is_some_and(|end| end <= self.world.clock.now());
+        if grant.in_place_of_rejected && !ended {
+            let what = format!("the credential from {} was rejected again", grant.source);
+            let why = "it was got in the place of a rejected one, and neither was accepted";
+            return Err(Error::new(Id::RejectedStale, what, why));
+        }
+        let next = self.other_than(grant)?;
+        Ok(Grant { in_place_of_rejected: true, ..next })
+    }
+
+    fn other_than(&self, grant: &Grant) -> Result<Grant> {
         if grant.source == Source::ApiKeyHelper {
             return self.rejected_key(grant.purpose, &grant.credential.fingerprint());
         }
@@ -130,7 +143,33 @@ impl Client {
                 .hint("replace it, or unset it to use the stored login"));
         };
         let need = Need { min_valid: 0, rejected: Some(generation) };
-        crate::credential::look::grant(self, grant.purpose, &need)
+        let next = crate::credential::look::grant(self, grant.purpose, &need)?;
+        if next.source != grant.source {
+            let what = format!("the credential from {} was rejected", grant.source);
+            let why = format!(
+                "it is no longer what would be used: {} is, and a rejection never changes the source",
+                next.source
+            );
+            return Err(Error::new(Id::LoginChanged, what, why));
+        }
+        Ok(next)
+    }
+
+    /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
+    /// one of the `hosts` of its configuration. For whoever is asked for a credential and told by whom.
+    ///
+    /// ```no_run
+    /// use keyfob::{Client, Purpose};
+    ///
+    /// assert!(!Client::from_env()?.may_go_to(Purpose::Api, "https://evil.example")?);
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Why it cannot be told which environment is meant.
+    pub fn may_go_to(&self, purpose: Purpose, origin: &str) -> Result<bool> {
+        let survey = crate::credential::look::survey(self, purpose);
+        Ok(self.environment()?.may_have_credential(origin, survey.record.as_deref()))
     }
 
     /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
@@ -227,8 +266,13 @@ impl Client {
 
     /// Whether [`Client::inherited`] would find one, without taking it.
     pub(crate) fn has_inherited(&self, variable: &'static str) -> bool {
+        self.inspect(variable, |_| ()).is_some()
+    }
+
+    /// Looks at what [`Client::inherited`] would find, without taking it.
+    pub(crate) fn inspect<T>(&self, variable: &'static str, look: impl FnOnce(&Inherited) -> T) -> Option<T> {
         let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
-        inherited.iter().any(|i| i.variable() == variable)
+        inherited.iter().find(|i| i.variable() == variable).map(look)
     }
 }
 
@@ -239,7 +283,7 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Asks the provider whether it accepts the credential that would be used. Renews nothing.
+    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
     ///
     /// # Errors
     /// [`Id::LoginNeeded`] when there is none, [`Id::ProviderRefused`] when it is not accepted,

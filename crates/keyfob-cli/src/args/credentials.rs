@@ -11,25 +11,28 @@ use keyfob::core::login::record::Generation;
   keyfob token --min-valid 600                 valid for at least ten minutes, if it can be renewed
   keyfob token --json                          with expiry, login, generation and source
   keyfob token --rejected LOGIN:GENERATION     after a 401: renews it if it is still the newest
-  git -c credential.helper='!keyfob token --format git-credential #' fetch")]
+  git -c credential.helper='!keyfob token --format git-credential' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
     /// Print it in the format of another tool
     #[arg(long, value_name = "TOOL", conflicts_with = "json")]
     pub(crate) format: Option<Format>,
+    /// What git wants to have done: it adds that itself
+    #[arg(hide = true, requires = "format")]
+    pub(crate) action: Option<String>,
 }
 
 /// Who reads the token.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {
-    /// Output of a git credential helper
+    /// Output of a git credential helper, for the provider's own hosts and those under `hosts` in the configuration
     GitCredential,
     /// An ExecCredential for kubectl
     Kubernetes,
     /// JSON like that of an AWS credential process
     AwsProcess,
-    /// `NAME=value`, for environment files
+    /// `NAME=value`, for environment files; not for a token that a shell would act on
     Env,
 }
 

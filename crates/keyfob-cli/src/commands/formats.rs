@@ -1,21 +1,18 @@
 //! Prints the token in the formats of other tools.
 
-use keyfob::{Grant, Source, core::contract::names, world::system::env as environment};
+use keyfob::{Error, Grant, Id, Source, core::contract::names, world::system::env as environment};
 use serde_json::json;
 
 use crate::args::Format;
 
 /// The answer, without its final newline.
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
-pub(crate) fn write(format: Format, grant: &Grant) -> String {
+pub(crate) fn write(format: Format, grant: &Grant) -> Result<String, Error> {
     let token = grant.credential.expose();
     let end = grant.expires_at;
-    match format {
-        // gitcredentials(7): `name=value` lines; `password_expiry_utc` keeps git from storing a dead one.
-        Format::GitCredential => {
-            let expiry = end.map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0));
-            format!("username=oauth2\npassword={token}{expiry}")
-        }
+    Ok(match format {
+        // What git asks decides whether there is an answer: `commands/git.rs`.
+        Format::GitCredential => String::new(),
         Format::Kubernetes => json!({
             "apiVersion": exec_version(),
             "kind": "ExecCredential",
@@ -29,8 +26,21 @@ pub(crate) fn write(format: Format, grant: &Grant) -> String {
             "Expiration": end.map(|end| end.to_string()),
         })
         .to_string(),
-        Format::Env => format!("{}={token}", variable(grant.source)),
+        Format::Env => return for_files_of_variables(variable(grant.source), token),
+    })
+}
+
+/// A line that shells, make, systemd and the many readers of `.env` files all understand alike: no way of quoting is
+/// common to them, so a token with a character that means something to one of them is not written at all. What RFC 6750
+/// §2.1 lets a bearer token have (b64token) means nothing to any.
+fn for_files_of_variables(name: &str, token: &str) -> Result<String, Error> {
+    let means_nothing = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=:@%,".contains(&b);
+    if token.starts_with('~') || !token.bytes().all(means_nothing) {
+        let what = "the credential cannot be written into a file of variables";
+        let why = "it has a character that a shell would act on";
+        return Err(Error::new(Id::Usage, what, why).hint("hand it over with `keyfob exec`"));
     }
+    Ok(format!("{name}={token}"))
 }
 
 /// The form the caller asks for, as it tells every plugin of its kind (Kubernetes: client-go credential plugins): two

@@ -20,6 +20,7 @@ pub(crate) fn run(global: &Global, args: &Header) -> Result {
         Report::json(&serde_json::json!({
             "headers": headers,
             "source": grant.source.name(),
+            "shadows": commands::shadowed(&grant),
             "expires_at": grant.expires_at.map(|t| t.to_string()),
         }))?;
     } else {

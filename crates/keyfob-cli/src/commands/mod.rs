@@ -11,6 +11,7 @@ pub(crate) mod env;
 mod env_report;
 pub(crate) mod exec;
 pub(crate) mod formats;
+pub(crate) mod git;
 pub(crate) mod header;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -23,8 +24,8 @@ pub(crate) mod token;
 use std::{ffi::OsString, path::Path, process::ExitCode, sync::Arc};
 
 use keyfob::{
-    Client, Error, Grant, Id, Purpose, Source,
-    credential::{grant::Outcome, look},
+    Client, Error, Grant, Id, Purpose,
+    credential::grant::Outcome,
     renewal::{Need, Spender, worker},
     setup::{Choices, Setup},
     store::{Lease, Seen, Store},
@@ -161,23 +162,20 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     if let Some(warning) = &grant.warning {
         Report::warn(warning);
     }
-    if grant.source != Source::Login {
-        warn_of_shadows(client, purpose, &grant);
-    }
+    warn_of_shadows(&grant);
     Ok(grant)
 }
 
-/// The commonest surprise is a credential nobody meant: a variable that silently wins over the account. Said in
-/// scripts too, where nobody asks `status`. A stored login is last in its order and shadows nothing unless the
-/// configuration prefers it, so the way most runs take does not come here.
-fn warn_of_shadows(client: &Client, purpose: Purpose, grant: &Grant) {
-    let survey = look::survey(client, purpose);
-    let shadowed: Vec<_> = survey
-        .considered
-        .iter()
-        .filter(|c| c.outcome == Outcome::Shadowed)
-        .map(|c| c.source.name())
-        .collect();
+/// The sources that are there and were not used.
+pub(crate) fn shadowed(grant: &Grant) -> Vec<&'static str> {
+    let shadowed = grant.considered.iter().filter(|c| c.outcome == Outcome::Shadowed);
+    shadowed.map(|c| c.source.name()).collect()
+}
+
+/// The commonest surprise is a credential nobody meant: a variable that silently wins over the account, or the account
+/// over a variable. Said in scripts too, where nobody asks `status`.
+fn warn_of_shadows(grant: &Grant) {
+    let shadowed = shadowed(grant);
     if !shadowed.is_empty() {
         Report::say(&format!(
             "warning: {} is used and comes before {}; `keyfob status` says why, `--only SOURCE` forbids it",

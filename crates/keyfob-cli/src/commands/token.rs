@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use keyfob::{Error, Id, credential::grant::Considered};
 use serde::Serialize;
 
 use crate::{
-    args::{Global, Token},
-    commands::{self, formats},
+    args::{Format, Global, Token},
+    commands::{self, formats, git},
     report::{Report, Result},
 };
 
@@ -19,13 +20,22 @@ struct Answer<'g> {
     login: Option<&'g str>,
     generation: Option<u64>,
     profile: Option<&'g str>,
+    shadows: Vec<&'static str>,
+    considered: &'g [Considered],
 }
 
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
 pub(crate) fn run(global: &Global, args: &Token) -> Result {
+    if let Some(Format::GitCredential) = args.format {
+        return git::answer(global, args);
+    }
+    if args.action.is_some() {
+        let what = "only git names what it wants to have done";
+        return Err(Error::new(Id::Usage, what, "another format has no `get`").hint("leave it out").into());
+    }
     let grant = commands::grant(global, &args.wanted)?;
     if let Some(format) = args.format {
-        Report::answer(&formats::write(format, &grant))?;
+        Report::answer(&formats::write(format, &grant)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !global.json {
@@ -40,6 +50,8 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         login: grant.generation.as_ref().map(|g| g.login.as_str()),
         generation: grant.generation.as_ref().map(|g| g.number),
         profile: grant.profile.as_deref(),
+        shadows: commands::shadowed(&grant),
+        considered: &grant.considered,
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -66,7 +66,9 @@ fn which_wins(page: &mut String) {
          6. `{}` → `Authorization: Bearer`\n\
          7. the login that started from `{}`, renewed when due → `Authorization: Bearer`\n\
          8. the stored login of the profile, issuer and client, renewed when due → `Authorization: Bearer`\n\n\
-         `prefer = \"oauth\"` in the configuration file puts 5 to 8 before 2 to 4.\n\n\
+         `prefer = \"oauth\"` in the configuration file puts 5 to 8 before 2 to 4. A profile that\n\
+         is named for the call (`--profile`, `KEYFOB_PROFILE`) means exactly its login: every other source is passed\n\
+         over, API keys too, with a warning.\n\n\
          For remote and bridge connections: `{}`, then\n\
          `{}`, then 5 to 8, never an API key. If a device token is known, it is\n\
          sent too, as `X-Trusted-Device-Token`.\n",

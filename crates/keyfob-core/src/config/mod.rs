@@ -77,6 +77,7 @@ pub struct RawEnvironment {
     pub device_url: Option<String>,
     pub profile_url: Option<String>,
     pub userinfo_url: Option<String>,
+    pub hosts: Option<Vec<String>>,
 }
 
 /// The configuration.
@@ -140,6 +141,8 @@ pub struct Configured {
     pub console_base: Option<String>,
     /// The endpoints it names itself.
     pub endpoints: Endpoints,
+    /// Further origins that its credential may go to.
+    pub hosts: Vec<String>,
 }
 
 impl Config {
@@ -257,9 +260,13 @@ impl Configured {
                 "expected error codes, each with or without a status: \"403 some_code\"",
             ));
         }
+        let hosts = raw.hosts.unwrap_or_default();
+        let hosts = hosts.into_iter().map(|host| read(name, "hosts", Some(host), values::origin));
+        let hosts = hosts.filter_map(Result::transpose).collect::<Result<_>>()?;
         let configured = Self {
             machine,
             confidential,
+            hosts,
             dead_refresh_words,
             issuer: read(name, "issuer", raw.issuer, values::issuer)?,
             client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
@@ -283,7 +290,7 @@ impl Configured {
         if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
             return Err(wrong(
                 &format!("environments.{name}"),
-                "expected its client, scopes, redirect and prompt only: its endpoints do not come from here",
+                "expected its client, scopes, redirect, prompt and hosts only: its endpoints do not come from here",
             ));
         }
         Ok(configured)

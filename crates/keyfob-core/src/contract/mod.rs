@@ -225,8 +225,15 @@ fn conflicts(settings: &Settings, problems: &mut Vec<Error>) {
 /// The names of everything that holds or names a credential: what no child gets unless it is meant to.
 pub fn secret_names() -> impl Iterator<Item = &'static str> {
     let secret = |v: &&Variable| matches!(v.kind, Kind::Secret | Kind::Descriptor);
-    VARIABLES.iter().chain(REFERENCED).filter(secret).map(|v| v.name)
+    VARIABLES.iter().chain(REFERENCED).filter(secret).map(|v| v.name).chain(CREDENTIALS_OF_HOSTS)
 }
+
+/// Credentials that a host program hands its own children, which are not read here.
+const CREDENTIALS_OF_HOSTS: [&str; 4] =
+    [names::GATEWAY_TOKEN, names::GATEWAY_DESCRIPTOR, names::BRIDGE_TOKEN, names::IDENTITY_TOKEN];
+
+/// What tells a child that its host renews for it: wrong for a program that was handed a credential of ours.
+pub const HOST_REFRESHES: [&str; 2] = [names::SDK_REFRESHES, names::HOST_REFRESHES];
 
 /// What a variable's text amounts to for reports.
 pub(crate) fn shown(value: &impl ToString) -> State {

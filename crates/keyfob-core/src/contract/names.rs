@@ -24,6 +24,15 @@ pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
 pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 pub const API_KEY: &str = "ANTHROPIC_API_KEY";
 
+// What a host program hands its own children. None of it is read here; a program that gets keyfob's credential must not have
+// it too, or it would ask its host instead.
+pub const SDK_REFRESHES: &str = "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH";
+pub const HOST_REFRESHES: &str = "CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH";
+pub const GATEWAY_TOKEN: &str = "CLAUDE_CODE_GATEWAY_TOKEN";
+pub const GATEWAY_DESCRIPTOR: &str = "CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR";
+pub const BRIDGE_TOKEN: &str = "CLAUDE_BRIDGE_OAUTH_TOKEN";
+pub const IDENTITY_TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
+
 // OpenTelemetry's own, as far as they decide something here. The rest is read by its exporter.
 pub const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
 pub const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";

@@ -268,7 +268,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "KEYFOB_HOME",
         "One directory for configuration and logins, instead of the XDG directories. Refused inside the current repository.",
     ),
-    ("KEYFOB_PROFILE", "The login to use, like `--profile`. OAuth tokens from variables are then ignored."),
+    (
+        "KEYFOB_PROFILE",
+        "The login to use, like `--profile`. Every other source is then passed over, API keys too.",
+    ),
     ("KEYFOB_ENVIRONMENT", "The configured environment to use, like `--environment`."),
     (
         "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",
@@ -300,6 +303,11 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     (
         "KUBERNETES_EXEC_INFO",
         "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
+    ),
+    (
+        "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH, CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH, CLAUDE_CODE_GATEWAY_TOKEN, \
+         CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR, CLAUDE_BRIDGE_OAUTH_TOKEN, ANTHROPIC_IDENTITY_TOKEN",
+        "What a host program passes to its own children. Not read; `exec` removes it from the environment of its program.",
     ),
     ("NO_COLOR", "Disables colours on a terminal."),
     ("BROWSER", "The browser to open."),

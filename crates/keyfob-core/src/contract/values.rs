@@ -243,6 +243,20 @@ pub fn issuer(text: &str) -> Result<String, Expected> {
     Ok(text.to_string())
 }
 
+/// A web origin and nothing else: scheme, host, and the port where it is not the scheme's.
+///
+/// # Errors
+/// As [`endpoint`], and for a path or query behind it.
+pub fn origin(text: &str) -> Result<String, Expected> {
+    endpoint(text)?;
+    let url = url(text)?;
+    let is_pattern = url.host_str().is_some_and(|host| host.contains('*'));
+    match (url.path(), url.query()) {
+        ("/", None) if !is_pattern => Ok(url.origin().ascii_serialization()),
+        _ => Err("expected scheme, host and perhaps a port, like https://git.company.com"),
+    }
+}
+
 fn base(url: &Url) -> Result<String, Expected> {
     if url.query().is_some() {
         return Err("expected a URL without a query");
@@ -253,6 +267,29 @@ fn base(url: &Url) -> Result<String, Expected> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_origin_is_nothing_but_an_origin() {
+        for (text, is) in [
+            ("https://git.company.example", "https://git.company.example"),
+            ("https://GIT.company.example:443/", "https://git.company.example"),
+            ("https://git.company.example:8443", "https://git.company.example:8443"),
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+        ] {
+            assert_eq!(origin(text).as_deref(), Ok(is));
+        }
+        for wrong in [
+            "git.company.example",
+            "http://git.company.example",
+            "https://git.company.example/group",
+            "https://git.company.example/?a",
+            "https://ada@git.company.example",
+            "https://*.company.example/x",
+            "ssh://git.company.example",
+        ] {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn booleans_and_integers_are_exact() {

@@ -60,6 +60,7 @@ pub(super) fn production() -> Environment {
         machine: None,
         confidential: None,
         takes_post_only: false,
+        hosts: Vec::new(),
         discovery: Discovery::Done,
     }
 }
@@ -96,6 +97,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         machine: None,
         confidential: None,
         takes_post_only: false,
+        hosts: Vec::new(),
         discovery: Discovery::Done,
     }
 }

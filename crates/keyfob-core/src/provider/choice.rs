@@ -69,6 +69,7 @@ pub fn resolve(
             return Err(Error::new(Id::EnvironmentUnknown, what, why));
         }
     };
+    environment.hosts = configured.map(|configured| configured.hosts.clone()).unwrap_or_default();
     if let Some(id) = &settings.client_id {
         // A secret belongs to the client it was written beside.
         if environment.client_id.as_ref() != Some(id) {
@@ -144,6 +145,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         machine: configured.machine.clone(),
         confidential: configured.confidential.clone(),
         takes_post_only: false,
+        hosts: Vec::new(),
         discovery,
     })
 }
@@ -178,6 +180,7 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
         machine: None,
         confidential: None,
         takes_post_only: false,
+        hosts: Vec::new(),
         discovery: match complete {
             true => Discovery::Done,
             false => Discovery::Needed { origin: Some(entry.origin().to_string()), relative: Box::default() },

@@ -55,6 +55,8 @@ pub struct Environment {
     pub machine: Option<Confidential>,
     /// Set where the client of a person has a secret (RFC 6749 §2.3.1).
     pub confidential: Option<Confidential>,
+    /// Further origins that its credential may go to, by its configuration.
+    pub hosts: Vec<String>,
     /// What the metadata says of how clients prove themselves, once it has been read.
     pub(super) takes_post_only: bool,
     pub(super) discovery: Discovery,
@@ -74,7 +76,44 @@ pub(super) fn origin(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| url.to_string(), |url| url.origin().ascii_serialization())
 }
 
+/// The origin of an address, of a WebSocket's as that of the https or http beside it.
+#[must_use]
+pub fn web_origin(address: &str) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let scheme = match scheme {
+        "wss" => "https",
+        "ws" => "http",
+        other => other,
+    };
+    let url = crate::contract::values::endpoint(&format!("{scheme}://{rest}")).ok()?;
+    Some(origin(&url))
+}
+
 impl Environment {
+    /// Whether a credential may go to this origin (as [`web_origin`] spells it): one where the provider itself is
+    /// asked, or one of `hosts`. A stored login's goes to the provider it was minted by, as its record has it, whatever
+    /// is configured today; the pages a person signs in on get none.
+    ///
+    /// ```
+    /// use keyfob_core::{config::{Config, approved::ApprovedList}, contract::settings::Settings, provider::resolve};
+    ///
+    /// let production = resolve(&Settings::default(), &Config::default(), None, &ApprovedList::default())?;
+    /// assert!(production.may_have_credential("https://api.anthropic.com", None));
+    /// assert!(!production.may_have_credential("https://evil.example", None));
+    /// # Ok::<(), keyfob_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn may_have_credential(&self, origin: &str, login: Option<&Record>) -> bool {
+        let (issuer, endpoints, base) = match login {
+            Some(record) => (&record.issuer, &record.endpoints, None),
+            None => (&self.issuer, &self.endpoints, self.api_base.as_deref()),
+        };
+        let asked = endpoints.named().filter(|(word, _)| !matches!(*word, "authorize" | "console"));
+        let own = asked.map(|(_, url)| url).chain([issuer.as_str()]).chain(base);
+        own.filter_map(web_origin).any(|own| own == origin)
+            || *issuer == self.issuer && self.hosts.iter().any(|host| host == origin)
+    }
+
     /// The issuer: what a login belongs to.
     #[must_use]
     pub fn issuer(&self) -> &str {

@@ -10,5 +10,5 @@ mod tests;
 
 pub use choice::resolve;
 pub use endpoints::Endpoints;
-pub use environment::Environment;
+pub use environment::{Environment, web_origin};
 pub use metadata::{is_metadata, well_known};

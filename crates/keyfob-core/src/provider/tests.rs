@@ -1,14 +1,17 @@
 use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 
-use super::{Environment, resolve, well_known};
-use crate::{Id, Result};
+use super::{Endpoints, Environment, resolve, well_known};
+use crate::{Id, Result, Timestamp};
 
 use crate::{
     config::{
         Config, RawConfig, RawEnvironment,
         approved::{ApprovedList, RawEntry, RawList},
     },
-    contract::{self, Variables, settings::Settings},
+    contract::{
+        self, Variables,
+        settings::{ClientId, Settings},
+    },
 };
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
@@ -391,4 +394,58 @@ fn a_machine_needs_no_page() {
     }
     let none = config("ci", raw(None, None));
     assert_eq!(resolved(&[], &none, Some("ci")).unwrap_err().id(), Id::EnvironmentIncomplete);
+}
+
+/// The contract, "Who is not trusted": the environment's own origins and its `hosts`, exactly.
+#[test]
+fn a_credential_goes_to_the_providers_own_origins_and_the_configured_ones() {
+    let environment = |issuer: &str| {
+        let raw = RawEnvironment {
+            issuer: Some(issuer.into()),
+            authorize_url: Some("https://page.example/authorize".into()),
+            token_url: Some("https://token.example/token".into()),
+            api_base: Some("https://api.example/base".into()),
+            hosts: Some(["https://git.example:8443".into()].into()),
+            ..RawEnvironment::default()
+        };
+        resolve(&Settings::default(), &config("work", raw), Some("work"), &ApprovedList::default()).unwrap()
+    };
+    let work = environment("https://id.example/realm");
+    for own in
+        ["https://id.example", "https://token.example", "https://api.example", "https://git.example:8443"]
+    {
+        assert!(work.may_have_credential(own, None), "{own}");
+    }
+    for other in
+        ["https://page.example", "https://git.example", "http://token.example", "https://x.token.example", ""]
+    {
+        assert!(!work.may_have_credential(other, None), "{other}");
+    }
+    // What a login's record says counts for its token, and the hosts of its own provider alone.
+    let id =
+        crate::login::record::Generation { login: crate::login::record::LoginId::new([7; 16]), number: 1 };
+    let mut work = work;
+    work.client_id = ClientId::parse("agents").ok();
+    let mut record = work.record(id, "default", Timestamp(0), None).unwrap();
+    record.endpoints =
+        Endpoints { token_url: Some("https://then.example/token".into()), ..Endpoints::default() };
+    assert!(work.may_have_credential("https://then.example", Some(&record)));
+    assert!(
+        !work.may_have_credential("https://api.example", Some(&record)),
+        "only today's configuration says so"
+    );
+    assert!(work.may_have_credential("https://git.example:8443", Some(&record)));
+    let elsewhere = environment("https://other.example");
+    assert!(!elsewhere.may_have_credential("https://git.example:8443", Some(&record)));
+}
+
+#[test]
+fn a_host_is_an_origin() {
+    for wrong in ["git.example", "https://git.example/group", "http://git.example", "https://*.example/", ""]
+    {
+        let raw = RawEnvironment { hosts: Some([wrong.into()].into()), ..RawEnvironment::default() };
+        let environments = BTreeMap::from([("work".to_string(), raw)]);
+        let error = Config::parse(RawConfig { environments, ..RawConfig::default() }).expect_err(wrong);
+        assert!(error.what().contains("environments.work.hosts"), "{error}");
+    }
 }

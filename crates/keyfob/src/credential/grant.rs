@@ -20,10 +20,19 @@ pub struct Grant {
     pub generation: Option<Generation>,
     /// The profile, if it is a stored login.
     pub profile: Option<String>,
-    /// Every source that was asked, in order.
+    /// Every source, in order: why those before it were passed over, and what it shadows.
     pub considered: Vec<Considered>,
     /// Something the person should know although there is a credential.
     pub warning: Option<Error>,
+    /// Whether it was got in the place of one that was rejected.
+    pub(crate) in_place_of_rejected: bool,
+}
+
+impl Grant {
+    /// Says that it has been accepted since it was got. If it is rejected later, that is the first time.
+    pub fn was_accepted(&mut self) {
+        self.in_place_of_rejected = false;
+    }
 }
 
 /// One source and what came of it.
@@ -47,7 +56,7 @@ pub enum Outcome {
     Here,
     /// It is there and broken: the search stopped.
     Broken,
-    /// It is there, but an earlier one won.
+    /// It is there, but another one won: an earlier one, or the login of a profile that was named.
     Shadowed,
 }
 

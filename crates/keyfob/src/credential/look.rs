@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use keyfob_core::{
     Error, Id, Record, Result, Secret, Source,
     contract::names,
+    login::refresh::{self, Next},
     source::{self, Purpose},
 };
 
@@ -15,8 +16,9 @@ use crate::{
         seed,
         stored::{acquire, stored},
     },
-    renewal::Need,
+    renewal::{self, Need},
     store::{Seen, Store},
+    trusted_device,
 };
 
 /// What a look at a source shows, without reading a secret, running anything or asking anybody.
@@ -24,6 +26,8 @@ use crate::{
 pub enum Look {
     /// Go on, for this reason.
     Nothing(String),
+    /// It is there, and a profile was named for this call, which means exactly that login.
+    PassedOver(String),
     /// It is there.
     Here(String),
     /// It is there and cannot be used.
@@ -41,15 +45,27 @@ pub struct Survey {
     pub considered: Vec<Considered>,
     /// What stopped the search, if something did.
     pub broken: Option<Error>,
+    /// Why a program would get nothing of that login now, if that is so.
+    pub obstacle: Option<Error>,
+    /// Why it would not be renewed now, though its token may be good still.
+    pub not_renewed: Option<Error>,
 }
 
 /// Looks at every source without renewing, reading or asking anything.
 #[must_use]
 pub fn survey(client: &Client, purpose: Purpose) -> Survey {
-    let mut survey = Survey { winner: None, record: None, considered: Vec::new(), broken: None };
+    let mut survey = Survey {
+        winner: None,
+        record: None,
+        considered: Vec::new(),
+        broken: None,
+        obstacle: None,
+        not_renewed: None,
+    };
     for &source in source::order(purpose, client.setup.config.prefer) {
         let (outcome, reason) = match look(client, source) {
             Look::Nothing(why) => (Outcome::Nothing, why),
+            Look::PassedOver(why) => (Outcome::Shadowed, why),
             Look::Here(what) => match survey.winner {
                 Some(winner) => (Outcome::Shadowed, format!("{what}; {winner} comes first")),
                 None if survey.broken.is_some() => (Outcome::Shadowed, what),
@@ -73,6 +89,17 @@ pub fn survey(client: &Client, purpose: Purpose) -> Survey {
         Some(Source::RefreshToken) => seed::seed_store(client).ok().and_then(|store| record_in(&store)),
         _ => None,
     };
+    if let Some(record) = &survey.record {
+        let stops = |min_valid| {
+            let need = Need { min_valid, rejected: None };
+            match refresh::next(record, &renewal::ask(&client.world, &need, record, &mut None)) {
+                Next::Stop(error) => Some(error),
+                Next::Use | Next::Early | Next::Renew => None,
+            }
+        };
+        // The rule that decides when somebody asks, asked for a token that no token could replace.
+        (survey.obstacle, survey.not_renewed) = (stops(0), stops(i64::MAX));
+    }
     survey
 }
 
@@ -90,10 +117,29 @@ pub(crate) fn headers_at_hand(client: &Client, survey: &Survey) -> Result<Vec<(&
             Err(nothing(client, &survey.considered))
         }
         (Some(source), None) => {
+            if let Some(descriptor) = to_be_drained(client, source) {
+                let what = format!("the credential on descriptor {descriptor} cannot be verified");
+                let why = "it would have to be read for that, and whoever it is for could not read it again";
+                return Err(Error::new(Id::DescriptorUnusable, what, why)
+                    .hint("send a request with it: `curl -H \"$(keyfob header)\" URL`"));
+            }
             let grant = acquire(client, Purpose::Api, source, &Need::default(), Vec::new())?;
             Ok(grant.headers)
         }
     }
+}
+
+/// The descriptor that asking this source would empty.
+fn to_be_drained(client: &Client, source: Source) -> Option<i32> {
+    let variable = match source {
+        Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
+        Source::ApiKeyDescriptor => names::API_KEY_DESCRIPTOR,
+        Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
+        _ => return None,
+    };
+    client
+        .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
+        .flatten()
 }
 
 /// The winner's credential, renewed if that is due.
@@ -101,6 +147,27 @@ pub(crate) fn headers_at_hand(client: &Client, survey: &Survey) -> Result<Vec<(&
 /// # Errors
 /// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
 pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
+    let mut grant = search(client, purpose, need)?;
+    // What comes after the winner. In the usual order a stored login is the last: this costs it nothing.
+    let order = source::order(purpose, client.setup.config.prefer);
+    for &source in order.iter().skip_while(|source| **source != grant.source).skip(1) {
+        let (outcome, reason) = match look(client, source) {
+            Look::Nothing(why) => (Outcome::Nothing, why),
+            Look::PassedOver(why) => (Outcome::Shadowed, why),
+            Look::Here(what) => (Outcome::Shadowed, format!("{what}; {} comes first", grant.source)),
+            Look::Broken(error) => (Outcome::Broken, error.message()),
+        };
+        grant.considered.push(Considered { source, outcome, reason });
+    }
+    if purpose == Purpose::Remote
+        && let Some(device) = client.device()?
+    {
+        grant.headers.push((trusted_device::HEADER, device.token));
+    }
+    Ok(grant)
+}
+
+fn search(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
     let mut considered = Vec::new();
     for &source in source::order(purpose, client.setup.config.prefer) {
         let looked = match source {
@@ -115,6 +182,9 @@ pub fn grant(client: &Client, purpose: Purpose, need: &Need) -> Result<Grant> {
         match looked {
             Look::Nothing(reason) => {
                 considered.push(Considered { source, outcome: Outcome::Nothing, reason });
+            }
+            Look::PassedOver(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Shadowed, reason });
             }
             Look::Broken(error) => return Err(error),
             Look::Here(reason) => {
@@ -157,24 +227,23 @@ fn look(client: &Client, source: Source) -> Look {
     if excluded(client, source) {
         return Look::Nothing("excluded by --only".into());
     }
-    let settings = &client.setup.settings;
-    let inherits = matches!(
-        source,
-        Source::AuthToken | Source::OauthToken | Source::OauthTokenDescriptor | Source::RefreshToken
-    );
-    let is_set = match source {
-        Source::AuthToken => settings.auth_token.is_some(),
-        Source::OauthToken => settings.oauth_token.is_some(),
-        Source::OauthTokenDescriptor => settings.oauth_descriptor.is_some(),
-        Source::RefreshToken => settings.refresh_token.is_some(),
-        _ => false,
-    };
-    if client.setup.pinned && inherits && is_set {
-        return Look::Nothing(format!(
-            "set, but the profile `{}` was chosen explicitly",
-            client.setup.profile_name()
-        ));
+    match present(client, source) {
+        Look::Here(what) if client.setup.pinned && source != Source::Login => {
+            let profile = client.setup.profile_name();
+            Look::PassedOver(format!(
+                "{what}, but the profile `{profile}` was named, and means exactly its login"
+            ))
+        }
+        // Broken, and not asked: that login needs none of it.
+        Look::Broken(error) if client.setup.pinned && source != Source::Login => {
+            Look::Nothing(format!("it is not asked, and could not be used: {}", error.message()))
+        }
+        look => look,
     }
+}
+
+fn present(client: &Client, source: Source) -> Look {
+    let settings = &client.setup.settings;
     let variable = |name: &str, secret: &Option<Secret>| match secret {
         _ if let Err(error) = client.setup.readable(name) => Look::Broken(error),
         Some(secret) => Look::Here(format!("{name} is set ({})", secret.fingerprint())),
@@ -234,9 +303,10 @@ fn login(client: &Client) -> Look {
         Err(error) => Look::Broken(error),
         Ok(Seen::Nothing) => nobody(client),
         Ok(Seen::Record(record)) => Look::Here(format!("profile `{}` at {}", record.profile, record.issuer)),
-        // Whether it really is damaged is for the holder of the lease to find out.
         Ok(Seen::Damaged(why)) => {
-            Look::Here(format!("profile `{}`, but its file {why}", client.setup.profile_name()))
+            let what =
+                format!("the stored login of profile `{}` cannot be used", client.setup.profile_name());
+            Look::Broken(Error::new(Id::StoreCorrupt, what, format!("its file {why}")))
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn acquire(
             let mut considered = considered;
             return stored(client, purpose, need, &mut considered)?.map_err(|look| match look {
                 Look::Broken(error) => error,
-                Look::Nothing(_) | Look::Here(_) => nothing(client, &considered),
+                Look::Nothing(_) | Look::PassedOver(_) | Look::Here(_) => nothing(client, &considered),
             });
         }
     };
@@ -93,6 +93,7 @@ pub(crate) fn as_it_is(
         profile: None,
         considered,
         warning: None,
+        in_place_of_rejected: false,
     }
 }
 
@@ -119,6 +120,7 @@ pub(crate) fn stored_grant(
         profile: Some(record.profile.clone()),
         considered,
         warning,
+        in_place_of_rejected: false,
     })
 }
 

@@ -4,7 +4,13 @@ pub mod dial;
 
 use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
 
-use crate::{client::Client, credential::grant::Grant, renewal::Need, setup::proxies, trusted_device};
+use crate::{
+    client::Client,
+    credential::{grant::Grant, look},
+    renewal::Need,
+    setup::proxies,
+    trusted_device,
+};
 pub use dial::Stream;
 
 /// Everything a WebSocket client needs to open the connection.
@@ -46,7 +52,7 @@ impl Client {
     /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
     /// expired: only that generation is renewed.
     ///
-    /// Another address must be on the environment's own origin. The credential of a session, which nobody stored, may
+    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
     /// also go to an approved origin; a login's token and a device's never leave their provider.
     ///
     /// ```no_run
@@ -63,20 +69,18 @@ impl Client {
     /// # Errors
     /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
     pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
-        // A stored login goes to those who minted it and to nobody else, whatever the configuration says today.
-        let record = crate::credential::look::survey(self, Purpose::Remote).record;
-        let (name, api_base, endpoints) = match record {
-            Some(record) => (record.environment, record.endpoints.whoami_url.clone(), record.endpoints),
-            None => {
-                let environment = self.complete_environment()?;
-                (environment.name, environment.api_base, environment.endpoints)
-            }
+        let survey = look::survey(self, Purpose::Remote);
+        // A stored login's token goes where its record says, whatever is configured today.
+        let environment = match survey.record {
+            Some(_) => self.environment()?.clone(),
+            None => self.complete_environment()?,
         };
-        let own = endpoints.session_url.clone();
+        let login = survey.record.as_deref();
+        let own = login.map_or(&environment.endpoints, |record| &record.endpoints).session_url.clone();
         let (url, is_own) = match (url, own) {
             (None, Some(own)) => (own, true),
             (None, None) => {
-                let what = format!("environment `{name}` has no session endpoint");
+                let what = format!("environment `{}` has no session endpoint", environment.name);
                 return Err(Error::new(
                     Id::EnvironmentIncomplete,
                     what,
@@ -84,14 +88,12 @@ impl Client {
                 )
                 .hint("name the address: `keyfob connect URL`"));
             }
-            (Some(url), own) => {
-                let origins = [own.as_deref(), api_base.as_deref(), endpoints.token_url.as_deref()];
+            (Some(url), _) => {
                 if !url.starts_with("ws") {
                     return Err(refused(url, NO_WEBSOCKET));
                 }
                 let named = origin_of(url)?;
-                let is_own =
-                    origins.into_iter().flatten().any(|own| origin_of(own).ok().as_ref() == Some(&named));
+                let is_own = environment.may_have_credential(&named, login);
                 if !is_own {
                     self.may_leave(url, &named)?;
                 }
@@ -102,18 +104,25 @@ impl Client {
             Some(expired) => self.rejected(expired)?,
             None => self.grant_for(Purpose::Remote, &Need::default())?,
         };
+        // Somebody has signed in somewhere else meanwhile: what was judged above is not what is in hand.
+        let judged = login.map(|record| &record.generation.login);
+        if survey.winner != Some(grant.source)
+            || grant.generation.as_ref().map(|g| &g.login) != judged && judged.is_some()
+        {
+            let what = "the credential for the connection changed while it was prepared";
+            return Err(Error::new(Id::LoginChanged, what, format!("it is now that from {}", grant.source)));
+        }
+        // A device's token never leaves its provider.
         let mut headers: Vec<_> =
             grant.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
-        if is_own && let Some(device) = self.device()? {
-            headers.push((trusted_device::HEADER, device.token));
-        }
+        headers.retain(|(name, _)| is_own || *name != trusted_device::HEADER);
         Ok(Handshake { url, headers, grant })
     }
 
     /// Whether the credential that would be used may go to an origin that is not the environment's.
     fn may_leave(&self, url: &str, origin: &str) -> Result<()> {
         let session = matches!(
-            crate::credential::look::survey(self, Purpose::Remote).winner,
+            look::survey(self, Purpose::Remote).winner,
             Some(Source::SessionToken | Source::WebSocketDescriptor)
         );
         let approved = || {

@@ -87,6 +87,12 @@ impl Inherited {
         self.number
     }
 
+    /// Whether nobody could read it again: all but a regular file, whose offset is not moved.
+    #[must_use]
+    pub fn is_emptied_by_reading(&self) -> bool {
+        self.kind != FileType::RegularFile
+    }
+
     /// Reads it to the end, once, and closes it. A regular file is read from its beginning without moving its
     /// offset: others may share that.
     ///
