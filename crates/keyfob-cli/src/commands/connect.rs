@@ -4,7 +4,7 @@ use std::{
     io,
     process::ExitCode,
     sync::mpsc::{Receiver, TryRecvError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use keyfob::{
@@ -34,8 +34,10 @@ const OPENING: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(25);
 /// The longest pause before connecting again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A connection that lasted this long counts as a good one: the pauses start over.
-const ENDURING: u32 = 400;
+/// A connection that lasted this long counts as a good one: the pauses start over, and its credential was accepted.
+const ENDURING: Duration = Duration::from_secs(60);
+/// How long the other side may take to answer a good-bye (RFC 6455 §7.1.1 lets a client go whenever it likes).
+const GOOD_BYE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     let setup = commands::setup(global);
@@ -45,19 +47,23 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     let mut expired: Option<Grant> = None;
     let mut pause = Duration::from_millis(250);
     loop {
-        let handshake = client.handshake(args.url.as_deref(), expired.take().as_ref())?;
+        let mut handshake = client.handshake(args.url.as_deref(), expired.take().as_ref())?;
         telemetry::uses_network();
         telemetry::used(&client, &handshake.grant);
         match open(&client, &handshake) {
             Ok(mut socket) => {
                 Report::say(&format!("Connected to {}.", terminal::plain(&handshake.url)));
-                let (ended, looks) = converse(&mut socket, &lines)?;
-                if looks >= ENDURING {
+                let begun = monotonic();
+                let ended = converse(&mut socket, &lines)?;
+                if begun.elapsed() >= ENDURING {
                     pause = Duration::from_millis(250);
+                    handshake.grant.was_accepted();
                 }
                 match ended {
                     Ended::Done => return Ok(ExitCode::SUCCESS),
                     Ended::Renew => {
+                        // One that was renewed for this and is closed again at once ends it (`Client::rejected`): the
+                        // next would be closed too, and each costs a refresh token.
                         Report::say("The credential expired: renewing it.");
                         expired = handshake.grant.generation.is_some().then_some(handshake.grant);
                         if expired.is_none() {
@@ -99,6 +105,12 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// For time that has passed, which the wall clock must not stretch.
+#[expect(clippy::disallowed_methods, reason = "bounds on waiting are measured by the monotonic clock")]
+fn monotonic() -> Instant {
+    Instant::now()
 }
 
 enum Opening {
@@ -143,37 +155,38 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
 }
 
 /// Lines out, lines in, until one side ends it. Pings are answered by the library as it reads.
-fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<(Ended, u32)> {
-    let mut looks = 0_u32;
-    let mut closing = false;
+fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<Ended> {
+    let mut closing: Option<Instant> = None;
     loop {
-        looks = looks.saturating_add(1);
+        if closing.is_some_and(|since| since.elapsed() >= GOOD_BYE) {
+            return Ok(Ended::Done);
+        }
         match socket.read() {
             Ok(Message::Text(text)) => Report::answer(&terminal::plain_whole(&text))?,
             Ok(Message::Close(frame)) => {
                 let code = frame.map(|frame| u16::from(frame.code));
                 let _ = socket.flush();
-                return Ok((if closing { Ended::Done } else { remote::ended(code) }, looks));
+                return Ok(if closing.is_some() { Ended::Done } else { remote::ended(code) });
             }
             Ok(_) => {}
             Err(SocketError::Io(error))
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
             // We said good-bye: however the other side takes it, there is nothing left to do.
-            Err(_) if closing => return Ok((Ended::Done, looks)),
-            Err(_) => return Ok((Ended::Again, looks)),
+            Err(_) if closing.is_some() => return Ok(Ended::Done),
+            Err(_) => return Ok(Ended::Again),
         }
-        while !closing {
+        while closing.is_none() {
             match lines.try_recv() {
                 Ok(line) => {
                     if socket.send(Message::Text(line.into())).is_err() {
                         Report::say("The connection ended while a line was sent: it may not have arrived.");
-                        return Ok((Ended::Again, looks));
+                        return Ok(Ended::Again);
                     }
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     // Everything was sent: say good-bye, and still take in what is on its way.
-                    closing = true;
+                    closing = Some(monotonic());
                     let _ = socket.close(None);
                 }
             }
