@@ -212,3 +212,40 @@ fn a_home_that_is_no_text_is_no_other_home() {
         assert_eq!((output.status.code(), records(&s)), (Some(3), 1), "{}", stderr(&output));
     }
 }
+
+/// One file that cannot be used keeps none of the others signed in.
+#[test]
+fn one_bad_file_keeps_no_other_login() {
+    use std::os::unix::fs::PermissionsExt;
+    type Spoil = fn(&std::path::Path);
+    let kinds: [(&str, Spoil); 4] = [
+        ("damaged", |file| fs::write(file, "{half").expect("ours")),
+        ("open to others", |file| {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).expect("ours");
+        }),
+        ("of a newer form", |file| {
+            let text = fs::read_to_string(file).expect("ours");
+            fs::write(file, text.replace("\"version\": 1", "\"version\": 9")).expect("ours");
+        }),
+        ("with a second name", |file| fs::hard_link(file, file.with_extension("backup")).expect("ours")),
+    ];
+    for (kind, spoil) in kinds {
+        let s = Sandbox::new();
+        for profile in ["aaa", "mmm", "zzz"] {
+            s.sign_in(profile, "ada@example.com");
+        }
+        let entries =
+            fs::read_dir(s.logins()).expect("the store").map(|entry| entry.expect("an entry").path());
+        let is_first = |path: &std::path::PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("text");
+            name.starts_with("aaa-") && name.ends_with(".json")
+        };
+        spoil(&entries.into_iter().find(is_first).expect("a record"));
+        let output = s.run(&["logout", "--all", "--json"]);
+        assert_eq!(output.status.code(), Some(7), "{kind}: {}", stderr(&output));
+        assert_eq!(logged_out(&output).len(), 2, "{kind}");
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(said["error"]["id"].as_str().expect("an id").starts_with("store-"), "{kind}: {said}");
+        assert!(records(&s) <= 1, "{kind}");
+    }
+}

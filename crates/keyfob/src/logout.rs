@@ -64,11 +64,12 @@ impl Client {
     }
 
     /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
-    /// keys.
+    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
+    /// each stands beside those that were.
     ///
     /// # Errors
-    /// As [`Client::logout`], for the first login that cannot be removed; those before it are.
-    pub fn logout_all(&self) -> Result<Vec<SignedOut>> {
+    /// The directory of the logins cannot be listed.
+    pub fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let home = self.setup.require_home()?;
         let list = |dir: &std::path::Path| {
             self.world.files.list(dir).map_err(|error| {
@@ -76,23 +77,34 @@ impl Client {
             })
         };
         let spare: Vec<_> = home.runtime.iter().cloned().collect();
-        let mut ended = Vec::new();
+        let (mut ended, mut failed) = (Vec::new(), Vec::new());
         for path in list(&home.logins)? {
             if path.extension().is_some_and(|extension| extension == "json") {
-                let store = Store::at(&self.world, &path, &spare)?;
                 let seeded = path
                     .file_name()
                     .and_then(|name| name.to_str())
                     .is_some_and(|name| name.starts_with("seed-"));
-                ended.extend(self.sign_out(&store, seeded)?);
+                let signed_out =
+                    Store::at(&self.world, &path, &spare).and_then(|store| self.sign_out(&store, seeded));
+                match signed_out {
+                    Ok(one) => ended.extend(one),
+                    Err(error) => failed.push(error),
+                }
             }
         }
-        for path in list(&home.transient().join("helper"))? {
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let _ = self.world.files.remove(&path);
+        let remembered = list(&home.transient().join("helper")).unwrap_or_else(|error| {
+            failed.push(error);
+            Vec::new()
+        });
+        for path in
+            remembered.into_iter().filter(|path| path.extension().is_some_and(|found| found == "json"))
+        {
+            if let Err(error) = self.world.files.remove(&path) {
+                let what = format!("the key remembered in {}", path.display());
+                failed.push(Error::caused_by(Id::StoreFailed, what, error));
             }
         }
-        Ok(ended)
+        Ok((ended, failed))
     }
 
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the

@@ -10,7 +10,7 @@ use keyfob::{
 use crate::{
     args::{Global, Logout},
     commands,
-    report::{Report, Result},
+    report::{self, Report, Result},
     terminal,
 };
 
@@ -21,12 +21,19 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
         Report::warn(&problem);
     }
     let client = commands::client(global, setup);
-    let ended = if args.all { client.logout_all()? } else { client.logout()?.into_iter().collect() };
+    let (ended, failed) = match args.all {
+        true => client.logout_all()?,
+        false => (client.logout()?.into_iter().collect(), Vec::new()),
+    };
     if global.json {
         let logins: Vec<_> = ended.iter().map(json).collect();
-        Report::json(&serde_json::json!({ "logged_out": logins }))?;
+        let mut answer = serde_json::json!({ "logged_out": logins });
+        if let Some(error) = Error::all(failed.clone()) {
+            answer["error"] = report::error_json(&error);
+        }
+        Report::json(&answer)?;
     }
-    if ended.is_empty() {
+    if ended.is_empty() && failed.is_empty() {
         Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile_name()));
     }
     for one in &ended {
@@ -45,7 +52,10 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    for error in &failed {
+        Report::warn(error);
+    }
+    Ok(failed.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code())))
 }
 
 fn json(one: &SignedOut) -> serde_json::Value {
