@@ -147,3 +147,83 @@ fn a_remote_connection_has_its_own_order() {
     assert!(sources.iter().all(|one| one["source"] != "api-key"), "{sources:?}");
     assert_eq!(status(&s, &[], &variables).1["winner"]["source"], "api-key");
 }
+
+/// What a program would get decides what is said and the exit code: never "signed in" where it would get nothing.
+#[test]
+fn status_says_what_a_program_would_get() {
+    let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("soon");
+    let cooling = |record: &mut Value| {
+        record["cooldown"] =
+            json!({ "since": now - 5, "until": now + 600, "times": 1, "why": "the provider answered 503" });
+    };
+    // Good still: used, and it is said that nobody asks for another one yet.
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    edit(&s, cooling);
+    let (code, said, page) = status(&s, &[], &[]);
+    assert_eq!(
+        (code, &said["winner"]["state"], &said["winner"]["later"]["id"]),
+        (Some(0), &json!("valid"), &json!("cooling-down"))
+    );
+    assert!(
+        text(&page).contains("not asked again yet: the provider answered 503; asking again is allowed in"),
+        "{}",
+        text(&page)
+    );
+    // At its end: what `token` says.
+    edit(&s, |record| record["expires_at"] = json!(now - 60));
+    let (code, said, _) = status(&s, &[], &[]);
+    assert_eq!((code, &said["winner"]["state"]), (Some(6), &json!("cooling-down")), "{said}");
+    assert_eq!(s.run(&["token"]).status.code(), Some(6));
+
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    edit(&s, |r| {
+        r["expires_at"] = json!(now - 60);
+        r["refused"] = json!({ "generation": r["generation"], "at": now, "why": "revoked" });
+    });
+    let (code, _, page) = status(&s, &[], &[]);
+    assert!(text(&page).starts_with("No longer signed in as ada@example.com"), "{}", text(&page));
+    assert_eq!((code, s.run(&["token"]).status.code()), (Some(1), Some(4)));
+
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let entries = fs::read_dir(s.logins()).expect("the store").map(|entry| entry.expect("an entry").path());
+    let record = entries.into_iter().find(|path| path.extension().is_some_and(|e| e == "json"));
+    fs::write(record.expect("a record"), "{half").expect("ours");
+    let (code, said, page) = status(&s, &[], &[]);
+    assert_eq!(
+        (code, &said["winner"], &said["error"]["id"]),
+        (Some(7), &Value::Null, &json!("store-corrupt"))
+    );
+    assert!(text(&page).starts_with("A credential is there but cannot be used."), "{}", text(&page));
+    assert_eq!(s.run(&["token"]).status.code(), Some(7));
+}
+
+/// A descriptor is for the program that asks for the credential. Reports look at it and leave it.
+#[test]
+fn no_report_empties_a_descriptor() {
+    let s = Sandbox::new();
+    let minted = s.server.mint("ada@example.com", "user:inference").expect("tokens");
+    let (read, mut write) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut write, minted.access_token.as_bytes()).expect("it has room");
+    drop(write);
+    let with = |words: &[&str], input: std::process::Stdio| {
+        let mut command = s.keyfob(words);
+        command.env("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "0").stdin(input);
+        command.output().expect("it runs")
+    };
+    for words in [&["status"][..], &["status", "--json"], &["env"], &["doctor"]] {
+        with(words, read.try_clone().expect("a descriptor").into());
+    }
+    let asked = with(&["status", "--verify"], read.try_clone().expect("a descriptor").into());
+    assert_eq!(asked.status.code(), Some(3), "it cannot be verified, and that is no success");
+    assert!(stderr(&asked).contains("would have to be read"), "{}", stderr(&asked));
+    let token = with(&["token"], read.into());
+    assert_eq!(String::from_utf8_lossy(&token.stdout).trim(), minted.access_token);
+    // A file is read without anybody's losing anything.
+    let file = s.home.path().join("token");
+    fs::write(&file, minted.access_token).expect("ours");
+    let verified = with(&["status", "--verify"], fs::File::open(&file).expect("ours").into());
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+}

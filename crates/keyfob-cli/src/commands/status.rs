@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use keyfob::{
-    Client, Error, Purpose, Source, Timestamp,
+    Client, Error, Id, Kind, Purpose, Source, Timestamp,
     core::{
         Record,
         login::{identity::Identity, sealed::KeyStore},
@@ -66,18 +66,18 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     if let Some(Err(error)) = verified {
         return Ok(ExitCode::from(error.exit_code()));
     }
-    Ok(ExitCode::from(u8::from(!is_signed_in(&client, &survey, now))))
+    Ok(ExitCode::from(match (survey.winner, &survey.obstacle) {
+        (None, _) => 1,
+        (Some(_), None) => 0,
+        // What a program that asks now would get, but for "nobody is signed in", which is 1 here.
+        (Some(_), Some(error)) if has_ended(error) => 1,
+        (Some(_), Some(error)) => error.exit_code(),
+    }))
 }
 
-/// Whether the winner can be used, now or after a renewal that nothing forbids.
-fn is_signed_in(client: &Client, survey: &Survey, now: Timestamp) -> bool {
-    match (&survey.winner, &survey.record) {
-        (None, _) => false,
-        (Some(_), None) => true,
-        (Some(_), Some(record)) => {
-            lives(client, record, now) || (record.can_renew() && ended(record).is_none())
-        }
-    }
+/// Whether somebody has to sign in again.
+fn has_ended(error: &Error) -> bool {
+    error.id().kind() == Kind::LoginNeeded
 }
 
 fn lives(client: &Client, record: &Record, now: Timestamp) -> bool {
@@ -118,6 +118,11 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 .email
                 .as_deref()
                 .map_or("Signed in".into(), |email| format!("Signed in as {}", plain(email)));
+            let who = match (&identity.email, survey.obstacle.as_ref().filter(|error| has_ended(error))) {
+                (_, None) => who,
+                (None, Some(_)) => "No longer signed in".into(),
+                (Some(email), Some(_)) => format!("No longer signed in as {}", plain(email)),
+            };
             let who = match record.proof {
                 Some(_) => format!("A machine's client, `{}`", plain(record.client_id.as_str())),
                 None => who,
@@ -126,7 +131,10 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 "{who} (from {source}: profile `{}` at {}).",
                 record.profile, record.issuer
             ))?;
-            Report::answer(&until(client, record, now))?;
+            Report::answer(&until(client, survey, record, now))?;
+            if let Some(later) = survey.not_renewed.as_ref().filter(|error| error.id() == Id::CoolingDown) {
+                Report::answer(&format!("The provider is not asked again yet: {}.", plain(later.why())))?;
+            }
             if let (Source::Login, Some(sealing)) = (source, sealing(client)) {
                 Report::answer(&sealing)?;
             }
@@ -177,9 +185,14 @@ fn span(seconds: i64) -> String {
     unit.map_or_else(|| format!("{seconds} seconds"), |(size, name)| format!("{} {name}", seconds / size))
 }
 
-fn until(client: &Client, record: &Record, now: Timestamp) -> String {
+fn until(client: &Client, survey: &Survey, record: &Record, now: Timestamp) -> String {
     if let Some(why) = ended(record) {
         return format!("It has ended: {}. Run `keyfob login`.", plain(why));
+    }
+    if let Some(error) =
+        survey.obstacle.as_ref().filter(|error| !has_ended(error) && error.id() != Id::CoolingDown)
+    {
+        return format!("It cannot be used now: {}.", plain(error.why()));
     }
     if record.unknown_now().is_some() {
         return "The outcome of its last renewal is unknown: the token is used until it expires, then renewed once more.".into();
@@ -234,6 +247,7 @@ fn json(
             "generation": record.map(|r| r.generation.number),
             "profile": record.map(|r| r.profile.as_str()),
             "state": state(client, survey, source),
+            "later": survey.not_renewed.as_ref().map(report::error_json),
         })
     });
     let identity = identity(client, survey);
@@ -265,8 +279,10 @@ fn state(client: &Client, survey: &Survey, source: Source) -> &'static str {
         };
     };
     let now = SystemClock.now();
+    let cooling = survey.obstacle.as_ref().is_some_and(|error| error.id() == Id::CoolingDown);
     match (ended(record), record.unknown_now(), lives(client, record, now)) {
         (Some(_), _, _) => "ended",
+        _ if cooling => "cooling-down",
         (None, Some(_), _) => "outcome-unknown",
         (None, None, true) => "valid",
         (None, None, false) if record.can_renew() => "renewal-due",
