@@ -118,3 +118,61 @@ fn an_answer_to_nobody_is_no_answer() {
         assert_eq!(s.server.requests().len(), asked, "{words} asked the provider");
     }
 }
+
+/// The outer program did not close the pipe it was handed: the inner one's program has nothing of the outer login.
+#[test]
+fn a_nested_exec_hands_over_its_own_credential_alone() {
+    let s = Sandbox::new();
+    for profile in ["a", "b"] {
+        s.sign_in(profile, &format!("{profile}@example.com"));
+    }
+    let pipes = "for f in /proc/self/fd/*; do case $(readlink $f) in pipe:*) [ ${f##*/} -gt 2 ] && echo ${f##*/};; esac; done";
+    fs::write(s.home.path().join("pipes.sh"), pipes).expect("ours");
+    // Whoever runs the tests may have pipes of their own open here.
+    let usual = String::from_utf8_lossy(&shell(&s, "/bin/sh pipes.sh").stdout).lines().count();
+    let inner = format!("exec {KEYFOB} --profile b exec -- /bin/sh pipes.sh");
+    let ran = shell(&s, &format!("{KEYFOB} --profile a exec -- /bin/sh -c '{inner}'"));
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), usual + 1, "{ran:?}");
+    // It closed it, and has something else of its own there: that is not ours to close.
+    let inner = format!(
+        "eval \"exec $CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR</etc/passwd\"; exec {KEYFOB} --profile b exec -- ls -l /proc/self/fd"
+    );
+    let ran = shell(&s, &format!("{KEYFOB} --profile a exec -- /bin/bash -c '{inner}'"));
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("/etc/passwd"), "{ran:?}");
+}
+
+/// What a host program hands its own children would have the program ask that host instead.
+#[test]
+fn nothing_of_a_hosts_goes_along() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let names = [
+        "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH",
+        "CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH",
+        "CLAUDE_CODE_GATEWAY_TOKEN",
+        "CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR",
+        "CLAUDE_BRIDGE_OAUTH_TOKEN",
+        "ANTHROPIC_IDENTITY_TOKEN",
+    ];
+    let set: Vec<_> = names.iter().map(|name| format!("{name}=9")).collect();
+    let look = "env; [ -e /proc/self/fd/9 ] && echo still-open";
+    fs::write(s.home.path().join("look.sh"), look).expect("ours");
+    let ran = shell(&s, &format!("exec 9</etc/passwd; {} {KEYFOB} exec -- /bin/sh look.sh", set.join(" ")));
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(said.contains("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR="), "{ran:?}");
+    for name in names {
+        assert!(!said.contains(name), "{name}: {said}");
+    }
+    assert!(!said.contains("still-open"), "{said}");
+}
+
+/// Nobody reads while it is put there: what a pipe does not hold as it is, it is made to hold.
+#[test]
+fn a_large_credential_is_handed_over() {
+    let s = Sandbox::new();
+    let token = "x".repeat(100_000);
+    let count = "wc -c <&$CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR";
+    let mut command = s.keyfob(["exec", "--", "/bin/sh", "-c", count]);
+    let ran = command.env("CLAUDE_CODE_OAUTH_TOKEN", &token).output().expect("it runs");
+    answered(&ran, "100000");
+}

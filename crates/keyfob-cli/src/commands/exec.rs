@@ -10,9 +10,15 @@ use keyfob::{
     Error, Grant, Id, Source,
     core::contract::{self, names},
     setup::{HANDED_OVER, SEEDED_BY},
-    world::failure,
+    world::{
+        failure,
+        system::{fd, process},
+    },
 };
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::{
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+};
 
 use crate::{
     args::{Exec, Global},
@@ -36,7 +42,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     #[expect(clippy::disallowed_methods, reason = "starting this program is what the command is for")]
     let mut command = Command::new(program);
     command.args(rest);
-    for name in contract::secret_names() {
+    for name in contract::secret_names().chain(contract::HOST_REFRESHES) {
         command.env_remove(name);
     }
     command.env_remove(HANDED_OVER);
@@ -61,10 +67,11 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         }
         None => Some(on_pipe(&mut command, &grant).map_err(|error| {
             failure::failed(Id::SystemFailed, "the credential could not be put on a pipe", error)
+                .hint("hand it over in a variable: `keyfob exec --env NAME`")
         })?),
     };
     telemetry::finish();
-    keyfob::world::system::process::give_back(&mut command);
+    process::give_back(&mut command);
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
     let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));
@@ -80,7 +87,9 @@ fn in_variable(command: &mut Command, name: &str, grant: &Grant) {
 #[expect(clippy::disallowed_methods, reason = "the pipe is for this one child, which is told its number")]
 fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
     let (reader, mut writer) = io::pipe()?;
-    writer.write_all(grant.credential.expose().as_bytes())?;
+    let credential = grant.credential.expose().as_bytes();
+    make_room(&writer, credential.len())?;
+    writer.write_all(credential)?;
     drop(writer);
     // The one descriptor that is meant to be inherited. No thread of ours can start a child meanwhile.
     fcntl_setfd(&reader, fcntl_getfd(&reader)? - FdFlags::CLOEXEC)?;
@@ -88,8 +97,20 @@ fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
     let variable = variable_for(grant.source);
     command.env(variable, number.to_string());
     // A keyfob below the program must not look for it: the program will have read it.
-    command.env(HANDED_OVER, format!("{variable}={number}"));
+    command.env(HANDED_OVER, format!("{variable}={number}:{}", fd::file_name(&reader)?));
     Ok(reader)
+}
+
+/// Nobody reads yet: what does not fit would be waited for without end. A pipe holds 64 KiB, or a page where its user has
+/// many.
+fn make_room(pipe: &io::PipeWriter, length: usize) -> io::Result<()> {
+    fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?;
+    #[cfg(target_os = "linux")]
+    if rustix::pipe::fcntl_getpipe_size(pipe)? < length {
+        rustix::pipe::fcntl_setpipe_size(pipe, length)?;
+    }
+    let _ = length;
+    Ok(())
 }
 
 fn variable_for(source: Source) -> &'static str {

@@ -21,7 +21,7 @@ use keyfob_core::{
     Error, Id, Result,
     config::{Config, approved::ApprovedList},
     contract::{
-        self, Reading, Variables,
+        self, Reading, Variables, names,
         settings::{Descriptor, Settings},
     },
     error::escape,
@@ -35,7 +35,7 @@ use crate::{
         proxies::Routes,
         trust::Surroundings,
     },
-    world::Files,
+    world::{Files, system::fd},
 };
 
 /// What the command line, or a host, chooses. Everything else comes from the environment and the files.
@@ -285,13 +285,24 @@ fn descriptors(
     let handed = text(variables, HANDED_OVER).unwrap_or_default();
     let mut inherited = Vec::new();
     let mut consumed = Vec::new();
+    if allowed
+        && let Some(number) = text(variables, names::GATEWAY_DESCRIPTOR).and_then(|text| text.parse().ok())
+    {
+        fd::keep_from_children(number);
+    }
     let mut taken: BTreeSet<i32> = given.iter().map(|(_, descriptor)| descriptor.as_raw_fd()).collect();
     for (variable, descriptor) in given {
         inherited.extend(keep(Inherited::given(variable, descriptor), problems));
     }
     let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
     for descriptor in named.into_iter().flatten() {
-        if handed == format!("{}={}", descriptor.variable, descriptor.number) {
+        if let Some(which) = handed.strip_prefix(&format!("{}={}", descriptor.variable, descriptor.number))
+            && (which.is_empty() || which.starts_with(':'))
+        {
+            // If the program did not close it, nobody below us is to have it either.
+            if allowed && let Some(file) = which.strip_prefix(':') {
+                fd::close_if(descriptor.number, file);
+            }
             consumed.push(descriptor.clone());
         } else if allowed
             && !inherited.iter().any(|i| i.variable() == descriptor.variable)

@@ -11,7 +11,7 @@
 use std::{
     io,
     os::{
-        fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
     process::Command,
@@ -21,7 +21,10 @@ use nix::{
     libc::c_int,
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
 };
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::{
+    fs::fstat,
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+};
 
 /// Takes an inherited descriptor over: from now on it is ours, closed when dropped, and no child gets it.
 ///
@@ -39,6 +42,40 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: it is open (the line above would have failed), and by this function's contract nobody else in
     // this process owns it: the environment said it was put there for us.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Names the open file behind a descriptor, for [`close_if`].
+///
+/// # Errors
+/// The system's.
+pub fn file_name(descriptor: impl AsFd) -> io::Result<String> {
+    let stat = fstat(descriptor)?;
+    Ok(format!("{}-{}", stat.st_dev, stat.st_ino))
+}
+
+/// Closes an inherited descriptor if it is still this open file. Its number may have become that of another one.
+pub fn close_if(number: RawFd, file: &str) {
+    if number > 2 && is(number, file) {
+        drop(take(number));
+    }
+}
+
+fn is(number: RawFd, file: &str) -> bool {
+    // SAFETY: the number is not -1, and the borrow ends within this function. Should it not be open, the kernel answers
+    // EBADF.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    file_name(borrowed).is_ok_and(|open| open == file)
+}
+
+/// Whatever is open under this number, no child gets it.
+pub fn keep_from_children(number: RawFd) {
+    if number > 2 {
+        // SAFETY: as in `is`; a flag is set that changes nothing for this process.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        if let Ok(flags) = fcntl_getfd(borrowed) {
+            let _ = fcntl_setfd(borrowed, flags | FdFlags::CLOEXEC);
+        }
+    }
 }
 
 /// Closes every descriptor above the standard three: what a caller left open must not be kept open by a
