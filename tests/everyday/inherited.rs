@@ -45,7 +45,9 @@ fn children_are_heard_of_where_their_end_was_ignored() {
     answered(&shell(&s, &format!("{IGNORING} {ignored}")), "");
     let before = s.out(&["token"]);
     let renewed = shell(&s, &format!("{IGNORING} {keyfob} token --min-valid 86400", keyfob = program()));
-    assert!(renewed.status.success() && renewed.stderr.is_empty(), "{}", stderr(&renewed));
+    // Good for an hour, as all of this provider's; that alone is told.
+    let told = stderr(&renewed);
+    assert!(renewed.status.success() && !told.contains("unknown") && !told.contains("ended from"), "{told}");
     assert_ne!(String::from_utf8_lossy(&renewed.stdout), before);
 
     configure(&s, "api_key_helper = \"echo from-the-helper\"\n");
@@ -122,7 +124,7 @@ fn an_answer_to_nobody_is_no_answer() {
 /// The outer program did not close the pipe it was handed: the inner one's program has nothing of the outer login.
 #[test]
 fn a_nested_exec_hands_over_its_own_credential_alone() {
-    let s = Sandbox::new();
+    let (s, keyfob) = (Sandbox::new(), program());
     for profile in ["a", "b"] {
         s.sign_in(profile, &format!("{profile}@example.com"));
     }
@@ -130,21 +132,21 @@ fn a_nested_exec_hands_over_its_own_credential_alone() {
     fs::write(s.home.path().join("pipes.sh"), pipes).expect("ours");
     // Whoever runs the tests may have pipes of their own open here.
     let usual = String::from_utf8_lossy(&shell(&s, "/bin/sh pipes.sh").stdout).lines().count();
-    let inner = format!("exec {KEYFOB} --profile b exec -- /bin/sh pipes.sh");
-    let ran = shell(&s, &format!("{KEYFOB} --profile a exec -- /bin/sh -c '{inner}'"));
+    let inner = format!("exec {keyfob} --profile b exec -- /bin/sh pipes.sh");
+    let ran = shell(&s, &format!("{keyfob} --profile a exec -- /bin/sh -c '{inner}'"));
     assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), usual + 1, "{ran:?}");
     // It closed it, and has something else of its own there: that is not ours to close.
     let inner = format!(
-        "eval \"exec $CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR</etc/passwd\"; exec {KEYFOB} --profile b exec -- ls -l /proc/self/fd"
+        "eval \"exec $CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR</etc/passwd\"; exec {keyfob} --profile b exec -- ls -l /proc/self/fd"
     );
-    let ran = shell(&s, &format!("{KEYFOB} --profile a exec -- /bin/bash -c '{inner}'"));
+    let ran = shell(&s, &format!("{keyfob} --profile a exec -- /bin/bash -c '{inner}'"));
     assert!(String::from_utf8_lossy(&ran.stdout).contains("/etc/passwd"), "{ran:?}");
 }
 
 /// What a host program hands its own children would have the program ask that host instead.
 #[test]
 fn nothing_of_a_hosts_goes_along() {
-    let s = Sandbox::new();
+    let (s, keyfob) = (Sandbox::new(), program());
     s.sign_in("default", "ada@example.com");
     let names = [
         "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH",
@@ -157,7 +159,7 @@ fn nothing_of_a_hosts_goes_along() {
     let set: Vec<_> = names.iter().map(|name| format!("{name}=9")).collect();
     let look = "env; [ -e /proc/self/fd/9 ] && echo still-open";
     fs::write(s.home.path().join("look.sh"), look).expect("ours");
-    let ran = shell(&s, &format!("exec 9</etc/passwd; {} {KEYFOB} exec -- /bin/sh look.sh", set.join(" ")));
+    let ran = shell(&s, &format!("exec 9</etc/passwd; {} {keyfob} exec -- /bin/sh look.sh", set.join(" ")));
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(said.contains("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR="), "{ran:?}");
     for name in names {
