@@ -21,6 +21,7 @@ mod seed;
 #[cfg(feature = "tools")]
 mod shells;
 mod status;
+mod surroundings;
 mod terminal;
 mod tools;
 mod trusted_device;

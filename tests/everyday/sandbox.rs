@@ -29,8 +29,15 @@ impl Sandbox {
 
     /// The command, with nothing of the test's own environment.
     pub(crate) fn keyfob<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(keyfob_testkit::program());
-        command.args(words).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let mut command = self.command(keyfob_testkit::program());
+        command.args(words);
+        command
+    }
+
+    /// Another program in the same environment.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.env("HOME", self.home.path()).env("KEYFOB_HOME", self.home.path().join("keyfob"));
         command.env("USE_LOCAL_OAUTH", "1").current_dir(self.home.path());
         for base in ["API", "APPS", "CONSOLE"] {

@@ -66,7 +66,7 @@ impl Client {
     /// # Errors
     /// As [`Client::from_env`].
     pub fn new(choices: Choices) -> Result<Self> {
-        let setup = Setup::read(&env::variables(), choices, &system::files::Disk, env::here().as_deref());
+        let setup = Setup::read(env::variables(), choices, &system::files::Disk, env::here().as_deref());
         setup.check()?;
         let world = system::world(setup.routes.clone());
         Ok(Self::with(setup, world, Arc::new(InThread)))

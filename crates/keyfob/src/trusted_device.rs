@@ -13,7 +13,7 @@ use crate::{
     credential::look,
     renewal::Need,
     store::{Seen, Store},
-    world::{Lock, Request},
+    world::Request,
 };
 
 const ANSWER: Duration = Duration::from_secs(20);
@@ -279,11 +279,7 @@ impl Client {
         let write = || {
             files.make_dir(dir)?;
             files.check_dir(dir, true)?;
-            let _alone = match files.lock(&place.with_extension("lock"))? {
-                Lock::Held(held) => held,
-                _ => return Err(std::io::Error::from(std::io::ErrorKind::ResourceBusy)),
-            };
-            files.replace(place, &bytes)
+            crate::world::exclusively(&self.world, place, || files.replace(place, &bytes))
         };
         write().map_err(|error| failed(place, &error.to_string()))
     }

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
 /// The renewal of [`Task::Renew`].
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
     let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
-    let setup = Setup::read(&environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
+    let setup = Setup::read(environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
     let mut world = system::world(setup.routes);
     let words = words.unwrap_or_default();
     let [metrics, words @ ..] = words.as_slice() else { return worker::work(&world, &words) };
@@ -97,7 +97,7 @@ pub(crate) fn setup(global: &Global) -> Setup {
         descriptors: true,
         given: Vec::new(),
     };
-    Setup::read(&environment::variables(), choices, &Disk, environment::here().as_deref())
+    Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref())
 }
 
 /// A client that renews in a process of its own, so that the end of this one loses nothing.

@@ -1,14 +1,19 @@
 //! Shell completions and manual pages, generated from the argument parser.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use keyfob::{Error, Id, world::system::env};
+use keyfob::{
+    Error, Id,
+    setup::trust::Surroundings,
+    world::system::{env, shown},
+};
 
 use crate::{
     args::Arguments,
@@ -33,13 +38,12 @@ pub(crate) fn completions(shell: Shell, install: bool) -> Result {
                 .into());
         }
     };
-    let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, script));
-    made.map_err(|error| Error::caused_by(Id::Usage, path.display().to_string(), error))?;
+    put(&path, &script).map_err(|error| Error::caused_by(Id::Usage, shown(&path), error))?;
     if let (Shell::Zsh, Some(dir)) = (shell, path.parent()) {
-        let dir = dir.display();
+        let dir = shown(dir);
         Report::say(&format!("zsh looks there when .zshrc has, before compinit: fpath=({dir} $fpath)"));
     }
-    Report::answer(&path.display().to_string())?;
+    Report::answer(&shown(&path))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,7 +57,7 @@ pub(crate) fn errors() -> Result {
 pub(crate) fn install_manual() -> Result {
     let dir = data_home()?.join("man/man1");
     manual(Some(&dir))?;
-    Report::answer(&dir.display().to_string())?;
+    Report::answer(&shown(&dir))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,8 +65,7 @@ pub(crate) fn manual(out: Option<&Path>) -> Result {
     let failed = |error: io::Error| Error::caused_by(Id::Usage, "the manual pages cannot be written", error);
     match out {
         Some(dir) => {
-            fs::create_dir_all(dir).map_err(failed)?;
-            clap_mangen::generate_to(Arguments::command(), dir).map_err(failed)?;
+            pages_into(dir).map_err(failed)?;
         }
         None => {
             let mut page = Vec::new();
@@ -77,13 +80,48 @@ fn data_home() -> Result<PathBuf> {
     home_of("XDG_DATA_HOME", ".local/share")
 }
 
-/// A directory of the XDG specification: a relative one is ignored, an unset one has its place under the home.
+/// A directory of the XDG specification: a relative one is ignored, an unset one has its place under the home. One that
+/// lies in the repository one stands in, or that others can change, is refused.
 fn home_of(variable: &str, usual: &str) -> Result<PathBuf> {
     let variables = env::variables();
     let absolute = |name: &str| variables.text(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let found = absolute(variable).or_else(|| Some(absolute("HOME")?.join(usual)));
-    found.ok_or_else(|| {
+    let found = absolute(variable).or_else(|| Some(absolute("HOME")?.join(usual))).ok_or_else(|| {
         Error::new(Id::NoHome, "there is nowhere to install to", format!("HOME and {variable} are unset"))
-            .into()
-    })
+    })?;
+    let around = Surroundings::of(env::here().as_deref());
+    around.judge_unless_usual(&found, usual).map_err(|refusal| {
+        let what = format!("{variable} or HOME leads to {}, which is refused", shown(&found));
+        Error::new(Id::HomeUnsafe, what, refusal.to_string())
+            .hint("unset it, or print it and keep it yourself")
+    })?;
+    Ok(found)
+}
+
+/// Puts a whole file in its place. A link that lies there is replaced, not followed.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_extension("keyfob-new");
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::File::create_new(&next)?.write_all(bytes)?;
+    fs::rename(&next, path)
+}
+
+fn pages_into(dir: &Path) -> io::Result<()> {
+    let made = dir.join(".keyfob-new");
+    fs::create_dir_all(dir)?;
+    if made.symlink_metadata().is_ok() {
+        fs::remove_dir_all(&made)?;
+    }
+    fs::create_dir(&made)?;
+    clap_mangen::generate_to(Arguments::command(), &made)?;
+    for page in fs::read_dir(&made)? {
+        let page = page?;
+        fs::rename(page.path(), dir.join(page.file_name()))?;
+    }
+    fs::remove_dir(&made)
 }

@@ -42,14 +42,23 @@ pub enum State {
 pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |subject: &str, state| findings.push(Finding { subject: subject.into(), state });
-    match client.setup.problems.as_slice() {
-        [] if client.setup.told().next().is_none() => {
-            add("variables and files", State::Fine("nothing is malformed".into()));
-        }
-        problems => {
-            let all = problems.iter().cloned().chain(client.setup.told());
-            all.for_each(|problem| add("variables and files", State::Wrong(problem)));
-        }
+    let all: Vec<_> = client.setup.problems.iter().cloned().chain(client.setup.told()).collect();
+    if all.is_empty() {
+        add("variables and files", State::Fine("nothing is malformed".into()));
+    }
+    let mut mended = false;
+    for problem in all {
+        let state = match fix && open_to_others(client, &problem) {
+            true => State::Mended(problem.message()),
+            false => State::Wrong(problem),
+        };
+        mended |= matches!(state, State::Mended(_));
+        add("variables and files", state);
+    }
+    if mended {
+        // This run was set up without what was wrong: the rest cannot be told by it.
+        add("everything else", State::Fine("run `keyfob doctor` again".into()));
+        return findings;
     }
     if let Ok(home) = client.setup.require_home() {
         if home.logins.exists() {
@@ -78,6 +87,24 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
     }
     add("sources", sources(client));
     findings
+}
+
+/// Takes from others what they may write of the configuration, or of the way to it, where that is what is wrong and it is
+/// this user's to mend. Whether that was it.
+fn open_to_others(client: &Client, problem: &Error) -> bool {
+    let files = &client.world.files;
+    match problem.id() {
+        Id::ConfigUnsafe => client.setup.home.as_ref().is_some_and(|home| {
+            files.protect(&home.config).is_ok() && files.read_trusted(&home.config, false).is_ok()
+        }),
+        Id::HomeUnsafe => client
+            .setup
+            .around
+            .open_ways()
+            .iter()
+            .any(|(way, refusal)| problem.why() == refusal.to_string() && files.protect(way).is_ok()),
+        _ => false,
+    }
 }
 
 /// What a variable put between us and the provider: whoever set it can read along, or speak in its name.
@@ -126,6 +153,18 @@ fn locks(client: &Client, dir: &Path) -> State {
 
 fn files(client: &Client, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State)) {
     let Ok(paths) = client.world.files.list(dir) else { return };
+    // A backup made of hard links: each file has a second name there. Lock files first, or no lease can be had.
+    let beside = dir.parent().and_then(|dir| client.world.files.list(dir).ok()).unwrap_or_default();
+    let (locks, others): (Vec<_>, Vec<_>) =
+        paths.iter().chain(&beside).partition(|path| path.extension().is_some_and(|ext| ext == "lock"));
+    for path in locks.into_iter().chain(others).filter(|_| fix) {
+        if matches!(client.world.files.separate(path), Ok(true)) {
+            add(
+                "hard link",
+                State::Mended(format!("{} is a file of its own again", crate::world::system::shown(path))),
+            );
+        }
+    }
     for path in paths {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.contains(".damaged-") {

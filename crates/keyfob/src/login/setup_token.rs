@@ -1,7 +1,10 @@
 //! Long-lived tokens for machines: created by a person, shown once, never stored. Only their scopes and expiry are
 //! kept, for `setup-token list`.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use keyfob_core::{
     Error, Id, Result, Secret, Timestamp,
@@ -11,7 +14,10 @@ use keyfob_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
+use crate::{
+    client::Client,
+    world::{self, system::shown},
+};
 
 /// Notes older than their token's end by this much are dropped.
 const REMEMBERED: i64 = 30 * 24 * 3600;
@@ -109,14 +115,22 @@ impl Client {
     /// # Errors
     /// The disk's.
     pub fn remember_minted(&self, note: Note) -> Result<()> {
+        let place = self.minted_place()?;
+        let kept =
+            world::exclusively(&self.world, &place, || Ok::<_, io::Error>(self.add_minted(&place, note)));
+        kept.map_err(|error| {
+            Error::caused_by(Id::StoreFailed, format!("the notes in {}", shown(&place)), error)
+        })?
+    }
+
+    fn add_minted(&self, place: &Path, note: Note) -> Result<()> {
         let now = self.world.clock.now();
         let mut notes = self.minted()?;
         notes.retain(|note| note.expires_at.is_none_or(|end| now < end.plus(REMEMBERED)));
         notes.push(note);
-        let place = self.minted_place()?;
         let bytes = serde_json::to_vec_pretty(&notes)
             .map_err(|_| Error::new(Id::Bug, "the notes", "they cannot be written as JSON"))?;
-        self.world.files.replace(&place, &bytes).map_err(|error| {
+        self.world.files.replace(place, &bytes).map_err(|error| {
             Error::caused_by(Id::StoreFailed, format!("the notes in {}", place.display()), error)
         })
     }

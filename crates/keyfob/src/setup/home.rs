@@ -98,16 +98,7 @@ impl Home {
         let usual = [".config/keyfob/config.toml", ".local/state/keyfob/logins"];
         let names = ["XDG_CONFIG_HOME or HOME", "XDG_STATE_HOME or HOME"];
         for ((path, variable), usual) in [&found.config, &found.logins].into_iter().zip(names).zip(usual) {
-            let judged = match around.judge(path) {
-                // Where the path is what it would be without any variable, none has chosen it; that nobody else can
-                // change the way to it counts all the same.
-                Err(Refusal::Repository(_) | Refusal::Adrift)
-                    if own_home().is_some_and(|home| *path == home.join(usual)) =>
-                {
-                    around.follow(path).map(drop)
-                }
-                other => other,
-            };
+            let judged = around.judge_unless_usual(path, usual);
             let what = || format!("{variable} leads to {}, which is refused", shown(path));
             judged.map_err(|refusal| unsafe_home(what(), path, path, &refusal))?;
         }

@@ -92,13 +92,20 @@ pub struct Surroundings {
     /// Directories that nobody else can change.
     safe: Mutex<BTreeSet<PathBuf>>,
     home: OnceLock<Option<PathBuf>>,
+    /// Ways that were refused, for whoever can mend them.
+    open: Mutex<Vec<(PathBuf, Refusal)>>,
 }
 
 impl Surroundings {
     /// Those of the directory one stands in; `None` when it has been removed.
     #[must_use]
     pub fn of(here: Option<&Path>) -> Self {
-        Self { repositories: here.map(Repositories::around), safe: Mutex::default(), home: OnceLock::new() }
+        Self {
+            repositories: here.map(Repositories::around),
+            safe: Mutex::default(),
+            home: OnceLock::new(),
+            open: Mutex::default(),
+        }
     }
 
     /// The rule, for a path that a variable chose.
@@ -115,6 +122,22 @@ impl Surroundings {
         match std::iter::once(&real).chain(&links).find_map(enclosing) {
             Some(root) => Err(Refusal::Repository(root.to_path_buf())),
             None => Ok(()),
+        }
+    }
+
+    /// The rule for a path that a variable may have chosen: `usual` is where it lies in a home when none has. Where it is
+    /// what it would be anyway, only that nobody else can change the way to it counts.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn judge_unless_usual(&self, path: &Path, usual: &str) -> Result<(), Refusal> {
+        match self.judge(path) {
+            Err(Refusal::Repository(_) | Refusal::Adrift)
+                if own_home().is_some_and(|home| path == home.join(usual)) =>
+            {
+                self.follow(path).map(drop)
+            }
+            other => other,
         }
     }
 
@@ -172,6 +195,12 @@ impl Surroundings {
 
     fn note(&self, dir: &Path) {
         self.safe.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_path_buf());
+    }
+
+    /// Every way that was refused because somebody else can change it.
+    #[must_use]
+    pub fn open_ways(&self) -> Vec<(PathBuf, Refusal)> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The home of the password database, with every link followed.
@@ -262,6 +291,11 @@ impl Walk<'_> {
             self.above_home.get_or_insert(refusal);
             return Ok(());
         }
+        self.around
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((self.at.clone(), refusal.clone()));
         Err(refusal)
     }
 

@@ -209,8 +209,25 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] when it is somebody else's; the system's.
     fn restrict(&self, path: &Path) -> io::Result<()>;
-    /// Puts new content in a small file's place at once, or leaves the old: written beside it, synced, renamed.
-    /// For what may be lost between two writers; a login is not, and has its own store.
+    /// Takes the permission of others to write away from a file or directory of this user's, and no other.
+    ///
+    /// # Errors
+    /// As [`Files::restrict`].
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        self.restrict(path)
+    }
+    /// Gives a file of this user's that has several names (a backup made of hard links) a place of its own under this one.
+    /// Whether it had several.
+    ///
+    /// # Errors
+    /// The system's.
+    fn separate(&self, path: &Path) -> io::Result<bool> {
+        let _ = path;
+        Ok(false)
+    }
+    /// Puts new content in a small file's place at once, or leaves the old: written beside it, synced, renamed. Of several
+    /// writers the last one wins, and each is whole. Whoever reads first to change what is there holds a lock meanwhile
+    /// ([`exclusively`]); a login has its own store.
     ///
     /// # Errors
     /// The system's.
@@ -229,6 +246,32 @@ pub trait Files: Send + Sync {
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
 }
+
+/// Changes a small file that others may be changing too: with a lock beside it, which is waited for.
+///
+/// # Errors
+/// The disk's, or the change's own; [`io::ErrorKind::TimedOut`] when somebody keeps the lock.
+pub(crate) fn exclusively<T, E: From<io::Error>>(
+    world: &World,
+    path: &Path,
+    change: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    if let Some(dir) = path.parent() {
+        world.files.make_dir(dir)?;
+    }
+    let lock = path.with_extension("lock");
+    for _ in 0..LOCK_LOOKS {
+        if let Lock::Held(_held) = world.files.lock(&lock)? {
+            return change();
+        }
+        world.clock.sleep(LOCK_PAUSE);
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, "somebody else has been changing it").into())
+}
+
+/// Such a change takes milliseconds.
+const LOCK_LOOKS: u32 = 2000;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What a helper command came to.
 #[derive(Debug)]

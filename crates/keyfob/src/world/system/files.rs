@@ -2,7 +2,7 @@
 //! replaced atomically, locked by the kernel.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -51,10 +51,16 @@ impl Files for Disk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
+        let missing: Vec<_> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
+        for dir in missing.into_iter().rev() {
+            match DirBuilder::new().mode(0o700).create(dir) {
+                // A umask may have taken permissions from us.
+                Ok(()) => std::fs::set_permissions(dir, Permissions::from_mode(0o700))?,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path)
+        Ok(())
     }
 
     fn check_dir(&self, path: &Path, private: bool) -> io::Result<()> {
@@ -132,6 +138,8 @@ impl Files for Disk {
         match try_lock(&file)? {
             false => Ok(Lock::Busy),
             true => {
+                // A umask may have taken permissions from us, and then nobody could open it again.
+                usable(&file)?;
                 works(path)?;
                 // For the message of whoever waits. Nobody trusts it, and nothing depends on it being written.
                 let _ = write_all(&file, format!("process {}\n", std::process::id()).as_bytes());
@@ -143,7 +151,20 @@ impl Files for Disk {
     fn lock_existing(&self, path: &Path) -> io::Result<Lock> {
         // Somebody may put another file in this place between opening and locking: then look again.
         for _ in 0..16 {
-            let file = match open(OpenOptions::new().read(true), path) {
+            // Where flock(2) is emulated (NFS, SMB) an exclusive lock needs a file that is open for writing. What can only be
+            // read is locked as it is: that nothing can be written there is found out by whoever writes.
+            let writable = match open(OpenOptions::new().read(true).write(true), path) {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                    ) =>
+                {
+                    open(OpenOptions::new().read(true), path)
+                }
+                other => other,
+            };
+            let file = match writable {
                 Ok(file) => file,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Lock::Absent),
                 Err(error) => return Err(error),
@@ -203,7 +224,43 @@ impl Files for Disk {
         if meta.uid() != rustix::process::geteuid().as_raw() {
             return Err(refusal(&format!("it belongs to user {}", meta.uid())));
         }
-        file.set_permissions(std::fs::Permissions::from_mode(meta.mode() & 0o700))
+        file.set_permissions(Permissions::from_mode(meta.mode() & 0o700))
+    }
+
+    fn protect(&self, path: &Path) -> io::Result<()> {
+        let file =
+            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+        let meta = file.metadata()?;
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+        }
+        file.set_permissions(Permissions::from_mode(meta.mode() & 0o7755))
+    }
+
+    fn separate(&self, path: &Path) -> io::Result<bool> {
+        let file = open(OpenOptions::new().read(true), path)?;
+        let meta = file.metadata()?;
+        let is_ours = meta.is_file() && meta.uid() == rustix::process::geteuid().as_raw();
+        if !is_ours || meta.nlink() < 2 || meta.len() > LARGEST {
+            return Ok(false);
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1));
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        self.replace(path, &bytes).map(|()| true)
+    }
+
+    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let dir = path.parent().unwrap_or(path);
+        self.make_dir(dir)?;
+        let next = beside(path)?;
+        let put = || {
+            let file = open(OpenOptions::new().write(true).create_new(true), &next)?;
+            write_all(&file, bytes)?;
+            file.sync_all()?;
+            self.rename(&next, path)
+        };
+        put().inspect_err(|_| drop(self.remove(&next)))?;
+        self.sync_dir(dir)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -236,7 +293,9 @@ fn ours(file: &File) -> io::Result<u64> {
         return Err(refusal(&format!("it is open to others (mode {mode:04o})")));
     }
     if meta.nlink() > 1 {
-        return Err(refusal("it has a second name (a hard link)"));
+        return Err(refusal(
+            "it has a second name (a hard link): `keyfob doctor --fix` makes it a file of its own",
+        ));
     }
     if meta.len() > LARGEST {
         return Err(refusal("it is larger than a mebibyte"));
@@ -244,12 +303,25 @@ fn ours(file: &File) -> io::Result<u64> {
     Ok(meta.len())
 }
 
+/// A umask may have taken permissions from us, never added any for others.
+fn usable(file: &File) -> io::Result<()> {
+    match file.metadata()?.mode() & 0o600 {
+        0o600 => Ok(()),
+        _ => file.set_permissions(Permissions::from_mode(0o600)),
+    }
+}
+
+/// A name beside this one that nobody else takes.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).map_err(|error| io::Error::other(error.to_string()))?;
+    let word: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    Ok(path.with_extension(format!("{word}.next")))
+}
+
 /// At the beginning, all of it, and nothing after it.
 fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
-    // A umask may have taken permissions from us, never added any for others.
-    if file.metadata()?.mode() & 0o600 != 0o600 {
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    }
+    usable(file)?;
     file.write_all_at(bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
     (&mut &*file).flush()
@@ -308,4 +380,57 @@ fn filesystem(file: &File) -> String {
 /// A rule of ours that a file breaks. It has no error number: so it is told from the system's own refusal.
 fn refusal(why: &str) -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{exclusively, system};
+    use std::thread;
+
+    /// flock(2), "NFS details": an exclusive lock needs a file that is open for writing.
+    #[test]
+    fn a_record_is_locked_by_a_descriptor_that_can_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("record.json");
+        Disk.write(&record, b"{}").unwrap();
+        let Lock::Held(held) = Disk.lock_existing(&record).unwrap() else { panic!("nobody else has it") };
+        let flags = rustix::fs::fcntl_getfl(held.file().unwrap()).unwrap();
+        assert!(flags.contains(OFlags::RDWR), "{flags:?}");
+    }
+
+    /// Of several writers the last one wins, none fails, and nothing of theirs is left.
+    #[test]
+    fn what_is_replaced_is_always_somebodys_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("profile");
+        let words = ["w", "personal-account-of-ada", "work"];
+        thread::scope(|scope| {
+            for word in words.iter().cycle().take(6) {
+                scope.spawn(|| (0..50).for_each(|_| Disk.replace(&place, word.as_bytes()).unwrap()));
+            }
+            for _ in 0..200 {
+                let seen = Disk.read(&place).unwrap().map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+                assert!(seen.as_deref().is_none_or(|seen| words.contains(&seen)), "{seen:?}");
+            }
+        });
+        assert_eq!(Disk.list(dir.path()).unwrap(), [place]);
+    }
+
+    #[test]
+    fn nobodys_change_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("count.json");
+        let world = system::world(crate::setup::proxies::Routes::default());
+        let add = || {
+            let kept = Disk.read(&place)?.map_or(0, |bytes| bytes.len());
+            Disk.replace(&place, &vec![b'x'; kept + 1])
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10).for_each(|_| exclusively(&world, &place, add).unwrap()));
+            }
+        });
+        assert_eq!(Disk.read(&place).unwrap().unwrap().len(), 40);
+    }
 }
