@@ -56,7 +56,7 @@ fn main() -> ExitCode {
             tries.extend(kinds.map(|error| Try { act, place: place.clone(), error, early }));
         }
     }
-    let (tally, faults) = run(stage, &tries, has("--told"));
+    let (tally, faults) = each_system_call_fails_once(stage, &tries, has("--told"));
     if has("--all") {
         print!("{}", tally.markdown());
     }
@@ -96,7 +96,7 @@ fn some_of(places: Vec<Place>) -> Vec<Place> {
 }
 
 /// Two at once: a run is mostly waiting.
-fn run(stage: Stage, tries: &[Try], tell: bool) -> (Tally, Vec<String>) {
+fn each_system_call_fails_once(stage: Stage, tries: &[Try], tell: bool) -> (Tally, Vec<String>) {
     let (tally, faults, at) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()), AtomicUsize::new(0));
     let work = |mut stage: Stage| {
         while let Some(try_) = tries.get(at.fetch_add(1, Ordering::Relaxed)) {

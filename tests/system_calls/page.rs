@@ -84,27 +84,26 @@ const HEAD: &str = "# System calls that fail
 
 <!-- Printed by: cargo test -p keyfob-tests --features traced --test system_calls -- --all > docs/system-calls.md -->
 
-Each system call of each command fails once, by itself, with each error it can have (the table of those is
-`tests/system_calls/errors.rs`), and at each the process is killed once. After each run the next
-command is run, and the provider is asked. Each time the home and the login are new. A number says how many places of
-that name came to this outcome:
+Every system call of every command below fails once, alone, with each error it can have (`tests/system_calls/errors.rs`),
+and at every call the process is killed once. Each run has a new home and a new login. After it the next command is run,
+and the provider is asked. The command that prints this page takes some minutes on two cores and fails when a login was
+lost, or at a panic, exit code 70, an exit code that is not its id's, a message that does not say why, a secret in a
+message, or a wait of more than 25 seconds. CI runs a part of it.
 
-- **done**: it did what it is for, with the failure inside it (an interrupted call is repeated, what is not needed is
-  left out).
-- **told**: it ended with a documented exit code and three lines. The login is as good as before: the next call proves
-  it.
-- **kept**: it ended without a word, killed, or ended by the runtime for want of memory. The login is as good as
-  before.
-- **in flight**: the process was killed, or its connection failed, between the provider's rotation and the disk. The
-  provider here is strict; the next call says that the outcome is unknown, or what the provider says then. Only a
-  renewal can meet it, only there, and nobody can prevent it ([DESIGN.md](../DESIGN.md#what-cannot-be-prevented)).
+A number is how many calls of that name had this outcome:
 
-Anything else makes the command fail: a login lost, a panic, exit 70, an exit code that is not its id's, a secret in a
-word, a wait of more than 25 seconds.
+- **done**: the command did what it is for. What was interrupted (`EINTR`) is repeated, what is not needed is left out.
+- **told**: it ended with a documented exit code and three lines that hold the system's own words. The login is as good as
+  before: the next command shows it.
+- **kept**: it ended without a word, because it was killed, or because the runtime ends a process that gets no memory
+  (`mmap`, `brk`: SIGABRT, the same as a kill). The login is as good as before.
+- **in flight**: the process was killed, or its connection failed, after the provider had rotated the token and before the
+  answer was on the disk. The provider here is strict, so the login ends; it is reported as an unknown outcome. Only a
+  renewal can come to this, and no client can prevent it ([DESIGN.md](../DESIGN.md#what-cannot-be-prevented)).
 
-Memory is the runtime's: where `mmap` or `brk` say no, Rust ends the process (SIGABRT), and that is judged as a kill.
-Before `main` the loader and the runtime speak for themselves (\"told\" is an exit code of theirs), and nothing of ours
-has been touched. strace makes a call fail by not making it, so that an error of `close` cannot be staged: it closes
-whatever it answers. It counts for each thread by itself, so that a call of a second thread is met where its number is not
-an earlier one's before.
+What the page does not cover:
+
+- Before `main` the loader and the runtime report errors in their own words; \"told\" there is any exit code.
+- strace makes a call fail by leaving it out. So the errors of `close` are not here: it closes whatever it answers.
+- strace counts calls for each thread. A call of another thread is met where the first thread makes fewer of that name.
 ";
