@@ -83,7 +83,7 @@ fn both_addresses_the_code_and_the_end_are_told() {
 }
 
 #[test]
-fn no_ends_it() {
+fn a_device_code_denied_by_the_person_leaves_no_login() {
     let s = sandbox();
     let waiting = Waiting::begin(&s, &[]);
     assert!(s.server.deny_device(waiting.code()));

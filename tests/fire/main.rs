@@ -8,6 +8,8 @@
 #[cfg(feature = "traced")]
 mod acts;
 mod answers;
+#[cfg(feature = "tools")]
+mod clocks;
 mod disk;
 mod kills;
 mod logout;

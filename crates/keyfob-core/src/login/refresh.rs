@@ -9,6 +9,7 @@ use crate::{
     login::record::{Cooldown, Generation, Refusal, Unknown},
     oauth::token_response::{self, Reply, Tokens, Verdict},
     provider::built_in,
+    time::Span,
 };
 
 /// A token is renewed at most this many seconds before it expires.
@@ -189,13 +190,15 @@ pub fn request(record: &Record) -> Result<Secret, Error> {
 /// Lays an answer over the record it was asked for: first what was rotated, then the rest.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "compared with the token it replaces, not kept")]
-pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option<String>) -> After {
+pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel: Option<String>) -> After {
+    let Span { asked, answered: now } = when.into();
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     let failed = |id, why: String| Some(Error::new(id, format!("{login} could not be renewed"), why));
     let (rotated, verdict) = token_response::read(reply).open();
     let verdict = match verdict {
         Verdict::Granted(tokens) => {
-            let error = match granted(&mut record, tokens, rotated, reply, now, kernel) {
+            // A token's life begins before its answer is read, and so does what `Date` says.
+            let error = match granted(&mut record, tokens, rotated, reply, asked, kernel) {
                 Some(why) => failed(Id::AnswerInvalid, why.into()),
                 None => None,
             };
@@ -394,6 +397,20 @@ mod tests {
         assert_eq!(word(&r, &Ask { jitter: 1000, ..at(3360) }), "early");
         assert_eq!(word(&r, &at(3600)), "renew");
         assert_eq!(word(&r, &Ask { min_valid: 1800, ..at(1801) }), "renew");
+    }
+
+    /// A machine that sleeps for hours between its request and the answer: the token had ended when it was read, and the
+    /// provider's clock is no eight hours behind.
+    #[test]
+    fn a_tokens_life_begins_when_it_was_asked_for() {
+        let dated = Reply { date: Some("Mon, 12 Jan 1970 13:46:41 GMT".into()), ..reply(200, GRANTED) };
+        let woke = Timestamp(NOW + 8 * 3600);
+        for answer in [dated, reply(200, GRANTED)] {
+            let slept = Span { asked: Timestamp(NOW), answered: woke };
+            let after = renewed(record(NOW - 9000, 3600), &answer, slept, Some("asleep".into()));
+            assert!(after.error.is_none() && after.record.clocks.is_empty(), "{:?}", after.record.clocks);
+            assert_eq!(after.record.expires_at, Some(ProviderTime(NOW + 60)));
+        }
     }
 
     /// Suspend, stepped clocks, past expiry: one renewal, no loop.

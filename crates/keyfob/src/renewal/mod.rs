@@ -15,6 +15,7 @@ use keyfob_core::{
         refresh::{self, Ask, Next},
     },
     oauth::client_credentials::Proven,
+    time::Span,
 };
 
 use crate::{
@@ -94,6 +95,7 @@ fn at_hand_or_renewed(
     let mut pause = Duration::from_millis(1);
     let mut failure = None;
     let mut first = None;
+    let mut again = false;
     loop {
         let at_hand = match store.look()? {
             // A damaged record has been set aside by this very call: that is the answer, not "nobody".
@@ -116,7 +118,15 @@ fn at_hand_or_renewed(
         }
         let busy = match store.try_lease() {
             Ok(Ok(lease)) => match settle(world, store, lease, need, &mut first, spender) {
-                Ok(Some(record)) => return good(record),
+                Ok(Some(record)) => match refresh::next(&record, &ask(world, need, &record, &mut first)) {
+                    // The machine slept until the token that it had asked for was over, or its clock was put forward.
+                    Next::Renew if !again => {
+                        again = true;
+                        continue;
+                    }
+                    Next::Renew => return Err(over(&record)),
+                    _ => return good(record),
+                },
                 Ok(None) => return Ok(None),
                 // Between this look and the worker's, somebody on the other side of a mount was faster.
                 Err(error) if error.id() == Id::LeaseBusy => error,
@@ -172,10 +182,8 @@ fn settle(
             Next::Stop(error) => Err(error),
             // Fresh, or as fresh as this provider makes them: asking again at once would be a loop.
             Next::Use | Next::Early => Ok(Some(*record)),
-            Next::Renew => {
-                let what = format!("the login of profile `{}` at {}", record.profile, record.issuer);
-                Err(Error::new(Id::AnswerInvalid, what, "the new access token had expired when it arrived"))
-            }
+            Next::Renew if refresh::has_ended(&record) => Err(over(&record)),
+            Next::Renew => Ok(Some(*record)),
         },
         Seen::Nothing => Ok(None),
         // Since then somebody has died while writing it in place.
@@ -184,6 +192,11 @@ fn settle(
             None => Err(Error::new(Id::StoreCorrupt, store.path().display().to_string(), why)),
         },
     }
+}
+
+fn over(record: &Record) -> Error {
+    let what = format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    Error::new(Id::AnswerInvalid, what, "the new access token had expired when it arrived")
 }
 
 /// The newest record there is, sorted out under the lease, if nobody else has that and its token can be used.
@@ -288,6 +301,7 @@ fn ask_and_commit(
     proven: Proven,
     kernel: Option<String>,
 ) -> Result<()> {
+    let asked = world.clock.now();
     let answer = world.http.send(&Request {
         method: "POST",
         url,
@@ -297,9 +311,11 @@ fn ask_and_commit(
     });
     let now = world.clock.now();
     let after = match answer {
-        Ok(answer) => refresh::renewed(record, &answer.reply, now, kernel),
+        Ok(answer) => refresh::renewed(record, &answer.reply, Span { asked, answered: now }, kernel),
         // What was rotated may be in the part that came.
-        Err(NoAnswer { part: Some(part), .. }) => refresh::renewed(record, &part, now, kernel),
+        Err(NoAnswer { part: Some(part), .. }) => {
+            refresh::renewed(record, &part, Span { asked, answered: now }, kernel)
+        }
         Err(no_answer) => {
             let now = world.clock.ahead(&record).theirs(now);
             refresh::unanswered(record, no_answer.sent, &no_answer.why, now)
