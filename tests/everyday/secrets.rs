@@ -142,3 +142,17 @@ fn another_client_does_not_get_it() {
     assert!(output.status.success(), "it is a public client: {}", stderr(&output));
     assert!(!desktop.record().contains("client_secret"), "{}", desktop.record());
 }
+
+/// RFC 6749 §5.2: a client that is refused is named, and what can help is said.
+#[test]
+fn a_refused_client_is_named() {
+    // The provider knows this client with a secret, and the configuration does not.
+    let desktop = Desktop::new("", "");
+    let by_browser = follow(&mut desktop.keyfob(&["login", "--no-browser"]));
+    let by_code = desktop.keyfob(&["login", "--device"]).output().expect("it runs");
+    for output in [by_browser, by_code] {
+        assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+        let told = stderr(&output);
+        assert!(told.contains("refused client `desktop`") && told.contains("client_secret_file"), "{told}");
+    }
+}

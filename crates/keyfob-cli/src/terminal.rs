@@ -11,23 +11,33 @@ use keyfob::{Error, Id, world::system::env};
 
 use crate::report::Report;
 
-/// What is longer comes in pieces. A terminal passes on 4 KiB at most.
-const LONGEST_LINE: u64 = 1024 * 1024;
+/// What is longer is no line anybody means.
+const LONGEST_LINE: usize = 1024 * 1024;
+/// What a terminal in its usual mode keeps of a line, without the end of it; it drops the rest in silence.
+const KEPT_BY_A_TERMINAL: usize = 4095;
 
-/// Lines of stdin, as they come. The thread ends with the process: a read from a
-/// terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
-pub(crate) fn lines() -> Receiver<String> {
-    let (sender, receiver) = mpsc::sync_channel::<String>(16);
+/// Lines of stdin, as they come, each whole or with the reason why it is not. The thread ends with the process: a read
+/// from a terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
+pub(crate) fn lines() -> Receiver<Result<String, Error>> {
+    let (sender, receiver) = mpsc::sync_channel(16);
     let read = move || {
         let (mut pipe, mut line) = (io::stdin().lock(), Vec::new());
         loop {
             line.clear();
-            match pipe.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+            match pipe.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut line) {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
-            let text = String::from_utf8_lossy(&line);
-            if sender.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
+            let mut whole = line.ends_with(b"\n") || line.len() < LONGEST_LINE;
+            while !whole {
+                let mut rest = Vec::new();
+                match pipe.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut rest) {
+                    Ok(read) => whole = read == 0 || rest.ends_with(b"\n"),
+                    Err(_) => return,
+                }
+                line.resize(LONGEST_LINE + 1, 0);
+            }
+            if sender.send(checked(&line, in_lines)).is_err() {
                 return;
             }
         }
@@ -35,6 +45,28 @@ pub(crate) fn lines() -> Receiver<String> {
     // Without a thread for it there is nothing to read: the same as a stdin that has ended.
     let _ = std::thread::Builder::new().name("stdin".into()).spawn(read);
     receiver
+}
+
+/// Whether stdin is a terminal in its usual mode, which keeps a line until it ends.
+fn in_lines() -> bool {
+    let modes = rustix::termios::tcgetattr(io::stdin());
+    modes.is_ok_and(|modes| modes.local_modes.contains(rustix::termios::LocalModes::ICANON))
+}
+
+/// A line, unless something on the way kept a part of it.
+fn checked(line: &[u8], in_lines: fn() -> bool) -> Result<String, Error> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    let cut = |why: String| Error::new(Id::CallbackInvalid, "the pasted text was cut on the way", why);
+    if line.len() > LONGEST_LINE {
+        return Err(cut("a line of it is longer than a mebibyte".into()).hint("paste the code alone"));
+    }
+    if line.len() >= KEPT_BY_A_TERMINAL && in_lines() {
+        let why = format!("a terminal keeps {KEPT_BY_A_TERMINAL} characters of a line and drops the rest");
+        return Err(cut(why)
+            .hint("end this with Ctrl-C, run `stty -icanon`, sign in again, and `stty icanon` afterwards"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Whether a person is there to answer.
@@ -117,5 +149,23 @@ pub(crate) fn qr(text: &str) -> String {
             size.ws_col
         ),
         _ => picture,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No piece of what was cut on the way is taken for the whole.
+    #[test]
+    fn a_line_that_was_cut_is_no_line() {
+        let line = |length: usize| [vec![b'c'; length], vec![b'\n']].concat();
+        for length in [0, 12, 4094] {
+            assert_eq!(checked(&line(length), || true).map(|line| line.len()).ok(), Some(length));
+        }
+        let cut = checked(&line(KEPT_BY_A_TERMINAL), || true).expect_err("it may have been longer");
+        assert!(cut.why().contains("keeps 4095 characters"), "{cut}");
+        assert!(checked(&line(20_000), || false).is_ok(), "a pipe keeps all of it");
+        assert!(checked(&vec![b'c'; LONGEST_LINE + 1], || false).is_err());
     }
 }

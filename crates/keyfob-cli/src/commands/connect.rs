@@ -155,7 +155,7 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
 }
 
 /// Lines out, lines in, until one side ends it. Pings are answered by the library as it reads.
-fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<Ended> {
+fn converse(socket: &mut Socket, lines: &Receiver<keyfob::Result<String>>) -> Result<Ended> {
     let mut closing: Option<Instant> = None;
     loop {
         if closing.is_some_and(|since| since.elapsed() >= GOOD_BYE) {
@@ -177,7 +177,8 @@ fn converse(socket: &mut Socket, lines: &Receiver<String>) -> Result<Ended> {
         }
         while closing.is_none() {
             match lines.try_recv() {
-                Ok(line) => {
+                Ok(Err(error)) => Report::warn(&error),
+                Ok(Ok(line)) => {
                     if socket.send(Message::Text(line.into())).is_err() {
                         Report::say("The connection ended while a line was sent: it may not have arrived.");
                         return Ok(Ended::Again);

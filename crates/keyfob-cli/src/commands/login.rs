@@ -115,7 +115,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
 }
 
 /// Asks the person whether another account's sign-in is to be saved. Where nobody is there, it is not.
-fn agrees(error: &Error, lines: &Receiver<String>) -> bool {
+fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>) -> bool {
     if !terminal::has_person() {
         return false;
     }
@@ -123,7 +123,7 @@ fn agrees(error: &Error, lines: &Receiver<String>) -> bool {
         "\n{}.\nSave it all the same, in the place of the login that is there? [y/N]",
         error.what()
     ));
-    lines.recv().is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes"))
+    lines.recv().is_ok_and(|line| line.is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
 }
 
 /// The other ways to an address that has been printed: a link, the clipboard, a picture.

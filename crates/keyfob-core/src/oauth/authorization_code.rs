@@ -166,6 +166,14 @@ impl Flow {
                 "this looks like a code for another device: type it into the page there",
             ));
         }
+        // Copied out of an address: the `#` is written as one writes it there.
+        let decoded;
+        let text = if text.contains("%23") && !text.contains('#') {
+            decoded = percent_decoded(text);
+            decoded.as_str()
+        } else {
+            text
+        };
         let (code, state) = match text.split_once('#') {
             Some((code, state)) => (code, Some(state.to_string())),
             None => (text, None),
@@ -280,6 +288,13 @@ impl Answer {
     }
 }
 
+/// What an address would mean by it. A plus is a plus here: this is no form.
+fn percent_decoded(text: &str) -> String {
+    let query = text.replace('+', "%2B");
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.next().map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
 /// Whether a query has this parameter.
 fn has(query: &str, name: &str) -> bool {
     let names = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -347,6 +362,13 @@ mod tests {
         assert!(url.contains("&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&"), "{url}");
         assert!(url.starts_with("https://id.example/authorize?tenant=7&response_type=code&"), "{url}");
         assert!(!url.contains("dBjft") && !url.contains("nonce"));
+    }
+
+    /// `CODE#STATE` as it stands in an address is the same answer, and is no code with a strange end.
+    #[test]
+    fn an_encoded_number_sign_is_one() {
+        assert_eq!(id(flow().pasted(&format!("the%2Fcode+1%23{}", state()))), Ok("the/code+1".into()));
+        assert_eq!(id(flow().pasted(&format!("code%23{}", "B".repeat(43)))), Err("state-mismatch"));
     }
 
     /// RFC 6749 §3.3: who asks for nothing leaves the parameter out.

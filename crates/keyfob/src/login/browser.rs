@@ -170,14 +170,15 @@ impl Attempt<'_> {
 
     /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
     /// paste is told to `mistaken` and does not end the wait, nor does one whose code the provider refuses; a
-    /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come.
+    /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come, and sends
+    /// an error for a line that could not be read whole.
     ///
     /// # Errors
     /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
     /// [`Id::LoginDenied`]; [`Id::OtherAccount`] unless `confirm` agrees; whatever goes wrong with the exchange.
     pub fn wait(
         mut self,
-        pasted: Option<&Receiver<String>>,
+        pasted: Option<&Receiver<Result<String>>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
         confirm: Confirm<'_>,
@@ -197,7 +198,7 @@ impl Attempt<'_> {
     /// As [`Attempt::wait`].
     pub fn wait_for_token(
         mut self,
-        pasted: Option<&Receiver<String>>,
+        pasted: Option<&Receiver<Result<String>>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
     ) -> Result<Minted> {
@@ -213,7 +214,7 @@ impl Attempt<'_> {
 
     fn answered<T>(
         &mut self,
-        pasted: Option<&Receiver<String>>,
+        pasted: Option<&Receiver<Result<String>>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
         finish: impl Fn(&Self, &Code) -> Result<T>,
@@ -254,7 +255,7 @@ impl Attempt<'_> {
                 }
                 None => continue,
             };
-            match self.flow.pasted(&text).and_then(|code| finish(self, &code)) {
+            match text.and_then(|text| self.flow.pasted(&text)).and_then(|code| finish(self, &code)) {
                 // The code is not the provider's, or is used up: the person may still have the right one, and the
                 // page may still send it.
                 Err(error) if is_mistake(&error) => {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use keyfob_core::{
     Error, Id, Result,
-    oauth::device_code::{self, Pending, Poll},
+    oauth::{
+        device_code::{self, Pending, Poll},
+        token_response,
+    },
     provider::environment::Environment,
 };
 
@@ -40,7 +43,12 @@ impl Client {
         })?;
         establish::would_be_kept(self)?;
         let reply = post(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
-        Ok(DeviceAttempt { client: self, pending: Pending::read(&reply)?, environment })
+        let refused = |error: Error| {
+            let word = token_response::said(&reply).and_then(|said| said.word);
+            establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)
+        };
+        let pending = Pending::read(&reply).map_err(refused)?;
+        Ok(DeviceAttempt { client: self, pending, environment })
     }
 }
 

@@ -170,7 +170,12 @@ fn accept(
         verdict => {
             let (id, why) = match verdict {
                 Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
-                Verdict::Refused(said) => (Id::ProviderRefused, said.why),
+                Verdict::Refused(said) => {
+                    if let Some(error) = refused_client(environment, said.word.as_deref(), &said.why) {
+                        return Err(error);
+                    }
+                    (Id::ProviderRefused, said.why)
+                }
                 Verdict::Odd { why } => (Id::AnswerInvalid, why),
                 Verdict::Granted(_) => (Id::Bug, String::new()),
             };
@@ -344,6 +349,25 @@ fn tried(client: &Client, record: &mut Record) -> Result<Option<Error>> {
         Ok(answer) if record.endpoints.identity_url().is_some() => Ok(taken(record, &answer)),
         Ok(_) => Ok(None),
     }
+}
+
+/// The provider does not take this client (RFC 6749 §5.2): which one it was, and what can help. `None`: it is about
+/// something else.
+pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why: &str) -> Option<Error> {
+    let client = environment.client_id.as_ref()?.as_str();
+    let wants_secret = environment.confidential.is_none() && why.contains("secret");
+    if !matches!(word, Some("invalid_client" | "unauthorized_client")) && !wants_secret {
+        return None;
+    }
+    let what = format!("{} refused client `{}`", environment.issuer(), escape(client));
+    let hint = match &environment.confidential {
+        Some(_) => "compare `client_id` and its secret with what the provider registered",
+        None => {
+            "compare CLAUDE_CODE_OAUTH_CLIENT_ID or `client_id` with what the provider registered; a client that has a \
+             secret needs `client_secret_file` beside it"
+        }
+    };
+    Some(Error::new(Id::ProviderRefused, what, why).hint(hint))
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {

@@ -2,45 +2,68 @@
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 
+use keyfob_core::{Error, Id, Result};
+
 /// How many looks without another line end a paste. A wrapped one arrives in several, over a slow connection one by
 /// one, and the first of them alone could be taken for a whole code.
 const SETTLED: u32 = 6;
-/// The longest text anybody pastes; somebody's endless output is cut here.
-const LARGEST: usize = 16 * 1024;
+/// The longest text anybody pastes. What is longer is no answer, and no piece of it is taken for one.
+const LARGEST: usize = 64 * 1024;
 
 /// Pasted text, on its way.
 pub(crate) struct Paste<'r> {
-    lines: Option<&'r Receiver<String>>,
+    lines: Option<&'r Receiver<Result<String>>>,
     text: String,
+    /// Why it is not whole, if it is not.
+    cut: Option<Error>,
+    /// That has been said: what still comes of it is forgotten.
+    told: bool,
     quiet: u32,
 }
 
 impl<'r> Paste<'r> {
-    pub(crate) fn new(lines: Option<&'r Receiver<String>>) -> Self {
-        Self { lines, text: String::new(), quiet: 0 }
+    pub(crate) fn new(lines: Option<&'r Receiver<Result<String>>>) -> Self {
+        Self { lines, text: String::new(), cut: None, told: false, quiet: 0 }
     }
 
-    /// One look. All of it, once no more has come for a moment.
-    pub(crate) fn look(&mut self) -> Option<String> {
-        let before = self.text.len();
-        while let Some(lines) = self.lines
-            && self.text.len() < LARGEST
-        {
+    /// One look. All of it, once no more has come for a moment; or why it could not be taken whole.
+    pub(crate) fn look(&mut self) -> Option<Result<String>> {
+        let mut came = false;
+        // So much at one look, and no more: the callback is waited for as well.
+        for _ in 0..LARGEST {
+            let Some(lines) = self.lines else { break };
             match lines.try_recv() {
-                Ok(line) => {
+                Ok(Ok(line)) if self.cut.is_none() && self.text.len() + line.len() <= LARGEST => {
                     self.text.push_str(&line);
                     self.text.push('\n');
                 }
+                Ok(Ok(_)) => drop(self.cut.get_or_insert_with(too_long)),
+                Ok(Err(error)) => drop(self.cut.get_or_insert(error)),
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => self.lines = None,
+                Err(TryRecvError::Disconnected) => {
+                    self.lines = None;
+                    break;
+                }
             }
+            came = true;
         }
-        self.quiet = if self.text.len() == before { self.quiet + 1 } else { 0 };
-        let whole = self.quiet >= SETTLED || self.is_over() || self.text.len() >= LARGEST;
+        self.quiet = if came { 0 } else { self.quiet + 1 };
+        if let Some(error) = &self.cut {
+            self.text.clear();
+            if !self.told {
+                self.told = true;
+                return Some(Err(error.clone()));
+            }
+            if self.quiet >= SETTLED {
+                (self.cut, self.told) = (None, false);
+            }
+            return None;
+        }
+        let whole = self.quiet >= SETTLED || self.is_over();
         if !whole || self.text.trim().is_empty() {
             return None;
         }
-        Some(std::mem::take(&mut self.text))
+        Some(Ok(std::mem::take(&mut self.text)))
     }
 
     /// Whether nothing more can come.
@@ -49,36 +72,62 @@ impl<'r> Paste<'r> {
     }
 }
 
+fn too_long() -> Error {
+    let why = "it is longer than 64 KiB, and no answer is";
+    Error::new(Id::CallbackInvalid, "the pasted text is not an answer of the sign-in page", why)
+        .hint("paste the whole address of the last page, or the `code#state` it shows")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::mpsc::channel;
+
+    fn taken(look: Option<Result<String>>) -> Option<String> {
+        look.map(|text| text.unwrap_or_else(|error| error.why().to_owned()))
+    }
 
     #[test]
     fn a_wrapped_paste_is_one() {
         let (sender, lines) = channel();
         let mut paste = Paste::new(Some(&lines));
         for part in ["one", "two", "three"] {
-            sender.send(part.into()).unwrap();
+            sender.send(Ok(part.into())).unwrap();
             for _ in 0..SETTLED {
-                assert_eq!(paste.look(), None, "{part}");
+                assert_eq!(taken(paste.look()), None, "{part}");
             }
         }
-        assert_eq!(paste.look().as_deref(), Some("one\ntwo\nthree\n"));
+        assert_eq!(taken(paste.look()).as_deref(), Some("one\ntwo\nthree\n"));
         assert!(paste.look().is_none() && !paste.is_over());
-        sender.send("the last".into()).unwrap();
+        sender.send(Ok("the last".into())).unwrap();
         drop(sender);
-        assert_eq!(paste.look().as_deref(), Some("the last\n"), "nothing more can come");
+        assert_eq!(taken(paste.look()).as_deref(), Some("the last\n"), "nothing more can come");
         assert!(paste.is_over());
     }
 
+    /// No piece of what is too long, or was cut on the way, is taken for an answer; it is told once, and what is pasted
+    /// afterwards counts.
     #[test]
-    fn endless_output_is_cut() {
-        let (sender, lines) = channel();
-        for _ in 0..LARGEST {
-            sender.send("yes".into()).unwrap();
+    fn a_piece_is_no_answer() {
+        for cut in [false, true] {
+            let (sender, lines) = channel();
+            let mut paste = Paste::new(Some(&lines));
+            if cut {
+                sender.send(Ok("the first part".into())).unwrap();
+                sender.send(Err(too_long())).unwrap();
+            } else {
+                for _ in 0..100 {
+                    sender.send(Ok("y".repeat(1024))).unwrap();
+                }
+            }
+            sender.send(Ok("its last line".into())).unwrap();
+            assert_eq!(taken(paste.look()).as_deref(), Some(too_long().why()));
+            for _ in 0..2 * SETTLED {
+                assert_eq!(taken(paste.look()), None);
+            }
+            sender.send(Ok("the right one".into())).unwrap();
+            let mut looks = (0..2 * SETTLED).filter_map(|_| taken(paste.look()));
+            assert_eq!(looks.next().as_deref(), Some("the right one\n"));
         }
-        let mut paste = Paste::new(Some(&lines));
-        assert!(paste.look().is_some_and(|text| text.len() <= LARGEST + 4));
     }
 }
