@@ -67,7 +67,7 @@ fn leave() {
 
 fn export(batch: &Batch) -> Result<(), String> {
     let variables = environment::variables();
-    let setup = Setup::read(&variables, Choices::default(), &Disk, Some(Path::new("/")));
+    let setup = Setup::read(variables, Choices::default(), &Disk, Some(Path::new("/")));
     let timeout = ["OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]
         .iter()
         .find_map(|name| variables.text(name)?.parse().ok())

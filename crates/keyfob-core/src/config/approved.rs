@@ -7,6 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
@@ -184,8 +185,18 @@ fn strict(text: &str) -> Result<Url, &'static str> {
     while path.contains("%25") {
         path = path.replace("%25", "%");
     }
-    if ["%2f", "%5c", "%2e"].iter().any(|hidden| path.contains(hidden)) {
-        return Err("expected a path without encoded slashes, backslashes or dots");
+    // Whatever else stands encoded there some server decodes into what it steers by: `%3b` and `%00` into the end of a dot
+    // segment, `%c0%ae` and a full-width dot into a dot.
+    let octets: Vec<u8> = percent_decode_str(&path).collect();
+    let decoded = core::str::from_utf8(&octets).map_err(|_| "expected a path whose encoding is UTF-8")?;
+    let hidden = |c: char| !c.is_ascii() && !c.is_alphanumeric();
+    let wide = |c: char| ('\u{ff00}'..='\u{ffef}').contains(&c);
+    if decoded.chars().any(|c| hidden(c) || wide(c)) {
+        return Err("expected a path without encoded characters that stand for others");
+    }
+    let encoded = path.split('%').skip(1).filter_map(|part| u8::from_str_radix(part.get(..2)?, 16).ok());
+    if encoded.into_iter().any(|octet| octet.is_ascii() && octet != b' ') {
+        return Err("expected a path without encoded slashes, dots or other signs");
     }
     // `..;x` is a dot segment for servers that know path parameters (RFC 3986 §3.3), and none for the parser.
     if path.split('/').any(|segment| matches!(segment.split_once(';'), Some(("." | "..", _)))) {
@@ -323,6 +334,17 @@ mod tests {
             "https://oauth.company.com/authorize/..;/token",
             "https://oauth.company.com/authorize/..;x=y/token",
             "https://oauth.company.com/authorize/.;/token",
+            "https://oauth.company.com/authorize/..%3b/token",
+            "https://oauth.company.com/authorize/..%253b/token",
+            "https://oauth.company.com/authorize/%c0%ae%c0%ae/token",
+            "https://oauth.company.com/authorize/%ef%bc%8e%ef%bc%8e/token",
+            "https://oauth.company.com/authorize/..%ef%bc%8ftoken",
+            "https://oauth.company.com/authorize/%e2%80%a4%e2%80%a4/token",
+            "https://oauth.company.com/authorize/..%00/token",
+            "https://oauth.company.com/authorize/..%09/token",
+            "https://oauth.company.com/authorize/..%23",
+            "https://oauth.company.com/authorize%3ftoken",
+            "https://\u{212a}.company.com/authorize",
             "https://oauth.company.com/authorize/\u{ff0e}\u{ff0e}/token",
             "https://oauth.company.com/authorize\u{2215}token",
             "https://oauth\u{ff0e}company.com/authorize",

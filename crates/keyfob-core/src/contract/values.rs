@@ -187,12 +187,20 @@ fn host_as_written(authority: &str, url: &Url) -> Result<(), Expected> {
         // Full-width letters, ideographic dots and invisible characters become ordinary ones, or nothing.
         Some(Host::Domain(name))
             if !host.eq_ignore_ascii_case(name)
-                && host.to_lowercase() != url::quirks::domain_to_unicode(name) =>
+                && (host.to_lowercase() != url::quirks::domain_to_unicode(name)
+                    || host.chars().any(is_capital_of_another)) =>
         {
             Err("expected a host without characters that stand for others")
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Whether a character is taken for the capital of one that has another: the Kelvin sign's small letter is an ASCII `k`.
+fn is_capital_of_another(c: char) -> bool {
+    let mut small = c.to_lowercase();
+    let (first, rest) = (small.next(), small.next());
+    first != Some(c) && (rest.is_some() || first.is_none_or(|small| !small.to_uppercase().eq([c])))
 }
 
 /// Whether a URL leads to this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
@@ -379,6 +387,9 @@ mod tests {
             "https://.b/",
             "https://\u{ff4f}auth.example/",
             "https://oauth\u{ff0e}example/",
+            "https://oauth.\u{212a}eyfob.example/",
+            "https://oauth.\u{212b}ngstrom.example/",
+            "https://oauth.\u{2126}.example/",
             "https://oauth\u{3002}example/",
             "https://oa\u{ad}uth.example/",
             "https://oauth.\u{200b}example/",
