@@ -10,7 +10,7 @@ use std::{
 };
 
 use keyfob_testkit::{
-    Sandbox, provider,
+    Home, provider,
     rounds::{Dice, Fate, kill_caller, kill_worker, storm},
 };
 
@@ -31,7 +31,7 @@ fn main() {
 /// Everybody at one expired token.
 fn storms(processes: usize, rounds: u64) {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(20));
     let mut times: Vec<_> = (0..rounds).map(|_| storm(&server, &sandbox, processes)).collect();
     times.sort();
@@ -46,7 +46,7 @@ fn storms(processes: usize, rounds: u64) {
 /// A little longer than a renewal takes here: so kills meet every moment of one.
 fn longest() -> Duration {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(3));
     let one = |_| {
         sandbox.expire();
@@ -62,7 +62,7 @@ fn longest() -> Duration {
 /// SIGKILL of callers.
 fn callers(kills: u64, longest: Duration) {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(3));
     let mut dice = Dice(11);
     let met = (0..kills).filter(|_| kill_caller(&server, &sandbox, &mut dice, longest)).count();
@@ -77,7 +77,7 @@ fn callers(kills: u64, longest: Duration) {
 /// SIGKILL of the renewing process itself: what physics forbids, in numbers.
 fn renewals(kills: u64, longest: Duration) {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(3));
     let mut dice = Dice(12);
     let mut fates = BTreeMap::from([("before", 0_u64), ("adopted", 0), ("late", 0), ("lost", 0)]);

@@ -128,14 +128,10 @@ impl Stage<'_> {
 
     /// Nothing of ours, what every home has, and these.
     fn environment(&self, command: &mut Command, variables: &BTreeMap<String, String>, local: bool) {
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(&self.home);
-        command.env("HOME", &self.home).env("KEYFOB_HOME", self.home.join("keyfob"));
+        keyfob_testkit::bare(command, &self.home).env("KEYFOB_HOME", self.home.join("keyfob"));
         command.env("TMPDIR", self.home.join("tmp"));
         if local {
-            command.env("USE_LOCAL_OAUTH", "1");
-            for base in ["API", "APPS", "CONSOLE"] {
-                command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), self.server.base_url());
-            }
+            keyfob_testkit::local(command, &self.server.base_url());
         }
         for (name, value) in variables {
             command.env(name, self.blanks.fill(value));

@@ -6,10 +6,9 @@ use std::{
     process::Stdio,
 };
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::Answer,
-};
+use keyfob_testkit::{Sandbox, stderr};
+
+use crate::visitor::Answer;
 
 /// A profile for each call, none named means the chosen one.
 #[test]
@@ -19,7 +18,7 @@ fn profiles_lie_side_by_side() {
     s.sign_in("home", "ada@home.example");
     let (work, home) = (s.out(&["--profile", "work", "token"]), s.out(&["--profile", "home", "token"]));
     assert_ne!(work, home);
-    assert_eq!(s.run(&["token"]).status.code(), Some(4), "nobody signed in to `default`");
+    assert_eq!(s.output(&["token"]).status.code(), Some(4), "nobody signed in to `default`");
     s.out(&["profiles", "use", "work"]);
     assert_eq!(s.out(&["token"]), work);
     let list = s.json(&["profiles"]);
@@ -29,7 +28,7 @@ fn profiles_lie_side_by_side() {
     assert_eq!(emails, ["ada@home.example", "ada@work.example"]);
     s.out(&["--profile", "home", "logout"]);
     assert_eq!(s.out(&["token"]), work, "the other login is untouched");
-    let wrong = s.run(&["profiles", "use", "../x"]);
+    let wrong = s.output(&["profiles", "use", "../x"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("`../x`"));
 }
@@ -78,7 +77,7 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
     assert_eq!((list[0]["name"].as_str(), list[0]["scopes"].as_str()), (Some("ci"), Some("user:inference")));
     let status = s.keyfob(["status"]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output().expect("it runs");
     assert!(String::from_utf8_lossy(&status.stdout).contains("ENDS SOON"), "{status:?}");
-    let again = s.run(&["setup-token", "--no-browser", "--out", path]);
+    let again = s.output(&["setup-token", "--no-browser", "--out", path]);
     assert_eq!(again.status.code(), Some(2), "an existing file is not overwritten");
 }
 
@@ -86,11 +85,11 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
 fn a_device_is_enrolled_for_one_account() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
-    assert_eq!(s.run(&["device", "status"]).status.code(), Some(1));
+    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
     let enrolled = s.json(&["device", "enroll", "--name", "laptop"]);
     assert_eq!(s.json(&["device", "status"])["device_id"], enrolled["device_id"]);
     s.sign_in("other", "eve@example.com");
-    assert_eq!(s.run(&["--profile", "other", "device", "status"]).status.code(), Some(1));
+    assert_eq!(s.output(&["--profile", "other", "device", "status"]).status.code(), Some(1));
 
     // The variable outranks the stored one, skips enrolment and is never written.
     let variable = |words: &[&str]| {
@@ -104,7 +103,7 @@ fn a_device_is_enrolled_for_one_account() {
         assert!(!text.contains("marked"));
     }
     assert_eq!(s.json(&["device", "forget"])["provider"], "confirmed");
-    assert_eq!(s.run(&["device", "status"]).status.code(), Some(1));
+    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
 }
 
 /// RFC 8628: the code is shown, typed elsewhere, and the login is there.
@@ -157,7 +156,7 @@ fn another_account_is_not_saved_unasked() {
     assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
     let told = "bob@example.com signed in, and not ada@example.com, who was asked for";
     assert!(stderr(&refused).contains(told), "{}", stderr(&refused));
-    assert_eq!(s.run(&["token"]).status.code(), Some(4), "nothing was saved");
+    assert_eq!(s.output(&["token"]).status.code(), Some(4), "nothing was saved");
     let revoked = |s: &Sandbox| s.server.requests().iter().filter(|r| r.path == "/v1/oauth/revoke").count();
     assert_eq!(revoked(&s), 1);
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// A token is taken whole or not at all: what a limit of ours would cut is refused, and nothing is kept.
 #[test]
@@ -16,7 +16,7 @@ fn a_token_is_never_cut() {
         assert_eq!(output.status.code(), Some(2), "{size}: {}", stderr(&output));
         assert!(stderr(&output).contains("it holds more than 64 KiB"), "{}", stderr(&output));
     }
-    assert!(!s.home.path().join("keyfob/logins").exists() || s.run(&["token"]).status.code() == Some(4));
+    assert!(!s.home.path().join("keyfob/logins").exists() || s.output(&["token"]).status.code() == Some(4));
     assert_eq!(s.server.requests().len(), 0, "nobody was asked");
 }
 
@@ -29,7 +29,7 @@ fn an_access_token_is_tried_first() {
     assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("does not accept it (401)"), "{}", stderr(&refused));
     assert!(!stderr(&refused).contains("invented"));
-    assert_eq!(s.run(&["token"]).status.code(), Some(4), "nothing was kept");
+    assert_eq!(s.output(&["token"]).status.code(), Some(4), "nothing was kept");
 
     s.sign_in("default", "ada@example.com");
     let before = s.json(&["token"]);

@@ -6,10 +6,8 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::Answer,
-};
+use crate::visitor::Answer;
+use keyfob_testkit::{Sandbox, stderr};
 
 /// Begins to sign in; the address, and the rest of what is printed.
 fn begin(mut command: Command) -> (Child, String, BufReader<ChildStdout>) {

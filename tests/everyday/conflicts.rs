@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 const KEY: (&str, &str) = ("ANTHROPIC_API_KEY", "kdev-ak-local");
 const TOKEN: (&str, &str) = ("CLAUDE_CODE_OAUTH_TOKEN", "kdev-at-invented");

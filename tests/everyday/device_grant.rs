@@ -11,7 +11,7 @@ use std::{
 use keyfob_dev::{DevServer, Options};
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// A sign-in whose code has been shown and not yet been typed.
 struct Waiting {
@@ -47,9 +47,7 @@ impl Waiting {
 /// A provider whose pages wait for somebody.
 fn sandbox() -> Sandbox {
     let options = Options { device_interval: Duration::from_secs(1), ..Options::default() };
-    let mut s = Sandbox::new();
-    s.server = DevServer::start(Options { port: 0, auto_approve: false, ..options }).expect("a provider");
-    s
+    Sandbox::at(DevServer::start(Options { port: 0, auto_approve: false, ..options }).expect("a provider"))
 }
 
 /// Waits for so many polls; what each came to.
@@ -92,7 +90,7 @@ fn a_device_code_denied_by_the_person_leaves_no_login() {
     let kept =
         fs::read_dir(s.logins()).into_iter().flatten().map(|entry| entry.expect("an entry").file_name());
     assert_eq!(kept.filter(|name| name.to_string_lossy().contains(".json")).count(), 0);
-    assert_eq!(s.run(&["status"]).status.code(), Some(1));
+    assert_eq!(s.output(&["status"]).status.code(), Some(1));
     assert_eq!(s.server.grants().device_codes, 0);
 }
 
@@ -133,7 +131,7 @@ fn it_can_be_switched_off() {
     fs::create_dir(&home).expect("a directory");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("ours");
     fs::write(home.join("config.toml"), "device_grant = false\n").expect("a file");
-    let output = s.run(&["login", "--device", "--json"]);
+    let output = s.output(&["login", "--device", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((output.status.code(), said["error"]["id"].as_str()), (Some(3), Some("device-grant-off")));
     assert!(stderr(&output).contains("device_grant = false"), "{}", stderr(&output));

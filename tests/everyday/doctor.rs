@@ -11,7 +11,7 @@ use std::{
 use keyfob_dev::DevServer;
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 struct Practice {
     s: Sandbox,
@@ -74,7 +74,7 @@ fn all_is_well() {
     for subject in ["variables and files", "store", "locks", "login", "provider", "clock", "sources"] {
         one(&findings, subject, "ok");
     }
-    let page = p.s.run(&["doctor"]);
+    let page = p.s.output(&["doctor"]);
     assert!(String::from_utf8_lossy(&page.stdout).lines().all(|line| line.starts_with("ok ")), "{page:?}");
 }
 
@@ -103,7 +103,7 @@ fn a_damaged_record_is_set_aside_and_goes_with_the_next_login() {
     p.s.sign_in("default", "ada@example.com");
     let mended = p.mends("set-aside file", 7, "store-corrupt");
     assert!(mended["text"].as_str().expect("text").contains(".damaged-"), "{mended}");
-    assert_eq!(p.s.run(&["token"]).status.code(), Some(0));
+    assert_eq!(p.s.output(&["token"]).status.code(), Some(0));
 }
 
 /// The intent to renew, and no answer: what a kill at the worst moment leaves.

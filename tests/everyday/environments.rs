@@ -12,7 +12,7 @@ use keyfob_dev::{DevServer, Options};
 use serde_json::Value;
 use ureq::ResponseExt;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// Three ports: the API on one, the sign-in page below `/apps` on another, the console below `/console` on a third.
 struct Local {
@@ -24,8 +24,7 @@ struct Local {
 impl Local {
     fn new() -> Self {
         let options = Options { port: 0, page_ports: vec![0, 0], auto_approve: true, ..Options::default() };
-        let mut s = Sandbox::new();
-        s.server = DevServer::start(options).expect("a provider");
+        let s = Sandbox::at(DevServer::start(options).expect("a provider"));
         let at = |port: usize, path| format!("http://127.0.0.1:{}{path}", s.server.ports()[port]);
         let (apps, console) = (at(1, "/apps"), at(2, "/console"));
         Self { s, apps, console }
@@ -154,7 +153,7 @@ fn staging_is_what_the_configuration_says() {
     assert_eq!(said["winner"]["state"], "valid", "{said}");
 
     // The variable chooses, whatever the file does; and both at once is a mistake.
-    let local = s.run(&["--environment", "staging", "env", "--json"]);
+    let local = s.output(&["--environment", "staging", "env", "--json"]);
     let said: Value = serde_json::from_slice(&local.stdout).expect("JSON");
     assert_eq!(said["environment"]["name"], "local");
     let both = staging(&["token"]).env("USE_LOCAL_OAUTH", "1").output().expect("it runs");

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Stdio},
 };
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// A machine whose helper gives another key at its second run, and the same ever after.
 fn machine() -> Sandbox {
@@ -47,7 +47,7 @@ fn all_who_report_a_key_get_the_one_of_one_run() {
 
     let second = s.json(&["token"]);
     let again = format!("api-key-helper:{}", second["fingerprint"].as_str().expect("a fingerprint"));
-    let refused = s.run(&["token", "--rejected", &again]);
+    let refused = s.output(&["token", "--rejected", &again]);
     assert_eq!(refused.status.code(), Some(3));
     assert!(stderr(&refused).contains("the rejected key again"), "{}", stderr(&refused));
     assert_eq!(runs(&s), 3);
@@ -57,10 +57,10 @@ fn all_who_report_a_key_get_the_one_of_one_run() {
 fn only_a_key_in_use_can_be_rejected() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
-    let refused = s.run(&["token", "--rejected", "api-key-helper:0123456789ab"]);
+    let refused = s.output(&["token", "--rejected", "api-key-helper:0123456789ab"]);
     assert_eq!(refused.status.code(), Some(5));
     assert!(stderr(&refused).contains("login is used"), "{}", stderr(&refused));
-    assert_eq!(s.run(&["token", "--rejected", "api-key-helper:xyz"]).status.code(), Some(2));
+    assert_eq!(s.output(&["token", "--rejected", "api-key-helper:xyz"]).status.code(), Some(2));
 }
 
 /// A machine with this helper.
@@ -76,7 +76,7 @@ fn with_helper(command: &str) -> Sandbox {
 #[test]
 fn what_a_working_helper_says_is_passed_on() {
     let s = with_helper("printf 'tap your \\033[31mkey\\n' >&2; echo the-key");
-    let ran = s.run(&["token"]);
+    let ran = s.output(&["token"]);
     assert_eq!(String::from_utf8_lossy(&ran.stdout), "the-key\n");
     assert!(stderr(&ran).contains("api_key_helper: tap your \\u{1b}[31mkey"), "{}", stderr(&ran));
 }

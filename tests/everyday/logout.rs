@@ -6,10 +6,9 @@ use std::{fs, process::Output};
 use keyfob_dev::Options;
 use serde_json::Value;
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::follow,
-};
+use keyfob_testkit::{Sandbox, stderr};
+
+use crate::visitor::follow;
 
 fn records(s: &Sandbox) -> usize {
     let entries = fs::read_dir(s.logins()).expect("the store").map(|e| e.expect("an entry").path());
@@ -35,7 +34,7 @@ fn confirmed_is_told_and_true() {
     s.sign_in("default", "ada@example.com");
     let token = s.out(&["token"]);
     assert!(works(&s, token.trim()));
-    let output = s.run(&["logout"]);
+    let output = s.output(&["logout"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stdout.is_empty(), "words for people go to stderr");
     assert!(stderr(&output).contains("revoked at the provider and removed here"), "{}", stderr(&output));
@@ -44,7 +43,7 @@ fn confirmed_is_told_and_true() {
     let revoked: Vec<_> = s.server.requests().into_iter().filter(|r| r.path == "/v1/oauth/revoke").collect();
     assert_eq!(revoked.len(), 1, "the refresh token, which ends the rest");
 
-    let again = s.run(&["logout"]);
+    let again = s.output(&["logout"]);
     assert_eq!(again.status.code(), Some(0));
     assert!(stderr(&again).contains("Nobody was signed in"), "{}", stderr(&again));
 }
@@ -126,7 +125,7 @@ fn all_means_every_profile_and_provider() {
     assert!(command.output().expect("it runs").status.success());
     assert_eq!(records(&s), 3);
 
-    let output = s.run(&["logout", "--all", "--json"]);
+    let output = s.output(&["logout", "--all", "--json"]);
     let ended = logged_out(&output);
     assert_eq!(ended.len(), 3, "{ended:?}");
     assert!(ended.iter().all(|one| one["revocation"] == "confirmed"), "{ended:?}");
@@ -241,7 +240,7 @@ fn one_bad_file_keeps_no_other_login() {
             name.starts_with("aaa-") && name.ends_with(".json")
         };
         spoil(&entries.into_iter().find(is_first).expect("a record"));
-        let output = s.run(&["logout", "--all", "--json"]);
+        let output = s.output(&["logout", "--all", "--json"]);
         assert_eq!(output.status.code(), Some(7), "{kind}: {}", stderr(&output));
         assert_eq!(logged_out(&output).len(), 2, "{kind}");
         let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -10,7 +10,7 @@ use std::{
 use keyfob_dev::{Client, Options};
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// With everything in it that a naive header would get wrong.
 const SECRET: &str = "s3cr%t:of+ci&1";

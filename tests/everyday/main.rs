@@ -14,7 +14,6 @@ mod machines;
 mod metrics;
 mod openid;
 mod remote;
-mod sandbox;
 mod screen;
 mod secrets;
 mod seed;

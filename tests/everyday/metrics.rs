@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 use serde_json::json;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// How long a report may take on a busy machine: reaching it is a failure.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -7,10 +7,8 @@ use std::{
 
 use keyfob_dev::{Fault, FaultKind};
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::follow,
-};
+use crate::visitor::follow;
+use keyfob_testkit::{Sandbox, stderr};
 
 /// A machine whose configuration names the provider by its issuer alone.
 fn machine() -> Sandbox {

@@ -10,7 +10,7 @@ use std::{
 use keyfob_dev::{DevServer, Options};
 use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// A connection in front of a person.
 struct Connection {
@@ -82,7 +82,7 @@ fn a_remote_connection_leads_nowhere_else() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     for url in ["wss://evil.example/", "ws://10.0.0.1/", "https://evil.example/"] {
-        let output = s.run(&["connect", url]);
+        let output = s.output(&["connect", url]);
         assert_eq!(output.status.code(), Some(3), "{url}");
     }
 }
@@ -144,7 +144,7 @@ fn only_a_sessions_credential_leaves() {
     let list = list.to_str().expect("text").to_owned();
     let words = ["--approved", &list, "connect", "wss://bridge.invalid/socket"];
     s.sign_in("default", "ada@example.com");
-    let refused = s.run(&words);
+    let refused = s.output(&words);
     assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
     assert!(stderr(&refused).contains("goes nowhere else"), "{}", stderr(&refused));
 
@@ -194,7 +194,7 @@ fn what_is_never_accepted_is_not_renewed_for_ever() {
         let s = Sandbox::new();
         s.sign_in("default", "ada@example.com");
         let (url, before) = (other_host(&s, meet), spent(&s));
-        let ended = s.run(&["connect", &url, "--json"]);
+        let ended = s.output(&["connect", &url, "--json"]);
         assert_eq!(ended.status.code(), Some(5), "{how}: {}", stderr(&ended));
         let said: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("JSON");
         assert_eq!(said["error"]["id"], "rejected-stale", "{how}: {said}");

@@ -8,13 +8,11 @@ use std::{
     time::Duration,
 };
 
-use keyfob_dev::{Client, DevServer, Options};
+use keyfob_dev::{Client, Options};
 use serde_json::Value;
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::follow,
-};
+use crate::visitor::follow;
+use keyfob_testkit::{Sandbox, stderr};
 
 /// With everything in it that a naive header would get wrong.
 const SECRET: &str = "n0t:really%a+secret&1";
@@ -24,9 +22,8 @@ struct Desktop(Sandbox);
 impl Desktop {
     fn new(place: &str, keys: &str) -> Self {
         let clients = vec![Client::confidential("desktop", SECRET).expect("a client")];
-        let mut s = Sandbox::new();
         let options = Options { clients, device_interval: Duration::from_secs(1), ..Options::default() };
-        s.server = DevServer::start(Options { port: 0, auto_approve: true, ..options }).expect("a provider");
+        let s = Sandbox::with(options);
         let dir = s.home.path().join("keyfob");
         fs::create_dir_all(&dir).expect("a directory");
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("ours");

@@ -2,7 +2,7 @@
 
 use keyfob_dev::DevServer;
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 const SEED: &str = "CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
 const SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";

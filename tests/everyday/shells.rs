@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// What a program prints, which must end well.
 #[track_caller]

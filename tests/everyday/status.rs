@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Output};
 
 use serde_json::{Value, json};
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 fn status(s: &Sandbox, words: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, Value, Output) {
     let words: Vec<_> = ["status"].iter().chain(words).copied().collect();
@@ -174,7 +174,7 @@ fn status_says_what_a_program_would_get() {
     edit(&s, |record| record["expires_at"] = json!(now - 60));
     let (code, said, _) = status(&s, &[], &[]);
     assert_eq!((code, &said["winner"]["state"]), (Some(6), &json!("cooling-down")), "{said}");
-    assert_eq!(s.run(&["token"]).status.code(), Some(6));
+    assert_eq!(s.output(&["token"]).status.code(), Some(6));
 
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
@@ -184,7 +184,7 @@ fn status_says_what_a_program_would_get() {
     });
     let (code, _, page) = status(&s, &[], &[]);
     assert!(text(&page).starts_with("No longer signed in as ada@example.com"), "{}", text(&page));
-    assert_eq!((code, s.run(&["token"]).status.code()), (Some(1), Some(4)));
+    assert_eq!((code, s.output(&["token"]).status.code()), (Some(1), Some(4)));
 
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
@@ -197,7 +197,7 @@ fn status_says_what_a_program_would_get() {
         (Some(7), &Value::Null, &json!("store-corrupt"))
     );
     assert!(text(&page).starts_with("A credential is there but cannot be used."), "{}", text(&page));
-    assert_eq!(s.run(&["token"]).status.code(), Some(7));
+    assert_eq!(s.output(&["token"]).status.code(), Some(7));
 }
 
 /// A descriptor is for the program that asks for the credential. Reports look at it and leave it.

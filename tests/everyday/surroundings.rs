@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
@@ -125,10 +125,10 @@ fn a_way_that_others_can_change_is_mended() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     chmod(s.home.path(), 0o777);
-    let output = s.run(&["token"]);
+    let output = s.output(&["token"]);
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("writable by others"), "{}", stderr(&output));
-    assert_eq!(s.run(&["doctor"]).status.code(), Some(3));
+    assert_eq!(s.output(&["doctor"]).status.code(), Some(3));
     s.out(&["doctor", "--fix"]);
     s.out(&["token"]);
     assert_eq!(s.home.path().metadata().expect("ours").permissions().mode() & 0o777, 0o755);
@@ -142,7 +142,7 @@ fn what_editors_and_backups_leave_is_mended() {
     let config = s.home.path().join("keyfob/config.toml");
     fs::write(&config, "prefer = \"oauth\"\n").expect("ours");
     chmod(&config, 0o666);
-    assert_eq!(s.run(&["token"]).status.code(), Some(3));
+    assert_eq!(s.output(&["token"]).status.code(), Some(3));
     s.out(&["doctor", "--fix"]);
     s.out(&["token"]);
     assert_eq!(config.metadata().expect("ours").permissions().mode() & 0o777, 0o644);
@@ -152,7 +152,7 @@ fn what_editors_and_backups_leave_is_mended() {
         let entry = entry.expect("an entry");
         fs::hard_link(entry.path(), backup.join(entry.file_name())).expect("a link");
     }
-    let output = s.run(&["token"]);
+    let output = s.output(&["token"]);
     assert_eq!(output.status.code(), Some(7));
     assert!(stderr(&output).contains("doctor --fix"), "{}", stderr(&output));
     s.out(&["doctor", "--fix"]);

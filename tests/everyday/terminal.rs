@@ -7,11 +7,8 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    screen::Screen,
-    visitor::Answer,
-};
+use crate::{screen::Screen, visitor::Answer};
+use keyfob_testkit::{Sandbox, stderr};
 
 fn login(s: &Sandbox, screen: &Screen, words: &[&str]) -> Child {
     let words = ["login", "--no-browser"].iter().chain(words);
@@ -143,7 +140,7 @@ fn ctrl_c_leaves_everything_as_it_was() {
         assert_eq!(child.wait().expect("it ends").signal(), Some(2), "{words:?}: {}", screen.text());
         assert_eq!(screen.modes(), modes);
         assert_eq!((records(&s), s.server.grants().codes), (0, 0));
-        assert_eq!(s.run(&["status"]).status.code(), Some(1), "not signed in, and nothing in the way");
+        assert_eq!(s.output(&["status"]).status.code(), Some(1), "not signed in, and nothing in the way");
     }
 }
 
@@ -247,7 +244,7 @@ fn escape_sequences_reach_only_those_who_know_them() {
 #[test]
 fn without_a_terminal() {
     let s = Sandbox::new();
-    let nobody = s.run(&["login", "--paste"]);
+    let nobody = s.output(&["login", "--paste"]);
     assert_eq!(nobody.status.code(), Some(6), "{}", stderr(&nobody));
     assert!(stderr(&nobody).contains("standard input has ended"), "{}", stderr(&nobody));
     let wrong = s.feed(&["login", "--paste"], "ada@example.com\n");

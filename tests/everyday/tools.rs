@@ -6,13 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::sandbox::{Sandbox, stderr};
+use keyfob_testkit::{Sandbox, stderr};
 
 /// The README's first command, on the provider it starts itself.
 #[test]
 fn the_demo_goes_the_whole_way() {
     let s = Sandbox::new();
-    let output = s.run(&["demo", "--yes"]);
+    let output = s.output(&["demo", "--yes"]);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
     for step in
@@ -91,7 +91,7 @@ fn git_gets_the_token_for_its_own_hosts() {
         let output = s.feed(&words, question);
         assert!(output.status.success() && output.stdout.is_empty(), "{words:?}: {output:?}");
     }
-    assert_eq!(s.run(&["token", "--format", "env", "get"]).status.code(), Some(2));
+    assert_eq!(s.output(&["token", "--format", "env", "get"]).status.code(), Some(2));
 }
 
 /// A provider's token ends up in files that shells read: one that a shell would act on is not written there.
@@ -141,7 +141,7 @@ fn other_tools_read_their_own_format() {
 fn the_doctor_finds_and_mends() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
-    assert_eq!(s.run(&["doctor"]).status.code(), Some(0), "{}", stderr(&s.run(&["doctor"])));
+    assert_eq!(s.output(&["doctor"]).status.code(), Some(0), "{}", stderr(&s.output(&["doctor"])));
     let record = std::fs::read_dir(s.logins())
         .expect("the store")
         .map(|entry| entry.expect("an entry").path())
@@ -149,10 +149,10 @@ fn the_doctor_finds_and_mends() {
         .expect("a record");
     std::fs::set_permissions(&record, PermissionsExt::from_mode(0o644)).expect("chmod");
     std::fs::set_permissions(s.logins(), PermissionsExt::from_mode(0o755)).expect("chmod");
-    assert_eq!(s.run(&["token"]).status.code(), Some(7));
-    assert_eq!(s.run(&["doctor"]).status.code(), Some(7));
-    assert_eq!(s.run(&["doctor", "--fix"]).status.code(), Some(0));
-    assert!(s.run(&["token"]).status.success());
+    assert_eq!(s.output(&["token"]).status.code(), Some(7));
+    assert_eq!(s.output(&["doctor"]).status.code(), Some(7));
+    assert_eq!(s.output(&["doctor", "--fix"]).status.code(), Some(0));
+    assert!(s.output(&["token"]).status.success());
 
     let wrong = s.keyfob(["doctor"]).env("CLAUDE_CODE_USER_EMAIL", "nobody").output().expect("it runs");
     assert_eq!(wrong.status.code(), Some(3));

@@ -5,10 +5,8 @@ use std::{fs, path::PathBuf, process::Output};
 use keyfob_dev::Options;
 use serde_json::Value;
 
-use crate::{
-    sandbox::{Sandbox, stderr},
-    visitor::follow,
-};
+use crate::visitor::follow;
+use keyfob_testkit::{Sandbox, stderr};
 
 fn asking() -> Sandbox {
     Sandbox::with(Options { require_device: true, ..Options::default() })
@@ -113,7 +111,7 @@ fn one_that_has_ended_is_not_sent() {
     let mut device = stored(&s);
     device["expires_at"] = 1_000_000.into();
     fs::write(file, device.to_string()).expect("ours");
-    assert_eq!(s.run(&["device", "status"]).status.code(), Some(1));
+    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
     s.out(&["status", "--verify"]);
     assert_eq!(s.server.requests().pop().expect("a request").credential, ["bearer"]);
 }

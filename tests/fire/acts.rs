@@ -9,7 +9,7 @@ use std::{
 };
 
 use keyfob_testkit::{
-    Sandbox, program, provider,
+    Home, program, provider,
     rounds::{Fate, fate, settled},
 };
 
@@ -18,7 +18,7 @@ const CALLS: &str = "openat,read,write,pwrite64,ftruncate,fchmod,flock,fsync,fda
     mkdir,socket,connect,sendto,recvfrom,close,exit_group";
 
 /// Renews as the command would: the lock is the worker's standard input. Under strace, with these words for it.
-fn renew(sandbox: &Sandbox, words: &[&str]) -> Option<i32> {
+fn renew(sandbox: &Home, words: &[&str]) -> Option<i32> {
     let lock: File = sandbox.idle();
     let mut command = Command::new("strace");
     sandbox.environment(&mut command).args(words).arg("--").arg(program());
@@ -29,7 +29,7 @@ fn renew(sandbox: &Sandbox, words: &[&str]) -> Option<i32> {
 }
 
 /// Every act of one renewal, in order: which call, and the how-manieth of its kind.
-fn acts(sandbox: &Sandbox) -> Vec<(String, usize)> {
+fn acts(sandbox: &Home) -> Vec<(String, usize)> {
     let log = sandbox.home().with_file_name("trace");
     sandbox.expire();
     let words =
@@ -50,7 +50,7 @@ fn acts(sandbox: &Sandbox) -> Vec<(String, usize)> {
 #[test]
 fn killed_at_every_act() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let acts = acts(&sandbox);
     assert!(acts.iter().any(|(name, _)| name.starts_with("rename")), "{acts:?}");
     let mut told = Vec::new();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyfob_dev::{FaultKind, Options};
 use serde_json::json;
 
-use keyfob_testkit::{Sandbox, now, provider_with, token_requests};
+use keyfob_testkit::{Home, now, provider_with, token_requests};
 
 /// What becomes of a login when the trouble is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn every_fault_is_tried() {
 #[test]
 fn trouble_ends_as_promised() {
     let server = provider_with(options());
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     for Case { kind, code, id, end } in TROUBLE {
         let word = kind.word();
         let before = (server.grants().reuses, sandbox.record());
@@ -123,7 +123,7 @@ fn trouble_ends_as_promised() {
 #[test]
 fn trouble_costs_nothing_while_the_old_token_is_good() {
     let server = provider_with(options());
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     for Case { kind, .. } in TROUBLE {
         let old = sandbox.token();
         sandbox.wear();
@@ -142,7 +142,7 @@ fn trouble_costs_nothing_while_the_old_token_is_good() {
 #[test]
 fn odd_but_whole_answers_are_taken() {
     let server = provider_with(options());
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     for kind in HARMLESS {
         for _ in 0..2 {
             let old = sandbox.record()["access_token"].clone();
@@ -158,7 +158,7 @@ fn odd_but_whole_answers_are_taken() {
 #[test]
 fn nobody_listens() {
     let server = provider_with(options());
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     server.stop();
     sandbox.run(&["token", "--json"]).failed(6, "unreachable");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use keyfob_dev::DevServer;
-use keyfob_testkit::{Ran, Sandbox, provider, rounds::worker_of, until};
+use keyfob_testkit::{Home, Ran, provider, rounds::worker_of, until};
 use rustix::process::{Pid, Signal, kill_process};
 
 const HOUR: i64 = 3600;
@@ -18,14 +18,14 @@ const HOUR: i64 = 3600;
 /// A machine whose clock reads what a file says.
 struct Machine {
     server: DevServer,
-    sandbox: Sandbox,
+    sandbox: Home,
     library: PathBuf,
 }
 
 impl Machine {
     fn new() -> Self {
         let server = provider();
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let places = fs::read_dir("/usr/lib").expect("/usr/lib").map(|entry| entry.expect("an entry").path());
         let mut libraries = places.map(|place| place.join("faketime/libfaketime.so.1"));
         let library =

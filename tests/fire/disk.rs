@@ -6,19 +6,19 @@ use keyfob_dev::DevServer;
 use serde_json::{Value, json};
 
 use keyfob_testkit::{
-    Ran, Sandbox, expired, namespace::Namespace, now, program, provider, read_record, token_requests,
+    Home, Ran, expired, namespace::Namespace, now, program, provider, read_record, token_requests,
     write_in_place,
 };
 
 /// A home on a disk of its own, which is small.
 struct Small {
     space: Namespace,
-    sandbox: Sandbox,
+    sandbox: Home,
 }
 
 impl Small {
     fn new(server: &DevServer) -> Self {
-        let sandbox = Sandbox::signed_in(server);
+        let sandbox = Home::signed_in(server);
         let space = Namespace::new();
         let home = sandbox.home();
         let (home, kept) = (home.display(), sandbox.home().with_extension("kept"));
@@ -155,7 +155,7 @@ fn a_read_only_store_spends_nothing() {
 #[test]
 fn what_is_kept_is_kept_private() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     sandbox.token();
     let mode = |path: &Path| {

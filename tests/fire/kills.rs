@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use keyfob_testkit::{
-    Sandbox, provider,
+    Home, provider,
     rounds::{Dice, Fate, kill_caller, kill_worker},
 };
 
 #[test]
 fn killed_callers_lose_nothing() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(10));
     let mut dice = Dice(1);
     let longest = Duration::from_millis(60);
@@ -24,7 +24,7 @@ fn killed_callers_lose_nothing() {
 #[test]
 fn a_killed_renewal_ends_as_promised() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(10));
     let mut dice = Dice(2);
     let mut fates = Vec::new();

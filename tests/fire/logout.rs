@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob_dev::DevServer;
 
-use keyfob_testkit::{Ran, Sandbox, provider, rounds::Dice};
+use keyfob_testkit::{Home, Ran, provider, rounds::Dice};
 
 /// Whether the provider accepts a token.
 fn works(server: &DevServer, token: &str) -> bool {
@@ -13,7 +13,7 @@ fn works(server: &DevServer, token: &str) -> bool {
     ask.header("authorization", format!("Bearer {token}")).call().expect("an answer").status() == 200
 }
 
-fn is_gone(server: &DevServer, sandbox: &Sandbox, tokens: &[&str]) {
+fn is_gone(server: &DevServer, sandbox: &Home, tokens: &[&str]) {
     for extension in ["json", "next", "recovery"] {
         assert_eq!(sandbox.files(extension), Vec::<std::path::PathBuf>::new());
     }
@@ -26,7 +26,7 @@ fn is_gone(server: &DevServer, sandbox: &Sandbox, tokens: &[&str]) {
 #[test]
 fn a_renewal_in_flight_cannot_bring_a_login_back() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let old = sandbox.token();
     assert!(works(&server, &old));
     server.set_latency(Duration::from_millis(200));
@@ -47,20 +47,20 @@ fn signing_out_at_any_moment() {
     let mut dice = Dice(5);
     let (mut renewed, mut refused) = (0, 0);
     for _ in 0..16 {
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let old = sandbox.token();
         server.set_latency(Duration::from_millis(20));
         sandbox.expire();
         let tokens = || -> Vec<_> {
-            (0..4).map(|_| sandbox.keyfob(&["token", "--json"]).spawn().expect("it starts")).collect()
+            (0..4).map(|_| sandbox.keyfob(["token", "--json"]).spawn().expect("it starts")).collect()
         };
         // Either may be first, by more or less.
         let (logout, renewing) = if dice.below(2) == 0 {
             let renewing = tokens();
             dice.pause(Duration::from_millis(30));
-            (sandbox.keyfob(&["logout"]).spawn(), renewing)
+            (sandbox.keyfob(["logout"]).spawn(), renewing)
         } else {
-            let logout = sandbox.keyfob(&["logout"]).spawn();
+            let logout = sandbox.keyfob(["logout"]).spawn();
             dice.pause(Duration::from_millis(30));
             (logout, tokens())
         };
@@ -85,7 +85,7 @@ fn signing_out_at_any_moment() {
 #[test]
 fn a_renewal_cannot_overwrite_a_newer_login() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let first = sandbox.record()["login"].clone();
     server.set_latency(Duration::from_millis(100));
     sandbox.expire();

@@ -12,7 +12,7 @@ use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 
 use keyfob_testkit::{
-    Ran, Sandbox, provider, provider_with,
+    Home, Ran, provider, provider_with,
     rounds::{Dice, kill, worker_of},
     token_requests, until,
 };
@@ -37,12 +37,12 @@ struct Stopped {
 }
 
 /// Lets a renewal come as far as `moment`.
-fn stop_at(server: &DevServer, sandbox: &Sandbox, moment: Moment) -> Stopped {
+fn stop_at(server: &DevServer, sandbox: &Home, moment: Moment) -> Stopped {
     let gate = TcpListener::bind("127.0.0.1:0").expect("a port");
     let own = gate.local_addr().expect("an address").to_string();
     let url = |base: &str| json!(format!("http://{base}/v1/oauth/token"));
     sandbox.edit(|record| record["endpoints"]["token_url"] = url(&own));
-    let caller = sandbox.keyfob(&["token", "--json"]).spawn().expect("the command starts");
+    let caller = sandbox.keyfob(["token", "--json"]).spawn().expect("the command starts");
     gate.set_nonblocking(true).expect("a socket");
     let mut client = until("a request", || gate.accept().ok()).0;
     client.set_nonblocking(false).expect("a socket");
@@ -69,7 +69,7 @@ fn stop_at(server: &DevServer, sandbox: &Sandbox, moment: Moment) -> Stopped {
 
 impl Stopped {
     /// Kills the renewing process, and says what its caller makes of it.
-    fn kill(mut self, sandbox: &Sandbox, server: &DevServer) -> Ran {
+    fn kill(mut self, sandbox: &Home, server: &DevServer) -> Ran {
         if let Some(worker) = worker_of(&mut self.caller) {
             kill(worker);
         }
@@ -110,7 +110,7 @@ fn token_in(ran: &Ran) -> String {
 #[test]
 fn killed_before_the_provider_saw_it() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     let told = stop_at(&server, &sandbox, Moment::Sent).kill(&sandbox, &server);
     told.failed(6, "outcome-unknown");
@@ -127,7 +127,7 @@ fn killed_before_the_provider_saw_it() {
 fn killed_in_flight_at_a_strict_provider() {
     for moment in [Moment::Answered, Moment::Half] {
         let server = provider();
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let old = sandbox.token();
         in_flight(&server, &sandbox, moment, &old);
         let told = sandbox.run(&["token", "--json"]);
@@ -149,7 +149,7 @@ fn killed_in_flight_at_a_strict_provider() {
 fn killed_in_flight_at_a_lenient_provider() {
     for moment in [Moment::Answered, Moment::Half] {
         let server = provider_with(Options { reuse_grace: Duration::from_secs(60), ..Options::default() });
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let old = sandbox.token();
         in_flight(&server, &sandbox, moment, &old);
         assert_ne!(sandbox.token(), old);
@@ -158,7 +158,7 @@ fn killed_in_flight_at_a_lenient_provider() {
 }
 
 /// Up to the moment when the access token has expired too.
-fn in_flight(server: &DevServer, sandbox: &Sandbox, moment: Moment, old: &str) {
+fn in_flight(server: &DevServer, sandbox: &Home, moment: Moment, old: &str) {
     sandbox.wear();
     let told = stop_at(server, sandbox, moment).kill(sandbox, server);
     assert_eq!(token_in(&told), old, "the token is still good");
@@ -176,7 +176,7 @@ fn in_flight(server: &DevServer, sandbox: &Sandbox, moment: Moment, old: &str) {
 #[test]
 fn killed_twice_in_flight() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     for _ in 0..2 {
         let told = stop_at(&server, &sandbox, Moment::Sent).kill(&sandbox, &server);
@@ -197,7 +197,7 @@ fn killed_twice_in_flight() {
 #[test]
 fn killed_while_the_answer_is_written() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let mut dice = Dice(3);
     let (mut lost, mut adopted) = (0, 0);
     for _ in 0..40 {
@@ -226,7 +226,7 @@ fn killed_while_the_answer_is_written() {
 #[test]
 fn killed_after_the_commit() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     for round in 1..=20 {
         let generation = sandbox.record()["generation"].clone();
         sandbox.expire();

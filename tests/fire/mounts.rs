@@ -12,18 +12,18 @@ use std::{
 use keyfob_dev::DevServer;
 
 use keyfob_testkit::{
-    Ran, Sandbox, expired, namespace::Namespace, program, provider, read_record, write_in_place,
+    Home, Ran, expired, namespace::Namespace, program, provider, read_record, write_in_place,
 };
 
 /// A home in a mount namespace of its own, with the shared record mounted over a file in it.
 struct Container {
     space: Namespace,
-    sandbox: Sandbox,
+    sandbox: Home,
 }
 
 impl Container {
-    fn new(server: &DevServer, shared: &Sandbox) -> Self {
-        let (space, sandbox) = (Namespace::new(), Sandbox::empty(server));
+    fn new(server: &DevServer, shared: &Home) -> Self {
+        let (space, sandbox) = (Namespace::new(), Home::empty(server));
         let record = shared.record_path();
         let logins = sandbox.logins();
         let mount_point = logins.join(record.file_name().expect("a name"));
@@ -46,7 +46,7 @@ impl Container {
 #[test]
 fn one_record_in_two_namespaces() {
     let server = provider();
-    let shared = Sandbox::signed_in(&server);
+    let shared = Home::signed_in(&server);
     let record = shared.record_path();
     let inode = fs::metadata(&record).expect("the record").ino();
     let containers = [Container::new(&server, &shared), Container::new(&server, &shared)];
@@ -74,7 +74,7 @@ fn one_record_in_two_namespaces() {
 #[test]
 fn nobody_takes_a_torn_record_for_a_damaged_one() {
     let server = provider();
-    let shared = Sandbox::signed_in(&server);
+    let shared = Home::signed_in(&server);
     let record = shared.record_path();
     let container = Container::new(&server, &shared);
     let done = AtomicBool::new(false);
@@ -106,7 +106,7 @@ fn nobody_takes_a_torn_record_for_a_damaged_one() {
 #[test]
 fn a_commit_that_fails_is_recovered() {
     let server = provider();
-    let shared = Sandbox::signed_in(&server);
+    let shared = Home::signed_in(&server);
     let container = Container::new(&server, &shared);
     let record = container.sandbox.logins().join(shared.record_path().file_name().expect("a name"));
     let remount = |how: &str| {

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use keyfob_testkit::{Ran, Sandbox, namespace::Namespace, now, program, provider, token_requests};
+use keyfob_testkit::{Home, Ran, namespace::Namespace, now, program, provider, token_requests};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
@@ -18,7 +18,7 @@ fn chmod(path: &Path, mode: u32) {
 #[test]
 fn a_linked_record_stays_a_link() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let link = sandbox.record_path();
     let elsewhere = sandbox.home().with_file_name("elsewhere");
     fs::create_dir(&elsewhere).expect("a directory");
@@ -45,11 +45,11 @@ fn a_linked_record_stays_a_link() {
 #[test]
 fn without_home() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let state = sandbox.home().with_file_name("state");
     fs::create_dir_all(state.join("keyfob")).expect("a directory");
     fs::rename(sandbox.logins(), state.join("keyfob/logins")).expect("a new place");
-    let mut command = sandbox.keyfob(&["token"]);
+    let mut command = sandbox.keyfob(["token"]);
     command.env_remove("KEYFOB_HOME").env("XDG_STATE_HOME", &state).env("XDG_CONFIG_HOME", &state);
     assert!(Ran::from(command.output().expect("it runs")).answer().starts_with("kdev-at-"));
 }
@@ -58,7 +58,7 @@ fn without_home() {
 #[test]
 fn the_password_database_names_the_home() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let place = sandbox.home().with_file_name("of-the-database");
     fs::create_dir_all(place.join(".local/state/keyfob")).expect("a directory");
     fs::rename(sandbox.logins(), place.join(".local/state/keyfob/logins")).expect("a new place");
@@ -72,7 +72,7 @@ fn the_password_database_names_the_home() {
     bind("/etc/nsswitch.conf", "passwd: files\n");
     let run = |words: &[&str]| {
         let mut command = space.command(&sandbox, &[&[program()], words].concat());
-        Ran::from(command.env_remove("KEYFOB_HOME").output().expect("it runs"))
+        Ran::from(command.env_remove("KEYFOB_HOME").env_remove("HOME").output().expect("it runs"))
     };
     bind("/etc/passwd", &format!("root:x:0:0::{}:/bin/sh\n", place.display()));
     assert!(run(&["token"]).answer().starts_with("kdev-at-"));
@@ -84,7 +84,7 @@ fn the_password_database_names_the_home() {
 #[test]
 fn what_is_open_to_others_is_refused() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     let (record, before) = (sandbox.record_path(), token_requests(&server));
     for mode in [0o644, 0o640, 0o606, 0o660] {
@@ -113,7 +113,7 @@ fn what_is_open_to_others_is_refused() {
 #[test]
 fn damage_is_set_aside_and_kept() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let (record, whole) = (sandbox.record_path(), fs::read(sandbox.record_path()).expect("a record"));
     // More often than once a second.
     for round in 1..=4 {
@@ -140,7 +140,7 @@ fn damage_is_set_aside_and_kept() {
 #[test]
 fn a_newer_form_is_refused_and_left_alone() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.expire();
     sandbox.edit(|record| record["version"] = json!(99));
     let before = fs::read(sandbox.record_path()).expect("a record");
@@ -155,7 +155,7 @@ fn a_newer_form_is_refused_and_left_alone() {
 #[test]
 fn a_clock_stepped_back_renews_once() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     sandbox.edit(|record| {
         record["issued_at"] = json!(now() + 4 * 3600);
         record["expires_at"] = json!(now() + 5 * 3600);
@@ -171,7 +171,7 @@ fn a_provider_with_another_clock() {
     for ahead in [4 * 3600, -4 * 3600] {
         let server = provider();
         server.advance(ahead);
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let first = sandbox.token();
         assert_eq!((0..5).map(|_| sandbox.token()).filter(|token| *token != first).count(), 0);
         assert_eq!(server.grants().refreshes, 0, "{ahead}");
@@ -191,13 +191,13 @@ fn a_provider_with_another_clock() {
 #[test]
 fn a_rejected_generation_is_renewed_once() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(100));
     for round in 1..=5 {
         let used: Value = serde_json::from_str(sandbox.run(&["token", "--json"]).answer()).expect("JSON");
         let rejected = format!("{}:{}", used["login"].as_str().expect("an id"), used["generation"]);
         let words = ["token", "--rejected", &rejected];
-        let started: Vec<_> = (0..8).map(|_| sandbox.keyfob(&words).spawn().expect("it starts")).collect();
+        let started: Vec<_> = (0..8).map(|_| sandbox.keyfob(words).spawn().expect("it starts")).collect();
         let new = {
             let mut ended =
                 started.into_iter().map(|child| Ran::from(child.wait_with_output().expect("it ends")));

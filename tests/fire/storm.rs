@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use keyfob_testkit::{Ran, Sandbox, provider, rounds::storm, until};
+use keyfob_testkit::{Home, Ran, provider, rounds::storm, until};
 
 #[test]
 fn sixty_four_processes_renew_once() {
     let server = provider();
     // So long that all of them have started before the first is answered.
     server.set_latency(Duration::from_millis(150));
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let times: Vec<_> = (0..5).map(|_| storm(&server, &sandbox, 64).as_millis()).collect();
     println!("storm: 64 processes x 5 expiries: 5 grants, 0 reuses, 0 failures; {times:?} ms");
 }
@@ -18,7 +18,7 @@ fn sixty_four_processes_renew_once() {
 #[test]
 fn nobody_waits_while_the_old_token_is_good() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let old = sandbox.token();
     sandbox.wear();
     server.hold();

@@ -14,11 +14,11 @@ use rustix::{
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
 
-use keyfob_testkit::{Sandbox, program, provider, rounds::Dice, until};
+use keyfob_testkit::{Home, program, provider, rounds::Dice, until};
 
 /// After the caller has ended, the renewal goes on and ends well: one grant, and the next call uses it. The provider
 /// holds its request until then.
-fn ends_well(server: &DevServer, sandbox: &Sandbox, old: &str, grants: u64) {
+fn ends_well(server: &DevServer, sandbox: &Home, old: &str, grants: u64) {
     assert!(sandbox.is_busy(), "the renewal ended with its caller, or before");
     assert_eq!((server.held(), server.grants().refreshes), (1, grants - 1));
     server.release();
@@ -30,9 +30,9 @@ fn ends_well(server: &DevServer, sandbox: &Sandbox, old: &str, grants: u64) {
     assert_eq!(server.grants().refreshes, grants);
 }
 
-fn slow() -> (DevServer, Sandbox, String) {
+fn slow() -> (DevServer, Home, String) {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let old = sandbox.token();
     sandbox.expire();
     server.hold();
@@ -41,7 +41,7 @@ fn slow() -> (DevServer, Sandbox, String) {
 
 /// `keyfob token` as a terminal starts it. Whoever runs the tests may ignore these signals (`nohup`, a background job
 /// of a script), and what is ignored is inherited.
-fn caller(sandbox: &Sandbox, before: &[&str]) -> Command {
+fn caller(sandbox: &Home, before: &[&str]) -> Command {
     let mut command = Command::new("env");
     sandbox
         .environment(&mut command)
@@ -65,7 +65,7 @@ fn ctrl_c_in_the_middle() {
 #[test]
 fn ctrl_c_at_any_moment() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     server.set_latency(Duration::from_millis(10));
     let mut dice = Dice(4);
     for round in 1..=40 {

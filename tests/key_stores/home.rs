@@ -3,71 +3,53 @@
 use std::{
     fs::{self, DirBuilder},
     io::Write,
+    ops::Deref,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use keyfob_dev::{DevServer, Options};
-use serde_json::Value;
+pub(crate) use keyfob_testkit::Ran;
+use keyfob_testkit::Sandbox;
 
 /// How every token of the provider begins.
 pub(crate) const TOKEN: &str = "kdev-";
 
 pub(crate) struct Home {
-    pub(crate) server: DevServer,
-    dir: tempfile::TempDir,
-    /// Where a session bus is, if there is one.
-    bus: Option<String>,
+    sandbox: Sandbox,
 }
 
-/// What a run came to.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
+impl Deref for Home {
+    type Target = Sandbox;
 
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    fn deref(&self) -> &Sandbox {
+        &self.sandbox
     }
 }
 
-impl Ran {
-    /// The answer of a run that must have succeeded.
-    #[track_caller]
-    pub(crate) fn answer(&self) -> &str {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        &self.out
-    }
-
-    /// The three lines of a run that must have failed because of its key store.
-    #[track_caller]
-    pub(crate) fn unavailable(&self) -> &str {
-        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
-        let failed = (self.code, answer["error"]["id"].as_str());
-        assert_eq!(failed, (Some(7), Some("key-store-unavailable")), "{self:?}");
-        &self.err
-    }
+/// Checks that a run failed because of its key store, and gives its three lines.
+#[track_caller]
+pub(crate) fn unavailable(ran: &Ran) -> &str {
+    ran.failed(7, "key-store-unavailable");
+    &ran.err
 }
 
 impl Home {
     pub(crate) fn new(store: &str, bus: Option<&str>) -> Self {
-        let options = Options { port: 0, auto_approve: true, ..Options::default() };
-        let server = DevServer::start(options).expect("a provider");
-        let dir = tempfile::Builder::new().prefix("keyfob-keys-").tempdir().expect("a directory");
-        let home = Self { server, dir, bus: bus.map(str::to_owned) };
+        let mut sandbox = Sandbox::new();
+        if let Some(bus) = bus {
+            sandbox.set("DBUS_SESSION_BUS_ADDRESS", bus);
+        }
+        let home = Self { sandbox };
         DirBuilder::new().mode(0o700).create(home.path()).expect("a directory");
         home.configure(store);
         home
     }
 
+    /// keyfob's own directory.
     pub(crate) fn path(&self) -> PathBuf {
-        self.dir.path().join("home")
+        self.home()
     }
 
     /// From the next write on, logins are kept like this.
@@ -78,43 +60,14 @@ impl Home {
         writeln!(file, "store = \"{store}\"").expect("our file");
     }
 
-    /// The command with these words, and nothing else of this process's environment than a path.
-    pub(crate) fn keyfob(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(keyfob_testkit::program());
-        command.args(words).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-        command.env("KEYFOB_HOME", self.path()).env("USE_LOCAL_OAUTH", "1");
-        for base in ["API", "APPS", "CONSOLE"] {
-            command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), self.server.base_url());
-        }
-        if let Some(bus) = &self.bus {
-            command.env("DBUS_SESSION_BUS_ADDRESS", bus);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    pub(crate) fn run(&self, words: &[&str]) -> Ran {
-        self.keyfob(words).output().expect("the command runs").into()
-    }
-
     pub(crate) fn start(&self, words: &[&str]) -> Child {
         self.keyfob(words).spawn().expect("the command starts")
-    }
-
-    #[track_caller]
-    pub(crate) fn token(&self) -> String {
-        self.run(&["token"]).answer().to_owned()
-    }
-
-    pub(crate) fn json(&self, words: &[&str]) -> Value {
-        let ran = self.run(&[words, &["--json"]].concat());
-        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
     }
 
     /// Signs in with a refresh token that a person brings along.
     pub(crate) fn login(&self) -> Ran {
         let minted = self.server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
-        let mut command = self.keyfob(&["login", "--with-token", "refresh", "--json"]);
+        let mut command = self.keyfob(["login", "--with-token", "refresh", "--json"]);
         let mut child = command.stdin(Stdio::piped()).spawn().expect("the command starts");
         // Who refuses at once does not read it.
         let _ = child.stdin.take().expect("a pipe").write_all(minted.refresh_token.as_bytes());
@@ -138,7 +91,7 @@ impl Home {
     /// The token at hand, and what its generation is called.
     #[track_caller]
     pub(crate) fn generation(&self) -> (String, String) {
-        let said = self.json(&["token"]);
+        let said = self.sandbox.json(&["token"]);
         let name = format!("{}:{}", said["login"].as_str().expect("a login"), said["generation"]);
         (said["token"].as_str().expect("a token").to_owned(), name)
     }
@@ -164,7 +117,7 @@ impl Home {
             let bytes = fs::read(path).unwrap_or_default();
             bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes())
         };
-        files_below(self.dir.path()).into_iter().filter(holds).collect()
+        files_below(self.sandbox.home.path()).into_iter().filter(holds).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use crate::home::{Home, Ran};
+use crate::home::{Home, Ran, unavailable};
 
 /// Signing in, using, renewing by the process of its own, signing out; and never a token in a file.
 pub(crate) fn a_sealed_life(home: &Home, store: &str) {
@@ -92,7 +92,7 @@ pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
     let id = home.files("keyid");
     lose(std::fs::read_to_string(&id[0]).expect("a note").trim_end());
     let said = home.run(&["token", "--json"]);
-    assert!(said.unavailable().contains("its key is not in the "), "{said:?}");
+    assert!(unavailable(&said).contains("its key is not in the "), "{said:?}");
     assert!(said.err.contains("sign in again"), "{said:?}");
     assert_eq!(home.run(&["status", "--json"]).code, Some(7));
     assert_eq!(home.record(), sealed);
@@ -116,10 +116,10 @@ pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
 pub(crate) fn trouble(home: &Home, word: &str) {
     let (sealed, grants) = (home.record(), home.server.grants());
     let said = home.run(&["token", "--json"]);
-    assert!(said.unavailable().contains(word), "{said:?}");
+    assert!(unavailable(&said).contains(word), "{said:?}");
     assert_eq!(home.record(), sealed);
     let said = home.login();
-    assert!(said.unavailable().contains(word), "{said:?}");
+    assert!(unavailable(&said).contains(word), "{said:?}");
     assert_eq!(home.record(), sealed);
     assert_eq!(home.server.grants(), grants, "nothing was spent");
     assert!(home.plain_tokens().is_empty());

@@ -40,7 +40,7 @@ fn a_key_the_kernel_forgot() {
 fn that_the_kernel_forgets_is_said_when_signing_in() {
     let home = home();
     let minted = home.server.mint("dev@example.com", "user:profile").expect("tokens");
-    let mut command = home.keyfob(&["login", "--with-token", "access"]);
+    let mut command = home.keyfob(["login", "--with-token", "access"]);
     let mut child = command.stdin(std::process::Stdio::piped()).spawn().expect("the command starts");
     std::io::Write::write_all(&mut child.stdin.take().expect("a pipe"), minted.access_token.as_bytes())
         .expect("it reads");
@@ -55,7 +55,7 @@ fn a_home_named_on_the_command_line() {
     home.login().answer();
     let (old, generation) = home.generation();
     let place = home.path();
-    let mut command = home.keyfob(&["token", "--rejected", &generation, "--home"]);
+    let mut command = home.keyfob(["token", "--rejected", &generation, "--home"]);
     let renewed = command.arg(place).env_remove("KEYFOB_HOME").env("HOME", "/nowhere").output();
     let renewed = crate::home::Ran::from(renewed.expect("the command runs"));
     assert_ne!(renewed.answer(), old);
@@ -69,7 +69,7 @@ fn another_session_of_the_same_user_opens_it() {
     home.login().answer();
     let token = home.token();
     let mut command = Command::new("keyctl");
-    let inner = home.keyfob(&["token"]);
+    let inner = home.keyfob(["token"]);
     command.args(["session", "-"]).arg(inner.get_program()).args(inner.get_args()).env_clear();
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");
     let ran = crate::home::Ran::from(command.output().expect("keyctl, from the package keyutils"));

@@ -5,7 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{desktop::Desktop, home::Home, journey};
+use crate::{
+    desktop::Desktop,
+    home::{Home, unavailable},
+    journey,
+};
 
 /// A question may take four seconds; on a busy machine a run of the command takes its time too.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,7 +65,7 @@ fn a_keyring_that_hangs_ends_and_comes_back() {
     desktop.hang();
     let began = Instant::now();
     let said = home.run(&["token", "--json"]);
-    assert!(said.unavailable().contains("has not answered in 4 s"), "{said:?}");
+    assert!(unavailable(&said).contains("has not answered in 4 s"), "{said:?}");
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     journey::trouble(&home, "has not answered in 4 s");
     desktop.wake();
@@ -85,7 +89,7 @@ fn a_renewal_that_could_not_be_sealed_is_not_begun() {
     desktop.end_keyring();
     let before = home.server.grants();
     let said = home.run(&["token", "--json"]);
-    assert!(said.unavailable().contains("is not there"), "{said:?}");
+    assert!(unavailable(&said).contains("is not there"), "{said:?}");
     assert_eq!(home.server.grants(), before, "nothing was spent");
     desktop.start_keyring();
     home.token();
@@ -100,7 +104,7 @@ fn a_bus_that_is_mute() {
     let _listener = UnixListener::bind(&socket).expect("a socket");
     let home = Home::new("secret-service", Some(&format!("unix:path={}", socket.display())));
     let began = Instant::now();
-    assert!(home.login().unavailable().contains("has not answered in 4 s"));
+    assert!(unavailable(&home.login()).contains("has not answered in 4 s"));
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
 }
@@ -109,7 +113,7 @@ fn a_bus_that_is_mute() {
 fn no_bus_at_all() {
     let home = Home::new("secret-service", None);
     let said = home.login();
-    assert!(said.unavailable().contains("is not there"), "{said:?}");
+    assert!(unavailable(&said).contains("is not there"), "{said:?}");
     assert!(said.err.contains("choose another `store`"), "{said:?}");
     assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
     // A login in a plain file needs none.

@@ -10,7 +10,7 @@ use crate::{
     front::Answer,
     proxy::Manner,
 };
-use keyfob_testkit::{Ran, Sandbox, provider, until};
+use keyfob_testkit::{Home, Ran, provider, until};
 
 const SESSION: &str = "wss://oauth.company.test/v1/session/ws";
 
@@ -94,9 +94,9 @@ fn a_socket_to_nobody_else() {
 #[test]
 fn a_socket_on_loopback() {
     let server = provider();
-    let sandbox = Sandbox::signed_in(&server);
+    let sandbox = Home::signed_in(&server);
     let company = Company::new();
-    let mut command = sandbox.keyfob(&["connect"]);
+    let mut command = sandbox.keyfob(["connect"]);
     for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
         command.env(name, company.proxy.url());
     }

@@ -20,7 +20,7 @@ use std::{
 use keyfob_dev::DevServer;
 use serde_json::{Value, json};
 
-use keyfob_testkit::{Ran, Sandbox, now, program, provider, write_in_place};
+use keyfob_testkit::{Home, Ran, now, program, provider, write_in_place};
 
 /// No command here takes that long: whoever reaches it hangs. The longest bounds of keyfob itself are longer; a
 /// single failing call must not lead into them.
@@ -91,7 +91,7 @@ pub(crate) struct Came {
 
 pub(crate) struct Stage {
     pub(crate) server: DevServer,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: Home,
     record: Value,
     path: PathBuf,
     /// The tokens of the login that was put there last.
@@ -102,7 +102,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new() -> Self {
         let server = provider();
-        let sandbox = Sandbox::signed_in(&server);
+        let sandbox = Home::signed_in(&server);
         let (record, path) = (sandbox.record(), sandbox.record_path());
         Self { server, sandbox, record, path, access: String::new(), refresh: String::new() }
     }

@@ -7,8 +7,10 @@ pub mod namespace;
 pub mod rounds;
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
-    io::{BufRead, BufReader, ErrorKind},
+    io::{BufRead, BufReader, ErrorKind, Write},
+    ops::{Deref, DerefMut},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -17,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use keyfob::core::Record;
+use keyfob::core::{Record, contract::names};
 use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 
@@ -35,6 +37,20 @@ pub fn program() -> &'static str {
         assert!(built.is_file(), "{} is built with the tests of keyfob-tests", built.display());
         built.into_os_string().into_string().expect("a path in UTF-8")
     })
+}
+
+/// Nothing of this process's own environment: a home, and where programs are.
+pub fn bare<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
+    command.env_clear().env("HOME", home).current_dir(home);
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+}
+
+/// The local environment, with all of its bases at one provider.
+pub fn local<'c>(command: &'c mut Command, base: &str) -> &'c mut Command {
+    for name in [names::API_BASE, names::APPS_BASE, names::CONSOLE_BASE] {
+        command.env(name, base);
+    }
+    command.env(names::USE_LOCAL, "1")
 }
 
 /// A provider that signs everybody in, on a port of its own.
@@ -80,28 +96,41 @@ impl Ran {
     }
 }
 
-/// One user's home, and the provider its environment names.
-pub struct Sandbox {
+/// One user's home, and the provider that its environment names.
+pub struct Home {
     dir: tempfile::TempDir,
     base: String,
+    /// What every run is told besides.
+    variables: Vec<(String, String)>,
 }
 
-impl Sandbox {
-    /// An empty home.
+impl Home {
+    /// An empty one.
     pub fn empty(server: &DevServer) -> Self {
-        let dir = tempfile::Builder::new().prefix("keyfob-fire-").tempdir().expect("a directory");
-        Self { dir, base: server.base_url() }
+        let dir = tempfile::Builder::new().prefix("keyfob-home-").tempdir().expect("a directory");
+        Self { dir, base: server.base_url(), variables: Vec::new() }
     }
 
-    /// A home that somebody has signed in to, through the real command.
+    /// One that somebody has signed in to, through the real command.
     pub fn signed_in(server: &DevServer) -> Self {
-        let sandbox = Self::empty(server);
-        sandbox.login();
-        sandbox
+        let home = Self::empty(server);
+        home.login();
+        home
     }
 
+    /// From now on every run has this variable too.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.into(), value.into()));
+    }
+
+    /// The user's directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// What `KEYFOB_HOME` names.
     pub fn home(&self) -> PathBuf {
-        self.dir.path().join("home")
+        self.path().join("keyfob")
     }
 
     /// The directory of the logins.
@@ -109,25 +138,58 @@ impl Sandbox {
         self.home().join("logins")
     }
 
-    /// `program` with this sandbox's environment and nothing else.
+    /// Gives a program this home's environment and nothing else.
     pub fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.env_clear().env("KEYFOB_HOME", self.home()).env("USE_LOCAL_OAUTH", "1");
-        command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        for base in ["API", "APPS", "CONSOLE"] {
-            command.env(format!("CLAUDE_LOCAL_OAUTH_{base}_BASE"), &self.base);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/")
+        bare(command, self.path()).env("KEYFOB_HOME", self.home());
+        local(command, &self.base);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped())
     }
 
     /// The command with these words.
-    pub fn keyfob(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        self.environment(&mut command).args(words);
+    pub fn keyfob<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.command(program());
+        command.args(words);
         command
     }
 
+    /// Another program in the same environment.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        self.environment(&mut command);
+        command
+    }
+
+    /// Runs the command to its end.
     pub fn run(&self, words: &[&str]) -> Ran {
-        self.keyfob(words).output().expect("the command runs").into()
+        self.output(words).into()
+    }
+
+    /// The same, as the standard library tells it.
+    pub fn output(&self, words: &[&str]) -> Output {
+        self.keyfob(words).output().expect("the command runs")
+    }
+
+    /// What a successful run printed.
+    #[track_caller]
+    pub fn out(&self, words: &[&str]) -> String {
+        let output = self.output(words);
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// The answer of a successful run in JSON.
+    #[track_caller]
+    pub fn json(&self, words: &[&str]) -> Value {
+        let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
+        serde_json::from_str(&self.out(&words)).expect("JSON")
+    }
+
+    /// A run that is given something on standard input. One that ends without reading it may.
+    pub fn feed(&self, words: &[&str], input: &str) -> Output {
+        let mut child = self.keyfob(words).stdin(Stdio::piped()).spawn().expect("the command starts");
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        child.wait_with_output().expect("it ends")
     }
 
     /// The answer of `keyfob token`, which must succeed.
@@ -138,12 +200,12 @@ impl Sandbox {
 
     /// Begins `keyfob token`.
     pub fn start_token(&self) -> Child {
-        self.keyfob(&["token"]).spawn().expect("the command starts")
+        self.keyfob(["token"]).spawn().expect("the command starts")
     }
 
     /// Signs in as a person without a screen would: prints the address, and follows it.
     pub fn login(&self) {
-        let mut child = self.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");
+        let mut child = self.keyfob(["login", "--no-browser"]).spawn().expect("the command starts");
         let mut url = String::new();
         let stdout = child.stdout.take().expect("a pipe");
         BufReader::new(stdout).read_line(&mut url).expect("an address");
@@ -240,6 +302,57 @@ impl Sandbox {
     }
 }
 
+/// A home with a provider of its own.
+pub struct Sandbox {
+    pub server: DevServer,
+    pub home: Home,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
+        Self::at(provider_with(options))
+    }
+
+    /// A home for this provider.
+    pub fn at(server: DevServer) -> Self {
+        let home = Home::empty(&server);
+        Self { server, home }
+    }
+
+    /// Signs in without a page.
+    #[track_caller]
+    pub fn sign_in(&self, profile: &str, email: &str) {
+        let minted = self.server.mint(email, "user:profile user:inference").expect("tokens");
+        let words = ["--profile", profile, "login", "--with-token", "refresh"];
+        let output = self.feed(&words, &format!("{}\n", minted.refresh_token));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Sandbox {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
+}
+
+impl DerefMut for Sandbox {
+    fn deref_mut(&mut self) -> &mut Home {
+        &mut self.home
+    }
+}
+
 /// The change that makes a record's access token an expired one.
 pub fn expired(record: &mut Value) {
     record["issued_at"] = json!(now() - 7200);
@@ -284,4 +397,9 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 /// How many requests the token endpoint has seen.
 pub fn token_requests(server: &DevServer) -> usize {
     server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
+}
+
+/// What a run said on standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{Ran, Sandbox};
+use crate::{Home, Ran};
 
 /// A mount namespace of its own, in which tests may fill, remount and bind what they like. An ordinary user gets one
 /// inside a user namespace; where neither is allowed the test fails and says so.
@@ -35,7 +35,7 @@ impl Namespace {
     }
 
     /// `program` inside, with nothing but what `sandbox` gives.
-    pub fn command(&self, sandbox: &Sandbox, words: &[&str]) -> Command {
+    pub fn command(&self, sandbox: &Home, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
         sandbox.environment(&mut command).args(["-t", &self.keeper.id().to_string(), "-m"]);
         if !rustix::process::geteuid().is_root() {
@@ -45,13 +45,13 @@ impl Namespace {
         command
     }
 
-    pub fn run(&self, sandbox: &Sandbox, words: &[&str]) -> Ran {
+    pub fn run(&self, sandbox: &Home, words: &[&str]) -> Ran {
         self.command(sandbox, words).output().expect("nsenter of util-linux").into()
     }
 
     /// A command line for the shell, which must succeed.
     #[track_caller]
-    pub fn shell(&self, sandbox: &Sandbox, line: &str) {
+    pub fn shell(&self, sandbox: &Home, line: &str) {
         let ran = self.run(sandbox, &["sh", "-euc", line]);
         assert_eq!(ran.code, Some(0), "{line}: {ran:?}");
     }

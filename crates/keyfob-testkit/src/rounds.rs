@@ -12,7 +12,7 @@ use keyfob_dev::{DevServer, Grants};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::{Ran, Sandbox, until};
+use crate::{Home, Ran, until};
 
 /// Ends processes at moments that differ from run to run; the moments asked for do not.
 pub struct Dice(pub u64);
@@ -53,7 +53,7 @@ pub fn kill(process: Pid) {
 
 /// One storm: so many processes ask for the token of one expired login at once. Exactly one grant, the same new
 /// token for all, and no failure.
-pub fn storm(server: &DevServer, sandbox: &Sandbox, processes: usize) -> Duration {
+pub fn storm(server: &DevServer, sandbox: &Home, processes: usize) -> Duration {
     let before = server.grants();
     let old = sandbox.record()["access_token"].as_str().expect("a token").to_owned();
     sandbox.expire();
@@ -91,11 +91,11 @@ pub enum Fate {
 
 /// One round in which the process that renews is itself killed at some moment. Whatever that moment was, the next
 /// call renews, adopts, or says that the login has ended; it never crashes, hangs or asks twice.
-pub fn kill_worker(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice, longest: Duration) -> Fate {
+pub fn kill_worker(server: &DevServer, sandbox: &Home, dice: &mut Dice, longest: Duration) -> Fate {
     let before = server.grants();
     let generation = sandbox.record()["generation"].clone();
     sandbox.expire();
-    let mut caller = sandbox.keyfob(&["token", "--json"]).spawn().expect("the command starts");
+    let mut caller = sandbox.keyfob(["token", "--json"]).spawn().expect("the command starts");
     if let Some(worker) = worker_of(&mut caller) {
         dice.pause(longest);
         kill(worker);
@@ -114,7 +114,7 @@ pub fn kill_worker(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice, longe
 
 /// What became of a login after its renewing process was killed: looks at the disk and the provider, and then holds
 /// the next call to what was promised for that.
-pub fn fate(server: &DevServer, sandbox: &Sandbox, before: Grants, generation: &Value) -> Fate {
+pub fn fate(server: &DevServer, sandbox: &Home, before: Grants, generation: &Value) -> Fate {
     let spent = server.grants().refreshes - before.refreshes;
     let written = sandbox.record()["generation"] != *generation
         || sandbox.files("next").first().is_some_and(|next| is_successor(next, generation));
@@ -162,7 +162,7 @@ fn is_successor(path: &Path, generation: &Value) -> bool {
 
 /// One round in which the caller is killed at some moment. Whether it was still running. The login must be intact
 /// afterwards: the next call succeeds, and there was exactly one grant, no matter who asked for it.
-pub fn kill_caller(server: &DevServer, sandbox: &Sandbox, dice: &mut Dice, longest: Duration) -> bool {
+pub fn kill_caller(server: &DevServer, sandbox: &Home, dice: &mut Dice, longest: Duration) -> bool {
     let before = server.grants();
     sandbox.expire();
     let mut caller = sandbox.start_token();
