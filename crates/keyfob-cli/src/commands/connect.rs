@@ -171,7 +171,7 @@ fn converse(socket: &mut Socket, lines: &Receiver<keyfob::Result<String>>) -> Re
             Ok(_) => {}
             Err(SocketError::Io(error))
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            // We said good-bye: however the other side takes it, there is nothing left to do.
+            // We sent Close; ignore errors while it is acknowledged.
             Err(_) if closing.is_some() => return Ok(Ended::Done),
             Err(_) => return Ok(Ended::Again),
         }

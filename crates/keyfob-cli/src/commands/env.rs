@@ -46,7 +46,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
                     Report::answer(&format!("  {name:<10} {url}"))?;
                 }
             }
-            None => Report::answer("\nNo environment: correct what is told on stderr first.")?,
+            None => Report::answer("\nNo environment selected; fix the errors printed on stderr first.")?,
         }
         if let Some(error) = &error {
             Report::tell(error);

@@ -200,7 +200,7 @@ impl Environment {
         if self.machine.is_none() {
             return Ok(());
         }
-        let what = format!("nobody signs in to environment `{}`", self.name);
+        let what = format!("environment `{}` does not support interactive sign-in", self.name);
         let why = "its configuration says `grant = \"client_credentials\"`: the client asks for itself";
         Err(Error::new(Id::Usage, what, why)
             .hint("run `keyfob token`; it asks for a token when one is needed"))

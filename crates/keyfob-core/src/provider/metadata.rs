@@ -43,7 +43,7 @@ impl Environment {
     /// origin than the approved one, or to http where the issuer is https; or what is needed is missing.
     pub fn completed_by(&self, body: &[u8]) -> Result<Self> {
         let refuse = |why: String| {
-            Error::new(Id::MetadataInvalid, format!("the metadata of {} is not believed", self.issuer), why)
+            Error::new(Id::MetadataInvalid, format!("the metadata of {} was rejected", self.issuer), why)
         };
         let said: Map<String, Value> =
             json::strict(body).map_err(|why| refuse(format!("the answer {why}")))?;

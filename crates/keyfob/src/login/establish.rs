@@ -425,7 +425,7 @@ fn look_up(client: &Client, record: &Record, url: &str) -> Result<Answer, NoAnsw
 
 fn unidentified(why: String) -> Error {
     Error::new(Id::Unreachable, "who signed in could not be looked up", why)
-        .hint("go on: the login is good; reports do not name the account until the next sign-in")
+        .hint("continue: the login is valid; reports do not name the account until the next sign-in")
 }
 
 /// Lays what the provider says of a person over what is known. Why that could not be done.

@@ -32,7 +32,7 @@ pub(crate) fn verified(
 ) -> Result<Identity> {
     let told = |doubt: Doubt| match doubt {
         Doubt::False(why) => {
-            Error::new(Id::IdTokenInvalid, "the provider's ID token is not believed", format!("it {why}"))
+            Error::new(Id::IdTokenInvalid, "the provider's ID token was rejected", format!("it {why}"))
         }
         Doubt::NotUnderstood(why) => {
             Error::new(Id::IdTokenUnread, "the provider's ID token was not used", format!("it {why}"))
