@@ -3,7 +3,7 @@
 //! It reads the RFCs by itself and shares no code with the client it is used to test. It is **insecure by design**
 //! (anybody on this machine may sign in as anybody), says so in every answer, and listens on loopback only.
 //!
-//! ```no_run
+//! ```
 //! use keyfob_dev::{DevServer, FaultKind, Options};
 //!
 //! let server = DevServer::start(Options { port: 0, auto_approve: true, ..Options::default() })?;
