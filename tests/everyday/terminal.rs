@@ -165,7 +165,7 @@ fn a_long_address_can_be_taken() {
     let s = Sandbox::new();
     let screen = Screen::new(80);
     let hint = format!("{}@example.com", "a".repeat(400));
-    let words = ["login", "--no-browser", "--copy", "--qr", "--email", &hint];
+    let words = ["login", "--no-browser", "--copy", "--qr", "--email", &hint, "--replace"];
     let mut child = screen.start_piped(s.keyfob(words).env("TERM", "xterm"));
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut address = String::new();
