@@ -168,7 +168,10 @@ fn nobody_signs_in_to_a_machine() {
     let m = Machine::new();
     for words in [&["login", "--no-browser"][..], &["login", "--device"], &["setup-token"]] {
         let error = m.fails(words, 2, "usage");
-        assert!(error["message"].as_str().expect("text").contains("does not support interactive sign-in"), "{error}");
+        assert!(
+            error["message"].as_str().expect("text").contains("does not support interactive sign-in"),
+            "{error}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Ahead, Error, Id, Record, Result, Secret,
-    contract::settings::Scopes,
+    contract::{names, settings::Scopes},
     error::escape,
     login::{
         identity::Identity,
@@ -361,11 +361,12 @@ pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why:
     }
     let what = format!("{} refused client `{}`", environment.issuer(), escape(client));
     let hint = match &environment.confidential {
-        Some(_) => "compare `client_id` and its secret with what the provider registered",
-        None => {
-            "compare CLAUDE_CODE_OAUTH_CLIENT_ID or `client_id` with what the provider registered; a client that has a \
-             secret needs `client_secret_file` beside it"
-        }
+        Some(_) => "compare `client_id` and its secret with what the provider registered".to_owned(),
+        None => format!(
+            "compare {} or `client_id` with what the provider registered; a client that has a secret needs \
+             `client_secret_file` beside it",
+            names::CLIENT_ID
+        ),
     };
     Some(Error::new(Id::ProviderRefused, what, why).hint(hint))
 }
