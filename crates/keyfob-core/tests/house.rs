@@ -90,6 +90,30 @@ fn pages_name_what_exists() {
     assert!(missing.is_empty(), "not there: {missing:#?}");
 }
 
+/// A comment sends nobody to a page that is not in the repository.
+#[test]
+fn comments_cite_pages_that_exist() {
+    let mut files = Vec::new();
+    for directory in ["benches", "crates", "fuzz/targets", "tests"] {
+        sources(&root().join(directory), &mut files);
+    }
+    let mut missing = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(file).expect("a source file");
+        for line in text.lines().map(str::trim_start).filter(|line| line.starts_with("//")) {
+            let words = line.split(|c: char| !c.is_ascii_alphanumeric() && !"._-/".contains(c));
+            for page in words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".md")) {
+                let beside = file.with_file_name(page);
+                let places = [root().join(page), root().join("docs").join(page), beside];
+                if !page.starts_with('.') && !places.iter().any(|place| place.exists()) {
+                    missing.push(format!("{page} in {}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not there: {missing:#?}");
+}
+
 /// One table: no other file of the product spells a variable's name out in its code, but for advice and help
 /// that people read. What those spell out is a name of the table.
 #[test]
