@@ -203,7 +203,8 @@ impl Error {
     /// A failure with the advice of its id.
     pub fn new(id: Id, what: impl Into<String>, why: impl Into<String>) -> Self {
         let hint = Cow::Borrowed(id.advice());
-        let (what, why) = (what.into(), why.into());
+        // Here, so that no path and no word of a provider's has to be remembered: none moves the cursor or forges a line.
+        let (what, why) = (harmless(what.into()), harmless(why.into()));
         Self(alloc::boxed::Box::new(Inner { id, what, why, hint, also: Vec::new(), source: None }))
     }
 
@@ -222,7 +223,10 @@ impl Error {
     /// The same with better advice than the table has.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.0.hint = hint.into();
+        self.0.hint = match hint.into() {
+            Cow::Owned(text) => Cow::Owned(harmless(text)),
+            ours => ours,
+        };
         self
     }
 
@@ -307,6 +311,10 @@ pub fn escape(text: &str) -> String {
     }
 }
 
+fn harmless(text: String) -> String {
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) { text } else { escape_whole(&text) }
+}
+
 /// The same for text of any length.
 #[must_use]
 pub fn escape_whole(text: &str) -> String {
@@ -350,6 +358,10 @@ mod tests {
 
     #[test]
     fn text_from_outside_cannot_move_the_cursor() {
+        let error =
+            Error::new(Id::Usage, "/x\u{1b}[2J\nerror: all is well", "a\rb").hint(String::from("c\u{7}d"));
+        assert_eq!(error.what(), "/x\\u{1b}[2J\\u{a}error: all is well");
+        assert_eq!((error.why(), error.advice()), ("a\\u{d}b", "c\\u{7}d"));
         assert_eq!(escape("a\u{1b}[2Jb\u{202e}c\u{9b}"), "a\\u{1b}[2Jb\\u{202e}c\\u{9b}");
         assert_eq!(escape(&"x".repeat(300)).chars().count(), 201);
     }

@@ -8,6 +8,7 @@ use crate::{
     args::{Doctor, Global},
     commands,
     report::{self, Report, Result},
+    terminal,
 };
 
 pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
@@ -36,8 +37,8 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     }
     for finding in &findings {
         let (mark, text) = match &finding.state {
-            State::Fine(text) => ("ok   ", text.clone()),
-            State::Mended(text) => ("fixed", text.clone()),
+            State::Fine(text) => ("ok   ", terminal::plain_whole(text)),
+            State::Mended(text) => ("fixed", terminal::plain_whole(text)),
             State::Wrong(error) => {
                 ("WRONG", format!("{}: {}\n{:22}{}", error.what(), error.why(), "", error.advice()))
             }
