@@ -1,0 +1,64 @@
+//! A host that embeds the library: a number in a variable may be one of its own files, so it opts in to descriptors, or
+//! hands one over as a value.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    io::{Read, Write, pipe},
+    os::fd::{AsRawFd, IntoRawFd},
+    sync::Arc,
+};
+
+use keyfob::{
+    Client, Id, Purpose, Source,
+    core::contract::{Variables, names},
+    renewal::InThread,
+    setup::{Choices, Setup},
+    world::system::{self, files::Disk},
+};
+
+fn client(number: i32, choices: Choices) -> Client {
+    let variables: Variables =
+        [(names::OAUTH_DESCRIPTOR.to_owned(), Some(number.to_string()))].into_iter().collect();
+    let home = tempfile::tempdir().unwrap();
+    let choices = Choices { home: Some(home.path().join("keyfob")), ..choices };
+    let setup = Setup::read(&variables, choices, &Disk, None);
+    assert!(setup.problems.is_empty(), "{:?}", setup.problems);
+    let world = system::world(setup.routes.clone());
+    Client::with(setup, world, Arc::new(InThread))
+}
+
+#[test]
+fn a_number_is_left_alone_unless_the_host_says_so() {
+    let (mut ours, mut writer) = pipe().unwrap();
+    writer.write_all(b"the-token").unwrap();
+    drop(writer);
+    let error = client(ours.as_raw_fd(), Choices::default()).grant(Purpose::Api).unwrap_err();
+    assert_eq!(error.id(), Id::DescriptorUnusable);
+    assert!(error.why().contains("did not allow"), "{error}");
+    let mut kept = String::new();
+    ours.read_to_string(&mut kept).unwrap();
+    assert_eq!(kept, "the-token", "it was the host's own file, and nobody read it");
+}
+
+#[test]
+fn a_host_that_opts_in_or_hands_one_over_gets_its_credential() {
+    for by_number in [true, false] {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"the-token\n").unwrap();
+        drop(writer);
+        let client = match by_number {
+            true => client(reader.into_raw_fd(), Choices { descriptors: true, ..Choices::default() }),
+            false => {
+                let number = reader.as_raw_fd();
+                let given = vec![(names::OAUTH_DESCRIPTOR, reader.into())];
+                client(number, Choices { given, ..Choices::default() })
+            }
+        };
+        // Read once, then kept: it answers again.
+        for _ in 0..2 {
+            let grant = client.grant(Purpose::Api).unwrap();
+            assert_eq!(grant.source, Source::OauthTokenDescriptor);
+            assert!(grant.credential.same_as("the-token"));
+        }
+    }
+}
