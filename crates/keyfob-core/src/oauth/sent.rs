@@ -140,7 +140,7 @@ fn encodings(value: &str) -> Vec<Zeroizing<Vec<u8>>> {
     for skipped in 0..3.min(value.len()) {
         for engine in [BASE64, BASE64URL] {
             let mut text = engine.encode(&value.as_bytes()[skipped..]);
-            if (value.len() - skipped) % 3 != 0 {
+            if !(value.len() - skipped).is_multiple_of(3) {
                 text.pop();
             }
             if text.len() >= SHORTEST {
