@@ -97,7 +97,10 @@ impl Spender for Detached {
             Ok(bytes) => {
                 let _ = child.wait();
                 Err(serde_json::from_slice::<Report>(&bytes).map_or_else(
-                    |_| Error::new(Id::Bug, "the login could not be renewed", "its report cannot be read"),
+                    |_| {
+                        let why = "the process that was renewing it ended while it reported";
+                        Error::new(Id::OutcomeUnknown, "the outcome of renewing the login is unknown", why)
+                    },
                     |r| Error::new(Id::from_word(&r.id).unwrap_or(Id::Bug), r.what, r.why).hint(r.hint),
                 ))
             }
