@@ -158,6 +158,9 @@ impl Client {
     }
 }
 
+/// No revocation waits longer for a provider that is busy.
+const LONGEST_WAIT: i64 = 10;
+
 /// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token
 /// where there is nothing else.
 #[expect(clippy::disallowed_methods, reason = "the token goes into the body of the one request that ends it")]
@@ -192,7 +195,19 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
         body: Some(("application/x-www-form-urlencoded", body)),
         timeout: Duration::from_secs(10),
     };
-    match client.world.http.send(&request) {
+    // Told to come back, it comes back once (RFC 7009 §2.2.1), if that is soon: somebody waits.
+    let mut answer = client.world.http.send(&request);
+    if let Ok(busy) = &answer
+        && busy.reply.status == 503
+    {
+        let now = client.world.clock.ahead(record).theirs(client.world.clock.now());
+        let pause = busy.reply.retry_after(now, LONGEST_WAIT + 1).unwrap_or(1);
+        if pause <= LONGEST_WAIT {
+            client.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
+            answer = client.world.http.send(&request);
+        }
+    }
+    match answer {
         Ok(answer) if answer.reply.status == 200 => Revocation::Confirmed,
         Ok(answer) => Revocation::Failed(format!("the provider answered {}", answer.reply.status)),
         Err(no_answer) => Revocation::Failed(no_answer.why),

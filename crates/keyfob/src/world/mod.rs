@@ -155,12 +155,12 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] with the reason; the system's.
     fn check_dir(&self, path: &Path, private: bool) -> io::Result<()>;
-    /// A whole file of at most a mebibyte that is regular, this user's and nobody else's. `None`: not there.
+    /// A whole file of at most four mebibytes that is regular, this user's and nobody else's. `None`: not there.
     ///
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] with the reason when it is somebody's else too; the system's.
     fn read(&self, path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>>;
-    /// A file that decides something: any size up to a mebibyte, this user's or root's (with `root_only` only
+    /// A file that decides something: any size up to four mebibytes, this user's or root's (with `root_only` only
     /// root's), writable by nobody else. Links are followed. `None`: not there.
     ///
     /// # Errors

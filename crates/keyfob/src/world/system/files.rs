@@ -15,7 +15,9 @@ use super::owners::{others_may_write, whose};
 use crate::world::{Files, Held, Lock};
 
 /// No file of ours is larger; what is larger is not ours.
-const LARGEST: u64 = 1024 * 1024;
+/// A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
+/// where it is sealed.
+const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +116,7 @@ impl Files for Disk {
         }
         whose(&meta).map_err(|why| refusal(&why))?;
         if meta.len() > LARGEST {
-            return Err(refusal("it is larger than a mebibyte"));
+            return Err(refusal("it is larger than four mebibytes"));
         }
         let mut bytes = Vec::new();
         file.take(LARGEST).read_to_end(&mut bytes)?;
@@ -298,7 +300,7 @@ fn ours(file: &File) -> io::Result<u64> {
         ));
     }
     if meta.len() > LARGEST {
-        return Err(refusal("it is larger than a mebibyte"));
+        return Err(refusal("it is larger than four mebibytes"));
     }
     Ok(meta.len())
 }
