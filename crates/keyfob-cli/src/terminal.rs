@@ -61,7 +61,7 @@ fn checked(line: &[u8], in_lines: fn() -> bool) -> Result<String, Error> {
     if line.len() > LONGEST_LINE {
         return Err(cut("a line of it is longer than a mebibyte".into()).hint("paste the code alone"));
     }
-    if line.len() >= KEPT_BY_A_TERMINAL && in_lines() {
+    if text.len() >= KEPT_BY_A_TERMINAL && in_lines() {
         let why = format!("a terminal keeps {KEPT_BY_A_TERMINAL} characters of a line and drops the rest");
         return Err(cut(why)
             .hint("end this with Ctrl-C, run `stty -icanon`, sign in again, and `stty icanon` afterwards"));

@@ -14,7 +14,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Id, Result, Secret,
-    contract::settings::{ClientId, Scopes},
+    contract::{
+        settings::{ClientId, Scopes},
+        values,
+    },
     error::escape,
 };
 
@@ -190,7 +193,7 @@ impl Flow {
 
     fn finish(&self, answer: Answer) -> Result<Code> {
         match (&answer.iss, &self.request.issuer) {
-            (Some(iss), Some(issuer)) if iss == issuer => {}
+            (Some(iss), Some(issuer)) if iss == issuer || is_same_loopback(iss, issuer) => {}
             (Some(_), Some(_)) => {
                 return Err(Error::new(
                     Id::IssuerMismatch,
@@ -288,6 +291,16 @@ impl Answer {
     }
 }
 
+/// Whether both are the one place on this machine, by two of its names: a provider that is developed here calls itself as it
+/// was called, `localhost` by the page and `127.0.0.1` by the API.
+fn is_same_loopback(one: &str, two: &str) -> bool {
+    let place = |text: &str| {
+        let url = values::url(text).ok().filter(values::is_loopback)?;
+        Some((url.scheme().to_string(), url.port_or_known_default(), url.path().to_string()))
+    };
+    place(one).is_some_and(|one| Some(one) == place(two))
+}
+
 /// What an address would mean by it. A plus is a plus here: this is no form.
 fn percent_decoded(text: &str) -> String {
     let query = text.replace('+', "%2B");
@@ -362,6 +375,24 @@ mod tests {
         assert!(url.contains("&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&"), "{url}");
         assert!(url.starts_with("https://id.example/authorize?tenant=7&response_type=code&"), "{url}");
         assert!(!url.contains("dBjft") && !url.contains("nonce"));
+    }
+
+    /// RFC 9207 §2.4 compares to the letter; two names of this machine's loopback are one provider all the same.
+    #[test]
+    fn loopback_has_several_names() {
+        let there = "http://localhost:3000";
+        assert!(
+            is_same_loopback(there, "http://127.0.0.1:3000") && is_same_loopback("http://[::1]:3000/", there)
+        );
+        for other in [
+            "http://127.0.0.1:3001",
+            "http://127.0.0.1:3000/x",
+            "https://127.0.0.1:3000",
+            "http://id.example:3000",
+        ] {
+            assert!(!is_same_loopback(there, other), "{other}");
+        }
+        assert!(!is_same_loopback("https://id.example", "https://id.example/"), "nobody else's");
     }
 
     /// `CODE#STATE` as it stands in an address is the same answer, and is no code with a strange end.
