@@ -164,7 +164,9 @@ fn only_a_sessions_credential_leaves() {
 fn other_host(s: &Sandbox, meet: fn(TcpStream)) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    std::thread::spawn(move || listener.incoming().for_each(|stream| meet(stream.expect("a connection"))));
+    std::thread::Builder::new()
+        .spawn(move || listener.incoming().for_each(|stream| meet(stream.expect("a connection"))))
+        .expect("a thread");
     let config = format!("[environments.local]\nhosts = [\"http://127.0.0.1:{port}\"]\n");
     fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
     format!("ws://127.0.0.1:{port}/")

@@ -277,7 +277,7 @@ fn another_account_is_asked_about() {
         let mut child = login(&s, &screen, &[]);
         let answer = Answer::of(&screen.address());
         // The page waits with the person.
-        let page = std::thread::spawn(move || answer.follow());
+        let page = std::thread::Builder::new().spawn(move || answer.follow()).expect("a thread");
         screen.shows("Save it all the same");
         screen.type_in(&format!("{typed}\n"));
         let code = child.wait().expect("it ends").code();

@@ -46,7 +46,7 @@ fn the_port_is_open_on_loopback_only() {
     match std::net::TcpListener::bind("[::1]:0") {
         Ok(_) => assert!(TcpStream::connect(("::1", port)).is_ok()),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "CI has IPv6, or this is shown nowhere: {error}")
+            assert!(std::env::var_os("CI").is_none(), "CI has IPv6, or this is shown nowhere: {error}");
         }
     }
     // 127.0.0.2 is loopback, too, but not where we listen: a listener on every address would answer here.
