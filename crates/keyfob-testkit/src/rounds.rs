@@ -108,7 +108,13 @@ pub fn kill_worker(server: &DevServer, sandbox: &Home, dice: &mut Dice, longest:
         assert_eq!((spent, server.grants().reuses), (1, before.reuses), "{first:?}");
         return Fate::Renewed;
     }
-    first.failed(6, "outcome-unknown");
+    // Ended before it had asked, and told as that; or after it, and nobody can know.
+    if first.err.contains("before it had asked") {
+        first.failed(6, "renewal-ended");
+        assert_eq!(spent, 0, "{first:?}");
+    } else {
+        first.failed(6, "outcome-unknown");
+    }
     fate(server, sandbox, before, &generation)
 }
 

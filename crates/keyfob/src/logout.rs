@@ -1,6 +1,6 @@
 //! Signing out: revokes at the provider first, then removes locally in any case, and reports both results.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use keyfob_core::{
     Error, Id, Record, Result, Secret, contract::names, login::record::Refusal,
@@ -12,8 +12,8 @@ use crate::{
     client::Client,
     credential::{client_secret, machine},
     renewal,
-    store::{Found, Store},
-    world::Request,
+    store::{Found, Seen, Store},
+    world::{Request, World},
 };
 
 /// What the provider said to the revocation (RFC 7009).
@@ -160,6 +160,43 @@ impl Client {
 
 /// No revocation waits longer for a provider that is busy.
 const LONGEST_WAIT: i64 = 10;
+
+/// Ends tokens that are not stored, or not any more: `revoke` runs under the lease, so that nobody stores another login
+/// meanwhile. `None`: it was not run, because a login that is stored beside this store's may share its grant with them
+/// and would end too.
+///
+/// # Errors
+/// Why the lease could not be taken, or what is stored here cannot be read.
+pub fn revoke_apart<T>(
+    world: &World,
+    store: &Store,
+    tokens: &Record,
+    revoke: impl FnOnce(&Record) -> T,
+) -> Result<Option<T>> {
+    let _lease = renewal::wait_for_lease(world, store)?;
+    let shares = |seen: &Seen| matches!(seen, Seen::Record(stored) if stored.may_share_grant(tokens));
+    if shares(&store.look()?) {
+        return Ok(None);
+    }
+    let others = store.path().parent().and_then(|dir| world.files.list(dir).ok()).unwrap_or_default();
+    let is_login = |path: &Path| path != store.path() && path.extension().is_some_and(|ext| ext == "json");
+    for path in others.iter().filter(|path| is_login(path)) {
+        // Of one that cannot be read nothing was just stored, and nobody can use it.
+        if Store::at(world, path, &[]).and_then(|other| other.look()).is_ok_and(|seen| shares(&seen)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(revoke(tokens)))
+}
+
+/// The same for a client's own login: what became of it, in words.
+pub(crate) fn end_unstored(client: &Client, store: &Store, tokens: &Record) -> Revocation {
+    match revoke_apart(&client.world, store, tokens, |tokens| revoke(client, tokens)) {
+        Ok(Some(revocation)) => revocation,
+        Ok(None) => Revocation::Impossible("a login that is kept may share its grant and would end with it"),
+        Err(error) => Revocation::Failed(error.message()),
+    }
+}
 
 /// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token
 /// where there is nothing else.

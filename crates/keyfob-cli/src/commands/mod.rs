@@ -71,14 +71,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
 
 /// The renewal of [`Task::Renew`].
 pub(crate) fn work(words: &[OsString]) -> ExitCode {
-    let words: Option<Vec<String>> = words.iter().map(|word| word.to_str().map(str::to_owned)).collect();
     let setup = Setup::read(environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
     let mut world = system::world(setup.routes);
-    let words = words.unwrap_or_default();
-    let [metrics, words @ ..] = words.as_slice() else { return worker::work(&world, &words) };
-    world.observe = telemetry::begin_with(metrics, setup.settings.presets);
-    let code = worker::work(&world, words);
-    let record = words.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
+    let [metrics, order @ ..] = words else { return worker::work(&world, words) };
+    world.observe = telemetry::begin_with(&metrics.to_string_lossy(), setup.settings.presets);
+    let code = worker::work(&world, order);
+    let record = order.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
     if let Some(Seen::Record(record)) = record {
         telemetry::belongs_to(record.identity);
     }
@@ -117,8 +115,8 @@ struct OwnProcess {
 impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
         telemetry::uses_network();
-        let arguments = vec![Task::Renew.word().into(), self.metrics.clone()];
-        let detached = worker::Detached { program: program::own(), arguments };
+        let arguments = vec![Task::Renew.word().into(), self.metrics.clone().into()];
+        let detached = worker::Detached { programs: program::candidates(), arguments };
         detached.spend(world, store, lease, need)
     }
 }

@@ -140,7 +140,7 @@ pub struct Unknown {
     pub generation: u64,
     /// When it was noticed.
     pub since: ProviderTime,
-    /// How many requests went unanswered: after the second there is no further attempt.
+    /// How many requests went unanswered: the pause before the next one grows with them.
     pub times: u32,
 }
 
@@ -245,6 +245,23 @@ impl Record {
     #[must_use]
     pub fn ahead(&self, kernel: Option<&str>) -> Ahead {
         Ahead::by(kernel.and_then(|kernel| self.clocks.get(kernel)).copied().unwrap_or(0))
+    }
+
+    /// Whether revoking a token of one of these logins may end the other: RFC 7009 §2 lets a provider end the whole
+    /// grant with it, and many keep one grant for a person and a client. Of two logins at one provider and client that
+    /// is excluded only where both are known to be of different accounts.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "two tokens are compared, and shown to nobody")]
+    pub fn may_share_grant(&self, other: &Self) -> bool {
+        let (one, two) = (&self.identity, &other.identity);
+        let differ =
+            |one: &Option<String>, two: &Option<String>| one.is_some() && two.is_some() && one != two;
+        let strangers = differ(&one.account_uuid, &two.account_uuid) || differ(&one.subject, &two.subject);
+        let same_token =
+            [(&self.refresh_token, &other.refresh_token), (&self.access_token, &other.access_token)]
+                .into_iter()
+                .any(|pair| matches!(pair, (Some(one), Some(two)) if one.same_as(two.expose())));
+        same_token || (self.issuer == other.issuer && self.client_id == other.client_id && !strangers)
     }
 
     /// Whether there is anything to ask for a new token with.

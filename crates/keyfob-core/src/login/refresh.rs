@@ -21,6 +21,8 @@ pub const ASSUMED: i64 = 3600;
 const SKEW: i64 = 60;
 /// No cool-down is longer, whatever the provider says.
 pub const LONGEST_COOLDOWN: i64 = 15 * 60;
+/// No pause between two requests whose answers were lost is longer.
+const LONGEST_PAUSE: i64 = 3600;
 
 /// What a caller wants to know of a record.
 #[derive(Clone, Debug)]
@@ -63,8 +65,7 @@ pub enum Next {
     Stop(Error),
 }
 
-/// Decides. Never asks for a renewal that is pointless or forbidden: refused before, cooling down, or lost
-/// twice.
+/// Decides. Never asks for a renewal that is pointless or forbidden: refused before, or cooling down.
 #[must_use]
 pub fn next(record: &Record, ask: &Ask) -> Next {
     let now = ask.time(record);
@@ -80,11 +81,18 @@ pub fn next(record: &Record, ask: &Ask) -> Next {
     if usable && !stepped_back && left > early(record, ask.jitter) {
         return Next::Use;
     }
+    // An answer was lost: asking again waits until the token at hand has ended, whatever was wished for.
+    if record.unknown_now().is_some()
+        && record.access_token.is_some()
+        && !rejected
+        && left > 0
+        && !stepped_back
+    {
+        return Next::Use;
+    }
     match obstacle(record, now, rejected) {
         Some(_) if usable => Next::Use,
         Some(error) => Next::Stop(error),
-        // An answer was lost: the one retry waits until the token at hand has ended.
-        None if usable && record.unknown_now().is_some() => Next::Use,
         None if usable => Next::Early,
         None => Next::Renew,
     }
@@ -129,19 +137,39 @@ fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error>
         let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
         return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
     }
-    if record.unknown_now().is_some_and(|unknown| unknown.times > 1) {
-        let why = "two refresh requests went out and neither answer came back, so nobody can know whether its \
-                   refresh token is still good";
-        return Some(
-            Error::new(Id::OutcomeUnknown, format!("{login} could not be renewed"), why)
-                .hint("nothing was deleted; run `keyfob login` for a new login"),
+    // Only the provider's word ends a login. Asking again after a lost answer cannot make anything worse: a provider
+    // that counts the reuse has ended the login already. But it is asked ever more seldom.
+    let unknown = record.unknown_now().map(|unknown| (unknown, unknown.since.plus(pause(unknown.times))));
+    if let Some((unknown, until)) = unknown.filter(|(u, until)| u.since <= now.plus(SKEW) && now < *until) {
+        let why = format!(
+            "{}, so nobody knows whether its refresh token is still good; asking again is allowed in {} s",
+            unknown.told(),
+            until.since(now)
         );
+        return Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why));
     }
     // A cool-down that begins in the future was set by a clock that has been stepped back since.
     let cooldown = record.cooldown.as_ref().filter(|c| c.since <= now.plus(SKEW) && now < c.until)?;
     let seconds = cooldown.until.since(now);
     let why = format!("{}; asking again is allowed in {seconds} s", cooldown.why);
     Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+}
+
+/// Seconds before the next request, after so many without an answer: the first retry follows when the access token has
+/// ended, the others after 2, 4, 8 … up to an hour.
+fn pause(times: u32) -> i64 {
+    if times < 2 { 0 } else { (1 << (times - 1).min(12)).min(LONGEST_PAUSE) }
+}
+
+impl Unknown {
+    /// How often it was asked in vain, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self.times {
+            0 | 1 => "the answer to the last renewal was lost".into(),
+            times => format!("the answers to {times} renewals were lost"),
+        }
+    }
 }
 
 impl Record {
@@ -276,22 +304,28 @@ fn dead_words(record: &Record) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn unanswered(mut record: Record, sent: bool, why: &str, now: ProviderTime) -> After {
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
-    cool_down(&mut record, now, None, why);
     let error = if sent {
         lost(&mut record, now);
-        let why = format!("{why} after the request was sent: the provider may have renewed it or not");
+        let times = record.unknown_now().map_or(1, |unknown| unknown.times);
+        if times == 1 {
+            cool_down(&mut record, now, None, why);
+        }
+        let again = if times > 1 { format!(" (request {times} without an answer)") } else { String::new() };
+        let why = format!("{why} after the request was sent{again}: the provider may have renewed it or not");
         Error::new(Id::OutcomeUnknown, format!("the outcome of renewing {login} is unknown"), why)
     } else {
+        cool_down(&mut record, now, None, why);
         Error::new(Id::Unreachable, format!("{login} could not be renewed"), why)
     };
     After { record, error: Some(error) }
 }
 
-/// Notes that an answer was lost, once more.
-pub fn lost(record: &mut Record, now: ProviderTime) {
+/// Notes that an answer was lost, once more. `since`: when it was asked for, as far as that is known; the pause before
+/// the next request begins there.
+pub fn lost(record: &mut Record, since: ProviderTime) {
     let times = record.unknown_now().map_or(0, |unknown| unknown.times);
     let generation = record.generation.number;
-    record.unknown = Some(Unknown { generation, since: now, times: times.saturating_add(1) });
+    record.unknown = Some(Unknown { generation, since, times: times.saturating_add(1) });
 }
 
 pub(crate) fn cool_down(record: &mut Record, now: ProviderTime, asked: Option<i64>, why: &str) {
@@ -501,16 +535,38 @@ mod tests {
 
     /// At most one further attempt.
     #[test]
-    fn a_lost_answer_is_retried_once_after_expiry() {
-        let After { record: r, error } =
-            unanswered(record(NOW, 3600), true, "the line was cut", ProviderTime(NOW + 3500));
+    fn a_lost_answer_is_asked_for_again_with_growing_pauses() {
+        let lost = |r, at| unanswered(r, true, "the line was cut", ProviderTime(at));
+        let After { record: mut r, error } = lost(record(NOW, 3600), NOW + 3500);
         assert_eq!(error.unwrap().id(), Id::OutcomeUnknown);
         assert_eq!(word(&r, &at(3550)), "use", "the access token is kept until it ends");
-        assert_eq!(word(&r, &at(3600)), "renew", "then one declared retry");
-        let After { record: r, .. } = unanswered(r, true, "the line was cut", ProviderTime(NOW + 3600));
-        assert_eq!(word(&r, &at(9000)), "outcome-unknown");
-        let After { record: r, error } = renewed(r, &reply(200, GRANTED), Timestamp(NOW + 9000), None);
+        assert_eq!(word(&r, &Ask { min_valid: 1800, ..at(3550) }), "use", "whatever was wished for");
+        assert_eq!(word(&r, &at(3600)), "renew");
+        let mut now = 3600;
+        for (times, pause) in [(2, 2), (3, 4), (4, 8), (5, 16)].into_iter().chain((13..20).map(|n| (n, 3600)))
+        {
+            while r.unknown_now().unwrap().times < times {
+                let After { record, error } = lost(r, NOW + now);
+                let why = String::from(error.unwrap().why());
+                r = record;
+                let times = r.unknown_now().unwrap().times;
+                assert!(why.contains(&format!("request {times} without an answer")), "each is told: {why}");
+            }
+            assert_eq!(word(&r, &at(now + pause - 1)), "cooling-down", "{times}");
+            assert_eq!(word(&r, &at(now + pause)), "renew", "never given up: {times}");
+            now += pause;
+        }
+        assert!(r.refused.is_none(), "only the provider's word ends a login");
+        let After { record: r, error } = renewed(r, &reply(200, GRANTED), Timestamp(NOW + now), None);
         assert!(error.is_none() && r.unknown.is_none());
+    }
+
+    /// A pause that begins in the future was set by a clock that has been stepped back since.
+    #[test]
+    fn a_pause_in_the_future_is_not_believed() {
+        let mut r = record(NOW, 60);
+        lost(&mut r, ProviderTime(NOW + 9000));
+        assert_eq!(word(&r, &at(60)), "renew");
     }
 
     #[test]

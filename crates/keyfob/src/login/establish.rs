@@ -208,7 +208,7 @@ fn accept(
         match id_token::verified(client, environment, &token, nonce, now) {
             Ok(identity) => record.identity = identity,
             Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
-                logout::revoke(client, &record);
+                logout::end_unstored(client, &client.store()?, &record);
                 return Err(error);
             }
             Err(error) => unidentified = Some(error),
@@ -228,7 +228,7 @@ fn accept(
 }
 
 /// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
-/// both.
+/// both. The same may be so of two sign-ins of one person (see [`Record::may_share_grant`]).
 fn save(
     client: &Client,
     mut record: Record,
@@ -274,7 +274,7 @@ fn save(
     match lease.commit(&record) {
         Ok(Commit::Durable) => {}
         Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
-            logout::revoke(client, &record);
+            logout::end_unstored(client, &store, &record);
             return Err(error);
         }
         Err(error) => return Err(error),
@@ -284,7 +284,7 @@ fn save(
             let failed = |why: String| Error::new(Id::StoreFailed, "the new login could not be saved", why);
             if revoke_old {
                 let _ = client.world.files.remove(&path);
-                logout::revoke(client, &record);
+                logout::end_unstored(client, &store, &record);
                 return Err(failed("the disk refused it".into()));
             }
             let why = format!("the disk refused it; until the next run it is in {}", path.display());
@@ -295,7 +295,7 @@ fn save(
     }
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
-        Ok(old) => logout::revoke(client, &old),
+        Ok(old) => logout::end_unstored(client, &store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
     Ok(SignedIn { record, replaced, unidentified, device: None })

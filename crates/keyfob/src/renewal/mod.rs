@@ -4,9 +4,13 @@
 //! A refresh token is single-use: if it is used twice, or the response is lost, the provider revokes the login
 //! everywhere (RFC 9700 §4.14.2). So there is a single function that uses one, [`spend`], and it requires a [`Lease`].
 
+pub mod order;
 pub mod worker;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use keyfob_core::{
     Error, Id, Record, Result,
@@ -21,7 +25,7 @@ use keyfob_core::{
 use crate::{
     credential::client_secret,
     store::{Commit, Found, Holder, Lease, Seen, Store},
-    world::{Event, NoAnswer, Request, World},
+    world::{Connected, Event, NoAnswer, Request, World},
 };
 
 /// How long a process waits for another one's renewal when it has nothing else to use. Longer than
@@ -227,7 +231,7 @@ fn found(lease: &Lease<'_>) -> Result<Option<Record>> {
 /// The question for this record. `first` remembers the generation this call found to begin with: once it has
 /// been replaced, the newer token is taken as it is. Otherwise a wish for more validity than the provider ever
 /// gives would make every waiting process renew in turn.
-pub(crate) fn ask(world: &World, need: &Need, record: &Record, first: &mut Option<Generation>) -> Ask {
+pub fn ask(world: &World, need: &Need, record: &Record, first: &mut Option<Generation>) -> Ask {
     let replaced = *first.get_or_insert_with(|| record.generation.clone()) != record.generation;
     Ask {
         now: world.clock.now(),
@@ -259,9 +263,49 @@ pub fn wait_for_lease<'s>(world: &World, store: &'s Store) -> Result<Lease<'s>> 
     }
 }
 
-fn busy(holder: &Holder, waited: Duration) -> Error {
+pub(crate) fn busy(holder: &Holder, waited: Duration) -> Error {
     let why = format!("{holder} has held the lease on it for {} s", waited.as_secs());
     Error::new(Id::LeaseBusy, "the login could not be renewed", why)
+}
+
+/// How far the process that was to renew has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// It could not be started, or was not the program it should be.
+    Never,
+    /// It began, and ended without a report.
+    Yes,
+}
+
+/// Goes on where a process that was to renew does not report: what it left beside the record says how far it came. The
+/// lease is this process's as much as it was the other's.
+///
+/// # Errors
+/// As [`spend`]; [`Id::OutcomeUnknown`] when it had asked, [`Id::RenewalEnded`] when it was ended before.
+pub fn without_worker(world: &World, lease: Lease<'_>, need: &Need, began: Began) -> Result<()> {
+    let before = lease.peek()?;
+    let asked = before.as_ref().is_some_and(|record| lease.was_asked(record).unwrap_or(true));
+    let Some(record) = found(&lease)? else { return Ok(()) };
+    if before.is_some_and(|before| before.generation != record.generation) {
+        // It had the answer, and was ended before it said so.
+        return Ok(());
+    }
+    if asked {
+        let what = "the outcome of renewing the login is unknown";
+        let why = "the process that was renewing it was ended from outside after it had asked the provider";
+        return Err(Error::new(Id::OutcomeUnknown, what, why));
+    }
+    match began {
+        Began::Never => spend(world, lease, need),
+        Began::Yes => match refresh::next(&record, &ask(world, need, &record, &mut None)) {
+            Next::Use => Ok(()),
+            Next::Stop(error) => Err(error),
+            Next::Early | Next::Renew => {
+                let why = "the process that was renewing it was ended from outside before it had asked the provider";
+                Err(Error::new(Id::RenewalEnded, "the login was not renewed", why))
+            }
+        },
+    }
 }
 
 /// The only place that spends a refresh token: once, under the lease, with room made for the answer. Whatever
@@ -286,29 +330,60 @@ pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
     let proven = client_secret::authenticated(world, &record.environment, at, client_id, form)?;
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();
-    lease.prepare(&record)?;
+    let asked = lease.prepare(&record)?;
     (world.observe)(Event::RenewalBegan);
-    let outcome = ask_and_commit(world, lease, record, &url, proven, kernel);
+    let outcome = ask_and_commit(world, lease, record, &asked, Asking { url, proven, kernel });
     (world.observe)(Event::RenewalEnded { failed: outcome.as_ref().err().map(Error::id) });
     outcome
+}
+
+/// A request that is ready to go, and the kernel whose clock its answer is held against.
+struct Asking {
+    url: String,
+    proven: Proven,
+    kernel: Option<String>,
 }
 
 fn ask_and_commit(
     world: &World,
     lease: Lease<'_>,
     record: Record,
-    url: &str,
-    proven: Proven,
-    kernel: Option<String>,
+    say_asked: &Connected,
+    Asking { url, proven, kernel }: Asking,
 ) -> Result<()> {
-    let asked = world.clock.now();
-    let answer = world.http.send(&Request {
+    let request = Request {
         method: "POST",
-        url,
+        url: &url,
         headers: proven.authorization.map(|value| ("Authorization", value)).into_iter().collect(),
         body: Some(("application/x-www-form-urlencoded", proven.body)),
         timeout: ANSWER,
-    });
+    };
+    let refused = Arc::new(OnceLock::new());
+    let note: Connected = {
+        let (say_asked, refused) = (say_asked.clone(), refused.clone());
+        Arc::new(move || {
+            say_asked().map_err(|error| {
+                let kind = error.kind();
+                let _ = refused.set(error);
+                kind.into()
+            })
+        })
+    };
+    let asked = world.clock.now();
+    let answer = world.http.send_when(&request, note);
+    match (refused.get(), &answer) {
+        // What cannot be noted is not asked.
+        (Some(error), Err(NoAnswer { sent: false, .. })) => return Err(lease.withdraw(error)),
+        (None, Err(NoAnswer { sent: false, system: true, why, .. })) => {
+            lease.take_back();
+            let what = format!(
+                "the login of profile `{}` at {} could not be renewed",
+                record.profile, record.issuer
+            );
+            return Err(Error::new(Id::SystemFailed, what, why.clone()));
+        }
+        _ => {}
+    }
     let now = world.clock.now();
     let after = match answer {
         Ok(answer) => refresh::renewed(record, &answer.reply, Span { asked, answered: now }, kernel),

@@ -3,10 +3,11 @@
 //!
 //! The lock is handed over: the worker's standard input *is* the lock file, the same open file description, so the
 //! lease is held until both processes have ended. No secret passes through arguments, environment or the pipe: the
-//! worker reads the token from the store and reports only errors. The worker does not outlive its container, cgroup or
-//! machine.
+//! worker reads the token from the store and reports that it began, and how it ended. The worker does not outlive its
+//! container, cgroup or machine.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::fs::MetadataExt},
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result, contract, login::sealed::KeyStore};
+use keyfob_core::{Error, Id, Result, contract};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::failure;
 use crate::{
-    renewal::{self, InThread, Need, Spender},
+    renewal::{self, Began, InThread, Need, Spender, order::Order},
     store::{Lease, Store},
     world::{
         World,
@@ -42,19 +43,38 @@ const MOUNT_LOOK: Duration = Duration::from_millis(10);
 /// Spends in a process of its own.
 #[derive(Clone, Debug)]
 pub struct Detached {
-    /// The program whose first arguments lead to [`work`].
-    pub program: PathBuf,
+    /// The program whose first arguments lead to [`work`], in every way it may be reached. The first that works is
+    /// used; where none does, the calling process renews by itself.
+    pub programs: Vec<PathBuf>,
     /// Those arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
 }
 
-/// How a worker says what failed.
+/// What a worker writes first of all. It stands before its report as a blank.
+const BEGUN: u8 = b'\n';
+
+/// What a worker says last of all: why it failed, or that it did not. Whether it has done what it should is read from
+/// this and never from how the process ended, which not everybody may learn.
 #[derive(Serialize, Deserialize)]
 struct Report {
+    failed: Option<Failure>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Failure {
     id: String,
     what: String,
     why: String,
     hint: String,
+}
+
+/// What was heard of a worker.
+enum Heard {
+    Report(Report),
+    /// It ended without one.
+    Nothing(Began),
+    /// It has not ended, and nobody waits any longer.
+    Late(u32),
 }
 
 impl Spender for Detached {
@@ -62,48 +82,61 @@ impl Spender for Detached {
         let Some(lock) = lease.file().and_then(|file| file.try_clone().ok()) else {
             return InThread.spend(world, store, lease, need);
         };
+        let order = Order::new(store, need).to_args();
+        // The worker takes the record's own lock itself; held here it would be in its way.
+        lease.release_inode();
+        let mut began = Began::Never;
+        for program in &self.programs {
+            match self.start(program, &lock, &order) {
+                Heard::Report(Report { failed: None }) => return Ok(()),
+                Heard::Report(Report { failed: Some(r) }) => {
+                    return Err(
+                        Error::new(Id::from_word(&r.id).unwrap_or(Id::Bug), r.what, r.why).hint(r.hint)
+                    );
+                }
+                Heard::Late(process) => {
+                    let why = format!("process {process} has been renewing it for {} s", PATIENCE.as_secs());
+                    return Err(Error::new(Id::LeaseBusy, "the login could not be renewed", why));
+                }
+                Heard::Nothing(Began::Yes) => {
+                    began = Began::Yes;
+                    break;
+                }
+                Heard::Nothing(Began::Never) => {}
+            }
+        }
+        // The lock was shared with the worker and is ours alone now; the record's own is taken again.
+        match store.lease(files::inherited(lock))? {
+            Ok(lease) => renewal::without_worker(world, lease, need, began),
+            Err(holder) => Err(renewal::busy(&holder, Duration::ZERO)),
+        }
+    }
+}
+
+impl Detached {
+    fn start(&self, program: &Path, lock: &File, order: &[OsString]) -> Heard {
+        let never = Heard::Nothing(Began::Never);
+        let Ok(lock) = lock.try_clone() else { return never };
         #[expect(clippy::disallowed_methods, reason = "the one place that starts the worker")]
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(store.path()).arg(need.min_valid.to_string());
-        command.arg(need.rejected.as_ref().map_or(String::new(), ToString::to_string));
-        command.arg(store.seals_with().map_or("file", KeyStore::word)).args(store.spare_dirs());
+        let mut command = Command::new(program);
+        command.args(&self.arguments).args(order);
         // Neither the caller's credentials nor its directory: both may be gone or changed while this runs.
         for name in contract::secret_names() {
             command.env_remove(name);
         }
         command.current_dir("/").stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::null());
-        // The worker takes the record's own lock itself; held here it would be in its way.
-        lease.release_inode();
-        let cannot = |error: io::Error| {
-            let what = format!("cannot start {} to renew the login", self.program.display());
-            failure::failed(Id::SystemFailed, what, error)
-        };
-        let mut child = command.spawn().map_err(cannot)?;
-        let report = child.stdout.take().map_or(Ok(Vec::new()), read_report);
-        drop(lease);
-        match report {
-            Err(Late) => {
-                let why = format!("process {} has been renewing it for {} s", child.id(), PATIENCE.as_secs());
-                Err(Error::new(Id::LeaseBusy, "the login could not be renewed", why))
+        let Ok(mut child) = command.spawn() else { return never };
+        // Our copies of its streams are closed here.
+        drop(command);
+        let said = child.stdout.take().map_or(Ok(Vec::new()), read_report);
+        let Ok(said) = said else { return Heard::Late(child.id()) };
+        // Only so that nothing is left of it.
+        let _ = child.wait();
+        match said.split_first() {
+            Some((&BEGUN, report)) => {
+                serde_json::from_slice(report).map_or(Heard::Nothing(Began::Yes), Heard::Report)
             }
-            Ok(bytes) if bytes.is_empty() => match child.wait() {
-                Ok(status) if status.success() => Ok(()),
-                _ => Err(Error::new(
-                    Id::OutcomeUnknown,
-                    "the outcome of renewing the login is unknown",
-                    "the process that was renewing it was ended from outside",
-                )),
-            },
-            Ok(bytes) => {
-                let _ = child.wait();
-                Err(serde_json::from_slice::<Report>(&bytes).map_or_else(
-                    |_| {
-                        let why = "the process that was renewing it ended while it reported";
-                        Error::new(Id::OutcomeUnknown, "the outcome of renewing the login is unknown", why)
-                    },
-                    |r| Error::new(Id::from_word(&r.id).unwrap_or(Id::Bug), r.what, r.why).hint(r.hint),
-                ))
-            }
+            _ => never,
         }
     }
 }
@@ -129,51 +162,41 @@ fn read_report(mut pipe: impl Read + AsFd) -> Result<Vec<u8>, Late> {
     }
 }
 
-/// The worker: what [`Detached`] starts. Its arguments are the record's path, the validity wanted, the
-/// rejected generation or nothing, what the key of a sealed login lies in, and directories for a recovery file.
+/// The worker: what [`Detached`] starts, with an [`Order`].
 ///
 /// Called from the very start of `main`, before anything else was opened.
-pub fn work(world: &World, arguments: &[String]) -> ExitCode {
+pub fn work(world: &World, order: &[OsString]) -> ExitCode {
     // First of all: hold nothing of the caller's, and leave its session. Both may fail where they are not
     // needed (no /dev/fd, already a leader); then the caller's end is the only thing not outlived.
     let _ = fd::close_inherited();
     let _ = rustix::process::setsid();
-    match renew_inherited(world, arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let report = Report {
-                id: error.id().word().into(),
-                what: error.what().into(),
-                why: error.why().into(),
-                hint: error.advice().into(),
-            };
-            // The caller may be gone. Then there is nobody to tell, and the record says it all.
-            let _ = serde_json::to_writer(io::stdout().lock(), &report);
-            let _ = io::stdout().lock().flush();
-            ExitCode::from(error.exit_code())
-        }
-    }
+    // The caller may be gone. Then there is nobody to tell, and the record says it all.
+    let say = |bytes: &[u8]| {
+        let mut stdout = io::stdout().lock();
+        let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    };
+    say(&[BEGUN]);
+    let failed =
+        Order::from_args(order).map_err(misuse).and_then(|order| renew_inherited(world, &order)).err();
+    let code = failed.as_ref().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code()));
+    let failed = failed.map(|error| Failure {
+        id: error.id().word().into(),
+        what: error.what().into(),
+        why: error.why().into(),
+        hint: error.advice().into(),
+    });
+    say(&serde_json::to_vec(&Report { failed }).unwrap_or_default());
+    code
 }
 
-fn renew_inherited(world: &World, arguments: &[String]) -> Result<()> {
-    let misuse = |why: &str| Error::new(Id::Usage, "this command is keyfob's own", why);
-    let [path, min_valid, rejected, form, spare @ ..] = arguments else {
-        return Err(misuse("its arguments are missing"));
-    };
-    let spare: Vec<PathBuf> = spare.iter().map(PathBuf::from).collect();
-    let need = Need {
-        min_valid: min_valid.parse().map_err(|_| misuse("its second argument is not a number"))?,
-        rejected: match rejected.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(misuse)?),
-        },
-    };
-    let form = match form.as_str() {
-        "file" => None,
-        word => Some(KeyStore::from_word(word).ok_or_else(|| misuse("its fourth argument is no key store"))?),
-    };
-    let world = &World { seal: world.seal.clone().with(form), ..world.clone() };
-    let store = Store::at(world, Path::new(path), &spare)?;
+fn misuse(why: &str) -> Error {
+    Error::new(Id::Usage, "this command is keyfob's own", why)
+}
+
+fn renew_inherited(world: &World, order: &Order) -> Result<()> {
+    let need = order.need();
+    let world = &World { seal: world.seal.clone().with(order.seals_with), ..world.clone() };
+    let store = Store::at(world, &order.record, &order.spare)?;
     let cannot = |error: io::Error| {
         failure::failed(Id::StoreFailed, format!("cannot take over {}", store.lock_path().display()), error)
     };

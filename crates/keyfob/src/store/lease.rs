@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Store, failed};
-use crate::world::Held;
+use crate::world::{Connected, Held};
 
 /// Room made before a renewal: records larger than this are refused by the reader of replies long before.
 const ROOM: usize = 64 * 1024;
@@ -22,13 +23,38 @@ pub(super) const INTENT: &[u8] = br#"{"intent""#;
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];
 
-/// The intent to renew, as it stands in the room made for the answer.
-#[derive(Serialize, Deserialize)]
+/// The intent to renew, as it stands in the room made for the answer. The third state needs no word: *answered* is when
+/// the answer takes its place.
+///
+/// Both words are of one length, in the file's first few octets: to turn one into the other is one sector.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Intent {
     pub(super) intent: Generation,
+    #[serde(default)]
+    pub(super) state: Stage,
     /// How many requests with this generation's token went out without an answer, this one included.
     pub(super) attempt: u32,
-    at: Timestamp,
+    pub(super) at: Timestamp,
+}
+
+impl Intent {
+    /// It, and blanks behind it. They are JSON too, and hold the place on the disk that the answer will need.
+    fn in_room_of(&self, size: usize) -> io::Result<Vec<u8>> {
+        let mut room = vec![b' '; size];
+        serde_json::to_writer(&mut *room, self)?;
+        Ok(room)
+    }
+}
+
+/// How far a renewal came before its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Stage {
+    /// There is room for the answer. Whatever ends here has spent nothing.
+    About,
+    /// The connection stands and the request may be on its way. Earlier versions wrote no word, and meant this.
+    #[default]
+    Asked,
 }
 
 /// The right to write. There is no other way to write, and it ends with this value or with the process.
@@ -68,14 +94,15 @@ impl<'s> Lease<'s> {
     }
 
     /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
-    /// that it accepts writing and a crash will be recognised.
+    /// that it accepts writing, and a crash has spent nothing until what it returns has been called: that notes
+    /// durably that the provider was asked, and belongs between the connection and the first byte of the request.
     ///
     /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
     /// so the record is put in its place first, if it is not there as it is.
     ///
     /// # Errors
     /// [`Id::StoreReadOnly`], [`Id::StoreFailed`], [`Id::KeyStoreUnavailable`]: nothing was spent.
-    pub fn prepare(&self, record: &Record) -> Result<()> {
+    pub fn prepare(&self, record: &Record) -> Result<Connected> {
         let Store { files, seal, record: path, next, dir, .. } = self.store;
         self.prove()?;
         let bytes = self.sealed(record)?;
@@ -91,19 +118,36 @@ impl<'s> Lease<'s> {
             })?;
         }
         let attempt = record.unknown_now().map_or(0, |unknown| unknown.times).saturating_add(1);
-        let intent = Intent { intent: record.generation.clone(), attempt, at: self.store.clock.now() };
-        let mut room = serde_json::to_vec(&intent)
+        let (intent, at) = (record.generation.clone(), self.store.clock.now());
+        let about = Intent { intent, state: Stage::About, attempt, at };
+        let size = ROOM.max(2 * bytes.len());
+        let asked = Intent { state: Stage::Asked, ..about.clone() };
+        let about = about
+            .in_room_of(size)
             .map_err(|_| Error::new(Id::Bug, "the intent to renew", "it cannot be written as JSON"))?;
-        // Blanks are JSON too. They hold the place on the disk that the answer will need.
-        room.resize(ROOM.max(2 * bytes.len()), b' ');
         let made =
-            files.write(next, &room).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
+            files.write(next, &about).and_then(|()| files.sync(next)).and_then(|()| files.sync_dir(dir));
         made.map_err(|error| {
-            // Nothing was asked: what stands there now must not look like a request that went out. That an
-            // earlier one did stands in the record by now.
+            // What stands there now may be half of it, and must not look like half an answer. That an earlier
+            // request went out stands in the record by now.
             let _ = files.remove(next);
             failed(next, "make room in", &error)
-        })
+        })?;
+        let (files, next) = (files.clone(), next.clone());
+        Ok(Arc::new(move || files.write(&next, &asked.in_room_of(size)?).and_then(|()| files.sync(&next))))
+    }
+
+    /// Takes back an intent that was not followed. Nothing was asked.
+    pub fn take_back(self) {
+        // Should that fail too, it may be taken for a request that went out. That costs a pause and no login.
+        let _ = self.store.files.remove(&self.store.next);
+    }
+
+    /// The same for one that could not be noted: why.
+    pub fn withdraw(self, error: &io::Error) -> Error {
+        let error = failed(&self.store.next, "note in", error);
+        self.take_back();
+        error
     }
 
     /// Sees to it that what is committed under this lease can be sealed, if it is to be, without asking anybody

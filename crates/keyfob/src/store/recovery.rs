@@ -2,13 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use keyfob_core::{Id, Record, Result, login::refresh};
+use keyfob_core::{Id, Record, Result, Timestamp, login::refresh};
 use zeroize::Zeroizing;
 
 use super::{
     Found, Store, failed,
-    lease::{Commit, INTENT, Intent, Lease, is_busy},
+    lease::{Commit, INTENT, Intent, Lease, Stage, is_busy},
 };
+
+/// What lies in the room for an answer, when it is no successor.
+enum Left {
+    Nothing,
+    /// Something from which nothing was spent.
+    Unasked,
+    /// A request that may have gone out, the so manieth with this token.
+    Asked {
+        attempt: u32,
+        at: Option<Timestamp>,
+    },
+}
 
 impl Lease<'_> {
     /// The newest record there is, after sorting out what a crash may have left: a finished successor is
@@ -87,31 +99,64 @@ impl Lease<'_> {
         Ok(follows.then_some((candidate, bytes)))
     }
 
-    /// An intent that is still there was never answered, or its answer never reached the disk.
+    /// An intent that says "asked" and is still there was never answered, or its answer never reached the disk.
     fn note_intent(&self, record: &mut Record) -> Result<()> {
+        match self.left(record)? {
+            Left::Nothing => {}
+            Left::Unasked => {
+                let next = &self.store.next;
+                self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?;
+            }
+            Left::Asked { attempt, at } => {
+                // Where half an answer lies nothing tells when it came: then there is no pause to begin with. A moment
+                // in the future is another clock's, and not believed by whoever judges the pause.
+                let ahead = self.store.clock.ahead(record);
+                let since = at.map_or(record.issued_at, |at| ahead.theirs(at));
+                refresh::lost(record, since);
+                if let Some(unknown) = &mut record.unknown {
+                    unknown.times = unknown.times.max(attempt);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The record as it lies there, with nothing sorted out.
+    ///
+    /// # Errors
+    /// As [`Store::look`].
+    pub fn peek(&self) -> Result<Option<Record>> {
+        Ok(self.store.read(&self.store.record)?.and_then(std::result::Result::ok))
+    }
+
+    /// Whether a renewal of this record that ended without a word had already asked the provider.
+    ///
+    /// # Errors
+    /// [`Id::StoreFailed`]: nobody can tell.
+    pub fn was_asked(&self, record: &Record) -> Result<bool> {
+        Ok(matches!(self.left(record)?, Left::Asked { .. }))
+    }
+
+    /// What a renewal of this record left in the room for its answer.
+    fn left(&self, record: &Record) -> Result<Left> {
         let next = &self.store.next;
         let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;
-        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        let now = self.store.clock.ahead(record).theirs(self.store.clock.now());
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(Left::Nothing) };
         // Behind the intent there may be what a power cut left of the answer.
-        match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
-            Some(Ok(intent)) if intent.intent == record.generation => {
-                refresh::lost(record, now);
-                if let Some(unknown) = &mut record.unknown {
-                    unknown.times = unknown.times.max(intent.attempt);
-                }
+        Ok(match serde_json::Deserializer::from_slice(&bytes).into_iter::<Intent>().next() {
+            Some(Ok(Intent { intent, state: Stage::Asked, attempt, at })) if intent == record.generation => {
+                Left::Asked { attempt, at: Some(at) }
             }
             // Cut short while the answer was written.
             Some(Err(_))
                 if !bytes.starts_with(INTENT) && !matches!(self.store.seal.open(next, &bytes), Ok(Ok(_))) =>
             {
-                refresh::lost(record, now);
+                Left::Asked { attempt: 1, at: None }
             }
-            // Of another generation; or an intent cut short, so that nothing was sent; or a whole record that
-            // follows nothing, of a login that has been replaced.
-            _ => self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?,
-        }
-        Ok(())
+            // "About to"; or of another generation; or an intent cut short, so that nothing was sent; or a whole
+            // record that follows nothing, of a login that has been replaced.
+            _ => Left::Unasked,
+        })
     }
 
     fn set_aside(&self) -> Result<Found> {

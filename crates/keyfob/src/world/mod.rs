@@ -84,14 +84,21 @@ pub struct NoAnswer {
     /// What had come when the line broke, [`Reply::cut`] and all. Only for whoever looks for the one thing in it that
     /// cannot be asked for again.
     pub part: Option<Box<Reply>>,
+    /// Whether it failed on this machine, for want of a thread, a descriptor or memory: then it says nothing about the
+    /// network, and nobody else has to wait.
+    pub system: bool,
 }
 
 impl NoAnswer {
     /// It certainly did not reach the other side.
     pub(crate) fn not_sent(why: impl Into<String>) -> Self {
-        Self { sent: false, why: why.into(), part: None }
+        Self { sent: false, why: why.into(), part: None, system: false }
     }
 }
+
+/// Called once there is a connection (proxy and TLS included) and before the first byte of the request. When it fails,
+/// the request is not sent.
+pub type Connected = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// Requests and whole answers.
 pub trait Http: Send + Sync {
@@ -106,7 +113,15 @@ pub trait Http: Send + Sync {
     ///
     /// # Errors
     /// [`NoAnswer`] unless a complete answer came (RFC 9112 §8: an incomplete one is no result).
-    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer>;
+    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+        self.send_when(request, Arc::new(|| Ok(())))
+    }
+    /// The same for a request whose being sent has to be written down first: `connected` is called exactly where
+    /// [`NoAnswer::sent`] becomes true.
+    ///
+    /// # Errors
+    /// As [`Http::send`]; also when `connected` fails, and then nothing was sent.
+    fn send_when(&self, request: &Request<'_>, connected: Connected) -> Result<Answer, NoAnswer>;
 }
 
 /// An answer: what the token endpoint's reader wants, and the headers others want.

@@ -1,12 +1,12 @@
 //! The laws, and what has to be remembered to hold the code to them.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use keyfob::{
-    Id,
+    Id, Timestamp,
     core::Record,
     world::simulated::{Act, Machine, Outcome},
 };
@@ -36,6 +36,12 @@ pub(crate) struct Ledger {
     pub(crate) provider_ended: bool,
     /// How many requests may have gone out without an answer coming back: deaths and lost answers.
     pub(crate) unanswered: u8,
+    /// Whether it was ever written down that the provider is asked. Half a record may be half an answer.
+    pub(crate) may_have_asked: bool,
+    /// Whether something died in the middle of a write.
+    pub(crate) torn: bool,
+    /// How often each refresh token was sent, and when last.
+    sent: BTreeMap<String, (u32, Timestamp)>,
 }
 
 type Verdict = Result<(), String>;
@@ -85,7 +91,11 @@ impl Ledger {
     }
 
     /// Before a refresh token is sent: is it the first time, or the one declared retry?
-    pub(crate) fn before_sending(&self, machine: &Machine, actor: &Actor, form: &str) -> Verdict {
+    pub(crate) fn before_sending(&mut self, machine: &Machine, actor: &Actor, form: &str) -> Verdict {
+        if form.starts_with("token=") {
+            return Ok(());
+        }
+        let now = machine.now();
         let Some(token) = machine.server.presented(form) else {
             return Err("an unknown token is sent".into());
         };
@@ -94,25 +104,34 @@ impl Ledger {
         if known.successor.is_some() && self.answer_was_written(machine, &home, token) {
             return Err(format!("{token} is spent twice, although its successor was on the disk"));
         }
-        if known.arrived > 1 {
-            return Err(format!("{token} is spent a third time"));
+        // After a retry that got no answer nobody asks again at once, but after 2, 4, 8 … seconds. When a torn answer came
+        // nobody can tell.
+        let (times, last) = self.sent.get(token).copied().unwrap_or((0, now));
+        let pause = if times < 2 { 0 } else { (1_i64 << (times - 1).min(12)).min(3600) };
+        if !self.containers && !self.torn && now.since(last) < pause {
+            return Err(format!("{token} is sent again without a pause"));
         }
+        self.sent.insert(token.to_owned(), (times + 1, now));
         let next = beside(&actor.record, "next");
         let bytes = machine.disk.bytes(&next);
         if !machine.disk.pretends_to_sync && (bytes.is_none() || bytes != machine.disk.durable_bytes(&next)) {
             return Err("the intent to renew is not durable when the token is sent".into());
         }
         let intent: Option<serde_json::Value> = bytes.and_then(|b| serde_json::from_slice(&b.to_vec()).ok());
-        let attempt = intent.and_then(|intent| intent["attempt"].as_u64()).unwrap_or(0);
+        let intent = intent.unwrap_or_default();
+        if intent["state"] != "asked" {
+            return Err("a request leaves before it is written down that it does".into());
+        }
+        let attempt = intent["attempt"].as_u64().unwrap_or(0);
         // Of another container's lost answer nobody here can know.
         if !self.containers && attempt <= u64::from(known.arrived) {
             return Err(format!("{token} is sent again without declaring it"));
         }
-        let now = machine.now();
         let still_good = whole(machine, &actor.record)
             .is_some_and(|r| r.access_token.is_some() && r.expires_at.is_none_or(|end| end.0 > now.0));
         let again = known.arrived == 1 && known.successor.is_some();
-        if !self.containers && again && still_good && !actor.was_rejected() {
+        // Whoever's clock is off learns it from the provider's first answer, and not before.
+        if !self.containers && again && still_good && !actor.was_rejected() && actor.ahead == 0 {
             return Err(format!("{token} is sent again although the access token is still good"));
         }
         Ok(())
@@ -127,11 +146,25 @@ impl Ledger {
         outcome: &Outcome,
     ) -> Verdict {
         match act {
+            Act::Connect if Self::says_asked(machine, &beside(&actor.record, "next")) && !self.containers => {
+                Err("it is written down that the provider was asked before there is a connection".into())
+            }
+            Act::Send(form) if form.starts_with("token=") => {
+                let server = &machine.server;
+                let stored = whole(machine, &actor.record).and_then(|record| refresh(&record));
+                if stored.is_some_and(|stored| server.ends_with(&form["token=".len()..], &stored)) {
+                    return Err("what was just stored was revoked".into());
+                }
+                // One that was granted and is still on its way here ends too, and nobody here can know.
+                self.provider_ended |= server.one_grant;
+                Ok(())
+            }
             Act::Write(path, bytes) => {
                 let token: &[u8] = b"refresh-";
                 if actor.seals && bytes.to_vec().windows(token.len()).any(|part| part == token) {
                     return Err(format!("a token is written plainly to {}", path.display()));
                 }
+                self.may_have_asked |= Self::says_asked(machine, path);
                 self.note_written(machine, path);
                 if is_record(path) { self.judge_record(machine, actor) } else { Ok(()) }
             }
@@ -142,6 +175,22 @@ impl Ledger {
             Act::Sync(_) | Act::SyncDir(_) => {
                 self.note_durable(machine);
                 Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether what lies there says that the provider was asked.
+    fn says_asked(machine: &Machine, next: &Path) -> bool {
+        let intent = machine.disk.bytes(next).and_then(|b| serde_json::from_slice(&b.to_vec()).ok());
+        intent.is_some_and(|intent: serde_json::Value| intent["state"] == "asked")
+    }
+
+    /// Whoever was given an answer has ended by itself, and the disk never failed: what was in the answer is kept.
+    pub(crate) fn was_kept(&self, answer: &Option<String>) -> Verdict {
+        match answer {
+            Some(token) if !self.written.iter().any(|(_, written)| written == token) => {
+                Err(format!("{token} was in an answer, and is lost although the disk works"))
             }
             _ => Ok(()),
         }
@@ -163,6 +212,12 @@ impl Ledger {
         }
         if self.ended.contains(&login) {
             return Err("a login that had ended is back".into());
+        }
+        if record.refused.is_some() && !machine.server.said_ended {
+            return Err("a login is refused for good, and the provider never said so".into());
+        }
+        if record.unknown_now().is_some() && !self.may_have_asked {
+            return Err("an outcome is called unknown although nobody was asked".into());
         }
         match self.newest.replace((login.clone(), number)) {
             Some((old, newer)) if old == login && newer > number => {
@@ -212,7 +267,6 @@ impl Ledger {
 
     /// What a process that starts when everything is over may be told. `calm`: and after its cool-downs.
     pub(crate) fn settled(&self, machine: &Machine, fresh: &Actor, report: &Report) -> Verdict {
-        let home = self.home(&fresh.record);
         let server = &machine.server;
         // A login is excused when the provider ended it, or when an answer was lost before it was whole in a
         // file: in one that everybody sees, where containers share only the record.
@@ -223,12 +277,6 @@ impl Ledger {
         };
         let excused = self.provider_ended
             || server.refresh.iter().any(|(name, token)| token.arrived > 0 && !known(name));
-        // Two requests without an answer: nobody can know, unless the answer is there.
-        let token = whole(machine, &fresh.record).and_then(|record| refresh(&record));
-        let unknowable = self.unanswered > 1
-            && token.is_some_and(|name| {
-                server.refresh[&name].successor.is_none() || !self.answer_was_written(machine, &home, &name)
-            });
         match report {
             Report::Token(_, login) if self.ended.contains(login) => {
                 Err("an ended login is still used".into())
@@ -237,8 +285,7 @@ impl Ledger {
             Report::Token(..) if excused => Ok(()),
             Report::Token(..) => Err("in the end a token was handed out that does not work".into()),
             Report::Nobody if self.newest.is_none() => Ok(()),
-            Report::Failed(Id::LoginRefused) if excused && !server.ended.is_empty() => Ok(()),
-            Report::Failed(Id::OutcomeUnknown) if unknowable => Ok(()),
+            Report::Failed(Id::LoginRefused) if excused && server.said_ended => Ok(()),
             // Only whoever died while writing it in place has the whole of it, and mends it.
             Report::Failed(Id::StoreCorrupt)
                 if self.containers && whole(machine, &fresh.record).is_none() && self.troubled =>
@@ -253,6 +300,8 @@ impl Ledger {
     pub(crate) fn power_cut(&self, machine: &Machine, records: &[PathBuf]) -> Self {
         let mut after = self.clone();
         after.troubled = true;
+        after.torn = true;
+        after.may_have_asked = true;
         after.unanswered += 1;
         after.written = self.durable.clone();
         after.ended = self.ended_for_good.clone();

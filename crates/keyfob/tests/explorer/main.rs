@@ -46,9 +46,9 @@ use keyfob::{
     },
     renewal::Need,
     store::{Found, Store},
-    world::simulated::{Disk, Fate, Machine, Shared},
+    world::simulated::{Disk, Fate, Machine, Odd, Shared},
 };
-use process::{Actor, Job, seal};
+use process::{Actor, Broken, Job, seal};
 use scenario::{Figures, Scenario, Sort, Violation};
 use search::explore;
 
@@ -57,6 +57,7 @@ const NOW: i64 = 1_000_000;
 /// A login of this family whose access token was issued at `issued`.
 fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
     let (access, refresh) = machine.server.mint(family.into(), Timestamp(issued));
+    let account_uuid = Some("11111111-1111-4111-8111-111111111111".into());
     Record {
         generation: Generation { login: LoginId::new([family; 16]), number: 0 },
         profile: "default".into(),
@@ -75,7 +76,7 @@ fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
         issued_at: ProviderTime(issued),
         expires_at: Some(ProviderTime(issued + 3600)),
         clocks: BTreeMap::new(),
-        identity: Identity::default(),
+        identity: Identity { account_uuid, ..Identity::default() },
         refused: None,
         cooldown: None,
         unknown: None,
@@ -100,6 +101,7 @@ fn scenario(name: &'static str, age: i64, jobs: &[fn(&mut Machine) -> Job]) -> S
             record: path.clone(),
             spare: vec!["/spare".into()],
             seals: false,
+            ahead: 0,
         })
         .collect();
     Scenario {
@@ -132,7 +134,10 @@ fn renew(_: &mut Machine) -> Job {
 const EXPIRED: i64 = 4000;
 
 fn told(scenario: &Scenario) -> Result<Figures, Violation> {
-    let found = explore(scenario);
+    // As deep as a schedule is long.
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    let found =
+        std::thread::scope(|scope| thread.spawn_scoped(scope, || explore(scenario)).unwrap().join().unwrap());
     match &found {
         Ok(f) => println!(
             "{}, {}: {} schedules, {} states, {} moves, {} runs of the real code",
@@ -181,8 +186,27 @@ fn login(machine: &mut Machine) -> Job {
     Job::Login(record(machine, 2, NOW).encode().to_vec())
 }
 
-fn stale(_: &mut Machine) -> Job {
-    Job::Stale
+/// A sign-in of somebody known to be another person than the one signed in.
+fn login_of_another(machine: &mut Machine) -> Job {
+    let mut record = record(machine, 3, NOW);
+    record.identity.account_uuid = Some("22222222-2222-4222-8222-222222222222".into());
+    Job::Login(record.encode().to_vec())
+}
+
+/// Somebody who asks again, an hour after each failure.
+fn persistent(_: &mut Machine) -> Job {
+    Job::Persistent
+}
+
+fn without_worker(_: &mut Machine) -> Job {
+    Job::WithoutWorker
+}
+
+/// The second process is a copy of the real code with one thing wrong.
+fn broken(how: Broken, mut s: Scenario) -> Scenario {
+    let bytes = record(&mut s.machine, 2, NOW).encode().to_vec();
+    s.actors[1].job = Job::Broken(how, bytes);
+    s
 }
 
 /// The token is still good for 100 s: inside the window of early renewal, whatever the jitter.
@@ -223,6 +247,11 @@ fn a_renewal_and_a_login() {
 
 const FATES: &[Fate] = &[Fate::AnswerLost, Fate::NotSent, Fate::Trouble, Fate::Ended];
 
+const ODD: &[Fate] = &[Fate::Odd(Odd::NoAccess), Fate::Odd(Odd::Type), Fate::Odd(Odd::Twice)];
+
+/// One of each sort that the broken make something wrong of.
+const ANSWERS: &[Fate] = &[Fate::AnswerLost, Fate::Odd(Odd::NoAccess)];
+
 #[test]
 fn answers_are_lost() {
     for age in [EXPIRED, NEAR_EXPIRY] {
@@ -238,6 +267,79 @@ fn answers_are_lost() {
             holds(&s);
         }
     }
+}
+
+/// An answer that is wrong in any way, with a rotated token in it: that token is kept.
+#[test]
+fn odd_answers() {
+    for age in [EXPIRED, NEAR_EXPIRY] {
+        let s = scenario("an odd answer", age, &[renew, renew]);
+        holds(&Scenario { crashes: 0, fates: (2, ODD), ..s.clone() });
+        holds(&Scenario { crashes: 1, fates: (1, ODD), interruptions: bound(1), ..s });
+    }
+}
+
+/// A page in the provider's place is no answer, however often it comes.
+#[test]
+fn a_page_instead_of_an_answer() {
+    for age in [EXPIRED, NEAR_EXPIRY] {
+        let s = scenario("a page instead of an answer", age, &[renew, renew]);
+        holds(&Scenario { crashes: 0, fates: (2, &[Fate::Page]), ..s.clone() });
+        holds(&Scenario { crashes: 1, fates: (1, &[Fate::Page]), ..s });
+    }
+    let s = scenario("a page for hours", EXPIRED, &[persistent]);
+    holds(&Scenario { crashes: 0, fates: (6, &[Fate::Page]), ..s });
+}
+
+/// Only the provider's word ends a login: requests and answers are lost over and over, and it is asked again.
+#[test]
+fn answers_are_lost_many_times() {
+    let s = Scenario { crashes: 0, ..scenario("lost over and over", EXPIRED, &[persistent]) };
+    holds(&Scenario { fates: (8, &[Fate::RequestLost]), ..s.clone() });
+    holds(&Scenario { fates: (2, &[Fate::RequestLost]), crashes: 1, ..s.clone() });
+    for grace in [false, true] {
+        let mut s =
+            Scenario { fates: (3, &[Fate::RequestLost, Fate::AnswerLost, Fate::NotSent]), ..s.clone() };
+        s.machine.server.grace = grace;
+        holds(&s);
+    }
+}
+
+/// Revoking a token of one login may end every login of that person and client.
+#[test]
+fn one_grant_for_a_person_and_a_client() {
+    for (name, jobs) in [
+        ("one grant, the same person", [renew as fn(&mut Machine) -> Job, login]),
+        ("one grant, another person", [renew, login_of_another]),
+        ("one grant, two sign-ins", [login, login_of_another]),
+    ] {
+        let mut s = scenario(name, EXPIRED, &jobs);
+        s.machine.server.one_grant = true;
+        s.machine.server.persons.insert(3, 3);
+        holds(&s);
+    }
+}
+
+/// Two machines share a store, and the clock of one is hours ahead. (One that is behind takes an expired token for a good
+/// one until the provider has told it the time; that is not promised.)
+#[test]
+fn clocks_apart_by_hours() {
+    for age in [EXPIRED, NEAR_EXPIRY] {
+        let mut s = scenario("four hours ahead", age, &[renew, renew]);
+        s.machine.server.dates = true;
+        s.actors[1].ahead = 4 * 3600;
+        holds(&s);
+        holds(&Scenario { crashes: 0, fates: (1, FATES), ..s });
+    }
+}
+
+/// The process that was to renew cannot be started: whoever wanted it renews by itself.
+#[test]
+fn a_worker_that_cannot_start() {
+    holds(&scenario("no worker", EXPIRED, &[without_worker, renew]));
+    holds(&scenario("no worker, logout", EXPIRED, &[without_worker, logout]));
+    let s = scenario("no worker, lost answers", EXPIRED, &[without_worker, without_worker]);
+    holds(&Scenario { crashes: 0, fates: (1, FATES), ..s });
 }
 
 #[test]
@@ -358,7 +460,34 @@ fn the_broken_are_found() {
     s.machine.disk.pretends_to_sync = true;
     let v = told(&s).unwrap_err();
     assert!(v.law.contains("lost"), "{}", v.law);
-    let v =
-        told(&Scenario { crashes: 0, ..scenario("no second look", EXPIRED, &[renew, stale]) }).unwrap_err();
-    assert!(v.law.contains("overwritten"), "{}", v.law);
+    for (name, how, law) in [
+        ("no second look", Broken::Stale, "overwritten"),
+        ("a request that is not noted", Broken::Unnoted, "before it is written down"),
+        ("a note before the connection", Broken::NotedEarly, "before there is a connection"),
+        ("an odd answer thrown away", Broken::Careless, "was in an answer, and is lost"),
+        ("a lost answer taken for the end", Broken::GivesUp, "the provider never said so"),
+        ("no pause after a lost answer", Broken::Impatient, "without a pause"),
+        ("the old login is always revoked", Broken::Revokes, "just stored was revoked"),
+    ] {
+        let s = broken(how, scenario(name, EXPIRED, &[renew, renew]));
+        let mut s = Scenario { crashes: 0, fates: (2, ANSWERS), ..s };
+        s.machine.server.one_grant = true;
+        match how {
+            // The others would notice at once.
+            Broken::Careless => drop(s.actors.remove(0)),
+            // The first retry waits for nothing but the end of the access token.
+            Broken::Impatient => s.actors.push(s.actors[1].clone()),
+            _ => {}
+        }
+        let v = told(&s).unwrap_err();
+        assert!(v.law.contains(law), "{name}: {}", v.law);
+    }
+    let s = scenario("revoked without the lease", EXPIRED, &[login, login_of_another]);
+    let mut s = Scenario { crashes: 0, ..s };
+    s.machine.server.one_grant = true;
+    s.machine.server.persons.insert(3, 3);
+    let Job::Login(bytes) = s.actors[1].job.clone() else { unreachable!() };
+    s.actors[1].job = Job::Broken(Broken::RevokesLate, bytes);
+    let v = told(&s).unwrap_err();
+    assert!(v.law.contains("just stored was revoked"), "{}", v.law);
 }

@@ -34,8 +34,13 @@ pub(crate) fn moves(scenario: &Scenario, state: &State) -> Vec<Move> {
             Phase::Asleep(_) => moves.push(Move::Wake(at, state.machine.disk.holds(id(at)))),
             Phase::Ready(act) => {
                 moves.push(Move::Step(at));
-                if matches!(act, Act::Send(_)) && state.fates > 0 {
-                    moves.extend(scenario.fates.1.iter().map(|fate| Move::Fate(at, *fate)));
+                if state.fates > 0 {
+                    let here = |fate: &&Fate| match act {
+                        Act::Connect => **fate == Fate::NotSent,
+                        Act::Send(_) => **fate != Fate::NotSent,
+                        _ => false,
+                    };
+                    moves.extend(scenario.fates.1.iter().filter(here).map(|fate| Move::Fate(at, *fate)));
                 }
                 if let Some(sort) = Sort::of(act) {
                     match state.failing {

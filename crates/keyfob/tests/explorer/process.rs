@@ -7,19 +7,20 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use keyfob::{
-    Id,
+    Id, ProviderTime, Secret,
     core::{
         Record,
-        login::{refresh, sealed::KeyStore},
-        oauth::token_response,
+        login::{record::Refusal, refresh, sealed::KeyStore},
     },
-    renewal::{self, InThread, Need},
-    store::{Found, Seen, Store, sealing::Seal},
+    logout,
+    renewal::{self, Began, InThread, Need, Spender},
+    store::{Found, Lease, Seen, Store, sealing::Seal},
     world::{
-        Request, World,
+        Connected, Request, World,
         simulated::{self, Act, Outcome, Stage, Vault},
     },
 };
@@ -29,12 +30,37 @@ use keyfob::{
 pub(crate) enum Job {
     /// `renewal::usable` with this need.
     Renew(Need),
+    /// The same over and over, an hour after each failure, until there is a token.
+    Persistent,
+    /// The same where the process that is to renew cannot be started.
+    WithoutWorker,
     /// What `Client::sign_out` does on the disk.
     Logout,
-    /// What the end of a sign-in does on the disk: this record is committed.
+    /// What the end of a sign-in does: this record is committed, and then the login before it revoked where it may be.
     Login(Vec<u8>),
-    /// A broken copy of a renewal: it spends the token it read before it took the lock.
+    /// A broken copy of one of the two.
+    Broken(Broken, Vec<u8>),
+}
+
+/// How a copy of the real code is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It spends the token it read before it took the lock.
     Stale,
+    /// It asks without writing down that it does.
+    Unnoted,
+    /// It writes down that it has asked before there is a connection.
+    NotedEarly,
+    /// It throws away an answer that is odd.
+    Careless,
+    /// It takes a lost answer for the end of the login.
+    GivesUp,
+    /// It asks again at once when an answer was lost.
+    Impatient,
+    /// It revokes the login it has replaced, whoever's that is.
+    Revokes,
+    /// It revokes the login it has replaced when it has given up the lease, and somebody else may have signed in.
+    RevokesLate,
 }
 
 /// A job and the record it is about.
@@ -45,6 +71,8 @@ pub(crate) struct Actor {
     pub(crate) spare: Vec<PathBuf>,
     /// Whether it seals what it writes.
     pub(crate) seals: bool,
+    /// How many seconds the clock of its kernel is ahead of the provider's.
+    pub(crate) ahead: i64,
 }
 
 /// How a process ended.
@@ -80,6 +108,7 @@ struct Stop;
 /// Answers from a history; where that ends, the process stops.
 struct Script {
     history: Arc<History>,
+    ahead: i64,
     at: AtomicUsize,
     wish: Mutex<Option<Act>>,
 }
@@ -97,14 +126,22 @@ impl Stage for Script {
             }
         }
     }
+
+    fn kernel(&self) -> String {
+        format!("{} s ahead", self.ahead)
+    }
 }
 
 impl Actor {
     /// Runs the real code over this history. A process sees nothing but the outcomes of its acts, so the same
     /// history leads to the same place: stopping a thread there and running it again up to there are one.
     pub(crate) fn drive(&self, history: &Arc<History>) -> Wish {
-        let script =
-            Arc::new(Script { history: history.clone(), at: AtomicUsize::new(0), wish: Mutex::new(None) });
+        let script = Arc::new(Script {
+            history: history.clone(),
+            ahead: self.ahead,
+            at: AtomicUsize::new(0),
+            wish: Mutex::new(None),
+        });
         let mut world = simulated::world(&(script.clone() as Arc<dyn Stage>));
         world.seal = seal().with(self.seals.then_some(KeyStore::Kernel));
         match panic::catch_unwind(AssertUnwindSafe(|| self.run(&world))) {
@@ -121,10 +158,17 @@ impl Actor {
 
     fn job(&self, world: &World, store: &Store) -> keyfob::Result<Report> {
         match &self.job {
-            Job::Renew(need) => Ok(match renewal::usable(world, store, need, &InThread)? {
-                Some(usable) => Report::Token(access(&usable.record), login(&usable.record)),
-                None => Report::Nobody,
-            }),
+            Job::Renew(need) => renew(world, store, need, &InThread),
+            Job::WithoutWorker => renew(world, store, &Need::default(), &NoWorker),
+            Job::Persistent => {
+                for _ in 0..12 {
+                    if let Ok(report) = renew(world, store, &Need::default(), &InThread) {
+                        return Ok(report);
+                    }
+                    world.clock.sleep(Duration::from_secs(3700));
+                }
+                renew(world, store, &Need::default(), &InThread)
+            }
             Job::Logout => {
                 let lease = renewal::wait_for_lease(world, store)?;
                 match lease.read()? {
@@ -133,35 +177,39 @@ impl Actor {
                 }
                 Ok(Report::SignedOut)
             }
-            Job::Login(bytes) => {
-                let record = Record::decode(bytes).unwrap();
-                let lease = renewal::wait_for_lease(world, store)?;
-                lease.read()?;
-                lease.commit(&record)?;
-                Ok(Report::SignedIn(login(&record)))
+            Job::Login(bytes) => self.sign_in(world, store, bytes, None),
+            Job::Broken(how @ (Broken::Revokes | Broken::RevokesLate), bytes) => {
+                self.sign_in(world, store, bytes, Some(*how))
             }
-            Job::Stale => {
-                let Seen::Record(record) = store.look()? else { return Ok(Report::Nobody) };
-                let lease = renewal::wait_for_lease(world, store)?;
-                let body = Some(("application/x-www-form-urlencoded", refresh::request(&record)?));
-                lease.prepare(&record)?;
-                let request = Request {
-                    method: "POST",
-                    url: "https://provider.example/token",
-                    headers: Vec::new(),
-                    body,
-                    timeout: renewal::ANSWER,
-                };
-                let Ok(answer) = world.http.send(&request) else { return Ok(Report::Failed(Id::Bug)) };
-                assert!(!matches!(
-                    token_response::read(&answer.reply).open().1,
-                    token_response::Verdict::Odd { .. }
-                ));
-                let after = refresh::renewed(*record, &answer.reply, world.clock.now(), None);
-                lease.commit(&after.record)?;
-                Ok(Report::Token(access(&after.record), login(&after.record)))
-            }
+            Job::Broken(how, _) => broken(*how, world, store),
         }
+    }
+
+    /// What `Client::login` does with tokens it was granted.
+    fn sign_in(
+        &self,
+        world: &World,
+        store: &Store,
+        bytes: &[u8],
+        how: Option<Broken>,
+    ) -> keyfob::Result<Report> {
+        let record = Record::decode(bytes).unwrap();
+        let lease = renewal::wait_for_lease(world, store)?;
+        let old = lease.read()?;
+        lease.commit(&record)?;
+        let Found::Record(old) = old else { return Ok(Report::SignedIn(login(&record))) };
+        let revoke = |old: &Record| {
+            let body = Secret::new(format!("token={}", refresh(old).unwrap()));
+            let _ = world.http.send(&to_provider(body));
+        };
+        match how {
+            Some(Broken::Revokes) => revoke(&old),
+            // What it did before the explorer knew one grant for two logins.
+            Some(_) if !record.may_share_grant(&old) => revoke(&old),
+            Some(_) => {}
+            None => drop(logout::revoke_apart(world, store, &old, revoke)?),
+        }
+        Ok(Report::SignedIn(login(&record)))
     }
 
     /// Whether an API refused the access token it had.
@@ -171,7 +219,92 @@ impl Actor {
 
     /// Whether it may end a login, or put another one in its place.
     pub(crate) fn ends_logins(&self) -> bool {
-        matches!(self.job, Job::Logout | Job::Login(_))
+        matches!(
+            self.job,
+            Job::Logout | Job::Login(_) | Job::Broken(Broken::Revokes | Broken::RevokesLate, _)
+        )
+    }
+}
+
+fn renew(world: &World, store: &Store, need: &Need, spender: &dyn Spender) -> keyfob::Result<Report> {
+    Ok(match renewal::usable(world, store, need, spender)? {
+        Some(usable) => Report::Token(access(&usable.record), login(&usable.record)),
+        None => Report::Nobody,
+    })
+}
+
+/// Hands the lease to a process that never begins.
+struct NoWorker;
+
+impl Spender for NoWorker {
+    fn spend(&self, world: &World, _: &Store, lease: Lease<'_>, need: &Need) -> keyfob::Result<()> {
+        renewal::without_worker(world, lease, need, Began::Never)
+    }
+}
+
+fn to_provider(body: Secret) -> Request<'static> {
+    Request {
+        method: "POST",
+        url: "https://provider.example/token",
+        headers: Vec::new(),
+        body: Some(("application/x-www-form-urlencoded", body)),
+        timeout: renewal::ANSWER,
+    }
+}
+
+/// A copy of a renewal with one thing wrong.
+fn broken(how: Broken, world: &World, store: &Store) -> keyfob::Result<Report> {
+    let seen = store.look()?;
+    let lease = renewal::wait_for_lease(world, store)?;
+    let found = lease.read()?;
+    let mut record = match (how, seen, found) {
+        (Broken::Stale, Seen::Record(record), _) | (_, _, Found::Record(record)) => record,
+        _ => return Ok(Report::Nobody),
+    };
+    if how == Broken::Impatient
+        && let Some(unknown) = &mut record.unknown
+    {
+        unknown.since = ProviderTime(0);
+        record.cooldown = None;
+    }
+    let ask = renewal::ask(world, &Need::default(), &record, &mut None);
+    let next = refresh::next(&record, &ask);
+    match next {
+        refresh::Next::Use if how != Broken::Stale => {
+            return Ok(Report::Token(access(&record), login(&record)));
+        }
+        refresh::Next::Stop(error) => return Err(error),
+        _ => {}
+    }
+    let note = lease.prepare(&record)?;
+    if how == Broken::NotedEarly {
+        note().unwrap();
+    }
+    let note: Connected =
+        if matches!(how, Broken::Unnoted | Broken::NotedEarly) { Arc::new(|| Ok(())) } else { note };
+    let request = to_provider(refresh::request(&record)?);
+    let answer = world.http.send_when(&request, note);
+    let ours = world.clock.now();
+    let now = world.clock.ahead(&record).theirs(ours);
+    let mut after = match answer {
+        Ok(answer) => {
+            let before = Record::decode(&record.encode()).unwrap();
+            let mut after = refresh::renewed(*record, &answer.reply, ours, None);
+            if how == Broken::Careless && after.error.is_some() {
+                after.record = before;
+            }
+            after
+        }
+        Err(no) => refresh::unanswered(*record, no.sent, &no.why, now),
+    };
+    if how == Broken::GivesUp && after.error.is_some() {
+        let generation = after.record.generation.number;
+        after.record.refused = Some(Refusal { generation, at: now, why: "no answer came".into() });
+    }
+    lease.commit(&after.record)?;
+    match after.error {
+        Some(error) => Err(error),
+        None => Ok(Report::Token(access(&after.record), login(&after.record))),
     }
 }
 

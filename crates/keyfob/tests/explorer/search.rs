@@ -37,11 +37,11 @@ type Step<T> = Result<T, String>;
 /// Explores a scenario.
 pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
     let mut actors = scenario.actors.clone();
-    // Whoever comes when everything is over: one for each place from which the record can be seen.
-    let mut places: Vec<PathBuf> = Vec::new();
+    // Whoever comes when everything is over: one for each place from which the record can be seen, and each clock.
+    let mut places: Vec<(PathBuf, i64)> = Vec::new();
     for actor in &scenario.actors {
-        if !places.contains(&actor.record) {
-            places.push(actor.record.clone());
+        if !places.contains(&(actor.record.clone(), actor.ahead)) {
+            places.push((actor.record.clone(), actor.ahead));
             actors.push(Actor { job: Job::Renew(Need::default()), ..actor.clone() });
         }
     }
@@ -76,6 +76,8 @@ impl Search<'_> {
             last: None,
             interruptions: self.scenario.interruptions,
         };
+        // When a clock is off that nobody knows of, a pause is not what it seems.
+        state.ledger.torn = self.actors.iter().any(|actor| actor.ahead != 0);
         for actor in 0..self.scenario.actors.len() {
             state.processes.push(Process::new());
             self.resume(&mut state, actor, actor)?;
@@ -161,6 +163,8 @@ impl Search<'_> {
                     return Ok(false);
                 }
                 self.trail.push(name(&format!("dies with {torn:?} of")));
+                state.ledger.torn = true;
+                state.ledger.may_have_asked = true;
                 state.ledger.after(&state.machine, &self.actors[at], &act, &Outcome::Done)?;
                 state.crash(at);
             }
@@ -168,7 +172,7 @@ impl Search<'_> {
                 self.trail.push(name(&format!("meets {fate:?} with")));
                 state.fates -= 1;
                 state.ledger.troubled = true;
-                state.ledger.unanswered += u8::from(fate == Fate::AnswerLost);
+                state.ledger.unanswered += u8::from(matches!(fate, Fate::AnswerLost | Fate::RequestLost));
                 state.ledger.provider_ended |= fate == Fate::Ended;
                 self.step(state, at, at, &act, Some(fate))?;
             }
@@ -178,6 +182,8 @@ impl Search<'_> {
                 state.ledger.unanswered += u8::from(state.failing == Failing::Not);
                 state.failing = Failing::Now(sort);
                 state.ledger.troubled = true;
+                state.ledger.torn |= sort == Sort::Write;
+                state.ledger.may_have_asked |= sort == Sort::Write;
                 let outcome = state.machine.disk.fail(&act);
                 state.ledger.after(&state.machine, &self.actors[at], &act, &outcome)?;
                 self.see(state, at, at, act, outcome)?;
@@ -201,14 +207,17 @@ impl Search<'_> {
         {
             state.failing = Failing::Over;
         }
-        let outcome = if let Act::Send(form) = act {
-            state.ledger.before_sending(&state.machine, &self.actors[actor], form)?;
-            let now = state.machine.now();
-            state.machine.server.answer(form, now, fate.unwrap_or(Fate::Arrives))
-        } else {
-            state.machine.perform(id(at), act)
+        let now = state.machine.now();
+        let outcome = match (act, fate) {
+            (Act::Send(form), fate) => {
+                state.ledger.before_sending(&state.machine, &self.actors[actor], form)?;
+                state.machine.server.answer(form, now, fate.unwrap_or(Fate::Arrives))
+            }
+            (Act::Connect, Some(fate)) => state.machine.server.answer("", now, fate),
+            _ => state.machine.perform(id(at), act),
         };
         state.ledger.after(&state.machine, &self.actors[actor], act, &outcome)?;
+        state.processes[at].answered(&outcome);
         self.see(state, at, actor, act.clone(), outcome)
     }
 
@@ -242,7 +251,10 @@ impl Search<'_> {
             };
             match wish {
                 Wish::Act(act @ (Act::Now | Act::Random(_))) => {
-                    let outcome = state.machine.perform(id(at), &act);
+                    let outcome = match state.machine.perform(id(at), &act) {
+                        Outcome::Millis(now) => Outcome::Millis(now + self.actors[actor].ahead * 1000),
+                        outcome => outcome,
+                    };
                     process.digest = digest(&(process.digest, &act, &outcome));
                     Arc::make_mut(&mut process.history).push((act, outcome));
                 }
@@ -255,12 +267,16 @@ impl Search<'_> {
                     return Ok(());
                 }
                 Wish::End(report) => {
+                    let answered = process.answer.take();
                     let left = state.machine.disk.holds(id(at)) && !state.machine.disk.pretends_to_lock;
                     process.end();
                     if left {
                         return Err("a process ended with a lock in hand".into());
                     }
                     self.trail.push(format!("process {} ends with {report:?}", id(at)));
+                    if state.failing == Failing::Not || actor >= self.scenario.actors.len() {
+                        state.ledger.was_kept(&answered)?;
+                    }
                     if actor < self.scenario.actors.len() {
                         state.ledger.report(&state.machine, &report)?;
                         return Ok(());
@@ -289,8 +305,8 @@ impl Search<'_> {
                 self.trail.push(format!("{hours} hours later"));
                 let mut report = self.fresh(&mut state, fresh)?;
                 for _ in 0..3 {
-                    if report == Report::Failed(Id::CoolingDown) {
-                        state.machine.millis += 16 * 60_000;
+                    if matches!(report, Report::Failed(Id::CoolingDown | Id::OutcomeUnknown)) {
+                        state.machine.millis += 61 * 60_000;
                         report = self.fresh(&mut state, fresh)?;
                     }
                 }

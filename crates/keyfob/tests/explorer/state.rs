@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob::world::simulated::{Act, Machine};
+use keyfob::world::simulated::{Act, Machine, Outcome};
 
 use crate::{
     ledger::{Ledger, is_record},
@@ -36,6 +36,8 @@ pub(crate) struct Process {
     pub(crate) phase: Phase,
     /// What the record and the locks looked like when it looked at them, since it last slept.
     pub(crate) seen: (Option<u64>, Option<u64>),
+    /// The refresh token of the answer it was given, if it was given one.
+    pub(crate) answer: Option<String>,
 }
 
 #[derive(Clone)]
@@ -58,7 +60,13 @@ pub(crate) fn digest(value: &impl Hash) -> u64 {
 
 impl Process {
     pub(crate) fn new() -> Self {
-        Self { history: Arc::new(Vec::new()), digest: 0, phase: Phase::Over, seen: (None, None) }
+        Self {
+            history: Arc::new(Vec::new()),
+            digest: 0,
+            phase: Phase::Over,
+            seen: (None, None),
+            answer: None,
+        }
     }
 
     pub(crate) fn end(&mut self) {
@@ -66,6 +74,14 @@ impl Process {
         self.history = Arc::new(Vec::new());
         self.digest = 0;
         self.seen = (None, None);
+        self.answer = None;
+    }
+
+    /// Remembers the token an answer hands it.
+    pub(crate) fn answered(&mut self, outcome: &Outcome) {
+        let Outcome::Answer(said) = outcome else { return };
+        let token = said.body.split('"').find(|part| part.starts_with("refresh-"));
+        self.answer = token.map(str::to_owned).or(self.answer.take());
     }
 }
 
@@ -108,7 +124,8 @@ impl State {
     }
 
     pub(crate) fn key(&self) -> u64 {
-        let processes: Vec<_> = self.processes.iter().map(|p| (p.digest, &p.phase, p.seen)).collect();
+        let processes: Vec<_> =
+            self.processes.iter().map(|p| (p.digest, &p.phase, p.seen, &p.answer)).collect();
         let budget = (self.crashes, self.fates, self.failing, self.interruptions);
         let last = self.interruptions.and(self.last);
         digest(&(&self.machine, &self.ledger, processes, budget, last))

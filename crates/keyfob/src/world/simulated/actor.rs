@@ -12,7 +12,9 @@ use keyfob_core::oauth::token_response::Reply;
 use zeroize::Zeroizing;
 
 use crate::world::simulated::{Act, Bytes, Outcome, Stage};
-use crate::world::{Answer, Clock, Entropy, Files, Held, Helper, Http, Lock, NoAnswer, Ran, Request};
+use crate::world::{
+    Answer, Clock, Connected, Entropy, Files, Held, Helper, Http, Lock, NoAnswer, Ran, Request,
+};
 
 /// One process on a stage.
 pub(super) struct Actor(pub(super) Arc<dyn Stage>);
@@ -77,7 +79,7 @@ impl Clock for Actor {
     }
 
     fn kernel(&self) -> Option<String> {
-        Some("fake".into())
+        Some(self.0.kernel())
     }
 }
 
@@ -92,20 +94,25 @@ impl Entropy for Actor {
 
 impl Http for Actor {
     #[expect(clippy::disallowed_methods, reason = "the fake provider reads the form it is sent")]
-    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+    fn send_when(&self, request: &Request<'_>, connected: Connected) -> Result<Answer, NoAnswer> {
+        let not_sent = |why: &str| NoAnswer::not_sent(why);
+        if self.0.act(Act::Connect) != Outcome::Done {
+            return Err(not_sent("there is no network"));
+        }
+        connected().map_err(|error| not_sent(&error.to_string()))?;
         let form = request.body.as_ref().map_or("", |(_, body)| body.expose());
         match self.0.act(Act::Send(form.into())) {
-            Outcome::Answer(status, body) => Ok(Answer {
+            Outcome::Answer(said) => Ok(Answer {
                 reply: Reply {
-                    status,
-                    content_type: Some("application/json".into()),
-                    body: body.into_bytes(),
+                    status: said.status,
+                    content_type: Some(said.content_type.into()),
+                    date: said.date,
+                    body: said.body.into_bytes(),
                     ..Reply::default()
                 },
                 device_token: None,
             }),
-            Outcome::NoAnswer(sent) => Err(NoAnswer { sent, why: "the line was cut".into(), part: None }),
-            _ => Err(NoAnswer::not_sent("there is no network")),
+            _ => Err(NoAnswer { sent: true, why: "the line was cut".into(), part: None, system: false }),
         }
     }
 }

@@ -48,7 +48,13 @@ trait TrimBlanks {
 
 impl TrimBlanks for [u8] {
     fn trim_suffix_blanks(&self) -> &Self {
-        let end = self.iter().rposition(|b| *b != b' ').map_or(0, |at| at + 1);
+        // By the page first: a room is mostly blanks, and is looked at often.
+        const PAGE: [u8; 4096] = [b' '; 4096];
+        let mut end = self.len();
+        while end >= PAGE.len() && self[end - PAGE.len()..end] == PAGE {
+            end -= PAGE.len();
+        }
+        let end = self[..end].iter().rposition(|b| *b != b' ').map_or(0, |at| at + 1);
         &self[..end]
     }
 }

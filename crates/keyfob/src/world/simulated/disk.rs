@@ -149,7 +149,7 @@ impl Disk {
                 }
                 None => Outcome::Done,
             },
-            Act::Send(_) | Act::Sleep(_) | Act::Now | Act::Random(_) => {
+            Act::Connect | Act::Send(_) | Act::Sleep(_) | Act::Now | Act::Random(_) => {
                 Outcome::Failed(ErrorKind::Unsupported)
             }
         };

@@ -26,7 +26,7 @@ use keyfob_core::Timestamp;
 pub use bytes::{Bytes, Torn};
 pub use disk::Disk;
 pub use keys::Vault;
-pub use server::{Fate, Server, Token};
+pub use server::{Fate, Odd, Said, Server, Token};
 
 use crate::{store::sealing::Seal, world::World};
 
@@ -53,6 +53,8 @@ pub enum Act {
     SyncDir(PathBuf),
     /// Removes a file.
     Remove(PathBuf),
+    /// Connects to the provider.
+    Connect,
     /// Asks the provider: the form that was sent.
     Send(String),
     /// Waits.
@@ -78,10 +80,10 @@ pub enum Outcome {
     Busy,
     /// There is no such file to lock.
     Absent,
-    /// The provider's whole answer: status and body.
-    Answer(u16, String),
-    /// No answer came, and whether the request may have arrived.
-    NoAnswer(bool),
+    /// The provider's whole answer, or that of whoever answered in its place.
+    Answer(Said),
+    /// No answer came to a request that was sent.
+    NoAnswer,
     /// The time.
     Millis(i64),
     /// Random octets, all the same.
@@ -120,6 +122,7 @@ impl Machine {
     pub fn perform(&mut self, process: u32, act: &Act) -> Outcome {
         match act {
             Act::Send(form) => self.server.answer(form, self.now(), Fate::Arrives),
+            Act::Connect => Outcome::Done,
             Act::Now => Outcome::Millis(self.millis),
             Act::Sleep(time) => {
                 self.millis += i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
@@ -138,6 +141,10 @@ impl Machine {
 pub trait Stage: Send + Sync {
     /// Has the act performed and returns what came of it.
     fn act(&self, act: Act) -> Outcome;
+    /// The name of the kernel the process runs on. Those of one kernel share its clock.
+    fn kernel(&self) -> String {
+        "fake".into()
+    }
 }
 
 /// The world of one process on this stage.

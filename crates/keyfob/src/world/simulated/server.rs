@@ -1,6 +1,9 @@
 //! A provider that rotates refresh tokens, revokes on reuse, and records everything for the test.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
+};
 
 use keyfob_core::Timestamp;
 
@@ -13,12 +16,57 @@ pub enum Fate {
     Arrives,
     /// It is answered, and the answer is lost.
     AnswerLost,
-    /// It never leaves.
+    /// The line is cut before it arrives.
+    RequestLost,
+    /// There is no connection.
     NotSent,
     /// The provider has no time: 500, and nothing changes.
     Trouble,
     /// The provider ends the login: `invalid_grant`.
     Ended,
+    /// Something else answers in the provider's place, with a page and status 200.
+    Page,
+    /// It is answered, with a rotated token in an answer that is wrong otherwise.
+    Odd(Odd),
+}
+
+/// What is wrong with an answer that has a rotated token in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Odd {
+    /// There is no access token.
+    NoAccess,
+    /// The access token is of a type nobody here knows.
+    Type,
+    /// A member nobody needs is no text in any encoding.
+    Octets,
+    /// A member is there twice.
+    Twice,
+    /// A proxy has made 203 of 200.
+    Status,
+}
+
+impl Odd {
+    /// Every way.
+    pub const ALL: [Self; 5] = [Self::NoAccess, Self::Type, Self::Octets, Self::Twice, Self::Status];
+}
+
+/// An answer over HTTP, as far as a renewal looks at it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Said {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// `Date`, where the provider tells its clock.
+    pub date: Option<String>,
+    /// The whole body.
+    pub body: String,
+}
+
+impl Said {
+    fn json(status: u16, body: String) -> Outcome {
+        Outcome::Answer(Self { status, content_type: "application/json", date: None, body })
+    }
 }
 
 /// What the provider knows of one refresh token.
@@ -30,6 +78,8 @@ pub struct Token {
     pub successor: Option<String>,
     /// How often it arrived here without being sent away with a 500.
     pub arrived: u32,
+    /// When it arrived last.
+    pub last: Option<Timestamp>,
     /// Whether the one pardon for a lost answer has been used.
     pardoned: bool,
 }
@@ -41,6 +91,14 @@ pub struct Server {
     pub grace: bool,
     /// Its tokens differ in length, so that the records that hold them do.
     pub uneven: bool,
+    /// It tells its clock in every answer.
+    pub dates: bool,
+    /// It keeps one grant for a person and a client: revoking a token of one login ends all of that person's.
+    pub one_grant: bool,
+    /// Whose logins these are. One that is not in here is the first person's.
+    pub persons: BTreeMap<u32, u32>,
+    /// Whether it ever said that a login has ended.
+    pub said_ended: bool,
     /// Every refresh token it ever minted.
     pub refresh: BTreeMap<String, Token>,
     /// Every access token, its login and its end.
@@ -61,7 +119,7 @@ impl Server {
         let (access, refresh) =
             (format!("access-{}{tail}", self.minted), format!("refresh-{}{tail}", self.minted));
         self.access.insert(access.clone(), (family, now.plus(LIFETIME)));
-        let token = Token { family, successor: None, arrived: 0, pardoned: false };
+        let token = Token { family, successor: None, arrived: 0, last: None, pardoned: false };
         self.refresh.insert(refresh.clone(), token);
         (access, refresh)
     }
@@ -89,41 +147,108 @@ impl Server {
         newest.into()
     }
 
-    /// Answers a request to renew.
+    /// Answers a request: to renew, or to revoke (RFC 7009).
     pub fn answer(&mut self, form: &str, now: Timestamp, fate: Fate) -> Outcome {
         match fate {
-            Fate::NotSent => return Outcome::NoAnswer(false),
-            Fate::Trouble => return Outcome::Answer(500, String::new()),
-            Fate::Arrives | Fate::AnswerLost | Fate::Ended => {}
+            Fate::NotSent => return Outcome::Failed(ErrorKind::NotConnected),
+            Fate::RequestLost => return Outcome::NoAnswer,
+            Fate::Trouble => return Said::json(500, String::new()),
+            Fate::Page => {
+                let body = "<html>We will be back soon.</html>".into();
+                return Outcome::Answer(Said { status: 200, content_type: "text/html", date: None, body });
+            }
+            Fate::Arrives | Fate::AnswerLost | Fate::Ended | Fate::Odd(_) => {}
         }
-        let answer = self.renew(form, now, fate == Fate::Ended);
-        if fate == Fate::AnswerLost { Outcome::NoAnswer(true) } else { answer }
+        let answer = match form.strip_prefix("token=") {
+            Some(token) => self.revoke(token),
+            None => self.renew(form, now, fate),
+        };
+        match answer {
+            _ if fate == Fate::AnswerLost => Outcome::NoAnswer,
+            Outcome::Answer(said) if self.dates => {
+                Outcome::Answer(Said { date: Some(http_date(now)), ..said })
+            }
+            answer => answer,
+        }
     }
 
-    fn renew(&mut self, form: &str, now: Timestamp, end: bool) -> Outcome {
-        let refused = || Outcome::Answer(400, r#"{"error":"invalid_grant"}"#.into());
-        let Some(name) = self.presented(form) else { return refused() };
-        let Some(mut token) = self.refresh.get(name).cloned() else { return refused() };
+    fn person(&self, family: u32) -> u32 {
+        self.persons.get(&family).copied().unwrap_or(0)
+    }
+
+    /// Whether revoking one of these tokens ends the other.
+    #[must_use]
+    pub fn ends_with(&self, revoked: &str, other: &str) -> bool {
+        let (Some(one), Some(two)) = (self.refresh.get(revoked), self.refresh.get(other)) else {
+            return false;
+        };
+        one.family == two.family || self.one_grant && self.person(one.family) == self.person(two.family)
+    }
+
+    fn revoke(&mut self, token: &str) -> Outcome {
+        let ends = self.refresh.iter().filter(|(other, _)| self.ends_with(token, other));
+        let families: BTreeSet<u32> = ends.map(|(_, token)| token.family).collect();
+        let alive = families.into_iter().filter(|family| !self.ended.contains(family)).collect::<Vec<_>>();
+        self.ended.extend(alive);
+        Said::json(200, String::new())
+    }
+
+    fn renew(&mut self, form: &str, now: Timestamp, fate: Fate) -> Outcome {
+        let Some(name) = self.presented(form).map(str::to_owned) else { return self.refused() };
+        let Some(mut token) = self.refresh.get(&name).cloned() else { return self.refused() };
         token.arrived += 1;
+        token.last = Some(now);
         let pardon = self.grace && token.successor.is_some() && !token.pardoned;
-        let granted = !end && !self.ended.contains(&token.family) && (token.successor.is_none() || pardon);
+        let granted = fate != Fate::Ended
+            && !self.ended.contains(&token.family)
+            && (token.successor.is_none() || pardon);
         let outcome = if granted {
             let (access, refresh) = self.mint(token.family, now);
             token.pardoned = token.successor.is_some();
             token.successor = Some(refresh.clone());
-            Outcome::Answer(
-                200,
-                format!(
-                    r#"{{"access_token":"{access}","token_type":"Bearer","expires_in":{LIFETIME},"refresh_token":"{refresh}"}}"#
-                ),
-            )
+            said(&access, &refresh, fate)
         } else {
             if !self.ended.contains(&token.family) {
                 self.ended.push(token.family);
             }
-            refused()
+            self.refused()
         };
-        self.refresh.insert(name.into(), token);
+        self.refresh.insert(name, token);
         outcome
     }
+
+    fn refused(&mut self) -> Outcome {
+        self.said_ended = true;
+        Said::json(400, r#"{"error":"invalid_grant"}"#.into())
+    }
+}
+
+/// An answer with these tokens, right or odd.
+fn said(access: &str, refresh: &str, fate: Fate) -> Outcome {
+    let odd = match fate {
+        Fate::Odd(odd) => Some(odd),
+        _ => None,
+    };
+    let kind = if odd == Some(Odd::Type) { "mac" } else { "Bearer" };
+    let access = match odd {
+        Some(Odd::NoAccess) => String::new(),
+        Some(Odd::Twice) => format!(r#""access_token":"other","access_token":"{access}","#),
+        _ => format!(r#""access_token":"{access}","#),
+    };
+    let name = if odd == Some(Odd::Octets) { r#","name":"\ud83d""# } else { "" };
+    let status = if odd == Some(Odd::Status) { 203 } else { 200 };
+    let body = format!(
+        r#"{{{access}"token_type":"{kind}","expires_in":{LIFETIME},"refresh_token":"{refresh}"{name}}}"#
+    );
+    Said::json(status, body)
+}
+
+/// As RFC 9110 §5.6.7 has it, without the name of the day, which no reader needs.
+fn http_date(now: Timestamp) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let text = now.to_string();
+    let month = text.get(5..7).and_then(|month| month.parse::<usize>().ok()).unwrap_or(1);
+    let part = |range| text.get(range).unwrap_or("");
+    format!("{} {} {} {} GMT", part(8..10), MONTHS[(month - 1) % 12], part(0..4), part(11..19))
 }

@@ -17,7 +17,7 @@ use ureq::{
     unversioned::transport::{Connector, DefaultConnector, Transport},
 };
 
-use crate::world::{Answer, Http, NoAnswer, Request};
+use crate::world::{Answer, Connected, Http, NoAnswer, Request};
 use crate::{
     setup::proxies::{Routes, Way},
     world::system::{
@@ -118,11 +118,12 @@ impl Http for Network {
         clippy::disallowed_methods,
         reason = "headers and body leave for the one address they are meant for"
     )]
-    fn send(&self, request: &Request<'_>) -> Result<Answer, NoAnswer> {
+    fn send_when(&self, request: &Request<'_>, connected: Connected) -> Result<Answer, NoAnswer> {
         let not_sent = |why: &str| NoAnswer::not_sent(why);
         let uri: Uri = request.url.parse().map_err(|_| not_sent("the address is not a URL"))?;
         let agent = self.agent(&uri, self.routes.way(&uri)?);
         let journey = Journey::begin(&uri, agent.config().proxy());
+        journey.when_connected(connected);
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
         for (name, value) in &request.headers {

@@ -1,16 +1,19 @@
 //! How far a request got, and which part failed: proxy, name lookup, certificate or provider. A request that certainly
 //! was not sent costs nothing; of any other the outcome is unknown.
 
-use std::{cell::Cell, io};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+};
 
-use keyfob_core::error::escape;
+use keyfob_core::{Id, error::escape};
 use ureq::{
     http::Uri,
     unversioned::transport::{ConnectionDetails, Connector, Transport},
 };
 
 use crate::setup::proxies;
-use crate::world::NoAnswer;
+use crate::world::{Connected, NoAnswer, failure};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,8 @@ enum Reached {
 thread_local! {
     /// How far the request this thread is sending has come.
     static REACHED: Cell<Reached> = const { Cell::new(Reached::Nobody) };
+    /// What has to happen before its first byte leaves.
+    static CONNECTED: RefCell<Option<Connected>> = const { RefCell::new(None) };
 }
 
 /// One request's way, from its beginning in this thread.
@@ -34,13 +39,22 @@ pub(crate) struct Journey {
 impl Journey {
     pub(crate) fn begin(uri: &Uri, proxy: Option<&ureq::Proxy>) -> Self {
         REACHED.set(Reached::Nobody);
+        CONNECTED.set(None);
         Self { host: uri.host().unwrap_or("").to_owned(), proxy: proxy.map(proxies::shown) }
+    }
+
+    /// Has this called when the connection stands, before anything is sent on it.
+    pub(crate) fn when_connected(&self, connected: Connected) {
+        CONNECTED.set(Some(connected));
     }
 
     /// Sorts a failure: whose is it, and did the request certainly not reach the other side?
     pub(crate) fn failed(&self, error: &ureq::Error) -> NoAnswer {
         let reached = REACHED.get();
-        NoAnswer { sent: reached == Reached::Provider, why: self.why(error, reached), part: None }
+        let sent = reached == Reached::Provider;
+        let system = !sent
+            && matches!(error, ureq::Error::Io(error) if failure::id(error, Id::Unreachable) == Id::SystemFailed);
+        NoAnswer { sent, why: self.why(error, reached), part: None, system }
     }
 
     fn why(&self, error: &ureq::Error, reached: Reached) -> String {
@@ -97,8 +111,14 @@ impl<In: Transport> Connector<In> for Mark {
         chained: Option<In>,
     ) -> Result<Option<In>, ureq::Error> {
         if chained.is_some() {
-            let to_proxy = self.proxied && details.config.proxy().is_none();
-            REACHED.set(if to_proxy { Reached::Proxy } else { Reached::Provider });
+            if self.proxied && details.config.proxy().is_none() {
+                REACHED.set(Reached::Proxy);
+            } else {
+                if let Some(connected) = CONNECTED.take() {
+                    connected().map_err(ureq::Error::Io)?;
+                }
+                REACHED.set(Reached::Provider);
+            }
         }
         Ok(chained)
     }

@@ -1,0 +1,136 @@
+//! What a process that renews is told: written to its arguments and read from them here, and nowhere else.
+//!
+//! Paths are octets on the way: a home directory need not be UTF-8. Nothing in an order is secret.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use keyfob_core::login::{record::Generation, sealed::KeyStore};
+
+use crate::{renewal::Need, store::Store};
+
+/// An order to renew one login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Where its record lies.
+    pub record: PathBuf,
+    /// Seconds its access token must be good for.
+    pub min_valid: i64,
+    /// The generation an API answered 401 to.
+    pub rejected: Option<Generation>,
+    /// What has the key it is to be sealed with.
+    pub seals_with: Option<KeyStore>,
+    /// The directories that may take a recovery file besides its own.
+    pub spare: Vec<PathBuf>,
+}
+
+/// The word for a login that is not sealed.
+const PLAIN: &str = "file";
+
+impl Order {
+    /// The order to renew the login of this store.
+    #[must_use]
+    pub fn new(store: &Store, need: &Need) -> Self {
+        Self {
+            record: store.path().to_path_buf(),
+            min_valid: need.min_valid,
+            rejected: need.rejected.clone(),
+            seals_with: store.seals_with(),
+            spare: store.spare_dirs().map(Path::to_path_buf).collect(),
+        }
+    }
+
+    /// What the caller needs of the login.
+    #[must_use]
+    pub fn need(&self) -> Need {
+        Need { min_valid: self.min_valid, rejected: self.rejected.clone() }
+    }
+
+    /// As arguments.
+    #[must_use]
+    pub fn to_args(&self) -> Vec<OsString> {
+        let rejected = self.rejected.as_ref().map_or(String::new(), ToString::to_string);
+        let seals_with = self.seals_with.map_or(PLAIN, KeyStore::word);
+        let mut args = vec![
+            self.record.clone().into(),
+            self.min_valid.to_string().into(),
+            rejected.into(),
+            seals_with.into(),
+        ];
+        args.extend(self.spare.iter().map(Into::into));
+        args
+    }
+
+    /// From arguments.
+    ///
+    /// # Errors
+    /// Which of them is no part of an order.
+    pub fn from_args(args: &[OsString]) -> Result<Self, &'static str> {
+        let [record, min_valid, rejected, seals_with, spare @ ..] = args else {
+            return Err("its arguments are missing");
+        };
+        Ok(Self {
+            record: record.into(),
+            min_valid: min_valid
+                .to_str()
+                .and_then(|text| text.parse().ok())
+                .ok_or("its second argument is not a number")?,
+            rejected: match rejected.to_str().ok_or("its third argument is no generation")? {
+                "" => None,
+                text => Some(text.parse()?),
+            },
+            seals_with: match seals_with.to_str().ok_or("its fourth argument is no key store")? {
+                PLAIN => None,
+                word => Some(KeyStore::from_word(word).ok_or("its fourth argument is no key store")?),
+            },
+            spare: spare.iter().map(PathBuf::from).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use keyfob_core::login::record::LoginId;
+
+    use super::*;
+
+    #[test]
+    fn an_order_is_read_as_it_was_written() {
+        let odd = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        let plain = Order {
+            record: "/home/ada/default.json".into(),
+            min_valid: 0,
+            rejected: None,
+            seals_with: None,
+            spare: Vec::new(),
+        };
+        let whole = Order {
+            record: odd(b"/h\xf6me/ada/de fault.json"),
+            min_valid: i64::MAX,
+            rejected: Some(Generation { login: LoginId::new([7; 16]), number: 12 }),
+            seals_with: Some(KeyStore::Kernel),
+            spare: vec![odd(b"/r\xfcn/keyfob"), "/run/keyfob".into()],
+        };
+        for order in [plain, whole] {
+            assert_eq!(Order::from_args(&order.to_args()).as_ref(), Ok(&order));
+        }
+    }
+
+    #[test]
+    fn what_is_no_order_is_refused() {
+        let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        for (words, wrong) in [
+            (args(&["/a.json", "0", ""]), "missing"),
+            (args(&["/a.json", "soon", "", "file"]), "not a number"),
+            (args(&["/a.json", "0", "x", "file"]), "LOGIN:GENERATION"),
+            (args(&["/a.json", "0", "", "safe"]), "no key store"),
+        ] {
+            let refused = Order::from_args(&words).expect_err(wrong);
+            assert!(refused.contains(wrong), "{words:?}: {refused}");
+        }
+    }
+}
