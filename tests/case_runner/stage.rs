@@ -14,7 +14,6 @@ use std::{
 use keyfob::{
     Client, Purpose,
     core::contract::{self, Variables},
-    credential::look,
     renewal::InThread,
     setup::{Choices, Setup},
     world::system,
@@ -282,7 +281,7 @@ impl Stage<'_> {
                 Arc::new(InThread),
             );
             for purpose in [Purpose::Api, Purpose::Remote] {
-                let survey = look::survey(&client, purpose);
+                let survey = client.survey(purpose);
                 self.search.place(place("the survey"), format!("{client:?} {survey:#?}"));
             }
             // Only of this case's own provider is anything asked.

@@ -14,7 +14,6 @@ use keyfob::{
         contract::settings::{Metrics, Presets},
         login::identity::Identity,
     },
-    credential::look,
     setup::Setup,
     world::Event,
 };
@@ -128,7 +127,7 @@ pub(crate) fn used(client: &Client, grant: &Grant) {
     }
     // Whose it is belongs to the credential in use: a stored login knows, a variable's token does not.
     let record = match grant.source {
-        Source::Login | Source::RefreshToken => look::survey(client, grant.purpose).record,
+        Source::Login | Source::RefreshToken => client.survey(grant.purpose).record,
         _ => None,
     };
     note(|state| {

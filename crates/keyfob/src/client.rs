@@ -1,26 +1,34 @@
-//! The public client: one setup, one [`World`], and the operations on them.
+//! The public face: one setup, one world, and the questions a program asks of them. Every method is one line into the
+//! room it belongs to.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret, Source, Timestamp,
-    contract::settings::ClientId,
-    login::{
-        record::{Generation, Key},
-        sealed::KeyStore,
-    },
+    Error, Record, Result, Secret, Source, Timestamp,
+    login::{record::Generation, sealed::KeyStore},
     provider::environment::Environment,
     source::Purpose,
 };
 
 use crate::{
-    credential::grant::Grant,
+    credential::{
+        grant::Grant,
+        look::{self, Survey},
+    },
+    doctor::{self, Finding},
+    login::{
+        browser::{Attempt, How},
+        device_code::DeviceAttempt,
+        establish::{Confirm, SignedIn, TokenKind},
+        setup_token::Note,
+    },
+    logout::SignedOut,
+    remote::{Handshake, dial::Stream},
     renewal::{InThread, Need, Spender},
-    setup::{Choices, Setup, descriptors::Inherited},
+    session::Session,
+    setup::{Choices, Setup, profile::Profile},
     store::Store,
+    trusted_device::Device,
     world::{
         World,
         system::{self, env},
@@ -42,13 +50,7 @@ use crate::{
 /// # Ok::<(), keyfob::Error>(())
 /// ```
 pub struct Client {
-    pub(crate) world: World,
-    pub(crate) setup: Setup,
-    pub(crate) spender: Arc<dyn Spender>,
-    only: Option<Source>,
-    inherited: Mutex<Vec<Inherited>>,
-    /// What was read from descriptors: once, then kept.
-    pub(crate) read: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
+    session: Session,
 }
 
 impl Client {
@@ -74,29 +76,27 @@ impl Client {
 
     /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
     #[must_use]
-    pub fn with(mut setup: Setup, mut world: World, spender: Arc<dyn Spender>) -> Self {
-        world.seal = world.seal.with(setup.config.store);
-        let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
-        Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
+    pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+        Self { session: Session::new(setup, world, spender) }
     }
 
     /// Only this source counts: without it there is an error, never another identity.
     #[must_use]
     pub fn only(mut self, source: Option<Source>) -> Self {
-        self.only = source;
+        self.session.only = source;
         self
     }
 
     /// The source everything is confined to, if it is.
     #[must_use]
     pub fn confined_to(&self) -> Option<Source> {
-        self.only
+        self.session.confined_to()
     }
 
     /// What this client was told.
     #[must_use]
     pub fn setup(&self) -> &Setup {
-        &self.setup
+        self.session.setup()
     }
 
     /// A credential for this purpose, renewed if that is due.
@@ -104,7 +104,7 @@ impl Client {
     /// # Errors
     /// [`Id::LoginNeeded`] when nothing is there; otherwise what is wrong with the source that won.
     pub fn grant(&self, purpose: Purpose) -> Result<Grant> {
-        crate::credential::look::grant(self, purpose, &Need::default())
+        self.session.grant(purpose)
     }
 
     /// The same, good for at least so many seconds where it can be renewed.
@@ -112,7 +112,7 @@ impl Client {
     /// # Errors
     /// As [`Client::grant`].
     pub fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
-        crate::credential::look::grant(self, purpose, need)
+        self.session.grant_for(purpose, need)
     }
 
     /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
@@ -123,36 +123,7 @@ impl Client {
     /// [`Id::RejectedStale`] when it was itself got in the place of a rejected one and has not ended since: a third
     /// would be rejected too, and each costs a refresh token. [`Grant::was_accepted`] makes it like any other.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
-        let ended = grant.expires_at.is_some_and(|end| end <= self.world.clock.now());
-        if grant.in_place_of_rejected && !ended {
-            let what = format!("the credential from {} was rejected again", grant.source);
-            let why = "it was got in the place of a rejected one, and neither was accepted";
-            return Err(Error::new(Id::RejectedStale, what, why));
-        }
-        let next = self.other_than(grant)?;
-        Ok(Grant { in_place_of_rejected: true, ..next })
-    }
-
-    fn other_than(&self, grant: &Grant) -> Result<Grant> {
-        if grant.source == Source::ApiKeyHelper {
-            return self.rejected_key(grant.purpose, &grant.credential.fingerprint());
-        }
-        let Some(generation) = grant.generation.clone() else {
-            let what = format!("the credential from {} was rejected", grant.source);
-            return Err(Error::new(Id::ProviderRefused, what, "it is used as it is and cannot be renewed")
-                .hint("replace it, or unset it to use the stored login"));
-        };
-        let need = Need { min_valid: 0, rejected: Some(generation) };
-        let next = crate::credential::look::grant(self, grant.purpose, &need)?;
-        if next.source != grant.source {
-            let what = format!("the credential from {} was rejected", grant.source);
-            let why = format!(
-                "it is no longer what would be used: {} is, and a rejection never changes the source",
-                next.source
-            );
-            return Err(Error::new(Id::LoginChanged, what, why));
-        }
-        Ok(next)
+        self.session.rejected(grant)
     }
 
     /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
@@ -168,8 +139,7 @@ impl Client {
     /// # Errors
     /// Why it cannot be told which environment is meant.
     pub fn may_go_to(&self, purpose: Purpose, origin: &str) -> Result<bool> {
-        let survey = crate::credential::look::survey(self, purpose);
-        Ok(self.environment()?.may_have_credential(origin, survey.record.as_deref()))
+        self.session.may_go_to(purpose, origin)
     }
 
     /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
@@ -178,20 +148,7 @@ impl Client {
     /// # Errors
     /// [`Id::HelperFailed`]; [`Id::ProviderRefused`] when that key is not what would be used.
     pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
-        let survey = crate::credential::look::survey(self, purpose);
-        match (survey.winner, survey.broken) {
-            (Some(Source::ApiKeyHelper), _) => {
-                let key = crate::credential::helper::run_again(self, fingerprint)?;
-                Ok(crate::credential::stored::as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
-            }
-            (None, Some(broken)) => Err(broken),
-            (winner, _) => {
-                let used = winner.map_or("nothing".into(), |source| source.to_string());
-                let why = format!("{used} is used, and no key of the api_key_helper");
-                Err(Error::new(Id::ProviderRefused, "the rejected key cannot be replaced", why)
-                    .hint("see `keyfob status`"))
-            }
-        }
+        self.session.rejected_key(purpose, fingerprint)
     }
 
     /// The generation now stored for the chosen login, if somebody signed in.
@@ -199,16 +156,13 @@ impl Client {
     /// # Errors
     /// The store's.
     pub fn generation(&self) -> Result<Option<Generation>> {
-        match self.store()?.look()? {
-            crate::store::Seen::Record(record) => Ok(Some(record.generation)),
-            _ => Ok(None),
-        }
+        self.session.generation()
     }
 
     /// When the access token of a record ends, by this machine's clock.
     #[must_use]
     pub fn expires_at(&self, record: &Record) -> Option<Timestamp> {
-        record.expires_at.map(|end| self.world.clock.ahead(record).ours(end))
+        self.session.expires_at(record)
     }
 
     /// The provider everything is asked of.
@@ -216,7 +170,7 @@ impl Client {
     /// # Errors
     /// Why it cannot be told.
     pub fn environment(&self) -> Result<&Environment> {
-        self.setup.require_environment()
+        self.session.environment()
     }
 
     /// The store of the chosen profile, issuer and client.
@@ -224,105 +178,203 @@ impl Client {
     /// # Errors
     /// [`Id::ClientIdMissing`], [`Id::NoHome`], [`Id::HomeUnsafe`].
     pub fn store(&self) -> Result<Store> {
-        let client_id = self.environment()?.require_client_id()?;
-        self.store_of(client_id, None)
+        self.session.store()
     }
 
     /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
     /// on: a key in a key store, or nothing. Asks no key store.
     #[must_use]
     pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
-        let store = self.store().ok();
-        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
+        self.session.sealing()
     }
 
-    pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
-        self.store_at(self.setup.profile()?, client_id, seed)
-    }
-
-    /// The store of another profile, with the same issuer and client.
-    pub(crate) fn store_beside(&self, profile: &str) -> Result<Store> {
-        self.store_at(profile, self.environment()?.require_client_id()?, None)
-    }
-
-    fn store_at(&self, profile: &str, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
-        let home = self.setup.require_home()?;
-        let key = Key {
-            profile: profile.to_owned(),
-            issuer: self.environment()?.issuer().to_owned(),
-            client_id: client_id.as_str().to_owned(),
-            seed,
-        };
-        let spare: Vec<_> = home.runtime.iter().cloned().collect();
-        Store::new(&self.world, &home.logins, &key, &spare)
-    }
-
-    /// The descriptor a variable names, if it was taken over and not yet read.
-    pub(crate) fn inherited(&self, variable: &'static str) -> Option<Inherited> {
-        let mut inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = inherited.iter().position(|i| i.variable() == variable)?;
-        Some(inherited.swap_remove(at))
-    }
-
-    /// Whether [`Client::inherited`] would find one, without taking it.
-    pub(crate) fn has_inherited(&self, variable: &'static str) -> bool {
-        self.inspect(variable, |_| ()).is_some()
-    }
-
-    /// Looks at what [`Client::inherited`] would find, without taking it.
-    pub(crate) fn inspect<T>(&self, variable: &'static str, look: impl FnOnce(&Inherited) -> T) -> Option<T> {
-        let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
-        inherited.iter().find(|i| i.variable() == variable).map(look)
-    }
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("profile", &self.setup.profile_name()).finish_non_exhaustive()
-    }
-}
-
-impl Client {
     /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
     ///
     /// # Errors
     /// [`Id::LoginNeeded`] when there is none, [`Id::ProviderRefused`] when it is not accepted,
     /// [`Id::Unreachable`].
     pub fn verify(&self, purpose: Purpose) -> Result<()> {
-        let survey = crate::credential::look::survey(self, purpose);
-        if let Some(error) = survey.broken {
-            return Err(error);
-        }
-        // A stored login is shown to those who minted it and to nobody else, whatever the configuration says today.
-        let (name, endpoints) = match &survey.record {
-            Some(record) => (record.environment.clone(), record.endpoints.clone()),
-            None => {
-                let environment = self.complete_environment()?;
-                (environment.name, environment.endpoints)
-            }
-        };
-        let url = endpoints.whoami_url.as_ref().or(endpoints.userinfo_url.as_ref()).ok_or_else(|| {
-            let what = format!("environment `{name}` cannot be asked");
-            Error::new(
-                Id::EnvironmentIncomplete,
-                what,
-                "it has no endpoint that says whose credential it sees",
-            )
-        })?;
-        let headers = self.with_device(crate::credential::look::headers_at_hand(self, &survey)?);
-        let timeout = std::time::Duration::from_secs(15);
-        let request = crate::world::Request { method: "GET", url, headers, body: None, timeout };
-        match self.world.http.send(&request) {
-            Ok(answer) if answer.reply.status == 200 => match &answer.device_token {
-                Some(successor) => self.renew_device(successor),
-                None => Ok(()),
-            },
-            Ok(answer) => {
-                let why =
-                    format!("{} answered {}", crate::login::establish::origin(url), answer.reply.status);
-                Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
-            }
-            Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),
-        }
+        self.session.verify(purpose)
+    }
+
+    /// Every stored login of this home that can be read, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
+        self.session.profiles()
+    }
+
+    /// Makes a profile the one that counts when none is named.
+    ///
+    /// # Errors
+    /// [`Id::Usage`] for a name that is none; the disk's.
+    pub fn use_profile(&self, name: &str) -> Result<()> {
+        self.session.use_profile(name)
+    }
+
+    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
+    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
+    ///
+    /// # Errors
+    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
+    /// taken port where the provider has no such page.
+    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+        self.session.begin_login(how)
+    }
+
+    /// The environment with its endpoints discovered, where they must be.
+    ///
+    /// # Errors
+    /// [`Id::MetadataInvalid`], [`Id::Unreachable`].
+    pub fn complete_environment(&self) -> Result<Environment> {
+        self.session.complete_environment()
+    }
+
+    /// Begins to sign in with a code.
+    ///
+    /// # Errors
+    /// [`Id::DeviceGrantOff`]; [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
+    pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
+        self.session.begin_device_login()
+    }
+
+    /// Signs in with a token somebody already has. An access token is tried at the provider first.
+    ///
+    /// # Errors
+    /// As a sign-in through the browser; the login that was there before then stays. [`Id::OtherAccount`]: a refresh token
+    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
+    pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
+        self.session.login_with(kind, token, confirm)
+    }
+
+    /// What is known of the tokens minted here, newest last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn minted(&self) -> Result<Vec<Note>> {
+        self.session.minted()
+    }
+
+    /// Keeps a note of a token, and drops those of tokens that ended long ago.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remember_minted(&self, note: Note) -> Result<()> {
+        self.session.remember_minted(note)
+    }
+
+    /// The device token that goes with this login: the variable's, which is never stored, else the stored one
+    /// of this provider and account, unless it has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn device(&self) -> Result<Option<Device>> {
+        self.session.device()
+    }
+
+    /// Makes this machine a trusted device of the stored login's account.
+    ///
+    /// # Errors
+    /// [`Id::Usage`] when the variable holds a token already: then there is no enrolment.
+    /// [`Id::LoginNeeded`] when nobody signed in, or the login is too old to enrol with.
+    pub fn enroll_device(&self, name: &str) -> Result<Device> {
+        self.session.enroll_device(name)
+    }
+
+    /// Takes this machine off the account's devices and removes its token here in any case. What the provider
+    /// said to it, or `None` when there was nothing to forget.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget_device(&self) -> Result<Option<Result<()>>> {
+        self.session.forget_device()
+    }
+
+    /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
+    /// no place.
+    ///
+    /// # Errors
+    /// The store's.
+    #[expect(clippy::disallowed_methods, reason = "the successor goes into the file of its predecessor")]
+    pub fn renew_device(&self, successor: &Secret) -> Result<()> {
+        self.session.renew_device(successor)
+    }
+
+    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
+    /// cannot bring the login back.
+    ///
+    /// # Errors
+    /// The store's: then the login may still be here, and the error says so.
+    pub fn logout(&self) -> Result<Option<SignedOut>> {
+        self.session.logout()
+    }
+
+    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
+    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
+    /// each stands beside those that were.
+    ///
+    /// # Errors
+    /// The directory of the logins cannot be listed.
+    pub fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
+        self.session.logout_all()
+    }
+
+    /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
+    /// variable that seeded it is never replayed.
+    ///
+    /// # Errors
+    /// As [`Client::logout`].
+    pub fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+        self.session.sign_out(store, keep_spent)
+    }
+
+    /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
+    /// expired: only that generation is renewed.
+    ///
+    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
+    /// also go to an approved origin; a login's token and a device's never leave their provider.
+    ///
+    /// ```no_run
+    /// use keyfob::Client;
+    ///
+    /// let handshake = Client::from_env()?.handshake(None, None)?;
+    /// for (name, value) in &handshake.headers {
+    ///     // Hand both to the WebSocket client of your choice, for `handshake.url` and no other address.
+    ///     let _ = (name, value);
+    /// }
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
+    pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
+        self.session.handshake(url, expired)
+    }
+
+    /// What each source says, in their order, without taking anything: what `keyfob status` shows.
+    #[must_use]
+    pub fn survey(&self, purpose: Purpose) -> Survey {
+        look::survey(&self.session, purpose)
+    }
+
+    /// Looks for everything that could keep a login from working, and mends what can be mended if `fix` says so.
+    #[must_use]
+    pub fn examine(&self, fix: bool) -> Vec<Finding> {
+        doctor::examine(&self.session, fix)
+    }
+
+    /// Opens the connection of a handshake: through the proxy, with TLS, and no redirect.
+    ///
+    /// # Errors
+    /// As [`Handshake`]'s address can fail: [`Id::Unreachable`](crate::Id::Unreachable).
+    pub fn dial(&self, handshake: &Handshake) -> Result<Stream> {
+        handshake.dial(&self.session)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("profile", &self.session.setup.profile_name()).finish_non_exhaustive()
     }
 }

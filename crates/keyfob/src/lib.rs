@@ -13,6 +13,7 @@ pub mod logout;
 mod provider;
 pub mod remote;
 pub mod renewal;
+mod session;
 pub mod setup;
 pub mod store;
 pub mod trusted_device;

@@ -9,9 +9,9 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    client::Client,
     credential::{client_secret, machine},
     renewal,
+    session::Session,
     store::{Found, Seen, Store},
     world::{Request, World},
 };
@@ -38,13 +38,10 @@ pub struct SignedOut {
     pub revocation: Revocation,
 }
 
-impl Client {
+impl Session {
     /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
     /// cannot bring the login back.
-    ///
-    /// # Errors
-    /// The store's: then the login may still be here, and the error says so.
-    pub fn logout(&self) -> Result<Option<SignedOut>> {
+    pub(crate) fn logout(&self) -> Result<Option<SignedOut>> {
         // A variable that names a login and cannot be read leaves no other one to be meant.
         if !self.setup.pinned {
             self.setup.readable(names::REFRESH_TOKEN)?;
@@ -63,13 +60,10 @@ impl Client {
         }
     }
 
-    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
+    /// Signs out every login of this home, whatever the profile, issuer or session, and forgets remembered
     /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
     /// each stands beside those that were.
-    ///
-    /// # Errors
-    /// The directory of the logins cannot be listed.
-    pub fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
+    pub(crate) fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let home = self.setup.require_home()?;
         let list = |dir: &std::path::Path| {
             self.world.files.list(dir).map_err(|error| {
@@ -109,10 +103,7 @@ impl Client {
 
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
     /// variable that seeded it is never replayed.
-    ///
-    /// # Errors
-    /// As [`Client::logout`].
-    pub fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+    pub(crate) fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
         // While its token still speaks for the account. Under the lease nothing but the login itself is touched.
         if let Ok(crate::store::Seen::Record(record)) = store.look() {
             self.forget_device_of(&record);
@@ -190,8 +181,8 @@ pub fn revoke_apart<T>(
 }
 
 /// The same for a client's own login: what became of it, in words.
-pub(crate) fn end_unstored(client: &Client, store: &Store, tokens: &Record) -> Revocation {
-    match revoke_apart(&client.world, store, tokens, |tokens| revoke(client, tokens)) {
+pub(crate) fn end_unstored(session: &Session, store: &Store, tokens: &Record) -> Revocation {
+    match revoke_apart(&session.world, store, tokens, |tokens| revoke(session, tokens)) {
         Ok(Some(revocation)) => revocation,
         Ok(None) => Revocation::Impossible("a login that is kept may share its grant and would end with it"),
         Err(error) => Revocation::Failed(error.message()),
@@ -201,7 +192,7 @@ pub(crate) fn end_unstored(client: &Client, store: &Store, tokens: &Record) -> R
 /// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token
 /// where there is nothing else.
 #[expect(clippy::disallowed_methods, reason = "the token goes into the body of the one request that ends it")]
-pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
+pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
     let Some(url) = &record.endpoints.revoke_url else {
         return Revocation::Impossible("this provider has no revocation endpoint");
     };
@@ -213,13 +204,13 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
     let members = [("token", token.expose()), ("token_type_hint", hint)];
     // A confidential client proves itself here too (RFC 7009 §2.1).
     let proven = match record.proof {
-        Some(_) => machine::prove(client, record, &members),
+        Some(_) => machine::prove(session, record, &members),
         None => {
             let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
             form.extend_pairs(members).append_pair("client_id", record.client_id.as_str());
             let form = Secret::from(form.finish());
             let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
-            client_secret::authenticated(&client.world, &record.environment, at, client_id, form).ok()
+            client_secret::authenticated(&session.world, &record.environment, at, client_id, form).ok()
         }
     };
     let Some(Proven { authorization, body }) = proven else {
@@ -233,15 +224,15 @@ pub(crate) fn revoke(client: &Client, record: &Record) -> Revocation {
         timeout: Duration::from_secs(10),
     };
     // Told to come back, it comes back once (RFC 7009 §2.2.1), if that is soon: somebody waits.
-    let mut answer = client.world.http.send(&request);
+    let mut answer = session.world.http.send(&request);
     if let Ok(busy) = &answer
         && busy.reply.status == 503
     {
-        let now = client.world.clock.ahead(record).theirs(client.world.clock.now());
+        let now = session.world.clock.ahead(record).theirs(session.world.clock.now());
         let pause = busy.reply.retry_after(now, LONGEST_WAIT + 1).unwrap_or(1);
         if pause <= LONGEST_WAIT {
-            client.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
-            answer = client.world.http.send(&request);
+            session.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
+            answer = session.world.http.send(&request);
         }
     }
     match answer {

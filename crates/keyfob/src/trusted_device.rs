@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    client::Client,
     credential::look,
     renewal::Need,
+    session::Session,
     store::{Seen, Store},
     world::Request,
 };
@@ -53,13 +53,10 @@ struct Refused {
     error: String,
 }
 
-impl Client {
+impl Session {
     /// The device token that goes with this login: the variable's, which is never stored, else the stored one
     /// of this provider and account, unless it has ended.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn device(&self) -> Result<Option<Device>> {
+    pub(crate) fn device(&self) -> Result<Option<Device>> {
         if let Some(token) = &self.setup.settings.device_token {
             return Ok(Some(Device { token: token.duplicate(), id: None, expires_at: None }));
         }
@@ -75,11 +72,7 @@ impl Client {
     }
 
     /// Makes this machine a trusted device of the stored login's account.
-    ///
-    /// # Errors
-    /// [`Id::Usage`] when the variable holds a token already: then there is no enrolment.
-    /// [`Id::LoginNeeded`] when nobody signed in, or the login is too old to enrol with.
-    pub fn enroll_device(&self, name: &str) -> Result<Device> {
+    pub(crate) fn enroll_device(&self, name: &str) -> Result<Device> {
         if self.setup.settings.device_token.is_some() {
             let what = format!("{} is set", keyfob_core::contract::names::DEVICE_TOKEN);
             return Err(Error::new(
@@ -181,10 +174,7 @@ impl Client {
 
     /// Takes this machine off the account's devices and removes its token here in any case. What the provider
     /// said to it, or `None` when there was nothing to forget.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn forget_device(&self) -> Result<Option<Result<()>>> {
+    pub(crate) fn forget_device(&self) -> Result<Option<Result<()>>> {
         let Some(record) = look::record_at_hand(self) else { return Ok(None) };
         let place = self.device_place(&record)?;
         let Some(stored) = self.read_device(&place)? else { return Ok(None) };
@@ -225,11 +215,7 @@ impl Client {
 
     /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
     /// no place.
-    ///
-    /// # Errors
-    /// The store's.
-    #[expect(clippy::disallowed_methods, reason = "the successor goes into the file of its predecessor")]
-    pub fn renew_device(&self, successor: &Secret) -> Result<()> {
+    pub(crate) fn renew_device(&self, successor: &Secret) -> Result<()> {
         if self.setup.settings.device_token.is_some() {
             return Ok(());
         }

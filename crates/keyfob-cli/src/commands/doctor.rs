@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::doctor::{self, State};
+use keyfob::doctor::State;
 
 use crate::{
     args::{Doctor, Global},
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     let client = commands::client(global, commands::setup(global));
     Report::say("Examining the variables, the store, the provider and the clock.");
-    let findings = doctor::examine(&client, args.fix);
+    let findings = client.examine(args.fix);
     // The first failure decides, malformed variables before all others.
     let code = findings.iter().find_map(|finding| match &finding.state {
         State::Wrong(error) => Some(error.exit_code()),

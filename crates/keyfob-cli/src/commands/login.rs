@@ -10,7 +10,6 @@ use std::{
 use keyfob::{
     Client, Error, Id, Secret,
     core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
-    credential::look,
     login::browser::{How, SignedIn, TokenKind},
     logout::Revocation,
 };
@@ -234,7 +233,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
 
 /// A login that is saved but will not be used is the commonest surprise: say what wins.
 fn shadow(client: &Client) -> Option<Error> {
-    let winner = look::survey(client, Purpose::Api).winner?;
+    let winner = client.survey(Purpose::Api).winner?;
     if winner == keyfob::Source::Login {
         return None;
     }

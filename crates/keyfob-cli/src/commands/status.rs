@@ -11,7 +11,7 @@ use keyfob::{
     },
     credential::{
         grant::{self, Outcome},
-        look::{self, Survey},
+        look::Survey,
     },
     login::setup_token::Note,
     world::{Clock, system::clock::SystemClock},
@@ -34,7 +34,7 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     let warnings: Vec<_> = setup.told().filter(|told| !problems.contains(told)).collect();
     let client = commands::client(global, setup);
     let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
-    let survey = look::survey(&client, purpose);
+    let survey = client.survey(purpose);
     let now = SystemClock.now();
     let verified = (args.verify && refused.is_none()).then(|| {
         telemetry::uses_network();

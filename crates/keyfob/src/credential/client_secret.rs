@@ -11,7 +11,7 @@ use keyfob_core::{
 
 use crate::{credential::command, world::World};
 
-/// A form that names its client as it is to be sent: with the proof of the client, where it has a secret.
+/// A form that names its client as it is to be sent: with the proof of the session, where it has a secret.
 ///
 /// # Errors
 /// As [`secret`].

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use crate::world::failure;
 use crate::{
-    client::Client,
     credential::command,
+    session::Session,
     world::{Event, Lock, World},
 };
 
@@ -34,13 +34,13 @@ struct Memory {
 ///
 /// # Errors
 /// [`Id::HelperFailed`].
-pub fn run(client: &Client) -> Result<Secret> {
-    let Some(command) = &client.setup.config.api_key_helper else {
+pub(crate) fn run(session: &Session) -> Result<Secret> {
+    let Some(command) = &session.setup.config.api_key_helper else {
         return Err(failed("the configuration names none"));
     };
-    let ttl = client.setup.settings.helper_ttl_ms;
-    let place = place(client, command)?;
-    let world = &client.world;
+    let ttl = session.setup.settings.helper_ttl_ms;
+    let place = place(session, command)?;
+    let world = &session.world;
     if let Some(remembered) = recall(world, &place, ttl) {
         return remembered;
     }
@@ -58,13 +58,13 @@ pub fn run(client: &Client) -> Result<Secret> {
 ///
 /// # Errors
 /// [`Id::HelperFailed`], also when it gives the rejected key again: running it once more would not help.
-pub fn run_again(client: &Client, rejected: &str) -> Result<Secret> {
-    let Some(command) = &client.setup.config.api_key_helper else {
+pub(crate) fn run_again(session: &Session, rejected: &str) -> Result<Secret> {
+    let Some(command) = &session.setup.config.api_key_helper else {
         return Err(failed("the configuration names none"));
     };
-    let ttl = client.setup.settings.helper_ttl_ms;
-    let place = place(client, command)?;
-    let world = &client.world;
+    let ttl = session.setup.settings.helper_ttl_ms;
+    let place = place(session, command)?;
+    let world = &session.world;
     let _alone = alone(world, &place)?;
     match recall(world, &place, ttl) {
         Some(Ok(key)) if key.fingerprint() == rejected => {}
@@ -83,32 +83,32 @@ pub fn run_again(client: &Client, rejected: &str) -> Result<Secret> {
 ///
 /// # Errors
 /// The disk's.
-pub(crate) fn forget(client: &Client) -> Result<()> {
-    let Some(command) = &client.setup.config.api_key_helper else { return Ok(()) };
-    let place = place(client, command)?;
-    client.world.files.remove(&place).map_err(|error| failed(&error.to_string()))
+pub(crate) fn forget(session: &Session) -> Result<()> {
+    let Some(command) = &session.setup.config.api_key_helper else { return Ok(()) };
+    let place = place(session, command)?;
+    session.world.files.remove(&place).map_err(|error| failed(&error.to_string()))
 }
 
 /// Where the memory of this command is: another profile, or other values of the variables the configuration
 /// names, make it another one.
-fn place(client: &Client, command: &str) -> Result<PathBuf> {
+fn place(session: &Session, command: &str) -> Result<PathBuf> {
     use sha2::{Digest, Sha256};
-    let home = client.setup.require_home()?;
+    let home = session.setup.require_home()?;
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
     };
     add(command);
-    add(client.setup.profile()?);
-    for name in &client.setup.config.api_key_helper_env {
+    add(session.setup.profile()?);
+    for name in &session.setup.config.api_key_helper_env {
         add(name);
-        add(&client.world.helper.variable(name).unwrap_or_default());
+        add(&session.world.helper.variable(name).unwrap_or_default());
     }
     let digest = hash.finalize();
     let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let dir = home.transient().join("helper");
-    let files = &client.world.files;
+    let files = &session.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
         failure::failed(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)
     })?;

@@ -17,9 +17,9 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    client::Client,
     credential::client_secret,
     renewal::{self, ANSWER, Need, Spender, Usable},
+    session::Session,
     store::{Commit, Found, Lease, Seen, Store},
     world::{Request, World},
 };
@@ -30,35 +30,35 @@ struct Asker<'c> {
     machine: &'c Confidential,
 }
 
-/// A token of this machine's client, asked for if that is due.
+/// A token of this machine's session, asked for if that is due.
 ///
 /// # Errors
 /// [`Id::ClientSecret`], what the provider says, the store's.
 pub(crate) fn usable(
-    client: &Client,
+    session: &Session,
     store: &Store,
     machine: &Confidential,
     need: &Need,
 ) -> Result<Option<Usable>> {
     if matches!(store.look()?, Seen::Nothing) {
-        plant(client, store)?;
+        plant(session, store)?;
     }
-    let asker = Asker { environment: client.environment()?, machine };
-    renewal::usable(&client.world, store, need, &asker)
+    let asker = Asker { environment: session.environment()?, machine };
+    renewal::usable(&session.world, store, need, &asker)
 }
 
 /// Writes the record to be filled, unless somebody else just did. The provider's metadata is read here, once.
-fn plant(client: &Client, store: &Store) -> Result<()> {
-    let environment = client.complete_environment()?;
+fn plant(session: &Session, store: &Store) -> Result<()> {
+    let environment = session.complete_environment()?;
     let mut octets = [0; 16];
-    let entropy = &client.world.entropy;
+    let entropy = &session.world.entropy;
     entropy.fill(&mut octets).map_err(failure::no_randomness)?;
-    let lease = renewal::wait_for_lease(&client.world, store)?;
+    let lease = renewal::wait_for_lease(&session.world, store)?;
     if !matches!(lease.read()?, Found::Nothing) {
         return Ok(());
     }
     let generation = Generation { login: LoginId::new(octets), number: 0 };
-    let record = environment.record(generation, client.setup.profile()?, client.world.clock.now(), None)?;
+    let record = environment.record(generation, session.setup.profile()?, session.world.clock.now(), None)?;
     lease.commit(&record).map(|_| ())
 }
 
@@ -132,15 +132,15 @@ impl Asker<'_> {
     }
 }
 
-/// A request of this record's own client, for ending its token: only with the secret of the very environment that
+/// A request of this record's own session, for ending its token: only with the secret of the very environment that
 /// got it. Another one's must not reach this provider.
-pub(crate) fn prove(client: &Client, record: &Record, members: &[(&str, &str)]) -> Option<Proven> {
-    let environment = client.environment().ok()?;
+pub(crate) fn prove(session: &Session, record: &Record, members: &[(&str, &str)]) -> Option<Proven> {
+    let environment = session.environment().ok()?;
     let machine = environment.machine.as_ref()?;
     let ours = environment.issuer() == record.issuer
         && environment.client_id.as_ref().is_some_and(|id| id.as_str() == record.client_id.as_str());
     let secret = ours
-        .then(|| client_secret::secret(&client.world, &environment.name, &machine.secret).ok())
+        .then(|| client_secret::secret(&session.world, &environment.name, &machine.secret).ok())
         .flatten()?;
     Some(client_credentials::prove(record, record.proof?, &secret, members))
 }

@@ -10,28 +10,28 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    client::Client,
     credential::{
         grant::{Considered, Grant},
         look::{Look, nothing, record_in},
         stored::stored_grant,
     },
     renewal::{self, Need},
+    session::Session,
     store::{Found, Seen, Store},
 };
 
 /// Its grant, exchanged if this is the first time and renewed if that is due.
 pub(crate) fn seeded(
-    client: &Client,
+    session: &Session,
     purpose: Purpose,
     need: &Need,
     considered: Vec<Considered>,
 ) -> Result<Grant> {
-    let store = seed_store(client)?;
-    if client.setup.settings.refresh_token.is_some() && matches!(store.look()?, Seen::Nothing) {
-        plant(client, &store)?;
+    let store = seed_store(session)?;
+    if session.setup.settings.refresh_token.is_some() && matches!(store.look()?, Seen::Nothing) {
+        plant(session, &store)?;
     }
-    let usable = renewal::usable(&client.world, &store, need, &*client.spender).map_err(|error| {
+    let usable = renewal::usable(&session.world, &store, need, &*session.spender).map_err(|error| {
         let unspent = record_in(&store).is_some_and(|record| record.generation.number == 0);
         if error.id() != Id::LoginRefused || !unspent {
             return error;
@@ -39,36 +39,36 @@ pub(crate) fn seeded(
         let why = "the provider refuses it: a single-use refresh token works once, and this store has not seen it before";
         Error::new(Id::SeedSpent, format!("the refresh token in {} is spent", names::REFRESH_TOKEN), why)
     })?;
-    let usable = usable.ok_or_else(|| nothing(client, &considered))?;
-    stored_grant(&*client.world.clock, purpose, Source::RefreshToken, usable, considered)
+    let usable = usable.ok_or_else(|| nothing(session, &considered))?;
+    stored_grant(&*session.world.clock, purpose, Source::RefreshToken, usable, considered)
 }
 
 /// Where it lies.
-pub(crate) fn seed_store(client: &Client) -> Result<Store> {
-    client.store_of(client.environment()?.require_client_id()?, client.setup.seed()?.map(str::to_owned))
+pub(crate) fn seed_store(session: &Session) -> Result<Store> {
+    session.store_of(session.environment()?.require_client_id()?, session.setup.seed()?.map(str::to_owned))
 }
 
 /// Writes the seed's record, unless somebody else just did.
-fn plant(client: &Client, store: &Store) -> Result<()> {
+fn plant(session: &Session, store: &Store) -> Result<()> {
     // Renewal uses what the record names: the endpoints must be in it.
-    let environment = client.complete_environment()?;
+    let environment = session.complete_environment()?;
     let mut octets = [0; 16];
-    client.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
-    let lease = renewal::wait_for_lease(&client.world, store)?;
+    session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
+    let lease = renewal::wait_for_lease(&session.world, store)?;
     if !matches!(lease.read()?, Found::Nothing) {
         return Ok(());
     }
-    let token = client.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
+    let token = session.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
     let generation = Generation { login: LoginId::new(octets), number: 0 };
     let mut record =
-        environment.record(generation, client.setup.profile()?, client.world.clock.now(), token)?;
-    record.narrowed = client.setup.settings.scopes.is_some();
+        environment.record(generation, session.setup.profile()?, session.world.clock.now(), token)?;
+    record.narrowed = session.setup.settings.scopes.is_some();
     lease.commit(&record).map(|_| ())
 }
 
 /// A seeded login that `keyfob exec` above us used: only its record counts, there is nothing to exchange.
-pub(crate) fn inherited_seed(client: &Client, seed: &str) -> Look {
-    match seed_store(client).and_then(|store| store.look()) {
+pub(crate) fn inherited_seed(session: &Session, seed: &str) -> Look {
+    match seed_store(session).and_then(|store| store.look()) {
         Ok(Seen::Nothing) => Look::Nothing(format!("{} is not set", names::REFRESH_TOKEN)),
         Ok(_) => Look::Here(format!("the login seeded by {seed}, named by `keyfob exec`")),
         Err(error) => Look::Broken(error),

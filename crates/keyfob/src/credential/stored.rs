@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Purpose};
 
 use crate::{
-    client::Client,
     credential::{
         grant::{self, Considered, Grant, Outcome},
         helper,
@@ -13,43 +12,44 @@ use crate::{
         machine, seed,
     },
     renewal::{self, Need, Usable},
+    session::Session,
     world::Clock,
 };
 
 /// The grant of the stored login, or the look that found none. What `look` and then
 /// [`acquire`] do for other sources happens in one reading here: this is the way most runs take, many times an hour.
 pub(crate) fn stored(
-    client: &Client,
+    session: &Session,
     purpose: Purpose,
     need: &Need,
     considered: &mut Vec<Considered>,
 ) -> Result<Result<Grant, Look>> {
-    let store = match login_store(client) {
+    let store = match login_store(session) {
         Ok(store) => store,
         Err(look) => return Ok(Err(look)),
     };
-    let machine = client.environment().ok().and_then(|environment| environment.machine.as_ref());
+    let machine = session.environment().ok().and_then(|environment| environment.machine.as_ref());
     let usable = match machine {
-        Some(machine) => machine::usable(client, &store, machine, need)?,
-        None => renewal::usable(&client.world, &store, need, &*client.spender)?,
+        Some(machine) => machine::usable(session, &store, machine, need)?,
+        None => renewal::usable(&session.world, &store, need, &*session.spender)?,
     };
     let Some(usable) = usable else {
-        return Ok(Err(nobody(client)));
+        return Ok(Err(nobody(session)));
     };
     let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
     considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
-    stored_grant(&*client.world.clock, purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
+    stored_grant(&*session.world.clock, purpose, Source::Login, usable, std::mem::take(considered)).map(Ok)
 }
 
 /// The credential of a source that is there.
 pub(crate) fn acquire(
-    client: &Client,
+    session: &Session,
     purpose: Purpose,
     source: Source,
     need: &Need,
     considered: Vec<Considered>,
 ) -> Result<Grant> {
-    let settings = &client.setup.settings;
+    let settings = &session.setup.settings;
     let fixed = |secret: &Option<Secret>| {
         let missing =
             || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
@@ -60,16 +60,16 @@ pub(crate) fn acquire(
         Source::ApiKey => fixed(&settings.api_key)?,
         Source::OauthToken => fixed(&settings.oauth_token)?,
         Source::SessionToken => fixed(&settings.session_token)?,
-        Source::OauthTokenDescriptor => read(client, names::OAUTH_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyDescriptor => read(client, names::API_KEY_DESCRIPTOR)?.duplicate(),
-        Source::WebSocketDescriptor => read(client, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyHelper => helper::run(client)?,
-        Source::RefreshToken => return seed::seeded(client, purpose, need, considered),
+        Source::OauthTokenDescriptor => read(session, names::OAUTH_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyDescriptor => read(session, names::API_KEY_DESCRIPTOR)?.duplicate(),
+        Source::WebSocketDescriptor => read(session, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyHelper => helper::run(session)?,
+        Source::RefreshToken => return seed::seeded(session, purpose, need, considered),
         Source::Login => {
             let mut considered = considered;
-            return stored(client, purpose, need, &mut considered)?.map_err(|look| match look {
+            return stored(session, purpose, need, &mut considered)?.map_err(|look| match look {
                 Look::Broken(error) => error,
-                Look::Nothing(_) | Look::PassedOver(_) | Look::Here(_) => nothing(client, &considered),
+                Look::Nothing(_) | Look::PassedOver(_) | Look::Here(_) => nothing(session, &considered),
             });
         }
     };
@@ -125,19 +125,19 @@ pub(crate) fn stored_grant(
 }
 
 /// What stands on an inherited descriptor: read once, then kept.
-fn read(client: &Client, variable: &'static str) -> Result<Arc<Secret>> {
-    let mut kept = client.read.lock().unwrap_or_else(PoisonError::into_inner);
+fn read(session: &Session, variable: &'static str) -> Result<Arc<Secret>> {
+    let mut kept = session.read.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(secret) = kept.get(variable) {
         return Ok(secret.clone());
     }
-    let inherited = client.inherited(variable).ok_or_else(|| {
+    let inherited = session.inherited(variable).ok_or_else(|| {
         Error::new(
             Id::DescriptorContent,
             format!("{variable} cannot be read again"),
             "it was read before, and failed",
         )
     })?;
-    let secret = Arc::new(inherited.read(&*client.world.clock)?);
+    let secret = Arc::new(inherited.read(&*session.world.clock)?);
     kept.insert(variable, secret.clone());
     Ok(secret)
 }

@@ -8,8 +8,8 @@ use std::{io, path::Path};
 use keyfob_core::{Error, Id, error::escape, login::sealed::KeyStore, source::Purpose};
 
 use crate::{
-    client::Client,
     credential::{grant::Outcome, look},
+    session::Session,
     store::{Found, Seen, Store},
     world::Lock,
 };
@@ -39,16 +39,16 @@ pub enum State {
 
 /// Examines everything. With `fix`, mends what it can. Never starts a renewal.
 #[must_use]
-pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
+pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |subject: &str, state| findings.push(Finding { subject: subject.into(), state });
-    let all: Vec<_> = client.setup.problems.iter().cloned().chain(client.setup.told()).collect();
+    let all: Vec<_> = session.setup.problems.iter().cloned().chain(session.setup.told()).collect();
     if all.is_empty() {
         add("variables and files", State::Fine("nothing is malformed".into()));
     }
     let mut mended = false;
     for problem in all {
-        let state = match fix && open_to_others(client, &problem) {
+        let state = match fix && open_to_others(session, &problem) {
             true => State::Mended(problem.message()),
             false => State::Wrong(problem),
         };
@@ -60,44 +60,44 @@ pub fn examine(client: &Client, fix: bool) -> Vec<Finding> {
         add("everything else", State::Fine("run `keyfob doctor` again".into()));
         return findings;
     }
-    if let Ok(home) = client.setup.require_home() {
+    if let Ok(home) = session.setup.require_home() {
         if home.logins.exists() {
-            add("store", permissions(client, &home.logins, fix));
-            add("locks", locks(client, &home.logins));
-            if let Some(store) = client.world.seal.form() {
+            add("store", permissions(session, &home.logins, fix));
+            add("locks", locks(session, &home.logins));
+            if let Some(store) = session.world.seal.form() {
                 add(
                     "key store",
-                    match client.world.seal.answers() {
+                    match session.world.seal.answers() {
                         Ok(()) => State::Fine(format!("{} answers", store.name())),
                         Err(error) => State::Wrong(error),
                     },
                 );
             }
-            files(client, &home.logins, fix, &mut |subject, state| add(subject, state));
+            files(session, &home.logins, fix, &mut |subject, state| add(subject, state));
         } else {
             add("store", State::Fine(format!("{} does not exist yet", home.logins.display())));
         }
     }
-    for (subject, found) in roads(client) {
+    for (subject, found) in roads(session) {
         add(subject, State::Fine(found));
     }
     // Nothing is sent past a proxy or a certificate that was refused; that is told above.
-    if client.setup.routes.check().is_ok() {
-        network::examine(client, &mut |subject, state| add(subject, state));
+    if session.setup.routes.check().is_ok() {
+        network::examine(session, &mut |subject, state| add(subject, state));
     }
-    add("sources", sources(client));
+    add("sources", sources(session));
     findings
 }
 
 /// Takes from others what they may write of the configuration, or of the way to it, where that is what is wrong and it is
 /// this user's to mend. Whether that was it.
-fn open_to_others(client: &Client, problem: &Error) -> bool {
-    let files = &client.world.files;
+fn open_to_others(session: &Session, problem: &Error) -> bool {
+    let files = &session.world.files;
     match problem.id() {
-        Id::ConfigUnsafe => client.setup.home.as_ref().is_some_and(|home| {
+        Id::ConfigUnsafe => session.setup.home.as_ref().is_some_and(|home| {
             files.protect(&home.config).is_ok() && files.read_trusted(&home.config, false).is_ok()
         }),
-        Id::HomeUnsafe => client
+        Id::HomeUnsafe => session
             .setup
             .around
             .open_ways()
@@ -108,16 +108,16 @@ fn open_to_others(client: &Client, problem: &Error) -> bool {
 }
 
 /// What a variable put between us and the provider: whoever set it can read along, or speak in its name.
-fn roads(client: &Client) -> Vec<(&'static str, String)> {
-    let setup = &client.setup;
+fn roads(session: &Session) -> Vec<(&'static str, String)> {
+    let setup = &session.setup;
     let proxy = setup.routes.shown().map(|proxy| ("proxy", escape(&proxy)));
     let certificates = setup.routes.certificates().iter().map(|path| path.display().to_string());
     let certificates = certificates.map(|path| ("certificates", format!("{} decides", escape(&path))));
     proxy.into_iter().chain(certificates).collect()
 }
 
-fn permissions(client: &Client, dir: &Path, fix: bool) -> State {
-    let files = &client.world.files;
+fn permissions(session: &Session, dir: &Path, fix: bool) -> State {
+    let files = &session.world.files;
     match files.check_dir(dir, true) {
         Ok(()) => State::Fine(format!("{} is yours alone", dir.display())),
         Err(error) => mend(fix, dir, &error, || files.restrict(dir)),
@@ -136,8 +136,8 @@ fn mend(fix: bool, path: &Path, error: &io::Error, act: impl FnOnce() -> io::Res
 }
 
 /// Whether locks mean anything on this filesystem.
-fn locks(client: &Client, dir: &Path) -> State {
-    match client.world.files.lock(&dir.join("doctor.lock")) {
+fn locks(session: &Session, dir: &Path) -> State {
+    match session.world.files.lock(&dir.join("doctor.lock")) {
         Ok(Lock::Held(_)) => State::Fine("the filesystem locks files".into()),
         Ok(_) => State::Fine("another doctor is at work".into()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {
@@ -151,14 +151,14 @@ fn locks(client: &Client, dir: &Path) -> State {
     }
 }
 
-fn files(client: &Client, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State)) {
-    let Ok(paths) = client.world.files.list(dir) else { return };
+fn files(session: &Session, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State)) {
+    let Ok(paths) = session.world.files.list(dir) else { return };
     // A backup made of hard links: each file has a second name there. Lock files first, or no lease can be had.
-    let beside = dir.parent().and_then(|dir| client.world.files.list(dir).ok()).unwrap_or_default();
+    let beside = dir.parent().and_then(|dir| session.world.files.list(dir).ok()).unwrap_or_default();
     let (locks, others): (Vec<_>, Vec<_>) =
         paths.iter().chain(&beside).partition(|path| path.extension().is_some_and(|ext| ext == "lock"));
     for path in locks.into_iter().chain(others).filter(|_| fix) {
-        if matches!(client.world.files.separate(path), Ok(true)) {
+        if matches!(session.world.files.separate(path), Ok(true)) {
             add(
                 "hard link",
                 State::Mended(format!("{} is a file of its own again", crate::world::system::shown(path))),
@@ -169,11 +169,11 @@ fn files(client: &Client, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.contains(".damaged-") {
             let what = format!("{} holds a login that could not be read", path.display());
-            add("set-aside file", set_aside(client, &path, what, fix));
+            add("set-aside file", set_aside(session, &path, what, fix));
         }
         if path.extension().is_some_and(|extension| extension == "json") {
-            add("login", login(client, &path, fix));
-            if let Some(held) = holder(client, &path) {
+            add("login", login(session, &path, fix));
+            if let Some(held) = holder(session, &path) {
                 add("lease", held);
             }
         }
@@ -182,11 +182,11 @@ fn files(client: &Client, dir: &Path, fix: bool, add: &mut dyn FnMut(&str, State
 
 /// A damaged file is kept for whoever can still read something in it. Once there is a login in its place again it
 /// is nothing but old tokens.
-fn set_aside(client: &Client, path: &Path, what: String, fix: bool) -> State {
+fn set_aside(session: &Session, path: &Path, what: String, fix: bool) -> State {
     let successor =
-        Store::at(&client.world, &path.with_extension("json"), &[]).and_then(|store| store.look());
+        Store::at(&session.world, &path.with_extension("json"), &[]).and_then(|store| store.look());
     let replaced = matches!(successor, Ok(Seen::Record(_)));
-    if fix && replaced && client.world.files.remove(path).is_ok() {
+    if fix && replaced && session.world.files.remove(path).is_ok() {
         return State::Mended(format!("removed {}: there is a new login in its place", path.display()));
     }
     let hint = match replaced {
@@ -197,18 +197,18 @@ fn set_aside(client: &Client, path: &Path, what: String, fix: bool) -> State {
 }
 
 /// Who has the lease just now. A process that was stopped in the middle keeps it, and everybody else waits.
-fn holder(client: &Client, path: &Path) -> Option<State> {
-    let store = Store::at(&client.world, path, &[]).ok()?;
+fn holder(session: &Session, path: &Path) -> Option<State> {
+    let store = Store::at(&session.world, path, &[]).ok()?;
     let holder = store.try_lease().ok()?.err()?;
     Some(State::Fine(format!("{holder} holds the lease on {}", path.display())))
 }
 
-fn login(client: &Client, path: &Path, fix: bool) -> State {
-    let files = &client.world.files;
+fn login(session: &Session, path: &Path, fix: bool) -> State {
+    let files = &session.world.files;
     if let Err(error) = files.read(path) {
         return mend(fix, path, &error, || files.restrict(path));
     }
-    let looked = Store::at(&client.world, path, &[]).and_then(|store| Ok((store.look()?, store)));
+    let looked = Store::at(&session.world, path, &[]).and_then(|store| Ok((store.look()?, store)));
     let (seen, store) = match looked {
         Ok(looked) => looked,
         Err(error) => return State::Wrong(error),
@@ -216,7 +216,7 @@ fn login(client: &Client, path: &Path, fix: bool) -> State {
     let left = ["next", "recovery"].iter().any(|extension| path.with_extension(extension).exists());
     if left || matches!(seen, Seen::Damaged(_)) {
         // What is written anew is written as the configuration says: that must be understood.
-        return unfinished(&store, path, fix && client.setup.problems.is_empty());
+        return unfinished(&store, path, fix && session.setup.problems.is_empty());
     }
     match seen {
         Seen::Record(record) => {
@@ -285,8 +285,8 @@ fn unfinished(store: &Store, path: &Path, fix: bool) -> State {
     }
 }
 
-fn sources(client: &Client) -> State {
-    let survey = look::survey(client, Purpose::Api);
+fn sources(session: &Session) -> State {
+    let survey = look::survey(session, Purpose::Api);
     if let Some(error) = survey.broken {
         return State::Wrong(error);
     }
@@ -299,7 +299,7 @@ fn sources(client: &Client) -> State {
     match survey.winner {
         None => State::Wrong(Error::new(
             Id::LoginNeeded,
-            format!("profile `{}`", escape(client.setup.profile_name())),
+            format!("profile `{}`", escape(session.setup.profile_name())),
             "nobody has signed in",
         )),
         Some(winner) if shadowed.is_empty() => State::Fine(format!("{winner} is used, and shadows nothing")),

@@ -5,14 +5,14 @@ use std::time::Duration;
 use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
 use super::{SKEW, State};
-use crate::{client::Client, world::Request};
+use crate::{session::Session, world::Request};
 
 /// Looks at everything a sign-in or a renewal would have to reach, the way it would: through the proxy, with the
 /// certificates that are believed. Sends no credential anywhere.
-pub(super) fn examine(client: &Client, add: &mut dyn FnMut(&str, State)) {
+pub(super) fn examine(session: &Session, add: &mut dyn FnMut(&str, State)) {
     // That nobody can tell the environment is told among the variables and files.
-    let Ok(known) = client.environment() else { return };
-    let environment = match client.complete_environment() {
+    let Ok(known) = session.environment() else { return };
+    let environment = match session.complete_environment() {
         Ok(complete) => complete,
         Err(error) => {
             add("metadata", State::Wrong(error));
@@ -21,7 +21,7 @@ pub(super) fn examine(client: &Client, add: &mut dyn FnMut(&str, State)) {
     };
     let mut clock_is_known = false;
     for (origin, uses) in hosts(&environment) {
-        match date(client, &origin) {
+        match date(session, &origin) {
             Err(why) => {
                 let what = format!("{origin} cannot be reached (for: {})", uses.join(", "));
                 add("provider", State::Wrong(Error::new(Id::Unreachable, what, why)));
@@ -29,7 +29,7 @@ pub(super) fn examine(client: &Client, add: &mut dyn FnMut(&str, State)) {
             Ok(date) => {
                 add("provider", State::Fine(format!("{origin} answers (for: {})", uses.join(", "))));
                 if let Some(theirs) = date.filter(|_| !clock_is_known) {
-                    add("clock", clock(client.world.clock.now(), theirs));
+                    add("clock", clock(session.world.clock.now(), theirs));
                     clock_is_known = true;
                 }
             }
@@ -58,7 +58,7 @@ fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
 }
 
 /// Any answer will do. The provider's time, if it said.
-fn date(client: &Client, origin: &str) -> Result<Option<ProviderTime>, String> {
+fn date(session: &Session, origin: &str) -> Result<Option<ProviderTime>, String> {
     let request = Request {
         method: "GET",
         url: origin,
@@ -66,7 +66,7 @@ fn date(client: &Client, origin: &str) -> Result<Option<ProviderTime>, String> {
         body: None,
         timeout: Duration::from_secs(10),
     };
-    let answer = client.world.http.send(&request).map_err(|no| no.why)?;
+    let answer = session.world.http.send(&request).map_err(|no| no.why)?;
     Ok(answer.reply.provider_time())
 }
 

@@ -15,7 +15,6 @@ use keyfob_core::{
 pub use crate::login::establish::{Confirm, SignedIn, TokenKind};
 use crate::world::failure;
 use crate::{
-    client::Client,
     login::{
         callback::{Arrival, Callback, Host, Loopback},
         establish::{Meant, establish, post},
@@ -23,6 +22,7 @@ use crate::{
         setup_token::{self, Minted},
     },
     renewal,
+    session::Session,
 };
 
 /// How long a browser may take to follow to the closing page.
@@ -47,7 +47,7 @@ pub struct How {
 /// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
 /// listening already.
 pub struct Attempt<'c> {
-    client: &'c Client,
+    session: &'c Session,
     environment: Environment,
     flow: Flow,
     url: String,
@@ -58,14 +58,10 @@ pub struct Attempt<'c> {
     email: Option<String>,
 }
 
-impl Client {
+impl Session {
     /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
     /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
-    ///
-    /// # Errors
-    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
-    /// taken port where the provider has no such page.
-    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+    pub(crate) fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
         self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
@@ -114,7 +110,7 @@ impl Client {
             None => url.clone(),
         };
         Ok(Attempt {
-            client: self,
+            session: self,
             environment,
             flow,
             url,
@@ -127,10 +123,7 @@ impl Client {
     }
 
     /// The environment with its endpoints discovered, where they must be.
-    ///
-    /// # Errors
-    /// [`Id::MetadataInvalid`], [`Id::Unreachable`].
-    pub fn complete_environment(&self) -> Result<Environment> {
+    pub(crate) fn complete_environment(&self) -> Result<Environment> {
         let environment = self.environment()?;
         crate::provider::discovery::complete(&self.world, environment)
     }
@@ -165,7 +158,7 @@ impl Attempt<'_> {
     /// Whether [`Client::begin_device_login`] would do too: the provider can, and nobody switched it off.
     #[must_use]
     pub fn offers_code(&self) -> bool {
-        !self.client.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
+        !self.session.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
     }
 
     /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
@@ -188,7 +181,7 @@ impl Attempt<'_> {
             let flow = &attempt.flow;
             let meant = Meant { email: attempt.email.as_deref(), confirm };
             let scopes = &flow.request().scopes;
-            establish(attempt.client, &attempt.environment, scopes, flow.nonce(), &reply, meant)
+            establish(attempt.session, &attempt.environment, scopes, flow.nonce(), &reply, meant)
         })
     }
 
@@ -204,7 +197,7 @@ impl Attempt<'_> {
     ) -> Result<Minted> {
         self.answered(pasted, patience, mistaken, |attempt, code| {
             Minted::read(
-                attempt.client,
+                attempt.session,
                 &attempt.environment,
                 &attempt.flow.request().scopes,
                 &attempt.exchange(code)?,
@@ -219,7 +212,7 @@ impl Attempt<'_> {
         mistaken: &mut dyn FnMut(&Error),
         finish: impl Fn(&Self, &Code) -> Result<T>,
     ) -> Result<T> {
-        let clock = self.client.world.clock.clone();
+        let clock = self.session.world.clock.clone();
         let end = clock.stopwatch() + patience;
         let mut paste = Paste::new(pasted);
         let mut last = None;
@@ -300,7 +293,7 @@ impl Attempt<'_> {
         match &mut self.loopback {
             Some(loopback) => loopback.next(LOOK),
             None => {
-                self.client.world.clock.sleep(LOOK);
+                self.session.world.clock.sleep(LOOK);
                 None
             }
         }
@@ -308,7 +301,7 @@ impl Attempt<'_> {
 
     fn exchange(&self, code: &Code) -> Result<Reply> {
         let body = self.flow.exchange(code, self.lasting);
-        post(self.client, &self.environment, self.environment.token_url()?, body)
+        post(self.session, &self.environment, self.environment.token_url()?, body)
     }
 }
 

@@ -12,23 +12,20 @@ use keyfob_core::{
 };
 
 use crate::{
-    client::Client,
     login::establish::{self, Confirm, Meant, SignedIn, post},
+    session::Session,
 };
 
 /// A sign-in that waits for a person somewhere else.
 pub struct DeviceAttempt<'c> {
-    client: &'c Client,
+    session: &'c Session,
     environment: Environment,
     pending: Pending,
 }
 
-impl Client {
+impl Session {
     /// Begins to sign in with a code.
-    ///
-    /// # Errors
-    /// [`Id::DeviceGrantOff`]; [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
-    pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
+    pub(crate) fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
         self.environment()?.for_a_person()?;
         if self.setup.config.device_grant_is_off {
             let why = "the configuration file says `device_grant = false`";
@@ -48,7 +45,7 @@ impl Client {
             establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)
         };
         let pending = Pending::read(&reply).map_err(refused)?;
-        Ok(DeviceAttempt { client: self, pending, environment })
+        Ok(DeviceAttempt { session: self, pending, environment })
     }
 }
 
@@ -73,7 +70,7 @@ impl DeviceAttempt<'_> {
     ) -> Result<SignedIn> {
         let url = self.environment.token_url()?.to_owned();
         let client_id = self.environment.require_client_id()?.clone();
-        let clock = &self.client.world.clock;
+        let clock = &self.session.world.clock;
         let end = clock.stopwatch() + Duration::from_secs(self.pending.expires_in.unsigned_abs());
         loop {
             let remaining = end.saturating_sub(clock.stopwatch());
@@ -82,7 +79,7 @@ impl DeviceAttempt<'_> {
             }
             left(i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX));
             clock.sleep(Duration::from_secs(self.pending.interval.unsigned_abs()).min(remaining));
-            match post(self.client, &self.environment, &url, self.pending.poll(&client_id)) {
+            match post(self.session, &self.environment, &url, self.pending.poll(&client_id)) {
                 Err(error) if error.id() == Id::Unreachable => self.pending.back_off(),
                 Err(error) => return Err(error),
                 Ok(reply) => match self.pending.answered(&reply) {
@@ -90,7 +87,7 @@ impl DeviceAttempt<'_> {
                     Poll::Over(error) => return Err(error),
                     Poll::Granted(_) => {
                         return establish::establish(
-                            self.client,
+                            self.session,
                             &self.environment,
                             &self.environment.scopes,
                             None,

@@ -18,11 +18,11 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    client::Client,
     credential::client_secret,
     login::id_token,
     logout::{self, Revocation},
     renewal,
+    session::Session,
     store::{Commit, Found, Seen},
     trusted_device::Device,
     world::{Answer, NoAnswer, Request, system::machine_name},
@@ -65,13 +65,14 @@ pub(crate) struct Meant<'m> {
     pub(crate) confirm: Confirm<'m>,
 }
 
-impl Client {
+impl Session {
     /// Signs in with a token somebody already has. An access token is tried at the provider first.
-    ///
-    /// # Errors
-    /// As a sign-in through the browser; the login that was there before then stays. [`Id::OtherAccount`]: a refresh token
-    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
-    pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
+    pub(crate) fn login_with(
+        &self,
+        kind: TokenKind,
+        token: Secret,
+        confirm: Confirm<'_>,
+    ) -> Result<SignedIn> {
         let meant = Meant { email: None, confirm };
         self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
@@ -99,16 +100,16 @@ impl Client {
 
 /// Makes a login of an answer and saves it.
 pub(crate) fn establish(
-    client: &Client,
+    session: &Session,
     environment: &Environment,
     asked: &Scopes,
     nonce: Option<&Secret>,
     reply: &Reply,
     meant: Meant<'_>,
 ) -> Result<SignedIn> {
-    let mut record = blank(client, environment)?;
+    let mut record = blank(session, environment)?;
     record.scopes = asked.clone();
-    accept(client, environment, record, reply, &Origin::Page { nonce }, meant)
+    accept(session, environment, record, reply, &Origin::Page { nonce }, meant)
 }
 
 /// Where the grant came from.
@@ -127,31 +128,31 @@ enum Origin<'n> {
 
 /// Whether what comes of a sign-in could be got and kept: asked before anybody takes the trouble. The disk must accept
 /// it, where logins are sealed there must be a key for that, and a client that has a secret must have it at hand.
-pub(crate) fn would_be_kept(client: &Client) -> Result<()> {
-    let environment = client.environment()?;
+pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
+    let environment = session.environment()?;
     if let Some(SecretAt { at, .. }) = environment.secret_at() {
-        client_secret::secret(&client.world, &environment.name, &at)?;
+        client_secret::secret(&session.world, &environment.name, &at)?;
     }
-    let store = client.store()?;
-    renewal::wait_for_lease(&client.world, &store)?.prove()
+    let store = session.store()?;
+    renewal::wait_for_lease(&session.world, &store)?.prove()
 }
 
-fn blank(client: &Client, environment: &Environment) -> Result<Record> {
+fn blank(session: &Session, environment: &Environment) -> Result<Record> {
     let mut octets = [0; 16];
-    client.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
+    session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let generation = Generation { login: LoginId::new(octets), number: 0 };
-    environment.record(generation, client.setup.profile()?, client.world.clock.now(), None)
+    environment.record(generation, session.setup.profile()?, session.world.clock.now(), None)
 }
 
 fn accept(
-    client: &Client,
+    session: &Session,
     environment: &Environment,
     mut record: Record,
     reply: &Reply,
     origin: &Origin<'_>,
     meant: Meant<'_>,
 ) -> Result<SignedIn> {
-    let now = client.world.clock.now();
+    let now = session.world.clock.now();
     let asked_for_openid = record.scopes.iter().any(|scope| scope == "openid");
     let (rotated, verdict) = token_response::read(reply).open();
     let (id_token, wants_device) = match verdict {
@@ -163,7 +164,7 @@ fn accept(
                 rotated,
                 reply.provider_time(),
                 now,
-                client.world.clock.kernel(),
+                session.world.clock.kernel(),
             );
             more
         }
@@ -184,7 +185,7 @@ fn accept(
             if let (Some(rotated), Origin::Brought { .. }) = (rotated, origin) {
                 record.generation.number = 1;
                 record.refresh_token = Some(rotated);
-                save(client, record, None, origin, meant)?;
+                save(session, record, None, origin, meant)?;
                 return Err(error.hint("the refresh token that came instead was kept: run `keyfob token`"));
             }
             return Err(error);
@@ -205,22 +206,22 @@ fn accept(
     let mut unidentified = None;
     if let Some(token) = id_token {
         let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(now));
-        match id_token::verified(client, environment, &token, nonce, now) {
+        match id_token::verified(session, environment, &token, nonce, now) {
             Ok(identity) => record.identity = identity,
             Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
-                logout::end_unstored(client, &client.store()?, &record);
+                logout::end_unstored(session, &session.store()?, &record);
                 return Err(error);
             }
             Err(error) => unidentified = Some(error),
         }
     }
     let by_a_person = matches!(origin, Origin::Page { .. });
-    let mut signed_in = save(client, record, unidentified, origin, meant)?;
+    let mut signed_in = save(session, record, unidentified, origin, meant)?;
     // The login is on the disk: whatever comes of this, it stays.
     if wants_device && by_a_person {
-        signed_in.device = match client.device() {
+        signed_in.device = match session.device() {
             Ok(Some(_)) => None,
-            Ok(None) => Some(client.enroll_device(&machine_name())),
+            Ok(None) => Some(session.enroll_device(&machine_name())),
             Err(error) => Some(Err(error)),
         };
     }
@@ -230,15 +231,15 @@ fn accept(
 /// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
 /// both. The same may be so of two sign-ins of one person (see [`Record::may_share_grant`]).
 fn save(
-    client: &Client,
+    session: &Session,
     mut record: Record,
     unidentified: Option<Error>,
     origin: &Origin<'_>,
     meant: Meant<'_>,
 ) -> Result<SignedIn> {
     let revoke_old = matches!(origin, Origin::Page { .. });
-    let unidentified = unidentified.or_else(|| identify(client, &mut record));
-    let store = client.store()?;
+    let unidentified = unidentified.or_else(|| identify(session, &mut record));
+    let store = session.store()?;
     // Before the lease: a person may think about it, and the login that is there goes on meanwhile.
     let stored = match store.look() {
         Ok(Seen::Record(stored)) => Some(stored),
@@ -251,11 +252,11 @@ fn save(
         return Err(match origin {
             // The tokens of one account may be one grant: then the login that stays would end with it.
             Origin::Page { .. } if others => {
-                logout::revoke(client, &record);
+                logout::revoke(session, &record);
                 error
             }
             Origin::Brought { spent: true } => {
-                let kept = beside(client, record)?;
+                let kept = beside(session, record)?;
                 error.hint(format!(
                     "it was kept as profile `{kept}`; `--replace` would have put it in the place of the other"
                 ))
@@ -263,7 +264,7 @@ fn save(
             _ => error,
         });
     }
-    let lease = renewal::wait_for_lease(&client.world, &store)?;
+    let lease = renewal::wait_for_lease(&session.world, &store)?;
     let old = match lease.read() {
         Ok(Found::Record(old)) => Some(Ok(old)),
         Ok(Found::Nothing | Found::SetAside(_)) => None,
@@ -274,7 +275,7 @@ fn save(
     match lease.commit(&record) {
         Ok(Commit::Durable) => {}
         Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
-            logout::end_unstored(client, &store, &record);
+            logout::end_unstored(session, &store, &record);
             return Err(error);
         }
         Err(error) => return Err(error),
@@ -283,8 +284,8 @@ fn save(
         Ok(Commit::Recovered(path)) => {
             let failed = |why: String| Error::new(Id::StoreFailed, "the new login could not be saved", why);
             if revoke_old {
-                let _ = client.world.files.remove(&path);
-                logout::end_unstored(client, &store, &record);
+                let _ = session.world.files.remove(&path);
+                logout::end_unstored(session, &store, &record);
                 return Err(failed("the disk refused it".into()));
             }
             let why = format!("the disk refused it; until the next run it is in {}", path.display());
@@ -295,7 +296,7 @@ fn save(
     }
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
-        Ok(old) => logout::end_unstored(client, &store, &old),
+        Ok(old) => logout::end_unstored(session, &store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
     Ok(SignedIn { record, replaced, unidentified, device: None })
@@ -319,13 +320,13 @@ fn another(record: &Record, stored: Option<&Record>, email: Option<&str>) -> Opt
 }
 
 /// Keeps a login whose token would be lost otherwise in a profile of its own. Its name.
-fn beside(client: &Client, mut record: Record) -> Result<String> {
+fn beside(session: &Session, mut record: Record) -> Result<String> {
     let profile = record.profile.clone();
     for number in 2..100 {
         record.profile = format!("{profile}-{number}");
-        let store = client.store_beside(&record.profile)?;
+        let store = session.store_beside(&record.profile)?;
         if matches!(store.look()?, Seen::Nothing) {
-            renewal::wait_for_lease(&client.world, &store)?.commit(&record)?;
+            renewal::wait_for_lease(&session.world, &store)?.commit(&record)?;
             return Ok(record.profile);
         }
     }
@@ -335,12 +336,12 @@ fn beside(client: &Client, mut record: Record) -> Result<String> {
 
 /// Tries an access token that somebody brought: what the provider refuses is not kept. Why it is not known whose it is,
 /// if it is not.
-fn tried(client: &Client, record: &mut Record) -> Result<Option<Error>> {
+fn tried(session: &Session, record: &mut Record) -> Result<Option<Error>> {
     let Some(url) = record.endpoints.identity_url().or_else(|| record.endpoints.whoami_url.clone()) else {
         return Ok(None);
     };
     let refused = |id, why: String| Error::new(id, "the token was not kept", why);
-    match look_up(client, record, &url) {
+    match look_up(session, record, &url) {
         Err(no_answer) => Err(refused(Id::Unreachable, no_answer.why)),
         Ok(answer) if answer.reply.status == 401 => {
             let why = format!("{} does not accept it (401)", origin(&url));
@@ -375,12 +376,12 @@ fn exchange_failed(id: Id, why: String) -> Error {
     Error::new(id, "signing in was not finished", why).hint("start again with `keyfob login`")
 }
 
-/// Asks as this environment's client, with its secret where it has one.
-pub(crate) fn post(client: &Client, environment: &Environment, url: &str, form: Secret) -> Result<Reply> {
+/// Asks as this environment's session, with its secret where it has one.
+pub(crate) fn post(session: &Session, environment: &Environment, url: &str, form: Secret) -> Result<Reply> {
     let client_id = environment.require_client_id()?;
     let at = environment.secret_at();
     let proven =
-        client_secret::authenticated(&client.world, &environment.name, at.as_ref(), client_id, form)?;
+        client_secret::authenticated(&session.world, &environment.name, at.as_ref(), client_id, form)?;
     let request = Request {
         method: "POST",
         url,
@@ -388,7 +389,7 @@ pub(crate) fn post(client: &Client, environment: &Environment, url: &str, form: 
         body: Some(("application/x-www-form-urlencoded", proven.body)),
         timeout: ANSWER,
     };
-    match client.world.http.send(&request) {
+    match session.world.http.send(&request) {
         Ok(answer) => Ok(answer.reply),
         // Its reader knows what to make of a part.
         Err(NoAnswer { part: Some(part), .. }) => Ok(*part),
@@ -405,23 +406,23 @@ pub(crate) fn origin(url: &str) -> String {
 
 /// Looks up who it is, where a variable does not say so already, and keeps it with the login. Not knowing is
 /// no reason to lose a login.
-fn identify(client: &Client, record: &mut Record) -> Option<Error> {
-    if !Identity::needs_lookup(&client.setup.settings.presets) {
+fn identify(session: &Session, record: &mut Record) -> Option<Error> {
+    if !Identity::needs_lookup(&session.setup.settings.presets) {
         return None;
     }
     let url = record.endpoints.identity_url()?;
     record.access_token.as_ref()?;
-    match look_up(client, record, &url) {
+    match look_up(session, record, &url) {
         Err(no_answer) => Some(unidentified(no_answer.why)),
         Ok(answer) => taken(record, &answer),
     }
 }
 
-fn look_up(client: &Client, record: &Record, url: &str) -> Result<Answer, NoAnswer> {
+fn look_up(session: &Session, record: &Record, url: &str) -> Result<Answer, NoAnswer> {
     let token = record.access_token.as_ref();
     let headers = token.map(|token| crate::credential::grant::headers(keyfob_core::Source::Login, token));
     let (headers, timeout) = (headers.unwrap_or_default(), Duration::from_secs(10));
-    client.world.http.send(&Request { method: "GET", url, headers, body: None, timeout })
+    session.world.http.send(&Request { method: "GET", url, headers, body: None, timeout })
 }
 
 fn unidentified(why: String) -> Error {

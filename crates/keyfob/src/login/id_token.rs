@@ -15,7 +15,7 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 
-use crate::{client::Client, login::establish::origin, world::Request};
+use crate::{login::establish::origin, session::Session, world::Request};
 
 /// Who signed in, by the ID token of an answer. Where the provider publishes no keys, that the answer came over a
 /// connection to its token endpoint is what vouches for it (OpenID Connect Core §3.1.3.7, number 6).
@@ -24,7 +24,7 @@ use crate::{client::Client, login::establish::origin, world::Request};
 /// [`Id::IdTokenInvalid`] when it is false; [`Id::IdTokenUnread`] when nobody here can tell; [`Id::Unreachable`] when
 /// the keys could not be fetched.
 pub(crate) fn verified(
-    client: &Client,
+    session: &Session,
     environment: &Environment,
     token: &Secret,
     nonce: Option<&Secret>,
@@ -43,7 +43,7 @@ pub(crate) fn verified(
     token.check(&Expected { issuer: environment.issuer(), client_id, nonce, now }).map_err(told)?;
     let algorithm = token.algorithm().map_err(told)?;
     if let Some(url) = &environment.jwks_url {
-        let keys = fetch(client, url)?;
+        let keys = fetch(session, url)?;
         let unread = |why: String| Error::new(Id::IdTokenUnread, "the provider's ID token was not used", why);
         let keys = id_token::keys(&keys)
             .map_err(|why| unread(format!("the list of keys at {} {why}", origin(url))))?;
@@ -59,14 +59,14 @@ pub(crate) fn verified(
     Ok(token.identity())
 }
 
-fn fetch(client: &Client, url: &str) -> Result<Vec<u8>> {
+fn fetch(session: &Session, url: &str) -> Result<Vec<u8>> {
     let request =
         Request { method: "GET", url, headers: Vec::new(), body: None, timeout: Duration::from_secs(10) };
     let failed = |why| {
         let what = format!("the keys of {} could not be fetched", origin(url));
         Error::new(Id::Unreachable, what, why)
     };
-    match client.world.http.send(&request) {
+    match session.world.http.send(&request) {
         Ok(answer) if answer.reply.status == 200 => Ok(answer.reply.body),
         Ok(answer) => Err(failed(format!("the provider answered {}", answer.reply.status))),
         Err(no_answer) => Err(failed(no_answer.why)),

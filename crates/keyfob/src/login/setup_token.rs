@@ -15,7 +15,7 @@ use keyfob_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    client::Client,
+    session::Session,
     world::{self, system::shown},
 };
 
@@ -55,8 +55,8 @@ pub struct Note {
 }
 
 /// The scopes a token for machines gets: what the contract's variable says, else inference alone.
-pub(crate) fn scopes(client: &Client) -> Result<Scopes> {
-    match &client.setup.settings.scopes {
+pub(crate) fn scopes(session: &Session) -> Result<Scopes> {
+    match &session.setup.settings.scopes {
         Some(scopes) => Ok(scopes.clone()),
         None => Scopes::parse("user:inference").map_err(|why| Error::new(Id::Bug, "the built-in scope", why)),
     }
@@ -64,7 +64,7 @@ pub(crate) fn scopes(client: &Client) -> Result<Scopes> {
 
 impl Minted {
     pub(crate) fn read(
-        client: &Client,
+        session: &Session,
         environment: &Environment,
         asked: &Scopes,
         reply: &Reply,
@@ -80,13 +80,13 @@ impl Minted {
         if tokens.expires_in == Some(0) {
             return Err(refused(Id::AnswerInvalid, "it had ended when it arrived".into()));
         }
-        let now = client.world.clock.now();
+        let now = session.world.clock.now();
         let note = Note {
             fingerprint: tokens.access_token.fingerprint(),
             name: None,
             issuer: environment.issuer().to_owned(),
             // Not looked up: such a token may not see the profile.
-            email: client.setup.settings.presets.email.clone(),
+            email: session.setup.settings.presets.email.clone(),
             scopes: tokens.scope.as_ref().unwrap_or(asked).to_string(),
             minted_at: now,
             expires_at: tokens.expires_in.map(|seconds| now.plus(seconds)),
@@ -95,12 +95,9 @@ impl Minted {
     }
 }
 
-impl Client {
+impl Session {
     /// What is known of the tokens minted here, newest last.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn minted(&self) -> Result<Vec<Note>> {
+    pub(crate) fn minted(&self) -> Result<Vec<Note>> {
         let place = self.minted_place()?;
         let failed =
             |why: String| Error::new(Id::StoreCorrupt, format!("the notes in {}", place.display()), why);
@@ -111,10 +108,7 @@ impl Client {
     }
 
     /// Keeps a note of a token, and drops those of tokens that ended long ago.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn remember_minted(&self, note: Note) -> Result<()> {
+    pub(crate) fn remember_minted(&self, note: Note) -> Result<()> {
         let place = self.minted_place()?;
         let kept =
             world::exclusively(&self.world, &place, || Ok::<_, io::Error>(self.add_minted(&place, note)));

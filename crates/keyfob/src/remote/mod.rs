@@ -5,9 +5,9 @@ pub mod dial;
 use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
 
 use crate::{
-    client::Client,
     credential::{grant::Grant, look},
     renewal::Need,
+    session::Session,
     setup::proxies,
     trusted_device,
 };
@@ -48,27 +48,10 @@ pub const fn ended(code: Option<u16>) -> Ended {
     }
 }
 
-impl Client {
+impl Session {
     /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
     /// expired: only that generation is renewed.
-    ///
-    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
-    /// also go to an approved origin; a login's token and a device's never leave their provider.
-    ///
-    /// ```no_run
-    /// use keyfob::Client;
-    ///
-    /// let handshake = Client::from_env()?.handshake(None, None)?;
-    /// for (name, value) in &handshake.headers {
-    ///     // Hand both to the WebSocket client of your choice, for `handshake.url` and no other address.
-    ///     let _ = (name, value);
-    /// }
-    /// # Ok::<(), keyfob::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
-    pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
+    pub(crate) fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
         let survey = look::survey(self, Purpose::Remote);
         // A stored login's token goes where its record says, whatever is configured today.
         let environment = match survey.record {
@@ -149,8 +132,8 @@ impl Handshake {
     ///
     /// # Errors
     /// [`Id::Unreachable`]; nothing of the credential has been sent then.
-    pub fn dial(&self, client: &Client) -> Result<Stream> {
-        dial::dial(&client.setup.routes, &self.url).map_err(|no_answer| {
+    pub(crate) fn dial(&self, session: &Session) -> Result<Stream> {
+        dial::dial(&session.setup.routes, &self.url).map_err(|no_answer| {
             let what = format!("{} cannot be reached", crate::login::establish::origin(&self.url));
             Error::new(Id::Unreachable, what, no_answer.why)
         })

@@ -6,7 +6,7 @@ use keyfob_core::{Error, Id, Record, Result};
 
 use crate::world::failure;
 use crate::{
-    client::Client,
+    session::Session,
     setup,
     store::{Seen, Store},
     world::{Files, system::shown},
@@ -23,12 +23,9 @@ pub struct Profile {
     pub path: PathBuf,
 }
 
-impl Client {
+impl Session {
     /// Every stored login of this home that can be read, and what is wrong with the others.
-    ///
-    /// # Errors
-    /// The directory cannot be listed.
-    pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
+    pub(crate) fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
         let home = self.setup.require_home()?;
         let failed = |error: std::io::Error| {
             failure::failed(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
@@ -58,10 +55,7 @@ impl Client {
     }
 
     /// Makes a profile the one that counts when none is named.
-    ///
-    /// # Errors
-    /// [`Id::Usage`] for a name that is none; the disk's.
-    pub fn use_profile(&self, name: &str) -> Result<()> {
+    pub(crate) fn use_profile(&self, name: &str) -> Result<()> {
         setup::check_profile(name, "the command line", Id::Usage)?;
         let place = chosen_in(&self.setup.require_home()?.logins);
         let written = self.world.files.replace(&place, name.as_bytes());

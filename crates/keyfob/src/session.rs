@@ -1,0 +1,128 @@
+//! What one call has in hand. The bottom of this crate: the rooms take it, and it knows none of them but the store.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use keyfob_core::{
+    Record, Result, Secret, Source, Timestamp,
+    contract::settings::ClientId,
+    login::{
+        record::{Generation, Key},
+        sealed::KeyStore,
+    },
+    provider::environment::Environment,
+};
+
+use crate::{
+    renewal::Spender,
+    setup::{Setup, descriptors::Inherited},
+    store::Store,
+    world::World,
+};
+
+/// What one call has in hand: what it was told, the world, and who spends. The rooms of this crate take it; [`crate::Client`]
+/// is its public face.
+pub(crate) struct Session {
+    pub(crate) world: World,
+    pub(crate) setup: Setup,
+    pub(crate) spender: Arc<dyn Spender>,
+    pub(crate) only: Option<Source>,
+    inherited: Mutex<Vec<Inherited>>,
+    /// What was read from descriptors: once, then kept.
+    pub(crate) read: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
+}
+
+impl Session {
+    /// Nothing is touched yet. Problems of the setup surface where they matter.
+    pub(crate) fn new(mut setup: Setup, mut world: World, spender: Arc<dyn Spender>) -> Self {
+        world.seal = world.seal.with(setup.config.store);
+        let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
+        Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The source everything is confined to, if it is.
+    #[must_use]
+    pub(crate) fn confined_to(&self) -> Option<Source> {
+        self.only
+    }
+
+    /// What this client was told.
+    #[must_use]
+    pub(crate) fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// The generation now stored for the chosen login, if somebody signed in.
+    pub(crate) fn generation(&self) -> Result<Option<Generation>> {
+        match self.store()?.look()? {
+            crate::store::Seen::Record(record) => Ok(Some(record.generation)),
+            _ => Ok(None),
+        }
+    }
+
+    /// When the access token of a record ends, by this machine's clock.
+    #[must_use]
+    pub(crate) fn expires_at(&self, record: &Record) -> Option<Timestamp> {
+        record.expires_at.map(|end| self.world.clock.ahead(record).ours(end))
+    }
+
+    /// The provider everything is asked of.
+    pub(crate) fn environment(&self) -> Result<&Environment> {
+        self.setup.require_environment()
+    }
+
+    /// The store of the chosen profile, issuer and client.
+    pub(crate) fn store(&self) -> Result<Store> {
+        let client_id = self.environment()?.require_client_id()?;
+        self.store_of(client_id, None)
+    }
+
+    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// on: a key in a key store, or nothing. Asks no key store.
+    #[must_use]
+    pub(crate) fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
+        let store = self.store().ok();
+        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
+    }
+
+    pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
+        self.store_at(self.setup.profile()?, client_id, seed)
+    }
+
+    /// The store of another profile, with the same issuer and client.
+    pub(crate) fn store_beside(&self, profile: &str) -> Result<Store> {
+        self.store_at(profile, self.environment()?.require_client_id()?, None)
+    }
+
+    fn store_at(&self, profile: &str, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
+        let home = self.setup.require_home()?;
+        let key = Key {
+            profile: profile.to_owned(),
+            issuer: self.environment()?.issuer().to_owned(),
+            client_id: client_id.as_str().to_owned(),
+            seed,
+        };
+        let spare: Vec<_> = home.runtime.iter().cloned().collect();
+        Store::new(&self.world, &home.logins, &key, &spare)
+    }
+
+    /// The descriptor a variable names, if it was taken over and not yet read.
+    pub(crate) fn inherited(&self, variable: &'static str) -> Option<Inherited> {
+        let mut inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = inherited.iter().position(|i| i.variable() == variable)?;
+        Some(inherited.swap_remove(at))
+    }
+
+    /// Whether [`Client::inherited`] would find one, without taking it.
+    pub(crate) fn has_inherited(&self, variable: &'static str) -> bool {
+        self.inspect(variable, |_| ()).is_some()
+    }
+
+    /// Looks at what [`Client::inherited`] would find, without taking it.
+    pub(crate) fn inspect<T>(&self, variable: &'static str, look: impl FnOnce(&Inherited) -> T) -> Option<T> {
+        let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
+        inherited.iter().find(|i| i.variable() == variable).map(look)
+    }
+}
