@@ -50,7 +50,14 @@ impl Lease<'_> {
             record = Some(successor);
         }
         for path in &store.recovery {
-            if let Some((successor, _)) = self.successor(record.as_ref(), path, 1)? {
+            let found = match self.successor(record.as_ref(), path, 1) {
+                // The same: it never stops the first place.
+                Err(error) if path.parent() != Some(&*store.dir) && error.id() != Id::KeyStoreUnavailable => {
+                    continue;
+                }
+                found => found?,
+            };
+            if let Some((successor, _)) = found {
                 if !matches!(self.place(&successor), Ok(Commit::Durable)) {
                     return Ok(Found::Record(Box::new(successor)));
                 }
@@ -73,7 +80,11 @@ impl Lease<'_> {
     /// Nobody is signed in: whatever lies around belongs to a login that was never finished or was ended.
     pub(super) fn nothing(&self) -> Result<Found> {
         for path in std::iter::once(&self.store.next).chain(&self.store.recovery) {
-            self.store.files.remove(path).map_err(|e| failed(path, "remove", &e))?;
+            // A second place that cannot be used is done without: what lies there is of no login any more.
+            let removed = self.store.files.remove(path);
+            if path.parent() == Some(&*self.store.dir) {
+                removed.map_err(|e| failed(path, "remove", &e))?;
+            }
         }
         Ok(Found::Nothing)
     }
