@@ -296,7 +296,6 @@ impl Client {
     ///
     /// # Errors
     /// The store's.
-    #[expect(clippy::disallowed_methods, reason = "the successor goes into the file of its predecessor")]
     pub fn renew_device(&self, successor: &Secret) -> Result<()> {
         self.session.renew_device(successor)
     }

@@ -215,6 +215,7 @@ impl Session {
 
     /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
     /// no place.
+    #[expect(clippy::disallowed_methods, reason = "the successor goes into the file of its predecessor")]
     pub(crate) fn renew_device(&self, successor: &Secret) -> Result<()> {
         if self.setup.settings.device_token.is_some() {
             return Ok(());
