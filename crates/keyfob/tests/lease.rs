@@ -1,5 +1,4 @@
 //! Whoever waits in vain for a lease is told who has it.
-#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::sync::Arc;
 

@@ -131,7 +131,7 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
     }
-    let mut stream = client.dial(&handshake).map_err(|error| Opening::Failed(error.message()))?;
+    let mut stream = client.dial(handshake).map_err(|error| Opening::Failed(error.message()))?;
     stream.set_patience(OPENING);
     match tungstenite::client(request, stream) {
         Ok((mut socket, answer)) => {
