@@ -15,7 +15,7 @@ fn client(home: &Path) -> Client {
         [("KEYFOB_HOME".to_owned(), home.to_str().map(str::to_owned))].into_iter().collect();
     let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, Some(home));
     setup.check().expect("nothing is wrong");
-    Client::with(setup, system::world(keyfob::setup::proxies::Routes::default()), Arc::new(InThread))
+    Client::with(setup, system::world(system::routes::Routes::default()), Arc::new(InThread))
 }
 
 fn key(grant: &Grant) -> &str {

@@ -275,11 +275,8 @@ impl Stage<'_> {
             let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, Some(&self.home));
             // What the configuration says is shown, also a helper's words: no secret belongs there.
             self.search.place(place("the setup"), format!("{setup:#?}"));
-            let client = Client::with(
-                setup,
-                system::world(keyfob::setup::proxies::Routes::default()),
-                Arc::new(InThread),
-            );
+            let client =
+                Client::with(setup, system::world(system::routes::Routes::default()), Arc::new(InThread));
             for purpose in [Purpose::Api, Purpose::Remote] {
                 let survey = client.survey(purpose);
                 self.search.place(place("the survey"), format!("{client:?} {survey:#?}"));

@@ -30,7 +30,7 @@ pub(super) fn run(base: &str) -> Result {
         body: None,
         timeout: std::time::Duration::from_secs(10),
     };
-    let world = system::world(keyfob::setup::proxies::Routes::default());
+    let world = system::world(system::routes::Routes::default());
     let answer =
         world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, "the provider", no.why))?;
     let body = answer.reply.quote(String::from_utf8_lossy(&answer.reply.body).trim());

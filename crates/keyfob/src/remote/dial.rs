@@ -17,13 +17,11 @@ use ureq::{
 };
 
 use crate::world::NoAnswer;
-use crate::{
-    setup::proxies::{Routes, Way},
-    world::system::{
-        http::{CONNECT, chain, config},
-        names::Names,
-        progress::Journey,
-    },
+use crate::world::system::{
+    http::{CONNECT, chain, config},
+    names::Names,
+    progress::Journey,
+    routes::{Routes, Way},
 };
 
 /// How long the other side may take nothing.

@@ -8,8 +8,8 @@ use crate::{
     credential::{grant::Grant, look},
     renewal::Need,
     session::Session,
-    setup::proxies,
     trusted_device,
+    world::system::routes,
 };
 pub use dial::Stream;
 
@@ -148,7 +148,7 @@ fn origin_of(text: &str) -> Result<String> {
         _ => return Err(refused(text, NO_WEBSOCKET)),
     };
     let url = keyfob_core::contract::values::url(&as_http).map_err(|why| refused(text, why))?;
-    if url.scheme() == "http" && !proxies::is_loopback(url.host_str().unwrap_or("")) {
+    if url.scheme() == "http" && !routes::is_loopback(url.host_str().unwrap_or("")) {
         return Err(refused(text, "ws is for loopback: use wss"));
     }
     Ok(url.origin().ascii_serialization())

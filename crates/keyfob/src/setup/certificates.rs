@@ -1,150 +1,53 @@
-//! CA certificates for TLS: the system's, or those from `SSL_CERT_FILE` and `SSL_CERT_DIR` instead.
-//!
-//! The environment is not read when a connection is made: the certificates were checked once, and those that were
-//! refused are no longer available.
+//! CA certificates for TLS, as `SSL_CERT_FILE` and `SSL_CERT_DIR` name them: which of them may be used.
 
-use std::{
-    fs::{self, Metadata},
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use keyfob_core::{Error, Id, contract::Variables};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use ureq::tls::{Certificate, RootCerts};
 
 use crate::{
     setup::trust::Surroundings,
-    world::system::{owners, shown},
+    world::system::{certificates::Roots, shown},
 };
 
 /// The variables that name certificates to trust in the system's place, wherever TLS is spoken.
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORIES: &str = "SSL_CERT_DIR";
 
-/// Whose certificates are believed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Roots {
-    /// Nobody's: for what never leaves this machine.
-    #[default]
-    Nobodys,
-    /// Those this system came with.
-    System,
-    /// Those in these files, and in the files of these directories.
-    Named(Vec<PathBuf>),
-}
-
-impl Roots {
-    /// What the variables name. Certificates decide whom we believe: a repository must not bring its own, and nobody
-    /// else may change them. Relative paths would mean another place in another directory, and a renewal has one of
-    /// its own. Of a list of directories one may be missing.
-    pub(crate) fn read(variables: &Variables, around: &Surroundings, problems: &mut Vec<Error>) -> Self {
-        let (file, directories) = (variables.text(FILE), variables.text(DIRECTORIES));
-        if file.is_none() && directories.is_none() {
-            return Self::System;
-        }
-        let mut found = Vec::new();
-        let mut missing = Vec::new();
-        let mut judge = |name: &str, path: PathBuf| {
-            let what = format!("{name} names {}, which is refused", shown(&path));
-            let is_right = if name == FILE { path.is_file() } else { path.is_dir() };
-            if !path.is_absolute() {
-                problems.push(Error::new(Id::CaFileMalformed, what, "it is not an absolute path"));
-            } else if let Err(refusal) = around.judge_file(&path) {
-                problems.push(Error::new(Id::CaFileUnsafe, what, refusal.to_string()));
-            } else if is_right {
-                found.push(path);
-            } else if name == FILE {
-                problems.push(Error::new(Id::CaFileMalformed, what, "there is no such file"));
-            } else {
-                missing.push(Error::new(Id::CaFileMalformed, what, "there is no such directory"));
-            }
-        };
-        if let Some(file) = file {
-            judge(FILE, file.into());
-        }
-        for directory in directories.iter().flat_map(std::env::split_paths) {
-            if !directory.as_os_str().is_empty() {
-                judge(DIRECTORIES, directory);
-            }
-        }
-        if found.is_empty() {
-            problems.extend(missing);
-        }
-        Self::Named(found)
+/// What the variables name. Certificates decide whom we believe: a repository must not bring its own, and nobody
+/// else may change them. Relative paths would mean another place in another directory, and a renewal has one of
+/// its own. Of a list of directories one may be missing.
+pub(crate) fn read(variables: &Variables, around: &Surroundings, problems: &mut Vec<Error>) -> Roots {
+    let (file, directories) = (variables.text(FILE), variables.text(DIRECTORIES));
+    if file.is_none() && directories.is_none() {
+        return Roots::System;
     }
-
-    /// The file and directories that were named and accepted, for reports.
-    pub(crate) fn named(&self) -> &[PathBuf] {
-        match self {
-            Self::Named(paths) => paths,
-            _ => &[],
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    let mut judge = |name: &str, path: PathBuf| {
+        let what = format!("{name} names {}, which is refused", shown(&path));
+        let is_right = if name == FILE { path.is_file() } else { path.is_dir() };
+        if !path.is_absolute() {
+            problems.push(Error::new(Id::CaFileMalformed, what, "it is not an absolute path"));
+        } else if let Err(refusal) = around.judge_file(&path) {
+            problems.push(Error::new(Id::CaFileUnsafe, what, refusal.to_string()));
+        } else if is_right {
+            found.push(path);
+        } else if name == FILE {
+            problems.push(Error::new(Id::CaFileMalformed, what, "there is no such file"));
+        } else {
+            missing.push(Error::new(Id::CaFileMalformed, what, "there is no such directory"));
         }
-    }
-
-    /// Reads them. That takes longer than a whole `keyfob token`, and is done when TLS is first spoken.
-    ///
-    /// # Errors
-    /// There is none to believe.
-    pub(crate) fn load(&self) -> Result<RootCerts, String> {
-        let paths = match self {
-            Self::Nobodys => return Ok(RootCerts::new_with_certs(&[])),
-            Self::System => match system() {
-                Some(paths) => paths,
-                None => return Ok(RootCerts::PlatformVerifier),
-            },
-            Self::Named(paths) => paths.clone(),
-        };
-        // What the system came with is the system's affair.
-        let trusted = |meta: &Metadata| matches!(self, Self::System) || owners::whose(meta).is_ok();
-        let certificates: Vec<_> = paths.iter().flat_map(|path| in_path(path, &trusted)).collect();
-        match certificates.is_empty() {
-            true => Err("no certificates to trust were found (SSL_CERT_FILE)".into()),
-            false => Ok(RootCerts::from(certificates.into_iter())),
-        }
-    }
-}
-
-/// Where this system keeps its certificates. `None`: it verifies them itself.
-fn system() -> Option<Vec<PathBuf>> {
-    if cfg!(any(target_vendor = "apple", windows, target_os = "android")) {
-        return None;
-    }
-    // Neither variable has a value here: what this library finds is the system's.
-    let found = openssl_probe::probe();
-    Some(found.cert_file.into_iter().chain(found.cert_dir).collect())
-}
-
-fn in_path(path: &Path, trusted: &dyn Fn(&Metadata) -> bool) -> Vec<Certificate<'static>> {
-    let read = |file: &Path| {
-        let is_right = |meta: &Metadata| meta.is_file() && trusted(meta);
-        let pem = fs::metadata(file).is_ok_and(|meta| is_right(&meta)).then(|| fs::read(file).ok()).flatten();
-        pem.map(|pem| parse(&pem)).unwrap_or_default()
     };
-    match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().flat_map(|entry| read(&entry.path())).collect(),
-        Err(_) => read(path),
+    if let Some(file) = file {
+        judge(FILE, file.into());
     }
-}
-
-/// Every certificate of a PEM file (RFC 7468) that can be read; the others are passed over. OpenSSL's form with trust
-/// settings behind each certificate counts too.
-fn parse(pem: &[u8]) -> Vec<Certificate<'static>> {
-    let text = String::from_utf8_lossy(pem).replace(" TRUSTED CERTIFICATE-----", " CERTIFICATE-----");
-    let whole = CertificateDer::pem_slice_iter(text.as_bytes()).flatten();
-    whole.map(|der| Certificate::from_der(first_element(&der)).to_owned()).collect()
-}
-
-/// The first DER element, without what follows it (X.690 §8.1.3).
-fn first_element(der: &[u8]) -> &[u8] {
-    let length = match der {
-        [_, short, ..] if *short < 0x80 => Some(2 + usize::from(*short)),
-        [_, long, rest @ ..] => {
-            let octets = usize::from(*long & 0x7f);
-            let number = rest.get(..octets).filter(|_| octets <= 3);
-            number
-                .map(|number| 2 + octets + number.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)))
+    for directory in directories.iter().flat_map(std::env::split_paths) {
+        if !directory.as_os_str().is_empty() {
+            judge(DIRECTORIES, directory);
         }
-        _ => None,
-    };
-    length.and_then(|length| der.get(..length)).unwrap_or(der)
+    }
+    if found.is_empty() {
+        problems.extend(missing);
+    }
+    Roots::Named(found)
 }

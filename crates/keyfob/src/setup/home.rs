@@ -12,8 +12,10 @@ use std::{
 use keyfob_core::{Error, Id, Result};
 
 use super::trust::{Refusal, Surroundings};
-use crate::world::failure;
-use crate::world::{Files, system::shown};
+use crate::world::{
+    Files, failure,
+    system::{owners::own_home, shown},
+};
 
 /// The directories of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,13 +158,6 @@ fn unsafe_home(what: String, path: &Path, named: &Path, refusal: &Refusal) -> Er
         Refusal::Adrift => error.hint("change to a directory that exists, or choose it with `--home DIR`"),
         _ => error,
     }
-}
-
-/// The user's home as the password database names it: nothing an environment says changes it.
-#[must_use]
-pub fn own_home() -> Option<PathBuf> {
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
-    user.dir.is_absolute().then_some(user.dir)
 }
 
 #[cfg(test)]

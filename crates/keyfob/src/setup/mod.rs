@@ -6,7 +6,7 @@ pub(crate) mod code;
 pub mod descriptors;
 pub mod home;
 pub mod profile;
-pub mod proxies;
+pub(crate) mod proxies;
 mod repositories;
 pub mod trust;
 pub(crate) mod trusted_files;
@@ -32,10 +32,12 @@ use crate::{
     setup::{
         descriptors::Inherited,
         home::{Home, Places},
-        proxies::Routes,
         trust::Surroundings,
     },
-    world::{Files, system::fd},
+    world::{
+        Files,
+        system::{fd, routes::Routes},
+    },
 };
 
 /// What the command line, or a host, chooses. Everything else comes from the environment and the files.
@@ -141,7 +143,7 @@ impl Setup {
         problems.extend(profile.as_ref().err().cloned());
         let seed = seed(&settings, variables);
         problems.extend(seed.as_ref().err().cloned());
-        let routes = Routes::read(variables, &around);
+        let routes = proxies::read(variables, &around);
         Self {
             reading,
             settings,

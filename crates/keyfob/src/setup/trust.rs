@@ -19,11 +19,13 @@ use std::{
 
 use keyfob_core::Id;
 
-use super::{home::own_home, repositories::Repositories};
-use crate::world::failure;
-use crate::world::system::{
-    owners::{self, others_may_write},
-    shown,
+use super::repositories::Repositories;
+use crate::world::{
+    failure,
+    system::{
+        owners::{self, others_may_write, own_home},
+        shown,
+    },
 };
 
 /// Why a path is not believed.

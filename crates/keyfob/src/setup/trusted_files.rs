@@ -8,13 +8,12 @@ use keyfob_core::{
     error::escape,
 };
 
-use crate::world::failure;
 use crate::{
-    setup::{
-        home,
-        trust::{Refusal, Surroundings},
+    setup::trust::{Refusal, Surroundings},
+    world::{
+        Files, failure,
+        system::{owners, shown},
     },
-    world::{Files, system::shown},
 };
 
 /// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
@@ -66,7 +65,7 @@ pub(crate) fn approved(
         read_trusted(path, files, root_only, Id::ApprovedListUnsafe)
     };
     let mut list = ApprovedList::default();
-    let own = home::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
+    let own = owners::own_home().map(|home| home.join(".config/keyfob/approved.toml"));
     let places = [Some((Path::new("/etc/keyfob/approved.toml"), true)), own.as_deref().map(|p| (p, false))];
     for (path, root_only) in places.into_iter().flatten() {
         if let Some(text) = read(path, root_only)? {

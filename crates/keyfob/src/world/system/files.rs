@@ -423,7 +423,7 @@ mod tests {
     fn nobodys_change_is_lost() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("count.json");
-        let world = system::world(crate::setup::proxies::Routes::default());
+        let world = system::world(system::routes::Routes::default());
         let add = || {
             let kept = Disk.read(&place)?.map_or(0, |bytes| bytes.len());
             Disk.replace(&place, &vec![b'x'; kept + 1])

@@ -17,11 +17,8 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-use super::env;
-use crate::{
-    setup::home,
-    world::{Helper, Ran},
-};
+use super::{env, owners};
+use crate::world::{Helper, Ran};
 
 const LARGEST: usize = 64 * 1024;
 /// No pipe holds more than that (pipe(7), pipe-max-size), unless root raised it.
@@ -55,7 +52,7 @@ impl Helper for Shell {
             shell.env_remove(name);
         }
         // Not the directory one stands in: a repository must not decide what a relative path finds.
-        shell.current_dir(home::own_home().unwrap_or_else(|| "/".into()));
+        shell.current_dir(owners::own_home().unwrap_or_else(|| "/".into()));
         let mut child = shell.spawn()?;
         let mut output = Stream::new(child.stdout.take().map(OwnedFd::from));
         let mut said = Stream::new(child.stderr.take().map(OwnedFd::from));

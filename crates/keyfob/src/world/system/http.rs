@@ -17,14 +17,12 @@ use ureq::{
     unversioned::transport::{Connector, DefaultConnector, Transport},
 };
 
-use crate::world::{Answer, Connected, Http, NoAnswer, Request};
-use crate::{
-    setup::proxies::{Routes, Way},
-    world::system::{
-        names::Names,
-        progress::{Journey, Mark},
-    },
+use crate::world::system::{
+    names::Names,
+    progress::{Journey, Mark},
+    routes::{Routes, Way},
 };
+use crate::world::{Answer, Connected, Http, NoAnswer, Request};
 
 /// No answer of a provider is larger.
 const LARGEST: u64 = 1024 * 1024;

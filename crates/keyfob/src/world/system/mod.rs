@@ -1,5 +1,6 @@
 //! The real system, one file for each part. Elsewhere, direct use of clock, network, files and processes is banned.
 
+pub(crate) mod certificates;
 pub mod clock;
 pub mod entropy;
 pub mod env;
@@ -14,6 +15,7 @@ pub(crate) mod names;
 pub(crate) mod owners;
 pub mod process;
 pub(crate) mod progress;
+pub mod routes;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;
 
@@ -21,7 +23,10 @@ use std::{path::Path, sync::Arc};
 
 use keyfob_core::error::escape_whole;
 
-use crate::{setup::proxies::Routes, store::sealing::Seal, world::World};
+use crate::{
+    store::sealing::Seal,
+    world::{World, system::routes::Routes},
+};
 
 /// This machine's world. Nothing in it is touched before it is used.
 #[must_use]

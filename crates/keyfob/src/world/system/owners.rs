@@ -1,6 +1,10 @@
-//! Determines who can change a file or a directory, from its owner, group and mode.
+//! What the system knows of users: where their home is, and who can change a file, from its owner, group and mode.
 
-use std::{fs, fs::Metadata, os::unix::fs::MetadataExt};
+use std::{
+    fs::{self, Metadata},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
@@ -67,4 +71,11 @@ fn is_own_group(meta: &Metadata) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// The user's home as the password database names it: nothing an environment says changes it.
+#[must_use]
+pub(crate) fn own_home() -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective()).ok()??;
+    user.dir.is_absolute().then_some(user.dir)
 }

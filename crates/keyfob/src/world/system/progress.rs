@@ -12,8 +12,7 @@ use ureq::{
     unversioned::transport::{ConnectionDetails, Connector, Transport},
 };
 
-use crate::setup::proxies;
-use crate::world::{Connected, NoAnswer, failure};
+use crate::world::{Connected, NoAnswer, failure, system::routes};
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Journey {
     pub(crate) fn begin(uri: &Uri, proxy: Option<&ureq::Proxy>) -> Self {
         REACHED.set(Reached::Nobody);
         CONNECTED.set(None);
-        Self { host: uri.host().unwrap_or("").to_owned(), proxy: proxy.map(proxies::shown) }
+        Self { host: uri.host().unwrap_or("").to_owned(), proxy: proxy.map(routes::shown) }
     }
 
     /// Has this called when the connection stands, before anything is sent on it.
