@@ -11,10 +11,7 @@ use keyfob_core::{
 };
 
 use crate::{
-    credential::{
-        grant::Grant,
-        look::{self, Survey},
-    },
+    credential::{grant::Grant, survey::Survey},
     doctor::{self, Finding},
     login::{
         browser::{Attempt, How},
@@ -354,7 +351,7 @@ impl Client {
     /// What each source says, in their order, without taking anything: what `keyfob status` shows.
     #[must_use]
     pub fn survey(&self, purpose: Purpose) -> Survey {
-        look::survey(&self.session, purpose)
+        Survey::of(&self.session, purpose)
     }
 
     /// Looks for everything that could keep a login from working, and mends what can be mended if `fix` says so.

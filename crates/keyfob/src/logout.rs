@@ -9,7 +9,7 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    credential::{client_secret, machine},
+    credential::{client_secret, look, machine, survey::Survey},
     renewal,
     session::Session,
     store::{Found, Seen, Store},
@@ -49,13 +49,11 @@ impl Session {
         }
         // A key remembered for this profile goes with it, whoever is signed in.
         crate::credential::helper::forget(self)?;
-        let survey = crate::credential::look::survey(self, keyfob_core::source::Purpose::Api);
+        let survey = Survey::of(self, keyfob_core::source::Purpose::Api);
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
             // replayed.
-            Some(keyfob_core::Source::RefreshToken) => {
-                self.sign_out(&crate::credential::seed::seed_store(self)?, true)
-            }
+            Some(keyfob_core::Source::RefreshToken) => self.sign_out(&look::seed_store(self)?, true),
             _ => self.sign_out(&self.store()?, false),
         }
     }

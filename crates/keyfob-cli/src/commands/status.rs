@@ -11,7 +11,7 @@ use keyfob::{
     },
     credential::{
         grant::{self, Outcome},
-        look::Survey,
+        survey::Survey,
     },
     login::setup_token::Note,
     world::{Clock, system::clock::SystemClock},

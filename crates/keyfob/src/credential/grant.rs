@@ -1,7 +1,9 @@
 //! What a caller receives: headers to send, and the source of the credential.
 
-use keyfob_core::{Error, Secret, Source, Timestamp, login::record::Generation, source::Purpose};
+use keyfob_core::{Error, Id, Result, Secret, Source, Timestamp, login::record::Generation, source::Purpose};
 use serde::Serialize;
+
+use crate::{renewal::Usable, world::Clock};
 
 /// A credential, ready to be sent, that explains itself.
 #[derive(Debug)]
@@ -71,6 +73,55 @@ impl Outcome {
             Self::Shadowed => "shadowed",
         }
     }
+}
+
+/// A credential of which nothing else is known.
+pub(crate) fn as_it_is(
+    purpose: Purpose,
+    source: Source,
+    credential: Secret,
+    considered: Vec<Considered>,
+) -> Grant {
+    Grant {
+        headers: headers(source, &credential),
+        credential,
+        purpose,
+        source,
+        expires_at: None,
+        generation: None,
+        profile: None,
+        considered,
+        warning: None,
+        in_place_of_rejected: false,
+    }
+}
+
+/// The credential of a stored login.
+pub(crate) fn stored_grant(
+    clock: &dyn Clock,
+    purpose: Purpose,
+    source: Source,
+    usable: Usable,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let Usable { record, warning } = usable;
+    let what = || format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    let credential = record
+        .access_token
+        .as_ref()
+        .ok_or_else(|| Error::new(Id::LoginNeeded, what(), "it has no access token"))?;
+    Ok(Grant {
+        headers: headers(source, credential),
+        credential: credential.duplicate(),
+        purpose,
+        source,
+        expires_at: record.expires_at.map(|end| clock.ahead(&record).ours(end)),
+        generation: Some(record.generation.clone()),
+        profile: Some(record.profile.clone()),
+        considered,
+        warning,
+        in_place_of_rejected: false,
+    })
 }
 
 /// The headers of a credential (RFC 6750 §2.1 for bearer tokens).

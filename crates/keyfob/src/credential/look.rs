@@ -1,24 +1,13 @@
-//! Walks the sources in order. Each is absent (continue), present (stop) or broken (stop with an error).
+//! Looks at one source: absent, present or broken, without reading a secret, running anything or asking anybody.
 
 use std::sync::PoisonError;
 
-use keyfob_core::{
-    Error, Id, Record, Result, Secret, Source,
-    contract::names,
-    login::refresh::{self, Next},
-    source::{self, Purpose},
-};
+use keyfob_core::{Error, Id, Record, Result, Secret, Source, contract::names};
 
 use crate::{
-    credential::{
-        grant::{self, Considered, Grant, Outcome},
-        seed,
-        stored::{acquire, stored},
-    },
-    renewal::{self, Need},
+    credential::grant::Considered,
     session::Session,
     store::{Seen, Store},
-    trusted_device,
 };
 
 /// What a look at a source shows, without reading a secret, running anything or asking anybody.
@@ -34,168 +23,7 @@ pub enum Look {
     Broken(Error),
 }
 
-/// Everything a report says: who would win, and what became of every source.
-#[derive(Debug)]
-pub struct Survey {
-    /// The winner, if there is one.
-    pub winner: Option<Source>,
-    /// The stored login the winner stands for, if it is one.
-    pub record: Option<Box<Record>>,
-    /// Every source, in order.
-    pub considered: Vec<Considered>,
-    /// What stopped the search, if something did.
-    pub broken: Option<Error>,
-    /// Why a program would get nothing of that login now, if that is so.
-    pub obstacle: Option<Error>,
-    /// Why it would not be renewed now, though its token may be good still.
-    pub not_renewed: Option<Error>,
-}
-
-/// Looks at every source without renewing, reading or asking anything.
-#[must_use]
-pub(crate) fn survey(session: &Session, purpose: Purpose) -> Survey {
-    let mut survey = Survey {
-        winner: None,
-        record: None,
-        considered: Vec::new(),
-        broken: None,
-        obstacle: None,
-        not_renewed: None,
-    };
-    for &source in source::order(purpose, session.setup.config.prefer) {
-        let (outcome, reason) = match look(session, source) {
-            Look::Nothing(why) => (Outcome::Nothing, why),
-            Look::PassedOver(why) => (Outcome::Shadowed, why),
-            Look::Here(what) => match survey.winner {
-                Some(winner) => (Outcome::Shadowed, format!("{what}; {winner} comes first")),
-                None if survey.broken.is_some() => (Outcome::Shadowed, what),
-                None => {
-                    survey.winner = Some(source);
-                    (Outcome::Here, what)
-                }
-            },
-            Look::Broken(error) => {
-                let why = error.message();
-                if survey.winner.is_none() && survey.broken.is_none() {
-                    survey.broken = Some(error);
-                }
-                (Outcome::Broken, why)
-            }
-        };
-        survey.considered.push(Considered { source, outcome, reason });
-    }
-    survey.record = match survey.winner {
-        Some(Source::Login) => record_at_hand(session),
-        Some(Source::RefreshToken) => seed::seed_store(session).ok().and_then(|store| record_in(&store)),
-        _ => None,
-    };
-    if let Some(record) = &survey.record {
-        let stops = |min_valid| {
-            let need = Need { min_valid, rejected: None };
-            match refresh::next(record, &renewal::ask(&session.world, &need, record, &mut None)) {
-                Next::Stop(error) => Some(error),
-                Next::Use | Next::Early | Next::Renew => None,
-            }
-        };
-        // The rule that decides when somebody asks, asked for a token that no token could replace.
-        (survey.obstacle, survey.not_renewed) = (stops(0), stops(i64::MAX));
-    }
-    survey
-}
-
-/// The headers of the winner as it is now, without renewing it.
-///
-/// # Errors
-/// [`Id::LoginNeeded`] when there is no winner; what is wrong with reading it.
-pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<(&'static str, Secret)>> {
-    match (survey.winner, &survey.record) {
-        (Some(source), Some(record)) => match &record.access_token {
-            Some(token) => Ok(grant::headers(source, token)),
-            None => Err(nothing(session, &survey.considered)),
-        },
-        (Some(Source::Login | Source::RefreshToken) | None, None) | (None, Some(_)) => {
-            Err(nothing(session, &survey.considered))
-        }
-        (Some(source), None) => {
-            if let Some(descriptor) = to_be_drained(session, source) {
-                let what = format!("the credential on descriptor {descriptor} cannot be verified");
-                let why = "it would have to be read for that, and whoever it is for could not read it again";
-                return Err(Error::new(Id::DescriptorUnusable, what, why)
-                    .hint("send a request with it: `curl -H \"$(keyfob header)\" URL`"));
-            }
-            let grant = acquire(session, Purpose::Api, source, &Need::default(), Vec::new())?;
-            Ok(grant.headers)
-        }
-    }
-}
-
-/// The descriptor that asking this source would empty.
-fn to_be_drained(session: &Session, source: Source) -> Option<i32> {
-    let variable = match source {
-        Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
-        Source::ApiKeyDescriptor => names::API_KEY_DESCRIPTOR,
-        Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
-        _ => return None,
-    };
-    session
-        .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
-        .flatten()
-}
-
-/// The winner's credential, renewed if that is due.
-///
-/// # Errors
-/// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
-pub(crate) fn grant(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
-    let mut grant = search(session, purpose, need)?;
-    // What comes after the winner. In the usual order a stored login is the last: this costs it nothing.
-    let order = source::order(purpose, session.setup.config.prefer);
-    for &source in order.iter().skip_while(|source| **source != grant.source).skip(1) {
-        let (outcome, reason) = match look(session, source) {
-            Look::Nothing(why) => (Outcome::Nothing, why),
-            Look::PassedOver(why) => (Outcome::Shadowed, why),
-            Look::Here(what) => (Outcome::Shadowed, format!("{what}; {} comes first", grant.source)),
-            Look::Broken(error) => (Outcome::Broken, error.message()),
-        };
-        grant.considered.push(Considered { source, outcome, reason });
-    }
-    if purpose == Purpose::Remote
-        && let Some(device) = session.device()?
-    {
-        grant.headers.push((trusted_device::HEADER, device.token));
-    }
-    Ok(grant)
-}
-
-fn search(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
-    let mut considered = Vec::new();
-    for &source in source::order(purpose, session.setup.config.prefer) {
-        let looked = match source {
-            Source::Login if !excluded(session, source) => {
-                match stored(session, purpose, need, &mut considered)? {
-                    Ok(grant) => return Ok(grant),
-                    Err(nothing) => nothing,
-                }
-            }
-            _ => look(session, source),
-        };
-        match looked {
-            Look::Nothing(reason) => {
-                considered.push(Considered { source, outcome: Outcome::Nothing, reason });
-            }
-            Look::PassedOver(reason) => {
-                considered.push(Considered { source, outcome: Outcome::Shadowed, reason });
-            }
-            Look::Broken(error) => return Err(error),
-            Look::Here(reason) => {
-                considered.push(Considered { source, outcome: Outcome::Here, reason });
-                return acquire(session, purpose, source, need, considered);
-            }
-        }
-    }
-    Err(nothing(session, &considered))
-}
-
+/// The error of a search that found nothing.
 pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
     let profile = session.setup.profile_name();
     let what = match &session.setup.environment {
@@ -218,12 +46,12 @@ pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
     Error::new(Id::LoginNeeded, what, "no variable holds one and nobody has signed in")
 }
 
-fn excluded(session: &Session, source: Source) -> bool {
+pub(crate) fn excluded(session: &Session, source: Source) -> bool {
     session.confined_to().is_some_and(|only| only != source)
 }
 
 /// Looks at one source.
-fn look(session: &Session, source: Source) -> Look {
+pub(crate) fn look(session: &Session, source: Source) -> Look {
     if excluded(session, source) {
         return Look::Nothing("excluded by --only".into());
     }
@@ -256,7 +84,7 @@ fn present(session: &Session, source: Source) -> Look {
         Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
         Source::RefreshToken => match session.setup.seed() {
             Err(error) => Look::Broken(error),
-            Ok(Some(seed)) if settings.refresh_token.is_none() => seed::inherited_seed(session, seed),
+            Ok(Some(seed)) if settings.refresh_token.is_none() => inherited_seed(session, seed),
             _ => variable(names::REFRESH_TOKEN, &settings.refresh_token),
         },
         Source::OauthTokenDescriptor => descriptor(session, names::OAUTH_DESCRIPTOR),
@@ -321,6 +149,7 @@ pub(crate) fn login_store(session: &Session) -> Result<Store, Look> {
     session.store().map_err(Look::Broken)
 }
 
+/// What stands for a stored login where nobody has signed in.
 pub(crate) fn nobody(session: &Session) -> Look {
     if let Some(environment) = session.setup.environment.as_ref().filter(|e| e.machine.is_some()) {
         let client_id = environment.client_id.as_ref().map_or("", |id| id.as_str());
@@ -342,5 +171,19 @@ pub(crate) fn record_in(store: &Store) -> Option<Box<Record>> {
     match store.look() {
         Ok(Seen::Record(record)) => Some(record),
         _ => None,
+    }
+}
+
+/// Where the login lies that starts from the refresh token in a variable.
+pub(crate) fn seed_store(session: &Session) -> Result<Store> {
+    session.store_of(session.environment()?.require_client_id()?, session.setup.seed()?.map(str::to_owned))
+}
+
+/// A seeded login that `keyfob exec` above us used: only its record counts, there is nothing to exchange.
+pub(crate) fn inherited_seed(session: &Session, seed: &str) -> Look {
+    match seed_store(session).and_then(|store| store.look()) {
+        Ok(Seen::Nothing) => Look::Nothing(format!("{} is not set", names::REFRESH_TOKEN)),
+        Ok(_) => Look::Here(format!("the login seeded by {seed}, named by `keyfob exec`")),
+        Err(error) => Look::Broken(error),
     }
 }

@@ -1,4 +1,5 @@
-//! From the order of sources to a credential, one file for each kind of source.
+//! From the order of sources to a credential: the one loop over them. Each source is absent (continue), present (stop)
+//! or broken (stop with an error).
 
 pub(crate) mod client_secret;
 pub(crate) mod command;
@@ -6,121 +7,158 @@ pub mod grant;
 pub mod helper;
 pub mod look;
 pub(crate) mod machine;
+mod rejected;
 pub(crate) mod seed;
-pub(crate) mod stored;
+mod stored;
+pub mod survey;
+mod verify;
 
-use keyfob_core::{Error, Id, Result, Source, source::Purpose};
+use std::sync::{Arc, PoisonError};
 
-use crate::{credential::grant::Grant, renewal::Need, session::Session};
+use keyfob_core::{
+    Error, Id, Result, Secret, Source,
+    contract::names,
+    source::{self, Purpose},
+};
+
+use crate::{
+    credential::{
+        grant::{Considered, Grant, Outcome, as_it_is, stored_grant},
+        look::{Look, excluded, look, nothing},
+        stored::{Stored, stored},
+    },
+    renewal::{Need, Usable},
+    session::Session,
+    trusted_device,
+};
 
 impl Session {
     /// A credential for this purpose, renewed if that is due.
     pub(crate) fn grant(&self, purpose: Purpose) -> Result<Grant> {
-        crate::credential::look::grant(self, purpose, &Need::default())
+        grant(self, purpose, &Need::default())
     }
 
     /// The same, good for at least so many seconds where it can be renewed.
     pub(crate) fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
-        crate::credential::look::grant(self, purpose, need)
+        grant(self, purpose, need)
     }
+}
 
-    /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
-    /// source.
-    pub(crate) fn rejected(&self, grant: &Grant) -> Result<Grant> {
-        let ended = grant.expires_at.is_some_and(|end| end <= self.world.clock.now());
-        if grant.in_place_of_rejected && !ended {
-            let what = format!("the credential from {} was rejected again", grant.source);
-            let why = "it was got in the place of a rejected one, and neither was accepted";
-            return Err(Error::new(Id::RejectedStale, what, why));
-        }
-        let next = self.other_than(grant)?;
-        Ok(Grant { in_place_of_rejected: true, ..next })
-    }
-
-    fn other_than(&self, grant: &Grant) -> Result<Grant> {
-        if grant.source == Source::ApiKeyHelper {
-            return self.rejected_key(grant.purpose, &grant.credential.fingerprint());
-        }
-        let Some(generation) = grant.generation.clone() else {
-            let what = format!("the credential from {} was rejected", grant.source);
-            return Err(Error::new(Id::ProviderRefused, what, "it is used as it is and cannot be renewed")
-                .hint("replace it, or unset it to use the stored login"));
+/// The winner's credential, renewed if that is due.
+///
+/// # Errors
+/// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
+pub(crate) fn grant(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
+    let mut grant = search(session, purpose, need)?;
+    // What comes after the winner. In the usual order a stored login is the last: this costs it nothing.
+    let order = source::order(purpose, session.setup.config.prefer);
+    for &source in order.iter().skip_while(|source| **source != grant.source).skip(1) {
+        let (outcome, reason) = match look(session, source) {
+            Look::Nothing(why) => (Outcome::Nothing, why),
+            Look::PassedOver(why) => (Outcome::Shadowed, why),
+            Look::Here(what) => (Outcome::Shadowed, format!("{what}; {} comes first", grant.source)),
+            Look::Broken(error) => (Outcome::Broken, error.message()),
         };
-        let need = Need { min_valid: 0, rejected: Some(generation) };
-        let next = crate::credential::look::grant(self, grant.purpose, &need)?;
-        if next.source != grant.source {
-            let what = format!("the credential from {} was rejected", grant.source);
-            let why = format!(
-                "it is no longer what would be used: {} is, and a rejection never changes the source",
-                next.source
-            );
-            return Err(Error::new(Id::LoginChanged, what, why));
-        }
-        Ok(next)
+        grant.considered.push(Considered { source, outcome, reason });
     }
-
-    /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
-    /// one of the `hosts` of its configuration. For whoever is asked for a credential and told by whom.
-    pub(crate) fn may_go_to(&self, purpose: Purpose, origin: &str) -> Result<bool> {
-        let survey = crate::credential::look::survey(self, purpose);
-        Ok(self.environment()?.may_have_credential(origin, survey.record.as_deref()))
+    if purpose == Purpose::Remote
+        && let Some(device) = session.device()?
+    {
+        grant.headers.push((trusted_device::HEADER, device.token));
     }
+    Ok(grant)
+}
 
-    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
-    /// else had it run since.
-    pub(crate) fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
-        let survey = crate::credential::look::survey(self, purpose);
-        match (survey.winner, survey.broken) {
-            (Some(Source::ApiKeyHelper), _) => {
-                let key = crate::credential::helper::run_again(self, fingerprint)?;
-                Ok(crate::credential::stored::as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
-            }
-            (None, Some(broken)) => Err(broken),
-            (winner, _) => {
-                let used = winner.map_or("nothing".into(), |source| source.to_string());
-                let why = format!("{used} is used, and no key of the api_key_helper");
-                Err(Error::new(Id::ProviderRefused, "the rejected key cannot be replaced", why)
-                    .hint("see `keyfob status`"))
-            }
-        }
-    }
-
-    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
-    pub(crate) fn verify(&self, purpose: Purpose) -> Result<()> {
-        let survey = crate::credential::look::survey(self, purpose);
-        if let Some(error) = survey.broken {
-            return Err(error);
-        }
-        // A stored login is shown to those who minted it and to nobody else, whatever the configuration says today.
-        let (name, endpoints) = match &survey.record {
-            Some(record) => (record.environment.clone(), record.endpoints.clone()),
-            None => {
-                let environment = self.complete_environment()?;
-                (environment.name, environment.endpoints)
-            }
-        };
-        let url = endpoints.whoami_url.as_ref().or(endpoints.userinfo_url.as_ref()).ok_or_else(|| {
-            let what = format!("environment `{name}` cannot be asked");
-            Error::new(
-                Id::EnvironmentIncomplete,
-                what,
-                "it has no endpoint that says whose credential it sees",
-            )
-        })?;
-        let headers = self.with_device(crate::credential::look::headers_at_hand(self, &survey)?);
-        let timeout = std::time::Duration::from_secs(15);
-        let request = crate::world::Request { method: "GET", url, headers, body: None, timeout };
-        match self.world.http.send(&request) {
-            Ok(answer) if answer.reply.status == 200 => match &answer.device_token {
-                Some(successor) => self.renew_device(successor),
-                None => Ok(()),
+fn search(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
+    let mut considered = Vec::new();
+    for &source in source::order(purpose, session.setup.config.prefer) {
+        let looked = match source {
+            Source::Login if !excluded(session, source) => match stored(session, need)? {
+                Stored::Usable(usable) => return login(session, purpose, usable, considered),
+                Stored::Not(look) => look,
             },
-            Ok(answer) => {
-                let why =
-                    format!("{} answered {}", crate::login::establish::origin(url), answer.reply.status);
-                Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
+            _ => look(session, source),
+        };
+        match looked {
+            Look::Nothing(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Nothing, reason });
             }
-            Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),
+            Look::PassedOver(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Shadowed, reason });
+            }
+            Look::Broken(error) => return Err(error),
+            Look::Here(reason) => {
+                considered.push(Considered { source, outcome: Outcome::Here, reason });
+                return acquire(session, purpose, source, need, considered);
+            }
         }
     }
+    Err(nothing(session, &considered))
+}
+
+/// The credential of a source that is there.
+pub(crate) fn acquire(
+    session: &Session,
+    purpose: Purpose,
+    source: Source,
+    need: &Need,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let settings = &session.setup.settings;
+    let fixed = |secret: &Option<Secret>| {
+        let missing =
+            || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
+        secret.as_ref().map(Secret::duplicate).ok_or_else(missing)
+    };
+    let credential = match source {
+        Source::AuthToken => fixed(&settings.auth_token)?,
+        Source::ApiKey => fixed(&settings.api_key)?,
+        Source::OauthToken => fixed(&settings.oauth_token)?,
+        Source::SessionToken => fixed(&settings.session_token)?,
+        Source::OauthTokenDescriptor => read(session, names::OAUTH_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyDescriptor => read(session, names::API_KEY_DESCRIPTOR)?.duplicate(),
+        Source::WebSocketDescriptor => read(session, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
+        Source::ApiKeyHelper => helper::run(session)?,
+        Source::RefreshToken => return seed::seeded(session, purpose, need, considered),
+        Source::Login => {
+            return match stored(session, need)? {
+                Stored::Usable(usable) => login(session, purpose, usable, considered),
+                Stored::Not(Look::Broken(error)) => Err(error),
+                Stored::Not(Look::Nothing(_) | Look::PassedOver(_) | Look::Here(_)) => {
+                    Err(nothing(session, &considered))
+                }
+            };
+        }
+    };
+    Ok(as_it_is(purpose, source, credential, considered))
+}
+
+/// The grant of the stored login.
+fn login(
+    session: &Session,
+    purpose: Purpose,
+    usable: Usable,
+    mut considered: Vec<Considered>,
+) -> Result<Grant> {
+    let reason = format!("profile `{}` at {}", usable.record.profile, usable.record.issuer);
+    considered.push(Considered { source: Source::Login, outcome: Outcome::Here, reason });
+    stored_grant(&*session.world.clock, purpose, Source::Login, usable, considered)
+}
+
+/// What stands on an inherited descriptor: read once, then kept.
+fn read(session: &Session, variable: &'static str) -> Result<Arc<Secret>> {
+    let mut kept = session.read.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(secret) = kept.get(variable) {
+        return Ok(secret.clone());
+    }
+    let inherited = session.inherited(variable).ok_or_else(|| {
+        Error::new(
+            Id::DescriptorContent,
+            format!("{variable} cannot be read again"),
+            "it was read before, and failed",
+        )
+    })?;
+    let secret = Arc::new(inherited.read(&*session.world.clock)?);
+    kept.insert(variable, secret.clone());
+    Ok(secret)
 }

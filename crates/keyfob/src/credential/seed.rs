@@ -11,9 +11,8 @@ use keyfob_core::{
 use crate::world::failure;
 use crate::{
     credential::{
-        grant::{Considered, Grant},
-        look::{Look, nothing, record_in},
-        stored::stored_grant,
+        grant::{Considered, Grant, stored_grant},
+        look::{nothing, record_in, seed_store},
     },
     renewal::{self, Need},
     session::Session,
@@ -43,11 +42,6 @@ pub(crate) fn seeded(
     stored_grant(&*session.world.clock, purpose, Source::RefreshToken, usable, considered)
 }
 
-/// Where it lies.
-pub(crate) fn seed_store(session: &Session) -> Result<Store> {
-    session.store_of(session.environment()?.require_client_id()?, session.setup.seed()?.map(str::to_owned))
-}
-
 /// Writes the seed's record, unless somebody else just did.
 fn plant(session: &Session, store: &Store) -> Result<()> {
     // Renewal uses what the record names: the endpoints must be in it.
@@ -64,13 +58,4 @@ fn plant(session: &Session, store: &Store) -> Result<()> {
         environment.record(generation, session.setup.profile()?, session.world.clock.now(), token)?;
     record.narrowed = session.setup.settings.scopes.is_some();
     lease.commit(&record).map(|_| ())
-}
-
-/// A seeded login that `keyfob exec` above us used: only its record counts, there is nothing to exchange.
-pub(crate) fn inherited_seed(session: &Session, seed: &str) -> Look {
-    match seed_store(session).and_then(|store| store.look()) {
-        Ok(Seen::Nothing) => Look::Nothing(format!("{} is not set", names::REFRESH_TOKEN)),
-        Ok(_) => Look::Here(format!("the login seeded by {seed}, named by `keyfob exec`")),
-        Err(error) => Look::Broken(error),
-    }
 }

@@ -8,7 +8,7 @@ use std::{io, path::Path};
 use keyfob_core::{Error, Id, error::escape, login::sealed::KeyStore, source::Purpose};
 
 use crate::{
-    credential::{grant::Outcome, look},
+    credential::{grant::Outcome, survey::Survey},
     session::Session,
     store::{Found, Seen, Store},
     world::Lock,
@@ -286,7 +286,7 @@ fn unfinished(store: &Store, path: &Path, fix: bool) -> State {
 }
 
 fn sources(session: &Session) -> State {
-    let survey = look::survey(session, Purpose::Api);
+    let survey = Survey::of(session, Purpose::Api);
     if let Some(error) = survey.broken {
         return State::Wrong(error);
     }

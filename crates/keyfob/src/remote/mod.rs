@@ -5,7 +5,7 @@ pub mod dial;
 use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
 
 use crate::{
-    credential::{grant::Grant, look},
+    credential::{grant::Grant, survey::Survey},
     renewal::Need,
     session::Session,
     trusted_device,
@@ -52,7 +52,7 @@ impl Session {
     /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
     /// expired: only that generation is renewed.
     pub(crate) fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
-        let survey = look::survey(self, Purpose::Remote);
+        let survey = Survey::of(self, Purpose::Remote);
         // A stored login's token goes where its record says, whatever is configured today.
         let environment = match survey.record {
             Some(_) => self.environment()?.clone(),
@@ -105,7 +105,7 @@ impl Session {
     /// Whether the credential that would be used may go to an origin that is not the environment's.
     fn may_leave(&self, url: &str, origin: &str) -> Result<()> {
         let session = matches!(
-            look::survey(self, Purpose::Remote).winner,
+            Survey::of(self, Purpose::Remote).winner,
             Some(Source::SessionToken | Source::WebSocketDescriptor)
         );
         let approved = || {

@@ -1,0 +1,92 @@
+//! Asks the provider whether it accepts the credential that would be used.
+
+use std::time::Duration;
+
+use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Purpose};
+
+use crate::{
+    credential::{acquire, grant, look::nothing, survey::Survey},
+    login::establish,
+    renewal::Need,
+    session::Session,
+    world::Request,
+};
+
+impl Session {
+    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
+    pub(crate) fn verify(&self, purpose: Purpose) -> Result<()> {
+        let survey = Survey::of(self, purpose);
+        if let Some(error) = survey.broken {
+            return Err(error);
+        }
+        // A stored login is shown to those who minted it and to nobody else, whatever the configuration says today.
+        let (name, endpoints) = match &survey.record {
+            Some(record) => (record.environment.clone(), record.endpoints.clone()),
+            None => {
+                let environment = self.complete_environment()?;
+                (environment.name, environment.endpoints)
+            }
+        };
+        let url = endpoints.whoami_url.as_ref().or(endpoints.userinfo_url.as_ref()).ok_or_else(|| {
+            let what = format!("environment `{name}` cannot be asked");
+            Error::new(
+                Id::EnvironmentIncomplete,
+                what,
+                "it has no endpoint that says whose credential it sees",
+            )
+        })?;
+        let headers = self.with_device(headers_at_hand(self, &survey)?);
+        let timeout = Duration::from_secs(15);
+        let request = Request { method: "GET", url, headers, body: None, timeout };
+        match self.world.http.send(&request) {
+            Ok(answer) if answer.reply.status == 200 => match &answer.device_token {
+                Some(successor) => self.renew_device(successor),
+                None => Ok(()),
+            },
+            Ok(answer) => {
+                let why = format!("{} answered {}", establish::origin(url), answer.reply.status);
+                Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
+            }
+            Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),
+        }
+    }
+}
+
+/// The headers of the winner as it is now, without renewing it.
+///
+/// # Errors
+/// [`Id::LoginNeeded`] when there is no winner; what is wrong with reading it.
+pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<(&'static str, Secret)>> {
+    match (survey.winner, &survey.record) {
+        (Some(source), Some(record)) => match &record.access_token {
+            Some(token) => Ok(grant::headers(source, token)),
+            None => Err(nothing(session, &survey.considered)),
+        },
+        (Some(Source::Login | Source::RefreshToken) | None, None) | (None, Some(_)) => {
+            Err(nothing(session, &survey.considered))
+        }
+        (Some(source), None) => {
+            if let Some(descriptor) = to_be_drained(session, source) {
+                let what = format!("the credential on descriptor {descriptor} cannot be verified");
+                let why = "it would have to be read for that, and whoever it is for could not read it again";
+                return Err(Error::new(Id::DescriptorUnusable, what, why)
+                    .hint("send a request with it: `curl -H \"$(keyfob header)\" URL`"));
+            }
+            let grant = acquire(session, Purpose::Api, source, &Need::default(), Vec::new())?;
+            Ok(grant.headers)
+        }
+    }
+}
+
+/// The descriptor that asking this source would empty.
+fn to_be_drained(session: &Session, source: Source) -> Option<i32> {
+    let variable = match source {
+        Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
+        Source::ApiKeyDescriptor => names::API_KEY_DESCRIPTOR,
+        Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
+        _ => return None,
+    };
+    session
+        .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
+        .flatten()
+}
