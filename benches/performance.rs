@@ -16,6 +16,7 @@
 mod memory;
 mod provider;
 mod renewal;
+mod size;
 mod stage;
 mod statistics;
 mod storm;
@@ -26,12 +27,14 @@ use stage::{Program, Result};
 /// A benchmark: its name, and what prints its rows.
 type Benchmark = (&'static str, fn(&Program) -> Result<()>);
 
-const ALL: [Benchmark; 5] = [
+const ALL: [Benchmark; 6] = [
     ("token", token::run),
     ("memory", memory::run),
     ("renewal", renewal::run),
     ("storm", storm::run),
     ("provider", provider::run),
+    // Last: it builds another one in the place of the first.
+    ("size", size::run),
 ];
 
 fn main() -> Result<()> {

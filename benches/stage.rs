@@ -24,21 +24,11 @@ pub(crate) struct Program {
 impl Program {
     /// Builds it as it is distributed and installs it.
     pub(crate) fn build() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--profile", "dist", "-p", "keyfob-cli", "--target", &target])
-            .current_dir(root)
-            .status()?;
-        if !status.success() {
-            return Err(format!("not built; it may need `rustup target add {target}`").into());
-        }
-        // This benchmark is `TARGET/release/deps/performance-…`.
-        let own = std::env::current_exe()?;
-        let built = own.ancestors().nth(3).ok_or("cargo puts a benchmark three directories deep")?;
-        let dir = tempfile::Builder::new().prefix("keyfob-bench-").tempdir_in(built)?;
+        let built = built(&[])?;
+        let directory = built.parent().ok_or("a program lies in a directory")?;
+        let dir = tempfile::Builder::new().prefix("keyfob-bench-").tempdir_in(directory)?;
         let path = dir.path().join("keyfob");
-        install(&built.join(target).join("dist/keyfob"), &path)?;
+        install(&built, &path)?;
         Ok(Self { path, dir })
     }
 
@@ -53,6 +43,28 @@ impl Program {
         command.args(words).env_clear().stdin(Stdio::null());
         command
     }
+}
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Builds the command as it is distributed, with these words for cargo too; where it lies.
+pub(crate) fn built(features: &[&str]) -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--profile", "dist", "-p", "keyfob-cli", "--target", &target])
+        .args(features)
+        .current_dir(root())
+        .status()?;
+    if !status.success() {
+        return Err(format!("not built; it may need `rustup target add {target}`").into());
+    }
+    // This benchmark is `TARGET/release/deps/performance-…`.
+    let own = std::env::current_exe()?;
+    let built = own.ancestors().nth(3).ok_or("cargo puts a benchmark three directories deep")?;
+    Ok(built.join(target).join("dist/keyfob"))
 }
 
 /// Puts a program in its place as it is there after the machine was started: on the disk, not yet in memory. What
