@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod contract;
+pub mod digest;
 pub mod error;
 pub mod json;
 pub mod login;
@@ -26,12 +27,3 @@ pub use time::{Ahead, ProviderTime, Timestamp};
 
 /// The result of everything that can fail here.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
-
-/// Lower-case hexadecimal, two digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> alloc::string::String {
-    use core::fmt::Write as _;
-    bytes.iter().fold(alloc::string::String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}

@@ -43,16 +43,16 @@ impl Secret {
     ///
     /// # Errors
     /// Says what is wrong, never what was given.
-    pub fn visible(text: &str) -> Result<Self, &'static str> {
+    pub fn visible(text: &str) -> Result<Self, Unfit> {
         if text.is_empty() {
-            return Err("is empty");
+            return Err(Unfit::Empty);
         }
         match text.bytes().find(|b| !(0x21..=0x7e).contains(b)) {
             None => Ok(Self::new(text)),
-            Some(b'\n' | b'\r') => Err("has a line break inside"),
-            Some(b' ' | b'\t') => Err("has a blank inside"),
-            Some(0x80..) => Err("has a character outside ASCII"),
-            Some(_) => Err("has a control character inside"),
+            Some(b'\n' | b'\r') => Err(Unfit::LineBreak),
+            Some(b' ' | b'\t') => Err(Unfit::Blank),
+            Some(0x80..) => Err(Unfit::NotAscii),
+            Some(_) => Err(Unfit::Control),
         }
     }
 
@@ -69,7 +69,42 @@ impl Secret {
     pub fn fingerprint(&self) -> String {
         use sha2::{Digest, Sha256};
         let digest = Sha256::new().chain_update("keyfob/fingerprint/v1").chain_update(&*self.0).finalize();
-        crate::hex(&digest[..6])
+        crate::digest::hex(&digest[..6])
+    }
+}
+
+/// Why a text is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// There is nothing in it.
+    Empty,
+    /// It has more than one line.
+    LineBreak,
+    /// It has a blank or a tab.
+    Blank,
+    /// It has a character outside ASCII.
+    NotAscii,
+    /// It has another control character.
+    Control,
+}
+
+impl Unfit {
+    /// In words, behind the name of what holds the text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "is empty",
+            Self::LineBreak => "has a line break inside",
+            Self::Blank => "has a blank inside",
+            Self::NotAscii => "has a character outside ASCII",
+            Self::Control => "has a control character inside",
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -117,7 +152,7 @@ mod tests {
             ("a\u{7f}", "has a control character inside"),
             ("ä", "has a character outside ASCII"),
         ] {
-            assert_eq!(Secret::visible(text).err(), Some(why), "{text:?}");
+            assert_eq!(Secret::visible(text).err().map(Unfit::as_str), Some(why), "{text:?}");
         }
         assert!(Secret::visible("aZ09-._~+/=").is_ok());
     }

@@ -3,9 +3,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, json};
+use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, digest, json};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -67,7 +66,7 @@ impl Session {
         if end <= self.world.clock.now() {
             return Ok(None);
         }
-        let token = Secret::visible(&stored.device_token).map_err(|why| damaged(&place, why))?;
+        let token = Secret::visible(&stored.device_token).map_err(|why| damaged(&place, why.as_str()))?;
         Ok(Some(Device { token, id: Some(stored.device_id), expires_at: Some(end) }))
     }
 
@@ -240,13 +239,8 @@ impl Session {
 
     fn device_place(&self, record: &Record) -> Result<PathBuf> {
         let home = self.setup.require_home()?;
-        let mut hash = Sha256::new();
-        for part in [record.issuer.as_str(), record.identity.account_uuid.as_deref().unwrap_or("")] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest = hash.finalize();
-        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let account = record.identity.account_uuid.as_deref().unwrap_or("");
+        let name = digest::name_of([record.issuer.as_str(), account]);
         Ok(home.logins.with_file_name("devices").join(format!("{name}.json")))
     }
 

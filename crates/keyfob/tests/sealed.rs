@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,10 +10,9 @@ use keyfob::{
     Id, ProviderTime, Secret, Timestamp,
     core::{
         Record,
-        contract::settings::{ClientId, Scopes},
+        contract::settings::ClientId,
         login::{
-            identity::Identity,
-            record::{Generation, LoginId},
+            record::{Generation, Login, LoginId},
             sealed::{Envelope, KeyStore},
         },
         provider::Endpoints,
@@ -71,31 +69,23 @@ impl Place {
     fn record(&self, family: u8, issued: i64) -> Record {
         let (access, refresh) =
             self.machine.look(|machine| machine.server.mint(family.into(), Timestamp(issued)));
+        let generation = Generation { login: LoginId::new([family; 16]), number: 0 };
+        let client_id = ClientId::parse("keyfob-local").unwrap();
+        let login = Login {
+            profile: "default",
+            environment: "local",
+            issuer: "https://provider.example",
+            client_id: &client_id,
+        };
         Record {
-            generation: Generation { login: LoginId::new([family; 16]), number: 0 },
-            profile: "default".into(),
-            environment: "local".into(),
-            issuer: "https://provider.example".into(),
-            client_id: ClientId::parse("keyfob-local").unwrap(),
             endpoints: Endpoints {
                 token_url: Some("https://provider.example/token".into()),
                 ..Endpoints::default()
             },
-            scopes: Scopes::default(),
-            narrowed: false,
-            dead_refresh_words: Vec::new(),
-            secret_at: None,
-            proof: None,
             access_token: Some(Secret::new(access)),
             refresh_token: Some(Secret::new(refresh)),
-            issued_at: ProviderTime(issued),
             expires_at: Some(ProviderTime(issued + 3600)),
-            clocks: BTreeMap::new(),
-            identity: Identity::default(),
-            refused: None,
-            cooldown: None,
-            unknown: None,
-            other: serde_json::Map::new(),
+            ..Record::begin(generation, &login, ProviderTime(issued))
         }
     }
 

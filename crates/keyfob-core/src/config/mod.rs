@@ -19,7 +19,7 @@ use crate::{
     },
     login::sealed::KeyStore,
     oauth::{
-        client_credentials::{Confidential, Place, Proof},
+        client_auth::{Confidential, Place, Proof},
         prompt::Prompt,
     },
     provider::Endpoints,

@@ -179,9 +179,10 @@ impl Scopes {
         if text.len() > LONGEST_SCOPE {
             return None;
         }
-        match text.trim().contains(' ') {
-            true => Self::parse(text).ok(),
-            false => Self::parse(&text.replace(',', " ")).ok(),
+        if text.trim().contains(' ') {
+            Self::parse(text).ok()
+        } else {
+            Self::parse(&text.replace(',', " ")).ok()
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
         shown,
         values::{self, Expected},
     },
+    secret::Unfit,
 };
 
 macro_rules! secret {
@@ -41,11 +42,11 @@ macro_rules! value {
 
 fn secret(slot: &mut Option<Secret>, text: &str) -> Result<State, Expected> {
     let secret = Secret::visible(text).map_err(|why| match why {
-        "is empty" => "expected a token, and there is none",
-        "has a line break inside" => "expected one token without a line break",
-        "has a blank inside" => "expected one token without a blank",
-        "has a character outside ASCII" => "expected visible ASCII only",
-        _ => "expected visible ASCII without control characters",
+        Unfit::Empty => "expected a token, and there is none",
+        Unfit::LineBreak => "expected one token without a line break",
+        Unfit::Blank => "expected one token without a blank",
+        Unfit::NotAscii => "expected visible ASCII only",
+        Unfit::Control => "expected visible ASCII without control characters",
     })?;
     let fingerprint = Some(secret.fingerprint());
     *slot = Some(secret);

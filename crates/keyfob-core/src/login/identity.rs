@@ -13,7 +13,8 @@ use sha2::Sha256;
 
 use crate::{
     contract::{settings::Presets, values},
-    hex, json,
+    digest::hex,
+    json,
     oauth::sent::Sent,
 };
 

@@ -4,15 +4,15 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
     Ahead, ProviderTime, Secret,
     contract::settings::{ClientId, Scopes},
-    hex, json,
+    digest::{self, hex},
+    json,
     login::identity::Identity,
-    oauth::client_credentials::{Proof, SecretAt},
+    oauth::client_auth::{Proof, SecretAt},
     provider::Endpoints,
 };
 
@@ -38,7 +38,7 @@ impl LoginId {
     }
 
     fn is_well_formed(&self) -> bool {
-        self.0.len() == 32 && self.0.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        digest::is_hex(&self.0, 16)
     }
 }
 
@@ -95,17 +95,12 @@ impl Key {
     /// The stem of its files: the profile, for people, and a hash of everything, for machines.
     #[must_use]
     pub fn stem(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in
-            [&self.profile, &self.issuer, &self.client_id, self.seed.as_ref().unwrap_or(&String::new())]
-        {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
+        let seed = self.seed.as_deref().unwrap_or("");
+        let name = digest::name_of([&*self.profile, &*self.issuer, &*self.client_id, seed]);
         let readable: String =
             self.profile.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
         let kind = if self.seed.is_some() { "seed-" } else { "" };
-        format!("{kind}{readable}-{}", hex(&hash.finalize()[..8]))
+        format!("{kind}{readable}-{name}")
     }
 }
 
@@ -240,7 +235,48 @@ pub enum Unreadable {
     Newer(u32),
 }
 
+/// What a login is from its first moment on: for whom it is, and where it was minted.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'a> {
+    /// The profile it is made for.
+    pub profile: &'a str,
+    /// The environment's name.
+    pub environment: &'a str,
+    /// The issuer that mints it.
+    pub issuer: &'a str,
+    /// The client it is minted for.
+    pub client_id: &'a ClientId,
+}
+
 impl Record {
+    /// One that holds no token yet, and of whose provider nothing else is known.
+    #[must_use]
+    pub fn begin(generation: Generation, login: &Login<'_>, issued_at: ProviderTime) -> Self {
+        Self {
+            generation,
+            profile: login.profile.into(),
+            environment: login.environment.into(),
+            issuer: login.issuer.into(),
+            client_id: login.client_id.clone(),
+            endpoints: Endpoints::default(),
+            scopes: Scopes::default(),
+            narrowed: false,
+            access_token: None,
+            refresh_token: None,
+            dead_refresh_words: Vec::new(),
+            proof: None,
+            secret_at: None,
+            issued_at,
+            expires_at: None,
+            clocks: BTreeMap::new(),
+            identity: Identity::default(),
+            refused: None,
+            cooldown: None,
+            unknown: None,
+            other: Map::new(),
+        }
+    }
+
     /// How far this provider's clock is ahead of the one of a running kernel, as far as that was found out.
     #[must_use]
     pub fn ahead(&self, kernel: Option<&str>) -> Ahead {
@@ -371,28 +407,20 @@ pub(crate) mod tests {
 
     /// A record for tests, issued at `now` for `lifetime` seconds.
     pub(crate) fn record(now: i64, lifetime: i64) -> Record {
+        let generation = Generation { login: LoginId::new([7; 16]), number: 3 };
+        let client_id = ClientId::parse("keyfob-local").unwrap();
+        let login = Login {
+            profile: "default",
+            environment: "local",
+            issuer: "http://localhost:3000",
+            client_id: &client_id,
+        };
         Record {
-            generation: Generation { login: LoginId::new([7; 16]), number: 3 },
-            profile: "default".into(),
-            environment: "local".into(),
-            issuer: "http://localhost:3000".into(),
-            client_id: ClientId::parse("keyfob-local").unwrap(),
-            endpoints: Endpoints::default(),
             scopes: Scopes::parse("user:profile user:inference").unwrap(),
-            narrowed: false,
             access_token: Some(Secret::new("access-3")),
             refresh_token: Some(Secret::new("refresh-3")),
-            dead_refresh_words: Vec::new(),
-            proof: None,
-            secret_at: None,
-            issued_at: ProviderTime(now),
             expires_at: Some(ProviderTime(now + lifetime)),
-            clocks: BTreeMap::new(),
-            identity: Identity::default(),
-            refused: None,
-            cooldown: None,
-            unknown: None,
-            other: Map::new(),
+            ..Record::begin(generation, &login, ProviderTime(now))
         }
     }
 

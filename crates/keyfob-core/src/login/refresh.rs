@@ -8,7 +8,7 @@ use crate::{
     Ahead, Error, Id, ProviderTime, Record, Secret, Timestamp,
     login::record::{Cooldown, Generation, Refusal, Unknown},
     oauth::token_response::{self, Reply, Tokens, Verdict},
-    provider::built_in,
+    provider,
     time::Span,
 };
 
@@ -297,7 +297,7 @@ pub fn has_ended(record: &Record) -> bool {
 /// of its issuer.
 fn dead_words(record: &Record) -> impl Iterator<Item = &str> {
     let own = record.dead_refresh_words.iter().map(String::as_str);
-    own.chain(built_in::dead_refresh_words(&record.issuer).iter().copied())
+    own.chain(provider::dead_refresh_words(&record.issuer).iter().copied())
 }
 
 /// No answer. `sent` says whether the request may have reached the provider.

@@ -6,7 +6,11 @@ use core::fmt;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
 
-use crate::{hex, json, login::record::Unreadable};
+use crate::{
+    digest::{self, hex},
+    json,
+    login::record::Unreadable,
+};
 
 /// The form of a sealed login. Plain records are of an earlier one, so that a keyfob that cannot open a sealed
 /// login takes it for a newer one's instead of for a damaged one.
@@ -74,8 +78,7 @@ impl KeyId {
     /// The id a file names, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        fits.then(|| Self(text.into()))
+        digest::is_hex(text, 16).then(|| Self(text.into()))
     }
 
     /// Its text: 32 lower-case hexadecimal digits.

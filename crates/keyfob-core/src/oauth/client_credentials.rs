@@ -4,66 +4,16 @@
 use alloc::{format, string::String};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Id, ProviderTime, Record, Secret, Timestamp,
     contract::settings::{ClientId, Scopes},
     login::refresh::{self, After},
-    oauth::token_response::{self, Reply, Verdict},
+    oauth::{
+        client_auth::Proof,
+        token_response::{self, Reply, Verdict},
+    },
 };
-
-/// What the configuration says of a confidential client (RFC 6749 §2.1): a machine's, or that of an installed application
-/// whose provider gives it a secret all the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confidential {
-    /// Where its secret is.
-    pub secret: Place,
-    /// How it proves itself, where the configuration says so; else the provider's metadata decides.
-    pub proof: Option<Proof>,
-}
-
-/// Where a client's secret is. Never on a command line, never in a variable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// A file of this user's alone.
-    File(String),
-    /// The output of a command.
-    Command(String),
-}
-
-/// How a client proves itself to the token endpoint (RFC 6749 §2.3.1), by the names of RFC 7591 §2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Proof {
-    /// In the header.
-    #[serde(rename = "client_secret_basic")]
-    Basic,
-    /// In the body.
-    #[serde(rename = "client_secret_post")]
-    Post,
-}
-
-impl Proof {
-    /// The one of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "client_secret_basic" => Some(Self::Basic),
-            "client_secret_post" => Some(Self::Post),
-            _ => None,
-        }
-    }
-}
-
-/// What a login remembers of its client's secret: how to find it when the login is renewed or ended. Never the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretAt {
-    /// Where it is.
-    pub at: Place,
-    /// Where it goes in a request.
-    pub auth: Proof,
-}
 
 /// A request to the token or revocation endpoint, with the client's proof in it.
 #[derive(Debug)]
@@ -135,9 +85,10 @@ pub fn prove(record: &Record, proof: Proof, secret: &Secret, members: &[(&str, &
 pub fn request(record: &Record, proof: Proof, secret: &Secret, scopes: &Scopes) -> Proven {
     let scope = format!("{scopes}");
     let grant = ("grant_type", "client_credentials");
-    match scope.is_empty() {
-        true => prove(record, proof, secret, &[grant]),
-        false => prove(record, proof, secret, &[grant, ("scope", &scope)]),
+    if scope.is_empty() {
+        prove(record, proof, secret, &[grant])
+    } else {
+        prove(record, proof, secret, &[grant, ("scope", &scope)])
     }
 }
 
@@ -193,6 +144,7 @@ mod tests {
             record::tests::record,
             refresh::{Ask, Next, next},
         },
+        oauth::client_auth::{Place, SecretAt},
     };
     use alloc::vec::Vec;
 

@@ -77,9 +77,10 @@ impl<'b> Members<'b> {
     pub(super) fn get(&self, name: &str) -> Member {
         let mut all = self.found.iter().filter(|(known, _)| known == name).map(|(_, raw)| raw);
         let (Some(one), None) = (all.next(), all.next()) else {
-            return match self.found.iter().any(|(known, _)| known == name) {
-                true => Member::Unreadable("is there twice"),
-                false => Member::Absent,
+            return if self.found.iter().any(|(known, _)| known == name) {
+                Member::Unreadable("is there twice")
+            } else {
+                Member::Absent
             };
         };
         match one {

@@ -1,6 +1,7 @@
 //! The OAuth protocol: requests and responses, one file for each grant or kind of response.
 
 pub mod authorization_code;
+pub mod client_auth;
 pub mod client_credentials;
 pub mod device_code;
 pub mod id_token;

@@ -16,11 +16,10 @@ impl Prompt {
     pub fn parse(text: &str) -> Result<Self, Expected> {
         const WORDS: [&str; 4] = ["login", "consent", "select_account", "create"];
         let mut words = text.split(' ').filter(|word| !word.is_empty());
-        match words.all(|word| WORDS.contains(&word)) {
-            true => Ok(Self(text.trim_matches(' ').to_string())),
-            false => {
-                Err("expected login, consent, select_account or create, separated by blanks, or nothing")
-            }
+        if words.all(|word| WORDS.contains(&word)) {
+            Ok(Self(text.trim_matches(' ').to_string()))
+        } else {
+            Err("expected login, consent, select_account or create, separated by blanks, or nothing")
         }
     }
 

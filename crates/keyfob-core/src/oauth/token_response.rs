@@ -542,9 +542,10 @@ mod tests {
         for more in odd.into_iter().chain([deep.as_bytes()]) {
             for behind in [true, false] {
                 let (first, last) = if behind { (WHOLE.as_bytes(), more) } else { (more, WHOLE.as_bytes()) };
-                let body = match behind {
-                    true => [&first[..first.len() - 1], b",", last, b"}"].concat(),
-                    false => [b"{", first, b",", &last[1..]].concat(),
+                let body = if behind {
+                    [&first[..first.len() - 1], b",", last, b"}"].concat()
+                } else {
+                    [b"{", first, b",", &last[1..]].concat()
                 };
                 let shown = String::from_utf8_lossy(&body).into_owned();
                 assert_eq!(

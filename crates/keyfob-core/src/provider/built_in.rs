@@ -1,12 +1,7 @@
 //! The built-in environments.
 
-use alloc::vec::Vec;
-
 use crate::contract::settings::{Bases, ClientId, Scopes};
-use crate::provider::{
-    Endpoints,
-    environment::{Discovery, Environment},
-};
+use crate::provider::{Endpoints, environment::Environment};
 
 /// The client id of whoever built this, if they set one at compile time.
 const BUILT_IN_CLIENT_ID: Option<&str> = match option_env!("KEYFOB_DEFAULT_CLIENT_ID") {
@@ -39,8 +34,6 @@ fn console_scopes() -> Scopes {
 /// Its endpoints are fixed. Nobody told how it spells its issuer.
 pub(super) fn production() -> Environment {
     Environment {
-        name: "production".into(),
-        issuer: APPS.into(),
         issuer_is_known: false,
         endpoints: Endpoints {
             token_url: Some(TOKEN.into()),
@@ -52,36 +45,13 @@ pub(super) fn production() -> Environment {
         client_id: BUILT_IN_CLIENT_ID.and_then(|id| ClientId::parse(id).ok()),
         scopes: default_scopes(),
         console_scopes: console_scopes(),
-        redirect_is_name: false,
-        prompt: None,
-        dead_refresh_words: Vec::new(),
-        iss_promised: false,
-        jwks_url: None,
-        machine: None,
-        confidential: None,
-        takes_post_only: false,
-        hosts: Vec::new(),
-        discovery: Discovery::Done,
-    }
-}
-
-/// What a provider is known to say, in place of RFC 6749's `invalid_grant`, when a refresh token is dead: Slack, Atlassian,
-/// and Dex, which everybody runs at a host of their own and by its own habit below `/dex`.
-pub(crate) fn dead_refresh_words(issuer: &str) -> &'static [&'static str] {
-    match issuer.trim_end_matches('/') {
-        "https://slack.com" => &["invalid_refresh_token"],
-        "https://auth.atlassian.com" => &["403 unauthorized_client"],
-        issuer if issuer.ends_with("/dex") => &["400 invalid_request"],
-        _ => &[],
+        ..Environment::bare("production", APPS)
     }
 }
 
 /// Works out of the box; its issuer is the API base.
 pub(super) fn local(bases: &Bases) -> Environment {
     Environment {
-        name: "local".into(),
-        issuer: bases.api.clone(),
-        issuer_is_known: true,
         endpoints: Endpoints::relative(Some(&bases.api), Some(&bases.apps), Some(&bases.console)),
         api_base: Some(bases.api.clone()),
         apps_base: Some(bases.apps.clone()),
@@ -89,16 +59,7 @@ pub(super) fn local(bases: &Bases) -> Environment {
         client_id: ClientId::parse("keyfob-local").ok(),
         scopes: default_scopes(),
         console_scopes: console_scopes(),
-        redirect_is_name: false,
-        prompt: None,
-        dead_refresh_words: Vec::new(),
-        iss_promised: false,
-        jwks_url: None,
-        machine: None,
-        confidential: None,
-        takes_post_only: false,
-        hosts: Vec::new(),
-        discovery: Discovery::Done,
+        ..Environment::bare("local", &bases.api)
     }
 }
 

@@ -4,7 +4,6 @@ use alloc::{
     boxed::Box,
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 
 use crate::provider::{
@@ -108,9 +107,10 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         (pageless || endpoints.authorize_url.is_some()) && endpoints.token_url.is_some()
     };
     let discovers = configured.issuer.is_some() && !suffices(&explicit);
-    let (endpoints, discovery) = match discovers {
-        true => (explicit, Discovery::Needed { origin: None, relative: Box::new(relative) }),
-        false => (explicit.or(&relative), Discovery::Done),
+    let (endpoints, discovery) = if discovers {
+        (explicit, Discovery::Needed { origin: None, relative: Box::new(relative) })
+    } else {
+        (explicit.or(&relative), Discovery::Done)
     };
     let issuer = match (&configured.issuer, &endpoints.token_url) {
         (Some(issuer), _) => issuer.clone(),
@@ -127,9 +127,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         None => built_in::default_scopes(),
     };
     Ok(Environment {
-        name: name.to_string(),
         issuer_is_known: configured.issuer.is_some(),
-        issuer,
         endpoints,
         api_base: configured.api_base.clone(),
         apps_base: configured.apps_base.clone(),
@@ -140,13 +138,10 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         redirect_is_name: configured.redirect_is_name,
         prompt: configured.prompt.clone(),
         dead_refresh_words: configured.dead_refresh_words.clone(),
-        iss_promised: false,
-        jwks_url: None,
         machine: configured.machine.clone(),
         confidential: configured.confidential.clone(),
-        takes_post_only: false,
-        hosts: Vec::new(),
         discovery,
+        ..Environment::bare(name, &issuer)
     })
 }
 
@@ -162,29 +157,15 @@ fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
     let complete = endpoints.token_url.is_some();
     let scopes = built_in::default_scopes();
     Ok(Environment {
-        name: "custom".into(),
-        issuer: entry.issuer.clone(),
-        issuer_is_known: true,
         endpoints,
-        api_base: None,
-        apps_base: None,
-        console_base: None,
-        client_id: None,
         console_scopes: scopes.clone(),
         scopes,
-        redirect_is_name: false,
-        prompt: None,
-        dead_refresh_words: Vec::new(),
-        iss_promised: false,
-        jwks_url: None,
-        machine: None,
-        confidential: None,
-        takes_post_only: false,
-        hosts: Vec::new(),
-        discovery: match complete {
-            true => Discovery::Done,
-            false => Discovery::Needed { origin: Some(entry.origin().to_string()), relative: Box::default() },
+        discovery: if complete {
+            Discovery::Done
+        } else {
+            Discovery::Needed { origin: Some(entry.origin().to_string()), relative: Box::default() }
         },
+        ..Environment::bare("custom", &entry.issuer)
     })
 }
 

@@ -2,7 +2,6 @@
 
 use alloc::{
     boxed::Box,
-    collections::BTreeMap,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -12,9 +11,9 @@ use super::Endpoints;
 use crate::{
     Ahead, Error, Id, Record, Result, Secret, Timestamp,
     contract::settings::{ClientId, Scopes},
-    login::{identity::Identity, record::Generation},
+    login::record::{Generation, Login},
     oauth::{
-        client_credentials::{Confidential, Proof, SecretAt},
+        client_auth::{Confidential, Proof, SecretAt},
         prompt::Prompt,
     },
 };
@@ -90,6 +89,33 @@ pub fn web_origin(address: &str) -> Option<String> {
 }
 
 impl Environment {
+    /// One of this name at this issuer, of which nothing else is known.
+    #[must_use]
+    pub(super) fn bare(name: &str, issuer: &str) -> Self {
+        Self {
+            name: name.into(),
+            issuer: issuer.into(),
+            issuer_is_known: true,
+            endpoints: Endpoints::default(),
+            api_base: None,
+            apps_base: None,
+            console_base: None,
+            client_id: None,
+            scopes: Scopes::default(),
+            console_scopes: Scopes::default(),
+            redirect_is_name: false,
+            prompt: None,
+            dead_refresh_words: Vec::new(),
+            iss_promised: false,
+            jwks_url: None,
+            machine: None,
+            confidential: None,
+            hosts: Vec::new(),
+            takes_post_only: false,
+            discovery: Discovery::Done,
+        }
+    }
+
     /// Whether a credential may go to this origin (as [`web_origin`] spells it): one where the provider itself is
     /// asked, or one of `hosts`. A stored login's goes to the provider it was minted by, as its record has it, whatever
     /// is configured today; the pages a person signs in on get none.
@@ -158,9 +184,10 @@ impl Environment {
     /// # Errors
     /// [`Id::EnvironmentIncomplete`] where there is no such page.
     pub fn sign_in(&self, console: bool) -> Result<(&str, &Scopes)> {
-        let (url, name, scopes) = match console {
-            true => (&self.endpoints.console_authorize_url, "console page", &self.console_scopes),
-            false => (&self.endpoints.authorize_url, "authorize_url", &self.scopes),
+        let (url, name, scopes) = if console {
+            (&self.endpoints.console_authorize_url, "console page", &self.console_scopes)
+        } else {
+            (&self.endpoints.authorize_url, "authorize_url", &self.scopes)
         };
         Ok((url.as_deref().ok_or_else(|| self.lacks(name))?, scopes))
     }
@@ -219,28 +246,20 @@ impl Environment {
     ) -> Result<Record> {
         // A seed is a person's login, wherever it is used.
         let machine = self.machine.as_ref().filter(|_| seed.is_none());
+        let login = Login {
+            profile,
+            environment: &self.name,
+            issuer: &self.issuer,
+            client_id: self.require_client_id()?,
+        };
         Ok(Record {
-            generation,
-            profile: profile.to_string(),
-            environment: self.name.clone(),
-            issuer: self.issuer.clone(),
-            client_id: self.require_client_id()?.clone(),
             endpoints: self.endpoints.clone(),
             scopes: self.scopes.clone(),
-            narrowed: false,
-            access_token: None,
             refresh_token: seed,
             dead_refresh_words: self.dead_refresh_words.clone(),
             proof: machine.map(|machine| self.proof(machine)),
             secret_at: self.secret_at(),
-            issued_at: Ahead::default().theirs(now),
-            expires_at: None,
-            clocks: BTreeMap::new(),
-            identity: Identity::default(),
-            refused: None,
-            cooldown: None,
-            unknown: None,
-            other: serde_json::Map::new(),
+            ..Record::begin(generation, &login, Ahead::default().theirs(now))
         })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod built_in;
 pub mod choice;
+mod dead_refresh_words;
 pub mod endpoints;
 pub mod environment;
 pub mod metadata;
@@ -9,6 +10,7 @@ pub mod metadata;
 mod tests;
 
 pub use choice::resolve;
+pub(crate) use dead_refresh_words::dead_refresh_words;
 pub use endpoints::Endpoints;
 pub use environment::{Environment, web_origin};
 pub use metadata::{is_metadata, well_known};

@@ -361,7 +361,7 @@ fn a_custom_url_must_be_approved() {
 /// RFC 6749 §4.4: a machine needs a token endpoint and no page; RFC 8414 §2 says how it proves itself.
 #[test]
 fn a_machine_needs_no_page() {
-    use crate::oauth::client_credentials::Proof;
+    use crate::oauth::client_auth::Proof;
     let raw = |issuer: Option<&str>, token: Option<&str>| RawEnvironment {
         issuer: issuer.map(Into::into),
         token_url: token.map(Into::into),

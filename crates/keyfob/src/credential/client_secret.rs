@@ -5,7 +5,10 @@ use std::path::Path;
 use keyfob_core::{
     Error, Id, Result, Secret,
     contract::settings::ClientId,
-    oauth::client_credentials::{self, Place, Proven, SecretAt},
+    oauth::{
+        client_auth::{Place, SecretAt},
+        client_credentials::{self, Proven},
+    },
     secret::strip_newline,
 };
 

@@ -92,21 +92,11 @@ pub(crate) fn forget(session: &Session) -> Result<()> {
 /// Where the memory of this command is: another profile, or other values of the variables the configuration
 /// names, make it another one.
 fn place(session: &Session, command: &str) -> Result<PathBuf> {
-    use sha2::{Digest, Sha256};
     let home = session.setup.require_home()?;
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    add(command);
-    add(session.setup.profile()?);
-    for name in &session.setup.config.api_key_helper_env {
-        add(name);
-        add(&session.world.helper.variable(name).unwrap_or_default());
-    }
-    let digest = hash.finalize();
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let values = |name: &String| [name.clone(), session.world.helper.variable(name).unwrap_or_default()];
+    let variables: Vec<String> = session.setup.config.api_key_helper_env.iter().flat_map(values).collect();
+    let texts = [command, session.setup.profile()?].into_iter().chain(variables.iter().map(String::as_str));
+    let name = keyfob_core::digest::name_of(texts);
     let dir = home.transient().join("helper");
     let files = &session.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
@@ -132,7 +122,7 @@ fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Sec
         return None;
     }
     match memory {
-        Memory { key: Some(key), .. } => Some(Secret::visible(&key).map_err(failed)),
+        Memory { key: Some(key), .. } => Some(Secret::visible(&key).map_err(|why| failed(why.as_str()))),
         Memory { failure, .. } => Some(Err(failed(&format!("{} (remembered for a moment)", failure?)))),
     }
 }

@@ -11,7 +11,10 @@ use keyfob_core::{
         record::{Generation, LoginId},
         refresh::{self, Next},
     },
-    oauth::client_credentials::{self, Confidential, Proven},
+    oauth::{
+        client_auth::Confidential,
+        client_credentials::{self, Proven},
+    },
     provider::environment::Environment,
 };
 

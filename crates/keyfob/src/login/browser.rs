@@ -104,7 +104,7 @@ impl Session {
         let url = flow.url()?;
         let page = match &mut loopback {
             Some(loopback) => {
-                let name: String = name.iter().map(|octet| format!("{octet:02x}")).collect();
+                let name = keyfob_core::digest::hex(&name);
                 loopback.open_through(&name, url.clone())
             }
             None => url.clone(),

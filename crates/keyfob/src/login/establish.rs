@@ -11,7 +11,7 @@ use keyfob_core::{
         record::{Generation, LoginId},
         refresh,
     },
-    oauth::client_credentials::SecretAt,
+    oauth::client_auth::SecretAt,
     oauth::token_response::{self, Reply, Verdict},
     provider::environment::Environment,
 };

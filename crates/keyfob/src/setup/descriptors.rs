@@ -134,7 +134,7 @@ impl Inherited {
             return Err(wrong("it holds more than 64 KiB"));
         }
         let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not text"))?;
-        Secret::visible(strip_newline(text)).map_err(wrong)
+        Secret::visible(strip_newline(text)).map_err(|why| wrong(why.as_str()))
     }
 }
 

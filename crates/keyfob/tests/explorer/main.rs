@@ -27,19 +27,16 @@ mod scenario;
 mod search;
 mod state;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use keyfob::{
     ProviderTime, Secret, Timestamp,
     core::{
         Record,
-        contract::settings::{ClientId, Scopes},
+        contract::settings::ClientId,
         login::{
             identity::Identity,
-            record::{Generation, LoginId},
+            record::{Generation, Login, LoginId},
             sealed::KeyStore,
         },
         provider::Endpoints,
@@ -58,31 +55,24 @@ const NOW: i64 = 1_000_000;
 fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
     let (access, refresh) = machine.server.mint(family.into(), Timestamp(issued));
     let account_uuid = Some("11111111-1111-4111-8111-111111111111".into());
+    let generation = Generation { login: LoginId::new([family; 16]), number: 0 };
+    let client_id = ClientId::parse("keyfob-local").unwrap();
+    let login = Login {
+        profile: "default",
+        environment: "local",
+        issuer: "https://provider.example",
+        client_id: &client_id,
+    };
     Record {
-        generation: Generation { login: LoginId::new([family; 16]), number: 0 },
-        profile: "default".into(),
-        environment: "local".into(),
-        issuer: "https://provider.example".into(),
-        client_id: ClientId::parse("keyfob-local").unwrap(),
         endpoints: Endpoints {
             token_url: Some("https://provider.example/token".into()),
             ..Endpoints::default()
         },
-        scopes: Scopes::default(),
-        narrowed: false,
-        secret_at: None,
         access_token: Some(Secret::new(access)),
         refresh_token: Some(Secret::new(refresh)),
-        issued_at: ProviderTime(issued),
         expires_at: Some(ProviderTime(issued + 3600)),
-        clocks: BTreeMap::new(),
         identity: Identity { account_uuid, ..Identity::default() },
-        refused: None,
-        cooldown: None,
-        unknown: None,
-        dead_refresh_words: Vec::new(),
-        proof: None,
-        other: serde_json::Map::new(),
+        ..Record::begin(generation, &login, ProviderTime(issued))
     }
 }
 

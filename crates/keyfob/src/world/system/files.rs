@@ -317,7 +317,7 @@ fn usable(file: &File) -> io::Result<()> {
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets).map_err(|error| io::Error::other(error.to_string()))?;
-    let word: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let word = keyfob_core::digest::hex(&octets);
     Ok(path.with_extension(format!("{word}.next")))
 }
 
