@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Variables, malformed, names};
+use super::{
+    names,
+    variables::{Variables, malformed},
+};
 use crate::{
     Error,
     contract::{settings::Metrics, values},

@@ -7,8 +7,8 @@ use crate::{
     contract::{
         Kind, State, Variable, names,
         settings::{ClientId, Descriptor, Scopes},
-        shown,
         values::{self, Expected},
+        variable::shown,
     },
     secret::Unfit,
 };

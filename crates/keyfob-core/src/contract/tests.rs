@@ -1,6 +1,7 @@
 use alloc::{collections::BTreeSet, format, string::ToString, vec, vec::Vec};
 
 use super::*;
+use crate::{Error, Id};
 
 fn variables(pairs: &[(&str, &str)]) -> Variables {
     pairs.iter().map(|(name, value)| (name.to_string(), Some(value.to_string()))).collect()

@@ -1,9 +1,30 @@
 //! The type of a row of the table.
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
-use super::State;
 use crate::contract::{settings::Settings, values::Expected};
+
+/// What a variable says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing: absent, or the empty text.
+    Unset,
+    /// A value that passed.
+    Set {
+        /// The normalised value; `None` for a secret.
+        value: Option<String>,
+        /// What tells one secret from another; `None` for the rest.
+        fingerprint: Option<String>,
+    },
+    /// A value that did not.
+    Invalid {
+        /// What was expected.
+        expected: &'static str,
+    },
+}
 
 /// What sort of value a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,4 +159,9 @@ impl Variable {
         let quote = if self.example.contains(' ') { "'" } else { "" };
         format!("export {}={quote}{}{quote}", self.name, self.example)
     }
+}
+
+/// What a variable's text amounts to for reports.
+pub(super) fn shown(value: &impl ToString) -> State {
+    State::Set { value: Some(value.to_string()), fingerprint: None }
 }
