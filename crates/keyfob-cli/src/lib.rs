@@ -2,18 +2,22 @@
 
 mod args;
 mod commands;
+mod hand_over;
 mod internal;
-mod program;
+mod output;
 mod reference;
-mod report;
+mod session;
 mod telemetry;
-mod terminal;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{args::Arguments, internal::Task, report::Report};
+use crate::{
+    args::Arguments,
+    internal::Task,
+    output::report::{Failure, Report, Result},
+};
 
 /// Runs the command with the arguments and the environment of this process.
 #[must_use]
@@ -29,7 +33,7 @@ pub fn main() -> ExitCode {
     }
     // Processes of our own: renewal must come before anything is opened.
     if let Some(task) = words.get(1).and_then(|word| Task::of(word)) {
-        return task.run(&words[2..]);
+        return internal::run(task, &words[2..]);
     }
     let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
@@ -38,11 +42,11 @@ pub fn main() -> ExitCode {
     finish(commands::run(&arguments), arguments.global.json)
 }
 
-fn finish(result: report::Result, json: bool) -> ExitCode {
+fn finish(result: Result, json: bool) -> ExitCode {
     let code = match result {
         Ok(code) => code,
-        Err(report::Failure::Pipe) => ExitCode::SUCCESS,
-        Err(report::Failure::Error(error)) => Report::failure(&error, json),
+        Err(Failure::Pipe) => ExitCode::SUCCESS,
+        Err(Failure::Error(error)) => Report::failure(&error, json),
     };
     telemetry::finish();
     code

@@ -21,9 +21,11 @@ use tungstenite::{
 
 use crate::{
     args::{Connect, Global},
-    commands,
-    report::{Report, Result},
-    telemetry, terminal,
+    output::{
+        report::{Report, Result},
+        terminal,
+    },
+    session, telemetry,
 };
 
 type Socket = WebSocket<Stream>;
@@ -40,9 +42,9 @@ const ENDURING: Duration = Duration::from_secs(60);
 const GOOD_BYE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(global: &Global, args: &Connect) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check_network()?;
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     let lines = terminal::lines();
     let mut expired: Option<Grant> = None;
     let mut pause = Duration::from_millis(250);

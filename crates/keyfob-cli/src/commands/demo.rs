@@ -19,10 +19,11 @@ use serde_json::Value;
 use crate::{
     args::Demo,
     commands::dev_server,
-    internal::Task,
-    program,
-    report::{Report, Result},
-    terminal,
+    internal::{Task, program},
+    output::{
+        report::{Report, Result},
+        terminal,
+    },
 };
 
 /// Short enough to see a token expire, long enough to see it used before.

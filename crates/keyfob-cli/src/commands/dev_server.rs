@@ -7,7 +7,7 @@ use keyfob_dev::{DevServer, Options};
 
 use crate::{
     args::DevServer as Arguments,
-    report::{Report, Result},
+    output::report::{Report, Result},
 };
 
 pub(crate) fn run(args: &Arguments) -> Result {

@@ -6,14 +6,14 @@ use keyfob::{Error, core::contract::names, world::system::machine_name};
 
 use crate::{
     args::{Device, DeviceCommand, Global},
-    commands,
-    report::{Report, Result},
+    output::report::{Report, Result},
+    session,
 };
 
 pub(crate) fn run(global: &Global, args: &Device) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check_network()?;
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     match &args.command {
         DeviceCommand::Enroll { name } => {
             let device = client.enroll_device(&name.clone().unwrap_or_else(machine_name))?;

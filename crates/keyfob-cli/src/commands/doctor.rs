@@ -6,13 +6,15 @@ use keyfob::doctor::State;
 
 use crate::{
     args::{Doctor, Global},
-    commands,
-    report::{self, Report, Result},
-    terminal,
+    output::{
+        report::{self, Report, Result},
+        terminal,
+    },
+    session,
 };
 
 pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
-    let client = commands::client(global, commands::setup(global));
+    let client = session::client(global, session::setup(global));
     Report::say("Examining the variables, the store, the provider and the clock.");
     let findings = client.examine(args.fix);
     // The first failure decides, malformed variables before all others.

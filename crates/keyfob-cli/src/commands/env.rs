@@ -6,9 +6,9 @@ use keyfob::{Error, core::contract::State};
 
 use crate::{
     args::{Env, Global},
-    commands::{self, env_report},
-    reference,
-    report::{Report, Result},
+    commands::env_report,
+    output::report::{Report, Result},
+    reference, session,
 };
 
 pub(crate) fn run(global: &Global, args: &Env) -> Result {
@@ -16,7 +16,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
         Report::answer(reference::environment::page().trim_end())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     let error = Error::all(setup.problems.clone());
     if global.json {
         Report::json(&env_report::report(&setup.reading, setup.environment.as_ref(), error.as_ref()))?;

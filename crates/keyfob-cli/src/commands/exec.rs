@@ -22,19 +22,19 @@ use rustix::{
 
 use crate::{
     args::{Exec, Global},
-    commands,
-    report::Result,
-    telemetry,
+    hand_over::grant,
+    output::report::Result,
+    session, telemetry,
 };
 
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check()?;
-    commands::warn_of_the_way(&setup);
+    grant::warn_of_the_way(&setup);
     let (profile, pinned, seed) =
         (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
-    let client = commands::client(global, setup);
-    let grant = commands::grant_from(&client, &args.wanted)?;
+    let client = session::client(global, setup);
+    let grant = grant::grant_from(&client, &args.wanted)?;
 
     let [program, rest @ ..] = args.command.as_slice() else {
         return Err(Error::new(Id::Usage, "no program was named", "nothing follows `--`").into());

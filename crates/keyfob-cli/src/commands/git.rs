@@ -13,8 +13,9 @@ use keyfob::{Error, Grant, Id, Purpose, core::provider::web_origin};
 
 use crate::{
     args::{Global, Token},
-    commands,
-    report::{Report, Result},
+    hand_over::grant,
+    output::report::{Report, Result},
+    session,
 };
 
 /// No question is longer.
@@ -71,14 +72,14 @@ pub(crate) fn answer(global: &Global, args: &Token) -> Result {
     let Some(origin) = question.origin().filter(|_| wanted && !question.brings_one) else {
         return Ok(ExitCode::SUCCESS);
     };
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check()?;
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     let purpose = if args.wanted.remote { Purpose::Remote } else { Purpose::Api };
     if !client.may_go_to(purpose, &origin)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let grant = commands::grant_from(&client, &args.wanted)?;
+    let grant = grant::grant_from(&client, &args.wanted)?;
     Report::answer(&lines(&grant))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use crate::{
     args::{Global, Header},
-    commands,
-    report::{Report, Result},
+    hand_over::{grant, shadows},
+    output::report::{Report, Result},
 };
 
 #[expect(clippy::disallowed_methods, reason = "printing them on stdout is what this command is for")]
 pub(crate) fn run(global: &Global, args: &Header) -> Result {
-    let grant = commands::grant(global, &args.wanted)?;
+    let grant = grant::grant(global, &args.wanted)?;
     if global.json {
         let headers: Vec<_> = grant
             .headers
@@ -20,7 +20,7 @@ pub(crate) fn run(global: &Global, args: &Header) -> Result {
         Report::json(&serde_json::json!({
             "headers": headers,
             "source": grant.source.name(),
-            "shadows": commands::shadowed(&grant),
+            "shadows": shadows::names(&grant),
             "expires_at": grant.expires_at.map(|t| t.to_string()),
         }))?;
     } else {

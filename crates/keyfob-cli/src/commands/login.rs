@@ -16,11 +16,13 @@ use keyfob::{
 
 use crate::{
     args::{Global, Login},
-    commands,
     internal::Task,
-    report::{Failure, Report, Result},
-    telemetry,
-    terminal::{self, Screen},
+    output::{
+        self,
+        report::{Failure, Report, Result},
+        terminal::{self, Screen},
+    },
+    session, telemetry,
 };
 
 pub(crate) fn run(global: &Global, args: &Login) -> Result {
@@ -41,9 +43,9 @@ fn method(args: &Login) -> &'static str {
 }
 
 fn sign_in(global: &Global, args: &Login) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check_network()?;
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {
         let kind = match kind {
@@ -134,7 +136,7 @@ pub(crate) fn show(address: &str, text: &str, qr: bool, clipboard: Option<&Scree
         screen.copy(address);
     }
     if qr {
-        Report::say(&terminal::qr(address));
+        Report::say(&output::qr(address));
     }
 }
 

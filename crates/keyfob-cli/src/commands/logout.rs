@@ -9,18 +9,20 @@ use keyfob::{
 
 use crate::{
     args::{Global, Logout},
-    commands,
-    report::{self, Report, Result},
-    terminal,
+    output::{
+        report::{self, Report, Result},
+        terminal,
+    },
+    session,
 };
 
 pub(crate) fn run(global: &Global, args: &Logout) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     // Signing out always runs. What is wrong elsewhere is told, and does not stop it.
     for problem in setup.problems.iter().cloned().chain(setup.told()) {
         Report::warn(&problem);
     }
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     let (ended, failed) = match args.all {
         true => client.logout_all()?,
         false => (client.logout()?.into_iter().collect(), Vec::new()),

@@ -17,7 +17,7 @@ use keyfob::{
 
 use crate::{
     args::Arguments,
-    report::{Report, Result},
+    output::report::{Report, Result},
 };
 
 pub(crate) fn completions(shell: Shell, install: bool) -> Result {

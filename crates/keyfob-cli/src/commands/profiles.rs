@@ -4,13 +4,15 @@ use std::process::ExitCode;
 
 use crate::{
     args::{Global, Profiles, ProfilesCommand},
-    commands,
-    report::{self, Report, Result},
-    terminal::plain,
+    output::{
+        report::{self, Report, Result},
+        terminal::plain,
+    },
+    session,
 };
 
 pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
-    let client = commands::client(global, commands::setup(global));
+    let client = session::client(global, session::setup(global));
     if let Some(ProfilesCommand::Use { name }) = &args.command {
         client.use_profile(name)?;
         Report::say(&format!("Profile `{name}` counts when none is named."));

@@ -22,15 +22,18 @@ use keyfob::{
 
 use crate::{
     args::{Global, SetupToken},
-    commands::{self, login},
-    report::{Report, Result},
-    terminal::{self, plain},
+    commands::login,
+    output::{
+        report::{Report, Result},
+        terminal::{self, plain},
+    },
+    session,
 };
 
 pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     setup.check_network()?;
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     if args.command.is_some() {
         return list(global, &client.minted()?);
     }

@@ -19,20 +19,22 @@ use keyfob::{
 
 use crate::{
     args::{Global, Status},
-    commands::{self, setup_token},
-    report::{self, Report, Result},
-    telemetry,
-    terminal::plain,
+    commands::setup_token,
+    output::{
+        report::{self, Report, Result},
+        terminal::plain,
+    },
+    session, telemetry,
 };
 
 pub(crate) fn run(global: &Global, args: &Status) -> Result {
-    let setup = commands::setup(global);
+    let setup = session::setup(global);
     // Only what is asked of the provider needs the way there.
     let refused = setup.routes.check().err();
     let problems: Vec<_> =
         setup.problems.iter().cloned().chain(refused.clone().filter(|_| args.verify)).collect();
     let warnings: Vec<_> = setup.told().filter(|told| !problems.contains(told)).collect();
-    let client = commands::client(global, setup);
+    let client = session::client(global, setup);
     let purpose = if args.remote { Purpose::Remote } else { Purpose::Api };
     let survey = client.survey(purpose);
     let now = SystemClock.now();

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::{
     args::{Format, Global, Token},
-    commands::{self, formats, git},
-    report::{Report, Result},
+    commands::git,
+    hand_over::{formats, grant, shadows},
+    output::report::{Report, Result},
 };
 
 #[derive(Serialize)]
@@ -33,7 +34,7 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         let what = "only git names what it wants to have done";
         return Err(Error::new(Id::Usage, what, "another format has no `get`").hint("leave it out").into());
     }
-    let grant = commands::grant(global, &args.wanted)?;
+    let grant = grant::grant(global, &args.wanted)?;
     if let Some(format) = args.format {
         Report::answer(&formats::write(format, &grant)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -50,7 +51,7 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         login: grant.generation.as_ref().map(|g| g.login.as_str()),
         generation: grant.generation.as_ref().map(|g| g.number),
         profile: grant.profile.as_deref(),
-        shadows: commands::shadowed(&grant),
+        shadows: shadows::names(&grant),
         considered: &grant.considered,
     })?;
     Ok(ExitCode::SUCCESS)

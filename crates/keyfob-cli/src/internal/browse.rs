@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use keyfob::{Error, Id};
 
-use crate::report::Result;
+use crate::output::report::Result;
 
 pub(super) fn run(url: &str) -> Result {
     let known = url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "https" | "http"));

@@ -28,7 +28,7 @@ use opentelemetry_sdk::{
 
 use crate::{
     internal::Task,
-    report::Result,
+    output::report::Result,
     telemetry::{Batch, Run},
 };
 

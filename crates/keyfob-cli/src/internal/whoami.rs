@@ -12,7 +12,7 @@ use keyfob::{
     },
 };
 
-use crate::report::{Report, Result};
+use crate::output::report::{Report, Result};
 
 #[expect(clippy::disallowed_methods, reason = "the credential goes into the one header it is for")]
 pub(super) fn run(base: &str) -> Result {

@@ -258,9 +258,9 @@ mod tests {
     #[test]
     fn the_pages_show_commands_that_exist() {
         let pages = [
-            include_str!("../../../README.md"),
-            include_str!("../../../docs/guide.md"),
-            include_str!("../../../docs/wire.md"),
+            include_str!("../../../../README.md"),
+            include_str!("../../../../docs/guide.md"),
+            include_str!("../../../../docs/wire.md"),
         ];
         let shell =
             pages.iter().flat_map(|page| page.split("```")).filter_map(|block| block.strip_prefix("sh\n"));

@@ -1,0 +1,54 @@
+//! The credential a command was asked for, by the options that `token`, `header` and `exec` have in common.
+
+use keyfob::{Client, Error, Grant, Id, Purpose, renewal::Need, setup::Setup};
+
+use crate::{
+    args::{Global, Rejected, Wanted},
+    hand_over::shadows,
+    output::report::{Report, Result},
+    session, telemetry,
+};
+
+/// The credential a command was asked for.
+pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
+    let setup = session::setup(global);
+    setup.check()?;
+    warn_of_the_way(&setup);
+    grant_from(&session::client(global, setup), wanted)
+}
+
+/// A credential that is at hand needs no network, and is handed out whatever is wrong with the way there.
+pub(crate) fn warn_of_the_way(setup: &Setup) {
+    if let Err(refused) = setup.routes.check() {
+        Report::warn(&refused);
+    }
+}
+
+/// The same, from a client that the command has already.
+pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
+    let purpose = if wanted.remote { Purpose::Remote } else { Purpose::Api };
+    let rejected = match &wanted.rejected {
+        Some(Rejected::Key(fingerprint)) => {
+            let grant = client.rejected_key(purpose, fingerprint)?;
+            telemetry::used(client, &grant);
+            return Ok(grant);
+        }
+        Some(Rejected::Login(generation)) => Some(generation.clone()),
+        None => None,
+    };
+    let need = Need { min_valid: wanted.min_valid, rejected };
+    let grant = client.grant_for(purpose, &need)?;
+    telemetry::used(client, &grant);
+    if let (Some(rejected), None) = (&need.rejected, &grant.generation) {
+        let what = format!("the credential from {} cannot be renewed", grant.source);
+        let why = format!("it is not the login {}, and it is used as it is", rejected.login.as_str());
+        return Err(Error::new(Id::ProviderRefused, what, why)
+            .hint("replace it, or unset it to use the stored login")
+            .into());
+    }
+    if let Some(warning) = &grant.warning {
+        Report::warn(warning);
+    }
+    shadows::warn(&grant);
+    Ok(grant)
+}

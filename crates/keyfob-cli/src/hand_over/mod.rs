@@ -1,0 +1,5 @@
+//! Hands a credential over: gets it, says what it shadows, and writes it in a program's own format.
+
+pub(crate) mod formats;
+pub(crate) mod grant;
+pub(crate) mod shadows;

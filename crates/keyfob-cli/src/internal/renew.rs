@@ -1,0 +1,47 @@
+//! Renews one login in another process of this program: both ends.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use keyfob::{
+    Error,
+    renewal::{Need, Spender, worker},
+    setup::{Choices, Setup},
+    store::{Lease, Seen, Store},
+    world::{
+        World,
+        system::{self, env as environment, files::Disk},
+    },
+};
+
+use super::{program, task::Task};
+use crate::telemetry;
+
+/// The renewal of [`Task::Renew`].
+pub(super) fn run(words: &[OsString]) -> ExitCode {
+    let setup = Setup::read(environment::variables(), Choices::default(), &Disk, Some(Path::new("/")));
+    let mut world = system::world(setup.routes);
+    let [metrics, order @ ..] = words else { return worker::work(&world, words) };
+    world.observe = telemetry::begin_with(&metrics.to_string_lossy(), setup.settings.presets);
+    let code = worker::work(&world, order);
+    let record = order.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
+    if let Some(Seen::Record(record)) = record {
+        telemetry::belongs_to(record.identity);
+    }
+    telemetry::finish();
+    code
+}
+
+/// Renews in another process of this program, which is looked for only then.
+pub(crate) struct OwnProcess {
+    /// What the other process may count.
+    pub(crate) metrics: String,
+}
+
+impl Spender for OwnProcess {
+    fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
+        telemetry::uses_network();
+        let arguments = vec![Task::Renew.word().into(), self.metrics.clone().into()];
+        let detached = worker::Detached { programs: program::candidates(), arguments };
+        detached.spend(world, store, lease, need)
+    }
+}

@@ -1,0 +1,70 @@
+//! Which processes of this program there are, and how each is started and recognised.
+
+use std::{ffi::OsStr, process::Command};
+
+use keyfob::core::contract;
+
+use super::program;
+
+/// What such a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Renews one login, in a session of its own.
+    Renew,
+    /// Opens an address in the browser.
+    Browse,
+    /// Starts the process that sends what a run counted, and ends.
+    ExportMetrics,
+    /// Sends it.
+    SendMetrics,
+    /// Asks the provider whose credential it was handed, as the child of `keyfob demo`.
+    Whoami,
+}
+
+impl Task {
+    const ALL: [Self; 5] = [Self::Renew, Self::Browse, Self::ExportMetrics, Self::SendMetrics, Self::Whoami];
+
+    /// The first argument that makes this program such a process.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Renew => "internal:renew",
+            Self::Browse => "internal:browse",
+            Self::ExportMetrics => "internal:export-metrics",
+            Self::SendMetrics => "internal:send-metrics",
+            Self::Whoami => "internal:whoami",
+        }
+    }
+
+    /// The task that a first argument names.
+    pub(crate) fn of(word: &OsStr) -> Option<Self> {
+        Self::ALL.into_iter().find(|task| word == task.word())
+    }
+
+    /// The process, to be given its arguments and streams. No variable that holds a credential is in its environment.
+    pub(crate) fn command(self) -> Command {
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts this program again")]
+        let mut command = Command::new(program::own());
+        command.arg(self.word());
+        for name in contract::secret_names() {
+            command.env_remove(name);
+        }
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_parser_knows_no_internal_task() {
+        let parser = crate::args::Arguments::command();
+        for task in Task::ALL {
+            assert_eq!(Task::of(OsStr::new(task.word())), Some(task));
+            assert!(parser.find_subcommand(task.word()).is_none(), "{}", task.word());
+        }
+        assert!(parser.get_subcommands().all(|command| !command.is_hide_set()), "nothing is hidden");
+    }
+}

@@ -1,0 +1,34 @@
+//! What a run of the command has in hand: its set-up, and a client that renews in a process of its own.
+
+use std::sync::Arc;
+
+use keyfob::{
+    Client,
+    setup::{Choices, Setup},
+    world::system::{self, env as environment, files::Disk},
+};
+
+use crate::{args::Global, internal::OwnProcess, output::report::Report, telemetry};
+
+/// Everything this run is told. The command is a process of its own at its very start: descriptors named by
+/// variables were put there for it.
+pub(crate) fn setup(global: &Global) -> Setup {
+    let choices = Choices {
+        home: global.home.clone(),
+        approved: global.approved.clone(),
+        environment: global.environment.clone(),
+        profile: global.profile.clone(),
+        descriptors: true,
+        given: Vec::new(),
+    };
+    Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref())
+}
+
+/// A client that renews in a process of its own, so that the end of this one loses nothing.
+pub(crate) fn client(global: &Global, setup: Setup) -> Client {
+    let mut world = system::world(setup.routes.clone());
+    world.observe = telemetry::begin(&setup);
+    world.notice = Arc::new(Report::say);
+    let metrics = telemetry::word(&setup);
+    Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
+}
