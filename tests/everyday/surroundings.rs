@@ -4,7 +4,10 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::{PermissionsExt, chown, symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, chown, symlink},
+    },
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -72,6 +75,90 @@ fn no_variable_leads_into_the_repository() {
     let mut after = Vec::new();
     every(&repo, &mut after);
     assert_eq!(after, before, "the repository is as it was");
+}
+
+/// What a person chose on the command line of `exec` holds for a keyfob below it, in a repository too. What is not shown
+/// by a descriptor that `exec` opened, a variable alone, is not believed.
+#[test]
+fn a_choice_on_the_command_line_holds_below_exec() {
+    let s = Sandbox::new();
+    let repo = dir(s.home.path().join("repo"));
+    dir(repo.join(".git"));
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let token = s.home.path().join("token");
+    fs::write(&token, &minted.refresh_token).expect("ours");
+    let with = |words: &[&str], input: Stdio| {
+        let mut command = s.keyfob(words);
+        command.env_remove("KEYFOB_HOME").current_dir(&repo).stdin(input).output().expect("it runs")
+    };
+    let login = ["--home", "./h", "login", "--with-token", "refresh"];
+    let output = with(&login, fs::File::open(&token).expect("ours").into());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let keyfob = keyfob_testkit::program();
+    let below = |script: &str| with(&["--home", "./h", "exec", "--", "/bin/sh", "-c", script], Stdio::null());
+    // Renewed by the worker, and below a second `exec`, which chooses nothing itself.
+    for script in [
+        format!("{keyfob} token"),
+        format!("{keyfob} token --min-valid 4000"),
+        format!("cd / && {keyfob} exec -- /bin/sh -c 'cd \"$1\" && {keyfob} token' sh {}", repo.display()),
+    ] {
+        let output = below(&script);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{script}: {}", stderr(&output));
+    }
+    // What shows the choice is closed, or another directory than the variable says.
+    for script in [
+        format!("n=${{KEYFOB_CHOSEN_HOME%%:*}}; eval \"exec $n<&-\"; {keyfob} token"),
+        format!(
+            "mkdir evil; export KEYFOB_HOME=$PWD/evil KEYFOB_CHOSEN_HOME=${{KEYFOB_CHOSEN_HOME%%:*}}:$PWD/evil; {keyfob} token"
+        ),
+    ] {
+        let output = below(&script);
+        assert_eq!(output.status.code(), Some(3), "{script}: {}", stderr(&output));
+        assert!(stderr(&output).contains("KEYFOB_HOME") && stderr(&output).contains("refused"));
+    }
+    // What a repository's own variables say, with a descriptor of its own that is open to read.
+    let script = format!("exec 9<h; export KEYFOB_HOME=$PWD/h KEYFOB_CHOSEN_HOME=9:$PWD/h; {keyfob} token");
+    let mut planted = s.command("/bin/sh");
+    let output = planted.args(["-c", &script]).current_dir(&repo).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    // A command line below chooses anew.
+    let elsewhere = s.home.path().join("elsewhere");
+    let output = below(&format!("{keyfob} --home {} exec -- {keyfob} token", elsewhere.display()));
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+}
+
+/// A path is octets: a home directory of another encoding holds a login that is renewed and ended as any other.
+#[test]
+fn a_home_that_is_not_utf_8() {
+    let s = Sandbox::new();
+    let odd = dir(s.home.path().join(OsStr::from_bytes(b"h\xf6me")));
+    for (number, name) in ["KEYFOB_HOME", "HOME", "XDG_STATE_HOME"].into_iter().enumerate() {
+        let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+        let token = s.home.path().join("token");
+        fs::write(&token, &minted.refresh_token).expect("ours");
+        let with = |words: &[&str]| {
+            let mut command = s.keyfob(words);
+            let place = odd.join(number.to_string());
+            command.env_remove("KEYFOB_HOME").env(name, &place).env("XDG_RUNTIME_DIR", &odd);
+            command.stdin(fs::File::open(&token).expect("ours")).output().expect("it runs")
+        };
+        dir(odd.join(number.to_string()));
+        let words: [&[&str]; 6] = [
+            &["login", "--with-token", "refresh"],
+            &["token"],
+            &["token", "--min-valid", "4000"],
+            &["status"],
+            &["exec", "--", keyfob_testkit::program(), "token"],
+            &["logout"],
+        ];
+        for words in words {
+            let output = with(words);
+            assert!(output.status.success(), "{name} {words:?}: {}", stderr(&output));
+        }
+        let mut made = Vec::new();
+        every(&odd.join(number.to_string()), &mut made);
+        assert!(!made.is_empty(), "{name}");
+    }
 }
 
 /// A working directory that was removed: which repository it was in nobody can tell.

@@ -9,7 +9,7 @@ use std::{
 use keyfob::{
     Error, Grant, Id, Source,
     core::contract::{self, names},
-    setup::{HANDED_OVER, SEEDED_BY},
+    setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
     world::{
         failure,
         system::{fd, process},
@@ -56,6 +56,16 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     }
     if let Some(home) = &global.home {
         command.env("KEYFOB_HOME", std::path::absolute(home).unwrap_or_else(|_| home.clone()));
+    }
+    // What a person chose holds below, and a variable alone would not be believed. Chosen further above, it is still open.
+    let mut shown = Vec::new();
+    for (what, path) in Chosen::ALL.into_iter().zip([&global.home, &global.approved]) {
+        let Some(path) = path else { continue };
+        command.env_remove(what.variable());
+        if let Ok((descriptor, value)) = Chosen::hand_over(path) {
+            command.env(what.variable(), value);
+            shown.push(descriptor);
+        }
     }
     if let Some(environment) = &global.environment {
         command.env("KEYFOB_ENVIRONMENT", environment);

@@ -84,7 +84,7 @@ fn data_home() -> Result<PathBuf> {
 /// lies in the repository one stands in, or that others can change, is refused.
 fn home_of(variable: &str, usual: &str) -> Result<PathBuf> {
     let variables = env::variables();
-    let absolute = |name: &str| variables.text(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name: &str| env::path(variables, name).filter(|path| path.is_absolute());
     let found = absolute(variable).or_else(|| Some(absolute("HOME")?.join(usual))).ok_or_else(|| {
         Error::new(Id::NoHome, "there is nowhere to install to", format!("HOME and {variable} are unset"))
     })?;

@@ -13,7 +13,7 @@ mod variables;
 pub use reading::{Entry, HOST_REFRESHES, Reading, read, secret_names};
 pub use table::{DESCRIBED, REFERENCED, VARIABLES};
 pub use variable::{Apply, Kind, State, Variable};
-pub use variables::Variables;
+pub use variables::{Value, Variables};
 
 #[cfg(test)]
 mod tests;

@@ -39,3 +39,7 @@ pub const SDK_DISABLED: &str = "OTEL_SDK_DISABLED";
 pub const OTLP_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 pub const METRICS_PROTOCOL: &str = "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL";
 pub const INCLUDE_ACCOUNT: &str = "OTEL_METRICS_INCLUDE_ACCOUNT_UUID";
+
+// Set by `exec` for a keyfob below it, each with a descriptor that shows what a person chose on the command line.
+pub const CHOSEN_HOME: &str = "KEYFOB_CHOSEN_HOME";
+pub const CHOSEN_APPROVED: &str = "KEYFOB_CHOSEN_APPROVED";

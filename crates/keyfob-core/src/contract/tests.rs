@@ -133,6 +133,22 @@ fn what_is_only_described_must_be_text_too() {
     assert!(read(&[("LESS".to_string(), None)].into_iter().collect()).problems.is_empty(), "not ours");
 }
 
+/// A path is octets, whatever they stand for; nothing else is.
+#[test]
+fn a_path_need_not_be_text() {
+    let value = || b"/h\xf6me".to_vec();
+    for name in variables::PATHS {
+        let variables: Variables = [(name.to_string(), value())].into_iter().collect();
+        assert_eq!((variables.path(name), variables.text(name)), (Some(&value()[..]), None));
+        assert!(variables.is_readable(name) && read(&variables).problems.is_empty(), "{name}");
+        let twice = [(name.to_string(), value()), (name.to_string(), b"/home".to_vec())];
+        assert!(!twice.into_iter().collect::<Variables>().is_readable(name), "{name}");
+    }
+    for name in ["KEYFOB_PROFILE", "BROWSER", "USE_LOCAL_OAUTH"] {
+        assert_eq!(read(&[(name.to_string(), value())].into_iter().collect()).problems.len(), 1, "{name}");
+    }
+}
+
 /// An environment block can hold one name twice; `getenv` finds the first, others the last.
 #[test]
 fn a_variable_has_one_value() {

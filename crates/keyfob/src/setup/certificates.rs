@@ -6,7 +6,7 @@ use keyfob_core::{Error, Id, contract::Variables};
 
 use crate::{
     setup::trust::Surroundings,
-    world::system::{certificates::Roots, shown},
+    world::system::{certificates::Roots, env, shown},
 };
 
 /// The variables that name certificates to trust in the system's place, wherever TLS is spoken.
@@ -17,7 +17,7 @@ const DIRECTORIES: &str = "SSL_CERT_DIR";
 /// else may change them. Relative paths would mean another place in another directory, and a renewal has one of
 /// its own. Of a list of directories one may be missing.
 pub(crate) fn read(variables: &Variables, around: &Surroundings, problems: &mut Vec<Error>) -> Roots {
-    let (file, directories) = (variables.text(FILE), variables.text(DIRECTORIES));
+    let (file, directories) = (env::path(variables, FILE), env::path(variables, DIRECTORIES));
     if file.is_none() && directories.is_none() {
         return Roots::System;
     }
@@ -39,7 +39,7 @@ pub(crate) fn read(variables: &Variables, around: &Surroundings, problems: &mut 
         }
     };
     if let Some(file) = file {
-        judge(FILE, file.into());
+        judge(FILE, file);
     }
     for directory in directories.iter().flat_map(std::env::split_paths) {
         if !directory.as_os_str().is_empty() {

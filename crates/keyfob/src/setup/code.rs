@@ -1,12 +1,19 @@
 //! Variables that cause programs to run: the browser, and how the session bus is reached. A repository that sets them
 //! must not get one of its own programs executed.
 
-use std::path::Path;
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
 
 use keyfob_core::{Error, Id, contract::Variables, error::escape};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, percent_encode};
 
-use crate::setup::trust::{Refusal, Surroundings};
+use crate::{
+    setup::trust::{Refusal, Surroundings},
+    world::system::env,
+};
 
 /// The address of the session bus, if it may be used. Other ways than a socket run a program (`unixexec:`,
 /// `autolaunch:`) or leave this machine (`tcp:`).
@@ -18,10 +25,10 @@ pub(crate) fn session_bus(variables: &Variables, around: &Surroundings) -> Resul
     let refused = |why: String| format!("is not asked: {NAME} is refused ({why})");
     let judge = |path: &Path| around.judge(path).map_err(|refusal| refused(refusal.to_string()));
     let Some(addresses) = variables.text(NAME) else {
-        let usual = format!("/run/user/{}/bus", rustix::process::geteuid().as_raw());
-        let dir = variables.text("XDG_RUNTIME_DIR").map(|dir| format!("{dir}/bus"));
-        let path = dir.filter(|path| around.judge(Path::new(path)).is_ok()).unwrap_or(usual);
-        return Ok(format!("unix:path={}", percent_encoding::utf8_percent_encode(&path, ESCAPED)));
+        let usual = || PathBuf::from(format!("/run/user/{}/bus", rustix::process::geteuid().as_raw()));
+        let dir = env::path(variables, "XDG_RUNTIME_DIR").map(|dir| dir.join("bus"));
+        let path = dir.filter(|path| around.judge(path).is_ok()).unwrap_or_else(usual);
+        return Ok(format!("unix:path={}", percent_encode(path.as_os_str().as_bytes(), ESCAPED)));
     };
     for address in addresses.split(';').filter(|address| !address.is_empty()) {
         let Some(("unix", pairs)) = address.split_once(':') else {
@@ -30,10 +37,8 @@ pub(crate) fn session_bus(variables: &Variables, around: &Surroundings) -> Resul
         for pair in pairs.split(',').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("path", path)) => {
-                    let path = percent_decode_str(path)
-                        .decode_utf8()
-                        .map_err(|_| refused("it is no text".into()))?;
-                    judge(Path::new(&*path))?;
+                    let path: Vec<u8> = percent_decode_str(path).collect();
+                    judge(Path::new(OsStr::from_bytes(&path)))?;
                 }
                 Some(("abstract" | "guid", _)) => {}
                 _ => {
@@ -55,20 +60,20 @@ const ESCAPED: &percent_encoding::AsciiSet =
 pub(crate) fn for_browser(
     variables: &Variables,
     around: &Surroundings,
-) -> (Vec<(String, Option<String>)>, Option<Error>) {
+) -> (Vec<(String, Option<OsString>)>, Option<Error>) {
     const BROWSER: &str = "BROWSER";
     let mut changes = Vec::new();
-    for (name, text) in variables.texts().filter(|(name, _)| *name != BROWSER) {
-        let is_wrong = |part: &str| match around.judge(Path::new(part)) {
+    for (name, value) in variables.all().filter(|(name, _)| *name != BROWSER) {
+        let is_wrong = |part: &[u8]| match around.judge(Path::new(OsStr::from_bytes(part))) {
             Err(Refusal::Repository(_)) => true,
             Err(Refusal::Relative) => name == "PATH",
             _ => false,
         };
         let is_list = name == "PATH" || name.ends_with("_DIRS");
-        let ends: &[char] = if is_list { &[':'] } else { &[':', ';', ',', '=', ' '] };
-        if text.split(ends).any(is_wrong) {
-            let right: Vec<_> = text.split(':').filter(|part| !is_wrong(part)).collect();
-            changes.push((name.to_owned(), is_list.then(|| right.join(":"))));
+        let ends: &[u8] = if is_list { b":" } else { b":;,= " };
+        if value.split(|octet| ends.contains(octet)).any(is_wrong) {
+            let right: Vec<_> = value.split(|octet| *octet == b':').filter(|part| !is_wrong(part)).collect();
+            changes.push((name.to_owned(), is_list.then(|| OsString::from_vec(right.join(&b':')))));
         }
     }
     let wrong = variables.text(BROWSER).and_then(|text| browser(text, around).err());
@@ -200,7 +205,10 @@ mod tests {
         ]);
         let (mut changes, wrong) = for_browser(&variables, &around);
         changes.sort();
-        let changes: Vec<_> = changes.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let shown =
+            |value: &Option<OsString>| value.as_deref().map(|value| value.to_str().unwrap().to_owned());
+        let changes: Vec<_> = changes.iter().map(|(name, value)| (name.as_str(), shown(value))).collect();
+        let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, value.as_deref())).collect();
         assert_eq!(
             changes,
             [
@@ -212,5 +220,21 @@ mod tests {
             ]
         );
         assert!(wrong.is_some());
+    }
+
+    /// A path is octets: what is not UTF-8 leads into the repository all the same.
+    #[test]
+    fn what_is_no_text_leads_a_browser_nowhere_either() {
+        let (dir, around) = repository();
+        let with = |value: &str| [dir.path().as_os_str().as_bytes(), value.as_bytes(), b"\xff"].concat();
+        let pairs = [
+            ("PATH", [&with("/repo/bin")[..], b":/usr/bin:/\xff"].concat()),
+            ("DBUS_SESSION_BUS_ADDRESS", [&b"unixexec:path="[..], &with("/repo/evil")].concat()),
+            ("LESS", b"\xff".to_vec()),
+        ];
+        let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let (changes, _) = for_browser(&variables, &around);
+        let path = OsStr::from_bytes(b"/usr/bin:/\xff").to_owned();
+        assert_eq!(changes, [("DBUS_SESSION_BUS_ADDRESS".to_owned(), None), ("PATH".to_owned(), Some(path))]);
     }
 }

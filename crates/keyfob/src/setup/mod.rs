@@ -2,6 +2,7 @@
 //! any network use, whether needed or not, and all problems are reported together.
 
 pub(crate) mod certificates;
+pub mod chosen;
 pub(crate) mod code;
 pub mod descriptors;
 pub mod home;
@@ -13,6 +14,7 @@ pub(crate) mod trusted_files;
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -30,13 +32,14 @@ use keyfob_core::{
 
 use crate::{
     setup::{
+        chosen::Chosen,
         descriptors::Inherited,
         home::{Home, Places},
         trust::Surroundings,
     },
     world::{
         Files,
-        system::{fd, routes::Routes},
+        system::{env, fd, routes::Routes},
     },
 };
 
@@ -103,7 +106,7 @@ impl Setup {
     /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`]. `here` is the working directory; without
     /// one (it has been removed) no path that a variable names is believed.
     #[must_use]
-    pub fn read(variables: &Variables, choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
+    pub fn read(variables: &Variables, mut choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
         let mut reading = contract::read(variables);
         let mut problems = std::mem::take(&mut reading.problems);
         let provider_is_clear = reading.provider_is_clear();
@@ -112,6 +115,10 @@ impl Setup {
         let (inherited, consumed) =
             descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
 
+        if choices.descriptors {
+            choices.home = choices.home.or_else(|| Chosen::Home.above(variables));
+            choices.approved = choices.approved.or_else(|| Chosen::Approved.above(variables));
+        }
         let around = Surroundings::of(here);
         let mut warnings = Vec::new();
         let places = places(variables, choices.home);
@@ -182,7 +189,7 @@ impl Setup {
 
     /// What the browser's environment is changed to, and why `BROWSER` is not started, if it is not.
     #[must_use]
-    pub fn for_browser(&self, variables: &Variables) -> (Vec<(String, Option<String>)>, Option<Error>) {
+    pub fn for_browser(&self, variables: &Variables) -> (Vec<(String, Option<OsString>)>, Option<Error>) {
         code::for_browser(variables, &self.around)
     }
 
@@ -260,13 +267,15 @@ fn text(variables: &Variables, name: &str) -> Option<String> {
     variables.text(name).map(str::to_owned)
 }
 
-/// Whether a variable that names a place has a value that is no text.
+/// Whether a variable that names a place has more than one value.
 fn unreadable(variables: &Variables) -> bool {
-    ["KEYFOB_HOME", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"].iter().any(|name| !variables.is_text(name))
+    ["KEYFOB_HOME", "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"]
+        .iter()
+        .any(|name| !variables.is_readable(name))
 }
 
 fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
-    let path = |name| text(variables, name).map(PathBuf::from);
+    let path = |name| env::path(variables, name);
     Places {
         chosen,
         keyfob_home: path("KEYFOB_HOME"),

@@ -1,6 +1,11 @@
 //! The environment, read once.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{
+    ffi::OsStr,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+    sync::OnceLock,
+};
 
 use keyfob_core::contract::Variables;
 
@@ -9,11 +14,15 @@ use keyfob_core::contract::Variables;
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn variables() -> &'static Variables {
     static ENVIRONMENT: OnceLock<Variables> = OnceLock::new();
-    let read = || {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok())))
-    };
+    let read =
+        || std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_vec())));
     ENVIRONMENT.get_or_init(|| read().collect())
+}
+
+/// The path that a variable names.
+#[must_use]
+pub fn path(variables: &Variables, name: &str) -> Option<PathBuf> {
+    variables.path(name).map(|octets| OsStr::from_bytes(octets).into())
 }
 
 /// The directory one stands in, if it still exists.

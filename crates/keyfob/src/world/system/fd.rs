@@ -14,6 +14,7 @@ use std::{
         fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
     },
+    path::Path,
     process::Command,
 };
 
@@ -22,7 +23,7 @@ use nix::{
     sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
 };
 use rustix::{
-    fs::fstat,
+    fs::{OFlags, fcntl_getfl, fstat, stat},
     io::{FdFlags, fcntl_getfd, fcntl_setfd},
 };
 
@@ -65,6 +66,23 @@ fn is(number: RawFd, file: &str) -> bool {
     // EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     file_name(borrowed).is_ok_and(|open| open == file)
+}
+
+/// Whether an inherited descriptor leads to the file at this path and does nothing else (O_PATH): whoever keeps files
+/// or directories open to use them has others.
+#[must_use]
+pub fn shows(number: RawFd, path: &Path) -> bool {
+    if number <= 2 {
+        return false;
+    }
+    // SAFETY: as in `is`.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    let leads = || {
+        let (shown, there) = (fstat(borrowed)?, stat(path)?);
+        let is_path = fcntl_getfl(borrowed)?.contains(OFlags::PATH);
+        Ok::<_, rustix::io::Errno>(is_path && (shown.st_dev, shown.st_ino) == (there.st_dev, there.st_ino))
+    };
+    leads().unwrap_or(false)
 }
 
 /// Whatever is open under this number, no child gets it.
