@@ -114,10 +114,10 @@ impl Stage {
             BufReader::new(stdout).read_line(&mut url).map_err(broken)?;
         }
         follow(url.trim())?;
-        match child.wait().map_err(broken)?.success() {
-            true => Ok(()),
-            false => Err(Error::new(Id::Bug, "a step of the demo failed", "nobody is signed in").into()),
+        if child.wait().map_err(broken)?.success() {
+            return Ok(());
         }
+        Err(Error::new(Id::Bug, "a step of the demo failed", "nobody is signed in").into())
     }
 
     fn show_store(&self) -> Result<()> {

@@ -18,12 +18,11 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
         DeviceCommand::Enroll { name } => {
             let device = client.enroll_device(&name.clone().unwrap_or_else(machine_name))?;
             let end = device.expires_at.map(|end| end.to_string());
-            match global.json {
-                true => Report::json(&serde_json::json!({ "device_id": device.id, "expires_at": end }))?,
-                false => Report::say(&format!(
-                    "This machine is a trusted device until {}.",
-                    end.unwrap_or_default()
-                )),
+            if global.json {
+                Report::json(&serde_json::json!({ "device_id": device.id, "expires_at": end }))?;
+            } else {
+                let end = end.unwrap_or_default();
+                Report::say(&format!("This machine is a trusted device until {end}."));
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -99,10 +99,11 @@ fn sign_in(global: &Global, args: &Login) -> Result {
             "The browser is on another machine? `keyfob login --device` needs neither callback nor paste.",
         );
     }
-    match attempt.listens() {
-        true => Report::say("Waiting for the browser. You can also paste the answer of the last page here:"),
-        false => Report::say("Paste the code the page shows here:"),
-    }
+    Report::say(if attempt.listens() {
+        "Waiting for the browser. You can also paste the answer of the last page here:"
+    } else {
+        "Paste the code the page shows here:"
+    });
     let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
         Report::tell(error);

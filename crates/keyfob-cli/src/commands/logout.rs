@@ -23,10 +23,8 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
         Report::warn(&problem);
     }
     let client = session::client(global, setup);
-    let (ended, failed) = match args.all {
-        true => client.logout_all()?,
-        false => (client.logout()?.into_iter().collect(), Vec::new()),
-    };
+    let (ended, failed) =
+        if args.all { client.logout_all()? } else { (client.logout()?.into_iter().collect(), Vec::new()) };
     if global.json {
         let logins: Vec<_> = ended.iter().map(json).collect();
         let mut answer = serde_json::json!({ "logged_out": logins });

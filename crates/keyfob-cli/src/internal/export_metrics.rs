@@ -83,11 +83,8 @@ fn export(batch: &Batch) -> Result<(), String> {
     let exporter = exporter.build().map_err(|error| error.to_string())?;
     let named = |name: &str, within: &str| variables.text(name).is_some_and(|text| text.contains(within));
     let resource = Resource::builder();
-    let resource = match named("OTEL_SERVICE_NAME", "") || named("OTEL_RESOURCE_ATTRIBUTES", "service.name=")
-    {
-        true => resource,
-        false => resource.with_service_name("keyfob"),
-    };
+    let is_named = named("OTEL_SERVICE_NAME", "") || named("OTEL_RESOURCE_ATTRIBUTES", "service.name=");
+    let resource = if is_named { resource } else { resource.with_service_name("keyfob") };
     let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
     let provider = SdkMeterProvider::builder()
         .with_resource(resource.build())

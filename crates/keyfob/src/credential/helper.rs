@@ -71,9 +71,11 @@ pub(crate) fn run_again(session: &Session, rejected: &str) -> Result<Secret> {
         Some(remembered) => return remembered,
         None => {}
     }
-    let outcome = observed(world, command).and_then(|key| match key.fingerprint() == rejected {
-        true => Err(failed("it gave the rejected key again")),
-        false => Ok(key),
+    let outcome = observed(world, command).and_then(|key| {
+        if key.fingerprint() == rejected {
+            return Err(failed("it gave the rejected key again"));
+        }
+        Ok(key)
     });
     remember(world, &place, ttl, &outcome);
     outcome

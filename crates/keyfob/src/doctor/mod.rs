@@ -48,9 +48,10 @@ pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
     }
     let mut mended = false;
     for problem in all {
-        let state = match fix && open_to_others(session, &problem) {
-            true => State::Mended(problem.message()),
-            false => State::Wrong(problem),
+        let state = if fix && open_to_others(session, &problem) {
+            State::Mended(problem.message())
+        } else {
+            State::Wrong(problem)
         };
         mended |= matches!(state, State::Mended(_));
         add("variables and files", state);
@@ -189,9 +190,10 @@ fn set_aside(session: &Session, path: &Path, what: String, fix: bool) -> State {
     if fix && replaced && session.world.files.remove(path).is_ok() {
         return State::Mended(format!("removed {}: there is a new login in its place", path.display()));
     }
-    let hint = match replaced {
-        true => "`keyfob doctor --fix` removes it: there is a new login in its place",
-        false => "sign in again if that is still needed; then `keyfob doctor --fix` removes the file",
+    let hint = if replaced {
+        "`keyfob doctor --fix` removes it: there is a new login in its place"
+    } else {
+        "sign in again if that is still needed; then `keyfob doctor --fix` removes the file"
     };
     State::Wrong(Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted").hint(hint))
 }

@@ -116,13 +116,10 @@ impl Session {
             )?;
             Ok::<_, Error>(list.has_origin(origin))
         };
-        match session && approved()? {
-            true => Ok(()),
-            false => Err(refused(
-                url,
-                "it is not on the environment's own origin, and its credential goes nowhere else",
-            )),
+        if session && approved()? {
+            return Ok(());
         }
+        Err(refused(url, "it is not on the environment's own origin, and its credential goes nowhere else"))
     }
 }
 

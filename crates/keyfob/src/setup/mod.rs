@@ -122,19 +122,21 @@ impl Setup {
         let around = Surroundings::of(here);
         let mut warnings = Vec::new();
         let places = places(variables, choices.home);
-        let home = match unreadable(variables) {
-            // Told already. The usual place is not meant in its place.
-            true => None,
-            false => keep(Home::find(&places, files, &around, &mut warnings), &mut problems),
+        let home = if unreadable(variables) {
+            // Reported already. The usual place is not meant in its place.
+            None
+        } else {
+            keep(Home::find(&places, files, &around, &mut warnings), &mut problems)
         };
         let config = match &home {
             Some(home) => keep(trusted_files::config(&home.config, files), &mut problems),
             None => None,
         };
         let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));
-        let approved = match settings.wants_approval() || choices.approved.is_some() {
-            true => keep(trusted_files::approved(choices.approved.as_deref(), files, &around), &mut problems),
-            false => Some(ApprovedList::default()),
+        let approved = if settings.wants_approval() || choices.approved.is_some() {
+            keep(trusted_files::approved(choices.approved.as_deref(), files, &around), &mut problems)
+        } else {
+            Some(ApprovedList::default())
         };
         // With a malformed choice nobody can say which provider was meant: never a default, never production
         // by accident.

@@ -137,17 +137,15 @@ impl Files for Disk {
     fn lock(&self, path: &Path) -> io::Result<Lock> {
         let file = open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)?;
         ours(&file)?;
-        match try_lock(&file)? {
-            false => Ok(Lock::Busy),
-            true => {
-                // A umask may have taken permissions from us, and then nobody could open it again.
-                usable(&file)?;
-                works(path)?;
-                // For the message of whoever waits. Nobody trusts it, and nothing depends on it being written.
-                let _ = write_all(&file, format!("process {}\n", std::process::id()).as_bytes());
-                Ok(Lock::Held(Box::new(Locked(file))))
-            }
+        if !try_lock(&file)? {
+            return Ok(Lock::Busy);
         }
+        // A umask may have taken permissions from us, and then nobody could open it again.
+        usable(&file)?;
+        works(path)?;
+        // For the message of whoever waits. Nobody trusts it, and nothing depends on it being written.
+        let _ = write_all(&file, format!("process {}\n", std::process::id()).as_bytes());
+        Ok(Lock::Held(Box::new(Locked(file))))
     }
 
     fn lock_existing(&self, path: &Path) -> io::Result<Lock> {

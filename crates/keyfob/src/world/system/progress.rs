@@ -73,11 +73,12 @@ impl Journey {
             // Only the status is ours to tell; the rest is the proxy's own text.
             E::ConnectProxyFailed(text) => {
                 let proxy = self.proxy.as_deref().unwrap_or("");
-                match text.contains("407") {
-                    true => format!(
+                if text.contains("407") {
+                    format!(
                         "the proxy {proxy} wants a user name and password (407): HTTPS_PROXY can hold them"
-                    ),
-                    false => format!("the proxy {proxy} did not connect to {host}"),
+                    )
+                } else {
+                    format!("the proxy {proxy} did not connect to {host}")
                 }
             }
             E::Rustls(error) => tls(error, &whom),
