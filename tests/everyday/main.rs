@@ -7,6 +7,7 @@ mod conflicts;
 mod device_grant;
 mod doctor;
 mod environments;
+mod examples;
 mod helper;
 mod inherited;
 mod logout;

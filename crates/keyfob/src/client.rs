@@ -21,7 +21,7 @@ use crate::{
     },
     logout::SignedOut,
     remote::{Handshake, dial::Stream},
-    renewal::{InThread, Need, Spender},
+    renewal::{InThread, Need, Spender, worker::Detached},
     session::Session,
     setup::{Choices, Setup, profile::Profile},
     store::Store,
@@ -35,15 +35,18 @@ use crate::{
 /// Hands out credentials. Cheap to keep, safe to share between threads; every call looks again at what other
 /// processes have done meanwhile.
 ///
-/// ```no_run
-/// use keyfob::{Client, Purpose};
+/// ```
+/// use keyfob::{Client, Purpose, Source};
 ///
-/// let grant = Client::from_env()?.grant(Purpose::Api)?;
-/// for (name, value) in &grant.headers {
+/// // let client = Client::from_env()?;
+/// # let client: Client = keyfob::testing::Simulation::signed_in()?.client();
+/// let grant = client.grant(Purpose::Api)?;
+/// for (name, value) in grant.headers() {
 ///     // Hand name and value to the HTTP client of your choice.
-///     let _ = (name, value);
+///     assert_eq!((*name, format!("{value:?}").as_str()), ("Authorization", "Secret(…)"));
 /// }
-/// println!("from {}, until {:?}", grant.source, grant.expires_at);
+/// assert_eq!(grant.source(), Source::Login);
+/// assert!(grant.expires_at().is_some());
 /// # Ok::<(), keyfob::Error>(())
 /// ```
 pub struct Client {
@@ -75,6 +78,14 @@ impl Client {
     #[must_use]
     pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
         Self { session: Session::new(setup, world, spender) }
+    }
+
+    /// Renewals run in another process, which outlives this one. Without it they end with the host, and a login whose
+    /// renewal was cut off at the wrong moment is lost.
+    #[must_use]
+    pub fn renewing_in(mut self, worker: Detached) -> Self {
+        self.session.spender = Arc::new(worker);
+        self
     }
 
     /// Only this source counts: without it there is an error, never another identity.
@@ -115,6 +126,22 @@ impl Client {
     /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
     /// source.
     ///
+    /// ```
+    /// use keyfob::{Purpose, testing::Simulation};
+    ///
+    /// let simulation = Simulation::signed_in()?;
+    /// let (one, two) = (simulation.client(), simulation.client());
+    /// let (first, second) = (one.grant(Purpose::Api)?, two.grant(Purpose::Api)?);
+    /// simulation.end_access_tokens();
+    ///
+    /// // Both processes get a 401 with the same token: one refresh token is spent.
+    /// assert!(!simulation.accepts(&first) && !simulation.accepts(&second));
+    /// assert!(simulation.accepts(&one.rejected(&first)?));
+    /// assert!(simulation.accepts(&two.rejected(&second)?));
+    /// assert_eq!(simulation.renewals(), 1);
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed;
     /// [`Id::RejectedStale`] when it was itself got in the place of a rejected one and has not ended since: a third
@@ -126,10 +153,11 @@ impl Client {
     /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
     /// one of the `hosts` of its configuration. For whoever is asked for a credential and told by whom.
     ///
-    /// ```no_run
-    /// use keyfob::{Client, Purpose};
+    /// ```
+    /// use keyfob::{Purpose, testing::Simulation};
     ///
-    /// assert!(!Client::from_env()?.may_go_to(Purpose::Api, "https://evil.example")?);
+    /// let client = Simulation::signed_in()?.client();
+    /// assert!(!client.may_go_to(Purpose::Api, "https://evil.example")?);
     /// # Ok::<(), keyfob::Error>(())
     /// ```
     ///
@@ -331,12 +359,13 @@ impl Client {
     /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
     /// also go to an approved origin; a login's token and a device's never leave their provider.
     ///
-    /// ```no_run
-    /// use keyfob::Client;
+    /// ```
+    /// use keyfob::testing::Simulation;
     ///
-    /// let handshake = Client::from_env()?.handshake(None, None)?;
-    /// for (name, value) in &handshake.headers {
-    ///     // Hand both to the WebSocket client of your choice, for `handshake.url` and no other address.
+    /// let handshake = Simulation::signed_in()?.client().handshake(None, None)?;
+    /// assert!(handshake.url().starts_with("ws"));
+    /// for (name, value) in handshake.headers() {
+    ///     // Hand both to the WebSocket client of your choice, for this address and no other.
     ///     let _ = (name, value);
     /// }
     /// # Ok::<(), keyfob::Error>(())

@@ -1,9 +1,34 @@
 //! Signs a person or a machine in once and hands every program a valid credential, without ever losing the login.
 //!
-//! Start with [`Client`]. Behind it, [`setup`] reads variables and configuration, [`credential`] chooses a source,
-//! [`renewal`] replaces an expired token and saves the new one in a [`store`], and [`login`] and [`logout`] begin and
-//! end a login. All I/O goes through the traits in [`mod@world`]; [`world::system`] implements them for the real
-//! system.
+//! A program that sends one request with whatever credential its user has:
+//!
+//! ```no_run
+#![doc = include_str!("../examples/bearer_header.rs")]
+//! ```
+//!
+//! (It is not run here, for it needs an account. The tests of this workspace run it against a real provider, and
+//! beside it `after_a_401.rs` and `detached_renewal.rs`.)
+//!
+//! - [`Client::grant`] returns a [`Grant`]: headers to send, where the credential came from, and when it ends. Call it
+//!   before every request; while the access token is fresh that is one read of a file.
+//! - [`Client::rejected`] is for a 401. It renews only what was rejected, and only once, however many processes ask.
+//! - [`Client::begin_login`], [`Client::begin_device_login`] and [`Client::login_with`] sign in, [`Client::logout`] signs
+//!   out.
+//! - [`Client::renewing_in`] has renewals outlive the program: see [`Detached`].
+//! - An [`Error`] says what failed, why, and what to do; its id is stable.
+//!
+//! Every call blocks; nothing is printed, no thread is left behind, and the process is never exited. From async code, call
+//! inside `spawn_blocking`.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `secret-service`: logins can be sealed with a key in the Secret Service of a Linux desktop. Brings a D-Bus client.
+//!   Without it that key store is reported as missing.
+//! - `simulation`: the module [`testing`], a machine and a provider in memory for the tests of a host. No dependencies.
+//! - `at-start`: a constructor that runs before `main` and records which descriptors the process was started with, before
+//!   the Rust runtime opens any. For a program that takes credentials on descriptors; a library should not switch it on.
 
 pub mod client;
 pub mod credential;
@@ -16,6 +41,8 @@ pub mod renewal;
 mod session;
 pub mod setup;
 pub mod store;
+#[cfg(feature = "simulation")]
+pub mod testing;
 pub mod trusted_device;
 pub mod world;
 
@@ -23,6 +50,14 @@ pub use client::Client;
 pub use credential::grant::Grant;
 pub use keyfob_core as core;
 pub use keyfob_core::{Error, Id, Kind, ProviderTime, Result, Secret, Source, Timestamp, source::Purpose};
+pub use login::{
+    browser::{Attempt, Confirm, How, SignedIn, TokenKind},
+    device_code::DeviceAttempt,
+};
+pub use logout::SignedOut;
+pub use remote::{Ended, Handshake};
+pub use renewal::{Need, worker::Detached};
+pub use setup::Choices;
 
 /// The examples of the guide, compiled with the tests.
 #[cfg(doctest)]

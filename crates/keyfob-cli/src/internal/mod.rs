@@ -6,12 +6,13 @@
 mod browse;
 #[cfg(feature = "metrics")]
 mod export_metrics;
-pub(crate) mod program;
 mod renew;
 mod task;
 mod whoami;
 
 use std::{ffi::OsString, process::ExitCode};
+
+pub(crate) use keyfob::world::system::program;
 
 pub(crate) use self::{renew::OwnProcess, task::Task};
 use crate::output::report::{Failure, Report, Result};

@@ -31,6 +31,48 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The headers to send: one, or two for the output of an API key helper.
+    #[must_use]
+    pub fn headers(&self) -> &[(&'static str, Secret)] {
+        &self.headers
+    }
+
+    /// The credential alone, as `keyfob token` prints it.
+    #[must_use]
+    pub const fn credential(&self) -> &Secret {
+        &self.credential
+    }
+
+    /// What it was requested for.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// When it ends, by this machine's clock. `None`: nobody knows.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// The profile, if it comes from a stored login.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
+    /// Something the person should know although there is a credential.
+    #[must_use]
+    pub const fn warning(&self) -> Option<&Error> {
+        self.warning.as_ref()
+    }
+
     /// Says that it has been accepted since it was got. If it is rejected later, that is the first time.
     pub fn was_accepted(&mut self) {
         self.in_place_of_rejected = false;

@@ -124,6 +124,24 @@ impl Session {
 }
 
 impl Handshake {
+    /// The address: `wss`, or `ws` on loopback.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The headers to add: the credential, and the device's token where there is one.
+    #[must_use]
+    pub fn headers(&self) -> &[(&'static str, Secret)] {
+        &self.headers
+    }
+
+    /// The credential itself, to be named when the provider closes for an expired one.
+    #[must_use]
+    pub const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose
     /// certificate is believed. Whoever answers with a redirect is not followed.
     ///

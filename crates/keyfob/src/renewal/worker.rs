@@ -26,10 +26,11 @@ use serde::{Deserialize, Serialize};
 use crate::world::failure;
 use crate::{
     renewal::{self, Began, InThread, Need, Spender, order::Order},
+    setup::{Choices, Setup},
     store::{Lease, Store},
     world::{
         World,
-        system::{fd, files},
+        system::{self, env, fd, files, program},
     },
 };
 
@@ -114,6 +115,21 @@ impl Spender for Detached {
 }
 
 impl Detached {
+    /// Starts this very program again, with these arguments before those of the renewal. Its `main` must recognise them
+    /// and return [`Detached::work`] before it does anything else.
+    #[must_use]
+    pub fn this_program<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self { programs: program::candidates(), arguments: arguments.into_iter().map(Into::into).collect() }
+    }
+
+    /// The worker: what a process does that was started with the arguments of [`Detached::this_program`]. `order` is
+    /// what follows them.
+    #[must_use]
+    pub fn work(order: impl IntoIterator<Item = OsString>) -> ExitCode {
+        let setup = Setup::read(env::variables(), Choices::default(), &files::Disk, Some(Path::new("/")));
+        work(&system::world(setup.routes), &order.into_iter().collect::<Vec<_>>())
+    }
+
     fn start(&self, program: &Path, lock: &File, order: &[OsString]) -> Heard {
         let never = Heard::Nothing(Began::Never);
         let Ok(lock) = lock.try_clone() else { return never };

@@ -14,6 +14,7 @@ pub mod keys;
 pub(crate) mod names;
 pub(crate) mod owners;
 pub mod process;
+pub mod program;
 pub(crate) mod progress;
 pub mod routes;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]

@@ -1,4 +1,4 @@
-//! Starts this program again as a separate process: to renew, open the browser, or send metrics.
+//! Where this program is, for whoever starts it again as a separate process.
 
 use std::{
     ffi::OsStr,
@@ -6,14 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where it is, also when its file has been replaced since it started.
-pub(crate) fn own() -> PathBuf {
-    candidates().into_iter().next().unwrap_or_else(|| "keyfob".into())
+/// The path of this program, also when its file has been replaced since it started.
+#[must_use]
+pub fn own() -> PathBuf {
+    candidates().into_iter().next().unwrap_or_else(|| "/proc/self/exe".into())
 }
 
 /// Every place it may be found in, the surest first. Without `/proc` the kernel does not tell; started by the dynamic
 /// loader (`/lib64/ld-linux-x86-64.so.2 keyfob`) it tells the loader's.
-pub(crate) fn candidates() -> Vec<PathBuf> {
+#[must_use]
+pub fn candidates() -> Vec<PathBuf> {
     let executable = PathBuf::from("/proc/self/exe");
     // What the kernel was asked to start, and what the program was told that it is called.
     let started = PathBuf::from(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
