@@ -2,7 +2,7 @@
 #![no_main]
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use keyfob_core::{ProviderTime, Secret, oauth::id_token::{self, Expected, IdToken}};
+use keyfob_core::{ProviderTime, Secret, oauth::{id_token::{Expected, IdToken}, jwk}};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
         1 => claims(text),
-        _ => drop(id_token::keys(text)),
+        _ => drop(jwk::keys(text)),
     }
 });
 

@@ -1,7 +1,7 @@
 //! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
 #![no_main]
 
-use keyfob_core::{Record, login::{record::Unreadable, sealed::{self, Envelope}}};
+use keyfob_core::{Record, login::{stored::Unreadable, sealed::{self, Envelope}}};
 use libfuzzer_sys::fuzz_target;
 
 #[expect(clippy::disallowed_methods, reason = "looked for where it must not be")]
@@ -34,7 +34,7 @@ fuzz_target!(|bytes: &[u8]| {
     let record = match Record::decode(bytes) {
         Ok(record) => record,
         Err(Unreadable::Corrupt(why)) => return keyfob_fuzz::assert_harmless(why),
-        Err(Unreadable::Newer(version)) => return assert!(version > keyfob_core::login::record::VERSION),
+        Err(Unreadable::Newer(version)) => return assert!(version > keyfob_core::login::stored::VERSION),
     };
     check(&record);
     let written = record.encode();

@@ -5,7 +5,7 @@
 use keyfob_core::{
     Id, ProviderTime, Record, Secret, Timestamp,
     login::refresh,
-    oauth::token_response::{self, Reply, Verdict},
+    oauth::{reply::Reply, token_response::{self, Verdict}},
 };
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};

@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
+use super::endpoints::with_endpoints;
 use crate::{
     Error, Id, Result,
     contract::{names, values},
@@ -27,6 +28,7 @@ pub struct RawList {
     pub approved: Vec<RawEntry>,
 }
 
+with_endpoints! {
 /// One `[[approved]]` as it is written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,12 +36,7 @@ pub struct RawList {
 pub struct RawEntry {
     pub url: String,
     pub issuer: Option<String>,
-    pub token_url: Option<String>,
-    pub revoke_url: Option<String>,
-    pub introspect_url: Option<String>,
-    pub device_url: Option<String>,
-    pub profile_url: Option<String>,
-    pub userinfo_url: Option<String>,
+}
 }
 
 /// The approvals of this machine. An empty list approves nothing; there are no wildcards.
@@ -154,15 +151,7 @@ impl Entry {
             prefix: url.path().trim_end_matches('/').to_string(),
             origin,
             issuer,
-            endpoints: Endpoints {
-                token_url: endpoint("token_url", raw.token_url)?,
-                revoke_url: endpoint("revoke_url", raw.revoke_url)?,
-                introspect_url: endpoint("introspect_url", raw.introspect_url)?,
-                device_url: endpoint("device_url", raw.device_url)?,
-                profile_url: endpoint("profile_url", raw.profile_url)?,
-                userinfo_url: endpoint("userinfo_url", raw.userinfo_url)?,
-                ..Endpoints::default()
-            },
+            endpoints: raw.endpoints(endpoint)?,
         })
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{self, hex},
     json,
-    login::record::Unreadable,
+    login::stored::Unreadable,
 };
 
 /// The form of a sealed login. Plain records are of an earlier one, so that a keyfob that cannot open a sealed

@@ -11,7 +11,8 @@ use crate::{
     login::refresh::{self, After},
     oauth::{
         client_auth::Proof,
-        token_response::{self, Reply, Verdict},
+        reply::Reply,
+        token_response::{self, Verdict},
     },
 };
 
@@ -141,8 +142,8 @@ mod tests {
     use crate::{
         contract::settings::ClientId,
         login::{
+            due::{Ask, Next, next},
             record::tests::record,
-            refresh::{Ask, Next, next},
         },
         oauth::client_auth::{Place, SecretAt},
     };

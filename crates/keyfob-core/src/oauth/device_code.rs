@@ -15,7 +15,11 @@ use crate::{
     },
     error::escape,
     json,
-    oauth::token_response::{self, Reply, Tokens, Verdict},
+    oauth::{
+        refusal,
+        reply::Reply,
+        token_response::{self, Tokens, Verdict},
+    },
 };
 
 /// What a provider may not promise longer than; a code that lives for days is a mistake or a trap.
@@ -69,7 +73,7 @@ impl Pending {
     /// [`Id::ProviderRefused`], [`Id::AnswerInvalid`], [`Id::Unreachable`].
     pub fn read(reply: &Reply) -> Result<Self> {
         let what = "signing in with a code was not started";
-        if let Some(said) = token_response::said(reply) {
+        if let Some(said) = refusal::said(reply) {
             return Err(Error::new(Id::ProviderRefused, what, said.why));
         }
         if !(200..300).contains(&reply.status) {

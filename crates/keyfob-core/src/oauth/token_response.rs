@@ -11,80 +11,10 @@ use serde_json::Value;
 
 use super::{
     members::{End, Member, Members},
-    sent::Sent,
+    refusal::{Refusal, Weight, refusal},
+    reply::Reply,
 };
-use crate::{ProviderTime, Secret, contract::settings::Scopes, error::escape};
-
-/// What came back over HTTP. The body is already bounded in size by the transport.
-#[derive(Default)]
-pub struct Reply {
-    /// Status code.
-    pub status: u16,
-    /// `Content-Type`, as sent.
-    pub content_type: Option<String>,
-    /// `Retry-After`, as sent: seconds or an HTTP-date (RFC 9110 §10.2.3).
-    pub retry_after: Option<String>,
-    /// `Date`: the provider's own clock.
-    pub date: Option<String>,
-    /// The body, as much of it as came.
-    pub body: Vec<u8>,
-    /// Why there is no more of it, where the line broke in its middle (RFC 9112 §8).
-    pub cut: Option<String>,
-    /// What the request held, which the answer may repeat.
-    pub sent: Sent,
-}
-
-impl core::fmt::Debug for Reply {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
-impl Reply {
-    /// The provider's clock when it answered, if it said.
-    #[must_use]
-    pub fn provider_time(&self) -> Option<ProviderTime> {
-        ProviderTime::from_http_date(self.date.as_deref()?)
-    }
-
-    /// Words of this answer, as they may be kept and shown: without what was sent, and escaped.
-    #[must_use]
-    pub fn quote(&self, words: &str) -> String {
-        escape(&self.sent.cut(words))
-    }
-
-    /// Whether the body calls itself JSON (RFC 8259, RFC 6839 §3.1).
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        let essence = self.essence();
-        let suffixed =
-            essence.len() > 5 && essence.as_bytes()[essence.len() - 5..].eq_ignore_ascii_case(b"+json");
-        suffixed || ["application/json", "text/json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
-    }
-
-    /// Whether it calls itself a form, as some answer where JSON was asked for.
-    fn is_form(&self) -> bool {
-        self.essence().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    }
-
-    fn essence(&self) -> &str {
-        self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim()
-    }
-
-    /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say. `now` counts where it
-    /// did not tell its clock either.
-    #[must_use]
-    pub fn retry_after(&self, now: ProviderTime, cap: i64) -> Option<i64> {
-        let text = self.retry_after.as_deref()?.trim();
-        let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            text.parse().unwrap_or(i64::MAX)
-        } else {
-            // The date is the provider's: measured by its clock when it told its clock.
-            ProviderTime::from_http_date(text)?.since(self.provider_time().unwrap_or(now))
-        };
-        Some(seconds.clamp(0, cap))
-    }
-}
+use crate::{Secret, contract::settings::Scopes};
 
 /// An answer of the token endpoint that has been read and not been opened.
 #[derive(Debug)]
@@ -138,59 +68,6 @@ pub enum Verdict {
     Unknown(Refusal),
 }
 
-/// What a provider said instead of giving tokens.
-#[derive(Debug)]
-pub struct Refusal {
-    /// Its words, or what else is known, escaped.
-    pub why: String,
-    /// The error code, if the answer had a well-formed one. It counts at every status (RFC 8628 §3.5 is answered with
-    /// 200, 400, 403, 428 and 429).
-    pub word: Option<String>,
-    /// The status it came with.
-    pub status: u16,
-}
-
-/// What a provider says when only a person can go on: RFC 6749 §5.2, OpenID Connect Core §3.1.2.6, and one that is
-/// in use and registered nowhere.
-const A_PERSON: [&str; 6] = [
-    "invalid_grant",
-    "interaction_required",
-    "login_required",
-    "consent_required",
-    "account_selection_required",
-    "bad_refresh_token",
-];
-/// "Not now" in words.
-const NOT_NOW: [&str; 3] = ["temporarily_unavailable", "server_error", "slow_down"];
-/// Those that mean what they mean at every status (RFC 6749 §5.2, §4.1.2.1; RFC 8707 §2;
-/// RFC 8628 §3.5 and a word of the largest provider for a denial).
-const KNOWN: [&str; 9] = [
-    "invalid_request",
-    "invalid_client",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-    "invalid_target",
-    "access_denied",
-    "authorization_declined",
-    "expired_token",
-];
-
-impl Refusal {
-    /// Whether this refresh token is dead, so that a person has to sign in. Only to be asked where one was presented:
-    /// the same words about a code say something about the code. `own` are the words of this very provider, each with
-    /// a status before it where that is part of it: `invalid_refresh_token`, `403 unauthorized_client`.
-    #[must_use]
-    pub fn asks_for_a_person<'w>(&self, own: impl IntoIterator<Item = &'w str>) -> bool {
-        let Some(word) = self.word.as_deref() else { return false };
-        let fits = |own: &str| match own.split_once(' ') {
-            Some((status, own)) => own == word && status.parse() == Ok(self.status),
-            None => own == word,
-        };
-        A_PERSON.contains(&word) || own.into_iter().any(fits)
-    }
-}
-
 impl Verdict {
     /// The provider's error code, whatever it counts as.
     #[must_use]
@@ -222,24 +99,17 @@ pub fn read(reply: &Reply) -> Answer {
     Answer { rotated, verdict }
 }
 
-/// The error an answer names, whatever its status: for the endpoints beside the token endpoint, whose success is another.
-#[must_use]
-pub fn said(reply: &Reply) -> Option<Refusal> {
-    let members = if reply.is_form() {
-        Members::of_form(&reply.body, reply.cut.is_some())
-    } else {
-        Members::of_json(&reply.body).filter(|_| reply.is_json() || reply.essence().is_empty())?
-    };
-    if members.end() == End::Whole { refusal(&members, reply) } else { None }
-}
-
 fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
     let status = reply.status;
     let said = |why| Refusal { why, word: None, status };
     // Words of which nobody knows whether they are whole decide nothing.
     let whole = members.as_ref().filter(|members| members.end() == End::Whole);
     if let Some(refusal) = whole.and_then(|members| refusal(members, reply)) {
-        return sorted(refusal);
+        return match refusal.weight() {
+            Weight::Refused => Verdict::Refused(refusal),
+            Weight::Later => Verdict::Later(refusal),
+            Weight::Unknown => Verdict::Unknown(refusal),
+        };
     }
     match status {
         // A gateway waited for the provider and gave up: what became of the request nobody knows (RFC 9110 §15.6.3,
@@ -281,22 +151,6 @@ fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
     match granted(&members, reply) {
         Ok(tokens) => Verdict::Granted(tokens),
         Err(why) => Verdict::Odd { why },
-    }
-}
-
-/// A word decides where its meaning is known; else the status it came with does.
-fn sorted(refusal: Refusal) -> Verdict {
-    let word = refusal.word.as_deref().unwrap_or_default();
-    if A_PERSON.contains(&word) || KNOWN.contains(&word) {
-        return Verdict::Refused(refusal);
-    }
-    if NOT_NOW.contains(&word) {
-        return Verdict::Later(refusal);
-    }
-    match refusal.status {
-        408 | 502 | 504 | 520 | 524 => Verdict::Unknown(refusal),
-        425 | 429 | 500..=599 => Verdict::Later(refusal),
-        _ => Verdict::Refused(refusal),
     }
 }
 
@@ -366,43 +220,14 @@ fn scope(value: &Value, reply: &Reply) -> Option<Scopes> {
     Scopes::granted(&text).filter(|_| !reply.sent.is_in(&text))
 }
 
-/// What an error answer says (RFC 6749 §5.2), at whatever status. Its words are untrusted text.
-fn refusal(members: &Members<'_>, reply: &Reply) -> Option<Refusal> {
-    let text = |name: &str| match members.get(name) {
-        Member::One(Value::String(text)) => Some(text),
-        _ => None,
-    };
-    let (word, words) = match members.get("error") {
-        Member::Absent | Member::One(Value::Bool(false)) => return None,
-        Member::One(Value::String(word)) if word.is_empty() => return None,
-        Member::One(Value::String(word)) => {
-            (Some(word), text("error_description").or_else(|| text("message")))
-        }
-        // The form of an API rather than of OAuth.
-        Member::One(Value::Object(error)) => {
-            let inner = |name: &str| error.get(name).and_then(Value::as_str).map(String::from);
-            (inner("type").or_else(|| inner("code")), inner("message"))
-        }
-        Member::One(_) | Member::Unreadable(_) => (None, text("error_description")),
-    };
-    let status = reply.status;
-    let fits = |b: u8| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let word = word.filter(|word| !word.is_empty() && word.bytes().all(fits));
-    let mut why = match &word {
-        Some(word) => format!("the provider said `{}`", reply.quote(word)),
-        None => format!("the provider answered {status} with a malformed error"),
-    };
-    if let Some(words) = words.filter(|words| !words.is_empty()) {
-        why.push_str(": ");
-        why.push_str(&reply.quote(&words));
-    }
-    Some(Refusal { why, word, status })
-}
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "the tests' own invented secrets")]
 mod tests {
     use super::*;
+    use crate::{
+        ProviderTime,
+        oauth::refusal::{A_PERSON, NOT_NOW},
+    };
 
     fn reply(status: u16, body: impl AsRef<[u8]>) -> Reply {
         Reply {

@@ -8,8 +8,9 @@ use keyfob_core::{
     Error, Id, Record, Result,
     contract::settings::Scopes,
     login::{
+        due::{self, Next},
         record::{Generation, LoginId},
-        refresh::{self, Next},
+        refresh,
     },
     oauth::{
         client_auth::Confidential,
@@ -68,7 +69,7 @@ fn plant(session: &Session, store: &Store) -> Result<()> {
 impl Spender for Asker<'_> {
     fn spend(&self, world: &World, _: &Store, lease: Lease<'_>, need: &Need) -> Result<()> {
         let Found::Record(mut record) = lease.read()? else { return Ok(()) };
-        match refresh::next(&record, &renewal::ask(world, need, &record, &mut None)) {
+        match due::next(&record, &renewal::ask(world, need, &record, &mut None)) {
             Next::Use => return Ok(()),
             Next::Stop(error) => return Err(error),
             Next::Early | Next::Renew => {}
@@ -112,7 +113,7 @@ impl Asker<'_> {
         world: &World,
         record: &Record,
         asked: &Scopes,
-    ) -> Result<(keyfob_core::oauth::token_response::Reply, Option<String>)> {
+    ) -> Result<(keyfob_core::oauth::reply::Reply, Option<String>)> {
         let what = || format!("client `{}` at {}", record.client_id.as_str(), record.issuer);
         let missing = |why| Error::new(Id::StoreCorrupt, what(), why);
         let url = record.endpoints.token_url.as_ref();

@@ -2,7 +2,7 @@
 
 use keyfob_core::{
     Error, Record, Source,
-    login::refresh::{self, Next},
+    login::due::{self, Next},
     source::{self, Purpose},
 };
 
@@ -74,7 +74,7 @@ impl Survey {
         if let Some(record) = &survey.record {
             let stops = |min_valid| {
                 let need = Need { min_valid, rejected: None };
-                match refresh::next(record, &renewal::ask(&session.world, &need, record, &mut None)) {
+                match due::next(record, &renewal::ask(&session.world, &need, record, &mut None)) {
                     Next::Stop(error) => Some(error),
                     Next::Use | Next::Early | Next::Renew => None,
                 }

@@ -7,7 +7,7 @@ use keyfob_core::{
     oauth::{
         authorization_code::{Code, Flow, Request as Ask},
         prompt::Prompt,
-        token_response::Reply,
+        reply::Reply,
     },
     provider::environment::Environment,
 };

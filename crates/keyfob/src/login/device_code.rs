@@ -6,7 +6,7 @@ use keyfob_core::{
     Error, Id, Result,
     oauth::{
         device_code::{self, Pending, Poll},
-        token_response,
+        refusal,
     },
     provider::environment::Environment,
 };
@@ -41,7 +41,7 @@ impl Session {
         establish::would_be_kept(self)?;
         let reply = post(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
         let refused = |error: Error| {
-            let word = token_response::said(&reply).and_then(|said| said.word);
+            let word = refusal::said(&reply).and_then(|said| said.word);
             establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)
         };
         let pending = Pending::read(&reply).map_err(refused)?;

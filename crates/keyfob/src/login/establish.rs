@@ -12,7 +12,10 @@ use keyfob_core::{
         refresh,
     },
     oauth::client_auth::SecretAt,
-    oauth::token_response::{self, Reply, Verdict},
+    oauth::{
+        reply::Reply,
+        token_response::{self, Verdict},
+    },
     provider::environment::Environment,
 };
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use keyfob_core::{
     Error, Id, ProviderTime, Result, Secret,
     login::identity::Identity,
-    oauth::id_token::{self, Algorithm, Doubt, Expected, Hash, IdToken, PublicKey, Scheme},
+    oauth::{
+        id_token::{Doubt, Expected, IdToken},
+        jwk::{self, Algorithm, Hash, PublicKey, Scheme},
+    },
     provider::environment::Environment,
 };
 use ring::signature::{
@@ -45,8 +48,8 @@ pub(crate) fn verified(
     if let Some(url) = &environment.jwks_url {
         let keys = fetch(session, url)?;
         let unread = |why: String| Error::new(Id::IdTokenUnread, "the provider's ID token was not used", why);
-        let keys = id_token::keys(&keys)
-            .map_err(|why| unread(format!("the list of keys at {} {why}", origin(url))))?;
+        let keys =
+            jwk::keys(&keys).map_err(|why| unread(format!("the list of keys at {} {why}", origin(url))))?;
         let mut candidates = token.candidates(&keys).peekable();
         if candidates.peek().is_none() {
             return Err(unread(format!("no key at {} is one it could be checked with", origin(url))));

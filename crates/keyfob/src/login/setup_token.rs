@@ -9,7 +9,10 @@ use std::{
 use keyfob_core::{
     Error, Id, Result, Secret, Timestamp,
     contract::settings::Scopes,
-    oauth::token_response::{self, Reply, Verdict},
+    oauth::{
+        reply::Reply,
+        token_response::{self, Verdict},
+    },
     provider::environment::Environment,
 };
 use serde::{Deserialize, Serialize};

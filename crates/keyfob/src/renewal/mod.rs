@@ -15,8 +15,9 @@ use std::{
 use keyfob_core::{
     Error, Id, Record, Result,
     login::{
+        due::{self, Ask, Next},
         record::Generation,
-        refresh::{self, Ask, Next},
+        refresh,
     },
     oauth::client_credentials::Proven,
     time::Span,
@@ -83,7 +84,7 @@ pub fn usable(world: &World, store: &Store, need: &Need, spender: &dyn Spender) 
     let usable = at_hand_or_renewed(world, store, need, spender)?;
     Ok(usable.map(|usable| {
         let ask = || ask(world, need, &usable.record, &mut None);
-        let short = if need.min_valid > 0 { refresh::falls_short(&usable.record, &ask()) } else { None };
+        let short = if need.min_valid > 0 { due::falls_short(&usable.record, &ask()) } else { None };
         Usable { warning: usable.warning.or(short), ..usable }
     }))
 }
@@ -105,7 +106,7 @@ fn at_hand_or_renewed(
             // A damaged record has been set aside by this very call: that is the answer, not "nobody".
             Seen::Nothing => return failure.map_or(Ok(None), Err),
             Seen::Damaged(_) => None,
-            Seen::Record(record) => match refresh::next(&record, &ask(world, need, &record, &mut first)) {
+            Seen::Record(record) => match due::next(&record, &ask(world, need, &record, &mut first)) {
                 // Still good, but perhaps only because asking is not allowed just now.
                 Next::Use => return Ok(Some(Usable { record: *record, warning: failure })),
                 // What this process just tried itself says more than the mark it left.
@@ -122,7 +123,7 @@ fn at_hand_or_renewed(
         }
         let busy = match store.try_lease() {
             Ok(Ok(lease)) => match settle(world, store, lease, need, &mut first, spender) {
-                Ok(Some(record)) => match refresh::next(&record, &ask(world, need, &record, &mut first)) {
+                Ok(Some(record)) => match due::next(&record, &ask(world, need, &record, &mut first)) {
                     // The machine slept until the token that it had asked for was over, or its clock was put forward.
                     Next::Renew if !again => {
                         again = true;
@@ -168,7 +169,7 @@ fn settle(
     spender: &dyn Spender,
 ) -> Result<Option<Record>> {
     let Some(record) = found(&lease)? else { return Ok(None) };
-    match refresh::next(&record, &ask(world, need, &record, first)) {
+    match due::next(&record, &ask(world, need, &record, first)) {
         Next::Use => return Ok(Some(record)),
         Next::Stop(error) => return Err(error),
         Next::Early | Next::Renew => {}
@@ -182,7 +183,7 @@ fn settle(
         return kept.map_or(Err(error), |kept| Ok(Some(kept)));
     }
     match store.look()? {
-        Seen::Record(record) => match refresh::next(&record, &ask(world, need, &record, first)) {
+        Seen::Record(record) => match due::next(&record, &ask(world, need, &record, first)) {
             Next::Stop(error) => Err(error),
             // Fresh, or as fresh as this provider makes them: asking again at once would be a loop.
             Next::Use | Next::Early => Ok(Some(*record)),
@@ -212,7 +213,7 @@ fn mended(
 ) -> Result<Option<Record>> {
     let Ok(lease) = store.try_lease()? else { return Ok(None) };
     let usable = |record: &Record, first: &mut _| {
-        matches!(refresh::next(record, &ask(world, need, record, first)), Next::Use | Next::Early)
+        matches!(due::next(record, &ask(world, need, record, first)), Next::Use | Next::Early)
     };
     Ok(found(&lease)?.filter(|record| usable(record, first)))
 }
@@ -297,7 +298,7 @@ pub fn without_worker(world: &World, lease: Lease<'_>, need: &Need, began: Began
     }
     match began {
         Began::Never => spend(world, lease, need),
-        Began::Yes => match refresh::next(&record, &ask(world, need, &record, &mut None)) {
+        Began::Yes => match due::next(&record, &ask(world, need, &record, &mut None)) {
             Next::Use => Ok(()),
             Next::Stop(error) => Err(error),
             Next::Early | Next::Renew => {
@@ -315,7 +316,7 @@ pub fn without_worker(world: &World, lease: Lease<'_>, need: &Need, began: Began
 /// Why there is no new token. [`Id::StoreFailed`] when there is one that no place on the disk took.
 pub fn spend(world: &World, lease: Lease<'_>, need: &Need) -> Result<()> {
     let Some(record) = found(&lease)? else { return Ok(()) };
-    match refresh::next(&record, &ask(world, need, &record, &mut None)) {
+    match due::next(&record, &ask(world, need, &record, &mut None)) {
         Next::Use => return Ok(()),
         Next::Stop(error) => return Err(error),
         Next::Early | Next::Renew => {}

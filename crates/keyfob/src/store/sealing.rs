@@ -14,8 +14,8 @@ use std::{
 use keyfob_core::{
     Error, Id, Record, Result,
     login::{
-        record::Unreadable,
         sealed::{Envelope, KeyId, KeyStore, bound_to},
+        stored::Unreadable,
     },
 };
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};

@@ -11,7 +11,7 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 use keyfob_core::{
     Ahead, Error, Id, Record, Secret, Timestamp,
     login::sealed::{KeyId, KeyStore},
-    oauth::token_response::Reply,
+    oauth::reply::Reply,
 };
 use zeroize::Zeroizing;
 

@@ -14,7 +14,7 @@ use keyfob::{
     Id, ProviderTime, Secret,
     core::{
         Record,
-        login::{record::Refusal, refresh, sealed::KeyStore},
+        login::{due, record::Refusal, refresh, sealed::KeyStore},
     },
     logout,
     renewal::{self, Began, InThread, Need, Spender},
@@ -268,12 +268,12 @@ fn broken(how: Broken, world: &World, store: &Store) -> keyfob::Result<Report> {
         record.cooldown = None;
     }
     let ask = renewal::ask(world, &Need::default(), &record, &mut None);
-    let next = refresh::next(&record, &ask);
+    let next = due::next(&record, &ask);
     match next {
-        refresh::Next::Use if how != Broken::Stale => {
+        due::Next::Use if how != Broken::Stale => {
             return Ok(Report::Token(access(&record), login(&record)));
         }
-        refresh::Next::Stop(error) => return Err(error),
+        due::Next::Stop(error) => return Err(error),
         _ => {}
     }
     let note = lease.prepare(&record)?;

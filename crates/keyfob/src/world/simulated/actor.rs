@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::oauth::token_response::Reply;
+use keyfob_core::oauth::reply::Reply;
 use zeroize::Zeroizing;
 
 use crate::world::simulated::{Act, Bytes, Outcome, Stage};

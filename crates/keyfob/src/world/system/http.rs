@@ -7,7 +7,7 @@ use std::{io::Read as _, sync::OnceLock, time::Duration};
 
 use keyfob_core::{
     Error, Secret,
-    oauth::{sent::Sent, token_response::Reply},
+    oauth::{reply::Reply, sent::Sent},
 };
 use ureq::{
     Agent, Body,

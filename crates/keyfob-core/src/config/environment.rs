@@ -1,0 +1,214 @@
+//! One `[environments.NAME]` of the configuration file.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use serde::Deserialize;
+
+use super::endpoints::with_endpoints;
+use crate::{
+    Error, Id, Result,
+    contract::{
+        settings::{ClientId, Scopes},
+        values::{self, Expected},
+    },
+    oauth::{
+        client_auth::{Confidential, Place, Proof},
+        prompt::Prompt,
+    },
+    provider::Endpoints,
+};
+
+with_endpoints! {
+/// One `[environments.NAME]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the keys are described in docs/configuration.md")]
+pub struct RawEnvironment {
+    pub issuer: Option<String>,
+    pub client_id: Option<String>,
+    pub scopes: Option<Vec<String>>,
+    pub redirect: Option<String>,
+    pub prompt: Option<String>,
+    pub dead_refresh_words: Option<Vec<String>>,
+    pub grant: Option<String>,
+    pub client_secret_file: Option<String>,
+    pub client_secret_command: Option<String>,
+    pub client_auth: Option<String>,
+    pub api_base: Option<String>,
+    pub apps_base: Option<String>,
+    pub console_base: Option<String>,
+    pub authorize_url: Option<String>,
+    pub hosts: Option<Vec<String>>,
+}
+}
+
+/// What the file says of one environment.
+#[derive(Clone, Debug, Default)]
+pub struct Configured {
+    /// The issuer, as it was written.
+    pub issuer: Option<String>,
+    /// The client.
+    pub client_id: Option<ClientId>,
+    /// The scopes.
+    pub scopes: Option<Scopes>,
+    /// Whether the redirect must be the name `localhost`.
+    pub redirect_is_name: bool,
+    /// What the sign-in page must ask, if somebody chose that.
+    pub prompt: Option<Prompt>,
+    /// The provider's own words for a refresh token that is dead.
+    pub dead_refresh_words: Vec<String>,
+    /// Set where the client is a machine that asks for itself.
+    pub machine: Option<Confidential>,
+    /// Set where a person signs in and the client has a secret.
+    pub confidential: Option<Confidential>,
+    /// The base of API endpoints.
+    pub api_base: Option<String>,
+    /// The base of the sign-in page.
+    pub apps_base: Option<String>,
+    /// The base of the console's page.
+    pub console_base: Option<String>,
+    /// The endpoints it names itself.
+    pub endpoints: Endpoints,
+    /// Further origins that its credential may go to.
+    pub hosts: Vec<String>,
+}
+
+impl Configured {
+    pub(super) fn parse(name: &str, raw: RawEnvironment) -> Result<Self> {
+        let confidential = confidential(name, &raw)?;
+        let is_machine = raw.grant.as_deref() == Some("client_credentials");
+        let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
+        fn read<T>(
+            name: &str,
+            key: &str,
+            value: Option<String>,
+            parse: fn(&str) -> Result<T, Expected>,
+        ) -> Result<Option<T>> {
+            value
+                .map(|text| parse(&text).map_err(|why| wrong(&format!("environments.{name}.{key}"), why)))
+                .transpose()
+        }
+        let url = |key: &str, value| read(name, key, value, values::endpoint);
+        let base = |key: &str, value| -> Result<Option<String>> {
+            let base = read(name, key, value, values::issuer)?;
+            Ok(base.map(|base| base.trim_end_matches('/').to_string()))
+        };
+        let endpoints = raw.endpoints(url)?;
+        let scopes = match raw.scopes {
+            None => None,
+            // RFC 6749 §3.3: nothing is asked for, and the provider decides.
+            Some(list) if list.is_empty() => Some(Scopes::default()),
+            Some(list) if list.iter().any(|scope| scope.is_empty() || scope.contains(' ')) => {
+                let key = format!("environments.{name}.scopes");
+                return Err(wrong(&key, "expected a list with one scope name in each text"));
+            }
+            Some(list) => read(name, "scopes", Some(list.join(" ")), Scopes::parse)?,
+        };
+        let redirect_is_name = match raw.redirect.as_deref() {
+            None | Some("127.0.0.1") => false,
+            Some("localhost") => true,
+            Some(_) => {
+                return Err(wrong(
+                    &format!("environments.{name}.redirect"),
+                    "expected \"127.0.0.1\" or \"localhost\"",
+                ));
+            }
+        };
+        let dead_refresh_words = raw.dead_refresh_words.unwrap_or_default();
+        if !dead_refresh_words.iter().all(|word| is_error_word(word)) {
+            let key = format!("environments.{name}.dead_refresh_words");
+            return Err(wrong(
+                &key,
+                "expected error codes, each with or without a status: \"403 some_code\"",
+            ));
+        }
+        let hosts = raw.hosts.unwrap_or_default();
+        let hosts = hosts.into_iter().map(|host| read(name, "hosts", Some(host), values::origin));
+        let hosts = hosts.filter_map(Result::transpose).collect::<Result<_>>()?;
+        let configured = Self {
+            machine,
+            confidential,
+            hosts,
+            dead_refresh_words,
+            issuer: read(name, "issuer", raw.issuer, values::issuer)?,
+            client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
+            scopes,
+            redirect_is_name,
+            prompt: read(name, "prompt", raw.prompt, Prompt::parse)?,
+            api_base: base("api_base", raw.api_base)?,
+            apps_base: base("apps_base", raw.apps_base)?,
+            console_base: base("console_base", raw.console_base)?,
+            endpoints: Endpoints { authorize_url: url("authorize_url", raw.authorize_url)?, ..endpoints },
+        };
+        if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
+            return Err(wrong(
+                &format!("environments.{name}"),
+                "expected its client, scopes, redirect, prompt and hosts only: its endpoints do not come from here",
+            ));
+        }
+        Ok(configured)
+    }
+
+    /// Whether it says where anything is asked.
+    fn leads_somewhere(&self) -> bool {
+        let places = [&self.issuer, &self.api_base, &self.apps_base, &self.console_base];
+        self.machine.is_some()
+            || places.into_iter().any(Option::is_some)
+            || self.endpoints != Endpoints::default()
+    }
+}
+
+/// Whether it is an error code (RFC 6749 §5.2), perhaps behind the status that belongs to it.
+fn is_error_word(text: &str) -> bool {
+    let word = match text.split_once(' ') {
+        Some((status, word)) if status.parse().is_ok_and(|status: u16| (200..=599).contains(&status)) => word,
+        Some(_) => return false,
+        None => text,
+    };
+    !word.is_empty() && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+/// The keys of a client's secret belong together: one without the others is a mistake. A machine must have one.
+fn confidential(name: &str, raw: &RawEnvironment) -> Result<Option<Confidential>> {
+    let (file, command) = (&raw.client_secret_file, &raw.client_secret_command);
+    let bad = |key: &str, expected: &str| Err(wrong(&format!("environments.{name}.{key}"), expected));
+    let is_machine = match raw.grant.as_deref() {
+        Some("client_credentials") => true,
+        Some("authorization_code") | None => false,
+        Some(_) => return bad("grant", "expected \"authorization_code\" or \"client_credentials\""),
+    };
+    let secret = match (file, command) {
+        (Some(file), None) if file.starts_with('/') => Place::File(file.clone()),
+        (Some(_), None) => return bad("client_secret_file", "expected an absolute path"),
+        (None, Some(command)) if !command.trim().is_empty() => Place::Command(command.clone()),
+        (None, Some(_)) => return bad("client_secret_command", "expected a command"),
+        (Some(_), Some(_)) => {
+            return bad("client_secret_file", "expected this or client_secret_command, not both");
+        }
+        (None, None) if is_machine => {
+            return bad("client_secret_file", "expected this or client_secret_command");
+        }
+        (None, None) if raw.client_auth.is_some() => {
+            return bad("client_auth", "expected client_secret_file or client_secret_command beside it");
+        }
+        (None, None) => return Ok(None),
+    };
+    if raw.client_id.is_none() {
+        return bad("client_id", "expected the client that the secret belongs to");
+    }
+    let proof = match raw.client_auth.as_deref().map(Proof::named) {
+        Some(None) => {
+            return bad("client_auth", "expected \"client_secret_basic\" or \"client_secret_post\"");
+        }
+        known => known.flatten(),
+    };
+    Ok(Some(Confidential { secret, proof }))
+}
+
+pub(super) fn wrong(key: &str, expected: &str) -> Error {
+    Error::new(Id::ConfigMalformed, format!("`{key}` in the configuration file is malformed"), expected)
+}

@@ -1,0 +1,135 @@
+//! Parses the configuration file. Unknown keys are errors.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+
+use serde::Deserialize;
+
+use super::environment::{Configured, RawEnvironment, wrong};
+use crate::{Result, login::sealed::KeyStore, source::Prefer};
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the keys are described in docs/configuration.md")]
+pub struct RawConfig {
+    pub prefer: Option<String>,
+    pub api_key_helper: Option<String>,
+    #[serde(default)]
+    pub api_key_helper_env: Vec<String>,
+    pub environment: Option<String>,
+    pub device_grant: Option<bool>,
+    pub store: Option<String>,
+    #[serde(default)]
+    pub environments: BTreeMap<String, RawEnvironment>,
+    #[serde(default)]
+    pub telemetry: RawTelemetry,
+}
+
+/// `[telemetry]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the keys are described in docs/configuration.md")]
+pub struct RawTelemetry {
+    pub email: Option<bool>,
+}
+
+/// The configuration.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Which kind of credential goes first.
+    pub prefer: Prefer,
+    /// A command whose output is an API key.
+    pub api_key_helper: Option<String>,
+    /// Variables whose values make its output another one.
+    pub api_key_helper_env: Vec<String>,
+    /// The environment used when nothing else chooses.
+    pub environment: Option<String>,
+    /// Whether signing in with a code typed on another device (RFC 8628) is switched off.
+    pub device_grant_is_off: bool,
+    /// What keeps the key that logins are sealed with. `None`: they are not sealed.
+    pub store: Option<KeyStore>,
+    /// What the file says of environments.
+    pub environments: BTreeMap<String, Configured>,
+    /// What metrics may say.
+    pub telemetry: Telemetry,
+}
+
+/// What metrics may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether the e-mail address is among it.
+    pub email: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { email: true }
+    }
+}
+
+impl Config {
+    /// Parses what was written. Every key is checked, used or not.
+    ///
+    /// ```
+    /// use keyfob_core::config::{Config, RawConfig};
+    ///
+    /// let raw = RawConfig { prefer: Some("both".into()), ..RawConfig::default() };
+    /// let error = Config::parse(raw).expect_err("there are two");
+    /// assert_eq!(error.what(), "`prefer` in the configuration file is malformed");
+    /// assert_eq!(error.why(), "expected \"api-key\" or \"oauth\"");
+    /// ```
+    ///
+    /// # Errors
+    /// [`Id::ConfigMalformed`], naming the key.
+    pub fn parse(raw: RawConfig) -> Result<Self> {
+        let prefer = match raw.prefer.as_deref() {
+            None | Some("api-key") => Prefer::ApiKey,
+            Some("oauth") => Prefer::OAuth,
+            Some(_) => return Err(wrong("prefer", "expected \"api-key\" or \"oauth\"")),
+        };
+        if raw.api_key_helper.as_ref().is_some_and(|helper| helper.trim().is_empty()) {
+            return Err(wrong("api_key_helper", "expected a command"));
+        }
+        if raw.api_key_helper_env.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            return Err(wrong("api_key_helper_env", "expected names of variables"));
+        }
+        let store = match raw.store.as_deref() {
+            None | Some("file") => None,
+            Some(word) => Some(
+                KeyStore::from_word(word)
+                    .ok_or_else(|| wrong("store", "expected \"file\", \"kernel\" or \"secret-service\""))?,
+            ),
+        };
+        let mut environments = BTreeMap::new();
+        for (name, raw) in raw.environments {
+            let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(fits) {
+                return Err(wrong(
+                    "environments",
+                    "expected names of letters, digits and the characters - _ .",
+                ));
+            }
+            let configured = Configured::parse(&name, raw)?;
+            environments.insert(name, configured);
+        }
+        if let Some(name) = raw.environment.as_deref() {
+            let built_in = matches!(name, "production" | "staging" | "local");
+            if name == "custom" || !built_in && !environments.contains_key(name) {
+                return Err(wrong(
+                    "environment",
+                    "expected production, staging, local, or another name under [environments]",
+                ));
+            }
+        }
+        Ok(Self {
+            prefer,
+            api_key_helper: raw.api_key_helper,
+            api_key_helper_env: raw.api_key_helper_env,
+            environment: raw.environment,
+            device_grant_is_off: raw.device_grant == Some(false),
+            store,
+            environments,
+            telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
+        })
+    }
+}

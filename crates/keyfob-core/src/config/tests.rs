@@ -1,0 +1,208 @@
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec,
+};
+
+use super::*;
+use crate::{
+    Result,
+    login::sealed::KeyStore,
+    oauth::client_auth::{Confidential, Place, Proof},
+};
+
+fn environment(raw: RawEnvironment) -> Result<Config> {
+    let environments = BTreeMap::from([("work".to_string(), raw)]);
+    Config::parse(RawConfig { environments, ..RawConfig::default() })
+}
+
+#[test]
+fn mistakes_name_their_key() {
+    let said = |raw| environment(raw).expect_err("wrong").what().to_string();
+    let text = |t: &str| Some(t.to_string());
+    assert!(
+        said(RawEnvironment { token_url: text("http://id.example/t"), ..Default::default() })
+            .contains("environments.work.token_url")
+    );
+    assert!(
+        said(RawEnvironment { issuer: text("https://id.example/?x"), ..Default::default() })
+            .contains("environments.work.issuer")
+    );
+    assert!(
+        said(RawEnvironment { redirect: text("0.0.0.0"), ..Default::default() })
+            .contains("environments.work.redirect")
+    );
+    assert!(
+        said(RawEnvironment { prompt: text("none"), ..Default::default() })
+            .contains("environments.work.prompt")
+    );
+    assert!(
+        environment(RawEnvironment { token_url: text("http://127.0.0.1:3/t"), ..Default::default() }).is_ok()
+    );
+    for scopes in [vec![String::new()], vec!["a b".to_string()], vec!["a".to_string(), String::new()]] {
+        assert!(
+            said(RawEnvironment { scopes: Some(scopes), ..Default::default() })
+                .contains("environments.work.scopes")
+        );
+    }
+    let said = |raw| Config::parse(raw).expect_err("wrong").what().to_string();
+    assert!(said(RawConfig { prefer: text("both"), ..Default::default() }).contains("`prefer`"));
+    for store in ["", "keychain", "File"] {
+        assert!(said(RawConfig { store: text(store), ..Default::default() }).contains("`store`"));
+    }
+    assert!(said(RawConfig { api_key_helper: text(" "), ..Default::default() }).contains("helper`"));
+    let names = vec!["A=B".to_string()];
+    assert!(said(RawConfig { api_key_helper_env: names, ..Default::default() }).contains("helper_env`"));
+    for name in ["wrok", "custom", ""] {
+        let environments = BTreeMap::from([("custom".to_string(), RawEnvironment::default())]);
+        let raw = RawConfig { environment: text(name), environments, ..Default::default() };
+        assert!(said(raw).contains("`environment`"), "{name}");
+    }
+}
+
+#[test]
+fn words_for_a_dead_token_are_error_codes() {
+    let with = |word: &str| {
+        environment(RawEnvironment { dead_refresh_words: Some(vec![word.into()]), ..Default::default() })
+    };
+    for word in ["invalid_refresh_token", "403 unauthorized_client"] {
+        assert_eq!(with(word).unwrap().environments["work"].dead_refresh_words, [word]);
+    }
+    for wrong in ["", " ", "a b", "403 ", "999 a", "a\"b", "403 a b"] {
+        let error = with(wrong).expect_err(wrong);
+        assert!(error.what().contains("environments.work.dead_refresh_words"), "{error}");
+    }
+}
+
+#[test]
+fn logins_are_sealed_on_request() {
+    let store = |word: &str| {
+        Config::parse(RawConfig { store: Some(word.into()), ..RawConfig::default() }).unwrap().store
+    };
+    assert_eq!(Config::default().store, None);
+    assert_eq!(store("file"), None);
+    assert_eq!(store("kernel"), Some(KeyStore::Kernel));
+    assert_eq!(store("secret-service"), Some(KeyStore::SecretService));
+}
+
+#[test]
+fn the_environment_may_be_built_in_or_configured() {
+    for name in ["production", "staging", "local", "work"] {
+        let raw = RawConfig {
+            environment: Some(name.into()),
+            environments: BTreeMap::from([("work".to_string(), RawEnvironment::default())]),
+            ..RawConfig::default()
+        };
+        assert!(Config::parse(raw).is_ok(), "{name}");
+    }
+}
+
+/// Providers give installed applications a secret too, and demand it beside PKCE.
+#[test]
+fn a_client_of_a_person_may_have_a_secret() {
+    let text = |t: &str| Some(t.to_string());
+    for grant in [None, text("authorization_code")] {
+        let raw = RawEnvironment {
+            client_id: text("desktop"),
+            grant,
+            client_secret_command: text("pass desktop"),
+            client_auth: text("client_secret_post"),
+            ..Default::default()
+        };
+        let config = environment(raw).unwrap();
+        let work = &config.environments["work"];
+        assert!(work.machine.is_none());
+        let (secret, proof) = (Place::Command("pass desktop".into()), Some(Proof::Post));
+        assert_eq!(work.confidential, Some(Confidential { secret, proof }));
+    }
+}
+
+/// The keys of a machine come together or not at all.
+#[test]
+fn a_machine_is_whole() {
+    let text = |t: &str| Some(t.to_string());
+    let whole = || RawEnvironment {
+        client_id: text("ci"),
+        grant: text("client_credentials"),
+        client_secret_file: text("/run/secret"),
+        ..Default::default()
+    };
+    let config = environment(whole()).unwrap();
+    let machine = config.environments["work"].machine.clone().unwrap();
+    assert_eq!(machine, Confidential { secret: Place::File("/run/secret".into()), proof: None });
+    for (raw, key) in [
+        (RawEnvironment { grant: text("password"), ..whole() }, "grant"),
+        (RawEnvironment { client_id: None, ..whole() }, "client_id"),
+        (RawEnvironment { client_secret_file: text("secret"), ..whole() }, "client_secret_file"),
+        (RawEnvironment { client_secret_file: None, ..whole() }, "client_secret_file"),
+        (RawEnvironment { client_secret_command: text("pass ci"), ..whole() }, "client_secret_file"),
+        (
+            RawEnvironment { client_secret_file: None, client_secret_command: text(" "), ..whole() },
+            "client_secret_command",
+        ),
+        (RawEnvironment { client_auth: text("basic"), ..whole() }, "client_auth"),
+        (
+            RawEnvironment {
+                client_auth: text("client_secret_post"),
+                grant: None,
+                client_secret_file: None,
+                ..whole()
+            },
+            "client_auth",
+        ),
+    ] {
+        let error = environment(raw).expect_err(key);
+        assert!(error.what().contains(&format!("environments.work.{key}`")), "{error}");
+    }
+    for name in ["production", "local", "custom"] {
+        let environments = BTreeMap::from([(name.to_string(), whole())]);
+        let error = Config::parse(RawConfig { environments, ..RawConfig::default() }).expect_err(name);
+        assert!(error.what().contains(name), "{error}");
+    }
+}
+
+/// The contract: configuration may complete the built-in rows, never change where they lead: production is
+/// fixed, local has its variables, custom its approval.
+#[test]
+fn built_in_environments_cannot_be_led_elsewhere() {
+    let evil = || Some("https://evil.example/x".to_string());
+    for name in ["production", "local", "custom"] {
+        let with = |raw| {
+            Config::parse(RawConfig {
+                environments: BTreeMap::from([(name.to_string(), raw)]),
+                ..RawConfig::default()
+            })
+        };
+        for raw in [
+            RawEnvironment { issuer: evil(), ..Default::default() },
+            RawEnvironment { api_base: evil(), ..Default::default() },
+            RawEnvironment { apps_base: evil(), ..Default::default() },
+            RawEnvironment { console_base: evil(), ..Default::default() },
+            RawEnvironment { authorize_url: evil(), ..Default::default() },
+            RawEnvironment { token_url: evil(), ..Default::default() },
+            RawEnvironment { revoke_url: evil(), ..Default::default() },
+            RawEnvironment { introspect_url: evil(), ..Default::default() },
+            RawEnvironment { device_url: evil(), ..Default::default() },
+            RawEnvironment { profile_url: evil(), ..Default::default() },
+            RawEnvironment { userinfo_url: evil(), ..Default::default() },
+        ] {
+            let error = with(raw).expect_err("leads elsewhere");
+            assert!(error.what().contains(name), "{error}");
+        }
+        let raw = RawEnvironment {
+            client_id: Some("ours".into()),
+            scopes: Some(vec!["a".into()]),
+            redirect: Some("localhost".into()),
+            ..Default::default()
+        };
+        assert!(with(raw).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn metrics_have_the_address_unless_told_otherwise() {
+    assert!(Config::default().telemetry.email);
+    let raw = RawConfig { telemetry: RawTelemetry { email: Some(false) }, ..RawConfig::default() };
+    assert!(!Config::parse(raw).unwrap().telemetry.email);
+}

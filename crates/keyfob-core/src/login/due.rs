@@ -1,0 +1,217 @@
+//! Decides when a login is renewed.
+//!
+//! Pure decisions; the I/O between them (lock, disk, network) is in `keyfob::renewal`.
+
+use alloc::{format, string::String};
+
+use crate::{
+    Error, Id, ProviderTime, Record, Timestamp,
+    login::record::{Generation, Unknown},
+};
+
+/// A token is renewed at most this many seconds before it expires.
+const EARLY: i64 = 300;
+/// Clocks may differ by this much without anybody lying.
+pub(crate) const SKEW: i64 = 60;
+/// No pause between two requests whose answers were lost is longer.
+const LONGEST_PAUSE: i64 = 3600;
+
+/// What a caller wants to know of a record.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Now, by this machine's clock.
+    pub now: Timestamp,
+    /// Which running kernel that clock belongs to, where the record knows a difference.
+    pub kernel: Option<String>,
+    /// Seconds the access token must still be good for.
+    pub min_valid: i64,
+    /// 0 to 1000: spreads the early renewals of many machines over a fifth of the time before expiry.
+    pub jitter: u16,
+    /// The generation an API answered 401 to.
+    pub rejected: Option<Generation>,
+}
+
+impl Ask {
+    /// An ordinary question at `now`.
+    #[must_use]
+    pub fn at(now: Timestamp) -> Self {
+        Self { now, kernel: None, min_valid: 0, jitter: 0, rejected: None }
+    }
+
+    /// The provider's time, as far as this record knows the difference.
+    fn time(&self, record: &Record) -> ProviderTime {
+        record.ahead(self.kernel.as_deref()).theirs(self.now)
+    }
+}
+
+/// What to do with a record.
+#[derive(Debug)]
+pub enum Next {
+    /// Use the access token.
+    Use,
+    /// Renew; while that cannot be done, the access token is still good.
+    Early,
+    /// Renew; there is nothing else to use.
+    Renew,
+    /// Nothing can be done now, and this is why.
+    Stop(Error),
+}
+
+/// Decides. Never asks for a renewal that is pointless or forbidden: refused before, or cooling down.
+#[must_use]
+pub fn next(record: &Record, ask: &Ask) -> Next {
+    let now = ask.time(record);
+    let rejected = ask.rejected.as_ref() == Some(&record.generation);
+    let left = match record.expires_at {
+        Some(end) => end.since(now),
+        None => i64::MAX,
+    };
+    // A clock that reads earlier than the issue was stepped back: the lifetime left is not to be believed.
+    let stepped_back = now.plus(SKEW) < record.issued_at;
+    let usable =
+        record.access_token.is_some() && !rejected && left > 0 && left >= wish(record, ask.min_valid);
+    if usable && !stepped_back && left > early(record, ask.jitter) {
+        return Next::Use;
+    }
+    // An answer was lost: asking again waits until the token at hand has ended, whatever was wished for.
+    if record.unknown_now().is_some()
+        && record.access_token.is_some()
+        && !rejected
+        && left > 0
+        && !stepped_back
+    {
+        return Next::Use;
+    }
+    match obstacle(record, now, rejected) {
+        Some(_) if usable => Next::Use,
+        Some(error) => Next::Stop(error),
+        None if usable => Next::Early,
+        None => Next::Renew,
+    }
+}
+
+/// The validity that is wished for, as far as this provider may grant it. One that a renewal did not bring is not
+/// asked for again before half of what it brought is gone: else every call would renew.
+fn wish(record: &Record, min_valid: i64) -> i64 {
+    match record.expires_at.map(|end| end.since(record.issued_at)) {
+        Some(given) if given < min_valid && record.generation.number > 1 => given / 2,
+        _ => min_valid,
+    }
+}
+
+/// Says that the access token is good for less than was wished for.
+#[must_use]
+pub fn falls_short(record: &Record, ask: &Ask) -> Option<Error> {
+    let left = record.expires_at?.since(ask.time(record));
+    if left >= ask.min_valid {
+        return None;
+    }
+    let what = format!("the access token is good for {left} s, not for {}", ask.min_valid);
+    let why = format!("{} gave none that lasts longer", record.issuer);
+    Some(Error::new(Id::TokenShort, what, why))
+}
+
+/// Seconds before expiry at which renewal starts: a tenth of the lifetime, at most [`EARLY`], less some
+/// jitter so that machines which started together do not renew together.
+fn early(record: &Record, jitter: u16) -> i64 {
+    let lifetime = record.expires_at.map_or(0, |end| end.since(record.issued_at)).max(0);
+    let window = (lifetime / 10).min(EARLY);
+    window - window * i64::from(jitter.min(1000)) / 5000
+}
+
+/// Why asking the provider is pointless or forbidden.
+fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error> {
+    let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
+    if let Some(refusal) = record.refused.as_ref().filter(|r| r.generation == record.generation.number) {
+        return Some(Error::new(Id::LoginRefused, format!("{login} has ended"), refusal.why.clone()));
+    }
+    if !record.can_renew() {
+        let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
+        return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
+    }
+    // Only the provider's word ends a login. Asking again after a lost answer cannot make anything worse: a provider
+    // that counts the reuse has ended the login already. But it is asked ever more seldom.
+    let unknown = record.unknown_now().map(|unknown| (unknown, unknown.since.plus(pause(unknown.times))));
+    if let Some((unknown, until)) = unknown.filter(|(u, until)| u.since <= now.plus(SKEW) && now < *until) {
+        let why = format!(
+            "{}, so nobody knows whether its refresh token is still good; asking again is allowed in {} s",
+            unknown.told(),
+            until.since(now)
+        );
+        return Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why));
+    }
+    // A cool-down that begins in the future was set by a clock that has been stepped back since.
+    let cooldown = record.cooldown.as_ref().filter(|c| c.since <= now.plus(SKEW) && now < c.until)?;
+    let seconds = cooldown.until.since(now);
+    let why = format!("{}; asking again is allowed in {seconds} s", cooldown.why);
+    Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+}
+
+/// Seconds before the next request, after so many without an answer: the first retry follows when the access token has
+/// ended, the others after 2, 4, 8 … up to an hour.
+fn pause(times: u32) -> i64 {
+    if times < 2 { 0 } else { (1 << (times - 1).min(12)).min(LONGEST_PAUSE) }
+}
+
+impl Unknown {
+    /// How often it was asked in vain, in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self.times {
+            0 | 1 => "the answer to the last renewal was lost".into(),
+            times => format!("the answers to {times} renewals were lost"),
+        }
+    }
+}
+
+impl Record {
+    /// The unknown outcome of this very generation, if there is one.
+    #[must_use]
+    pub fn unknown_now(&self) -> Option<&Unknown> {
+        self.unknown.as_ref().filter(|unknown| unknown.generation == self.generation.number)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::login::record::tests::record;
+
+    pub(crate) const NOW: i64 = 1_000_000;
+
+    pub(crate) fn word(record: &Record, ask: &Ask) -> &'static str {
+        match next(record, ask) {
+            Next::Use => "use",
+            Next::Early => "early",
+            Next::Renew => "renew",
+            Next::Stop(error) => error.id().word(),
+        }
+    }
+
+    pub(crate) fn at(seconds: i64) -> Ask {
+        Ask::at(Timestamp(NOW + seconds))
+    }
+
+    #[test]
+    fn fresh_early_expired() {
+        let r = record(NOW, 3600);
+        assert_eq!(word(&r, &at(0)), "use");
+        assert_eq!(word(&r, &at(3299)), "use");
+        assert_eq!(word(&r, &at(3300)), "early");
+        assert_eq!(word(&r, &Ask { jitter: 1000, ..at(3300) }), "use", "jitter delays by a fifth at most");
+        assert_eq!(word(&r, &Ask { jitter: 1000, ..at(3360) }), "early");
+        assert_eq!(word(&r, &at(3600)), "renew");
+        assert_eq!(word(&r, &Ask { min_valid: 1800, ..at(1801) }), "renew");
+    }
+
+    #[test]
+    fn only_the_rejected_generation_is_renewed() {
+        let r = record(NOW, 3600);
+        let same = Ask { rejected: Some(r.generation.clone()), ..at(1) };
+        assert_eq!(word(&r, &same), "renew");
+        let older = Generation { number: 2, ..r.generation.clone() };
+        assert_eq!(word(&r, &Ask { rejected: Some(older), ..at(1) }), "use");
+        let other = Generation { login: crate::login::record::LoginId::new([9; 16]), ..r.generation.clone() };
+        assert_eq!(word(&r, &Ask { rejected: Some(other), ..at(1) }), "use");
+    }
+}

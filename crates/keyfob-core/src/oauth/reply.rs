@@ -1,0 +1,77 @@
+//! A response of a provider, not yet understood.
+
+use alloc::{string::String, vec::Vec};
+
+use super::sent::Sent;
+use crate::{ProviderTime, error::escape};
+
+/// What came back over HTTP. The body is already bounded in size by the transport.
+#[derive(Default)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`, as sent.
+    pub content_type: Option<String>,
+    /// `Retry-After`, as sent: seconds or an HTTP-date (RFC 9110 §10.2.3).
+    pub retry_after: Option<String>,
+    /// `Date`: the provider's own clock.
+    pub date: Option<String>,
+    /// The body, as much of it as came.
+    pub body: Vec<u8>,
+    /// Why there is no more of it, where the line broke in its middle (RFC 9112 §8).
+    pub cut: Option<String>,
+    /// What the request held, which the answer may repeat.
+    pub sent: Sent,
+}
+
+impl core::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// The provider's clock when it answered, if it said.
+    #[must_use]
+    pub fn provider_time(&self) -> Option<ProviderTime> {
+        ProviderTime::from_http_date(self.date.as_deref()?)
+    }
+
+    /// Words of this answer, as they may be kept and shown: without what was sent, and escaped.
+    #[must_use]
+    pub fn quote(&self, words: &str) -> String {
+        escape(&self.sent.cut(words))
+    }
+
+    /// Whether the body calls itself JSON (RFC 8259, RFC 6839 §3.1).
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let essence = self.essence();
+        let suffixed =
+            essence.len() > 5 && essence.as_bytes()[essence.len() - 5..].eq_ignore_ascii_case(b"+json");
+        suffixed || ["application/json", "text/json"].iter().any(|known| essence.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether it calls itself a form, as some answer where JSON was asked for.
+    pub(super) fn is_form(&self) -> bool {
+        self.essence().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    }
+
+    pub(super) fn essence(&self) -> &str {
+        self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim()
+    }
+
+    /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say. `now` counts where it
+    /// did not tell its clock either.
+    #[must_use]
+    pub fn retry_after(&self, now: ProviderTime, cap: i64) -> Option<i64> {
+        let text = self.retry_after.as_deref()?.trim();
+        let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+            text.parse().unwrap_or(i64::MAX)
+        } else {
+            // The date is the provider's: measured by its clock when it told its clock.
+            ProviderTime::from_http_date(text)?.since(self.provider_time().unwrap_or(now))
+        };
+        Some(seconds.clamp(0, cap))
+    }
+}
