@@ -20,10 +20,11 @@ use crate::{
         setup_token::Note,
     },
     logout::SignedOut,
+    profiles::Profile,
     remote::{Handshake, dial::Stream},
     renewal::{InThread, Need, Spender, worker::Detached},
     session::Session,
-    setup::{Choices, Setup, profile::Profile},
+    setup::{Choices, Setup},
     store::Store,
     trusted_device::Device,
     world::{

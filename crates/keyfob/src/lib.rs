@@ -35,6 +35,7 @@ pub mod credential;
 pub mod doctor;
 pub mod login;
 pub mod logout;
+pub mod profiles;
 mod provider;
 pub mod remote;
 pub mod renewal;

@@ -1,41 +1,20 @@
 //! Checks everything that could keep a login from working, and repairs what is safe to repair without asking:
 //! permissions, and what an interrupted renewal left behind.
 
+mod finding;
 mod network;
 
 use std::{io, path::Path};
 
 use keyfob_core::{Error, Id, error::escape, login::sealed::KeyStore, source::Purpose};
 
+pub use self::finding::{Finding, State};
 use crate::{
     credential::{grant::Outcome, survey::Survey},
     session::Session,
     store::{Found, Seen, Store},
     world::Lock,
 };
-
-/// Clocks may differ by this much without anybody minding.
-const SKEW: i64 = 60;
-
-/// One thing that was looked at.
-#[derive(Debug)]
-pub struct Finding {
-    /// What was looked at.
-    pub subject: String,
-    /// What came of it.
-    pub state: State,
-}
-
-/// What came of a look.
-#[derive(Debug)]
-pub enum State {
-    /// In order, and how.
-    Fine(String),
-    /// Was not, and has been mended.
-    Mended(String),
-    /// Is not.
-    Wrong(Error),
-}
 
 /// Examines everything. With `fix`, mends what it can. Never starts a renewal.
 #[must_use]

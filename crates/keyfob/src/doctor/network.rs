@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
-use super::{SKEW, State};
+use super::finding::{SKEW, State};
 use crate::{session::Session, world::Request};
 
 /// Looks at everything a sign-in or a renewal would have to reach, the way it would: through the proxy, with the

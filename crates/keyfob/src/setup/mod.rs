@@ -5,17 +5,17 @@ pub(crate) mod certificates;
 pub mod chosen;
 pub(crate) mod code;
 pub mod descriptors;
+mod handed_over;
 pub mod home;
-pub mod profile;
+pub(crate) mod profile;
 pub(crate) mod proxies;
 mod repositories;
 pub mod trust;
 pub(crate) mod trusted_files;
 
 use std::{
-    collections::BTreeSet,
     ffi::OsString,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -23,13 +23,13 @@ use keyfob_core::{
     Error, Id, Result,
     config::{Config, approved::ApprovedList},
     contract::{
-        self, Reading, Variables, names,
+        self, Reading, Variables,
         settings::{Descriptor, Settings},
     },
-    error::escape,
     provider::environment::Environment,
 };
 
+pub use self::handed_over::HANDED_OVER;
 use crate::{
     setup::{
         chosen::Chosen,
@@ -39,7 +39,7 @@ use crate::{
     },
     world::{
         Files,
-        system::{env, fd, routes::Routes},
+        system::{env, routes::Routes},
     },
 };
 
@@ -94,10 +94,6 @@ pub struct Setup {
     pub problems: Vec<Error>,
 }
 
-/// `keyfob exec` names here what it handed over: the program it started has read that descriptor, so a keyfob
-/// below it must not.
-pub const HANDED_OVER: &str = "KEYFOB_HANDED_OVER";
-
 /// `keyfob exec` names here the seeded login it used, by its fingerprint: a keyfob below it goes on with that
 /// login's record, without the seed.
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
@@ -113,7 +109,7 @@ impl Setup {
         let settings = std::mem::take(&mut reading.settings);
         // Descriptors before anything of ours is opened: a stale number must not name a file of our own.
         let (inherited, consumed) =
-            descriptors(&settings, variables, choices.descriptors, choices.given, &mut problems);
+            handed_over::take_over(&settings, variables, choices.descriptors, choices.given, &mut problems);
 
         if choices.descriptors {
             choices.home = choices.home.or_else(|| Chosen::Home.above(variables));
@@ -148,7 +144,7 @@ impl Setup {
                 )
             });
         let config = config.unwrap_or_default();
-        let (profile, pinned) = profile(variables, choices.profile, home.as_ref(), files);
+        let (profile, pinned) = profile::of(variables, choices.profile, home.as_ref(), files);
         problems.extend(profile.as_ref().err().cloned());
         let seed = seed(&settings, variables);
         problems.extend(seed.as_ref().err().cloned());
@@ -288,63 +284,6 @@ fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
     }
 }
 
-fn descriptors(
-    settings: &Settings,
-    variables: &Variables,
-    allowed: bool,
-    given: Vec<(&'static str, OwnedFd)>,
-    problems: &mut Vec<Error>,
-) -> (Vec<Inherited>, Vec<Descriptor>) {
-    let handed = text(variables, HANDED_OVER).unwrap_or_default();
-    let mut inherited = Vec::new();
-    let mut consumed = Vec::new();
-    if allowed
-        && let Some(number) = text(variables, names::GATEWAY_DESCRIPTOR).and_then(|text| text.parse().ok())
-    {
-        fd::keep_from_children(number);
-    }
-    let mut taken: BTreeSet<i32> = given.iter().map(|(_, descriptor)| descriptor.as_raw_fd()).collect();
-    for (variable, descriptor) in given {
-        inherited.extend(keep(Inherited::given(variable, descriptor), problems));
-    }
-    let named = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
-    for descriptor in named.into_iter().flatten() {
-        if let Some(which) = handed.strip_prefix(&format!("{}={}", descriptor.variable, descriptor.number))
-            && (which.is_empty() || which.starts_with(':'))
-        {
-            // If the program did not close it, nobody below us is to have it either.
-            if allowed && let Some(file) = which.strip_prefix(':') {
-                fd::close_if(descriptor.number, file);
-            }
-            consumed.push(descriptor.clone());
-        } else if allowed
-            && !inherited.iter().any(|i| i.variable() == descriptor.variable)
-            // Two owners of one number would close it under each other; that two variables name it is told already.
-            && taken.insert(descriptor.number)
-        {
-            inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number), problems));
-        }
-    }
-    (inherited, consumed)
-}
-
-/// The profile, and whether it was named for this very call.
-fn profile(
-    variables: &Variables,
-    chosen: Option<String>,
-    home: Option<&Home>,
-    files: &dyn Files,
-) -> (Result<String>, bool) {
-    if let Some(name) = chosen {
-        return (check_profile(&name, "--profile", Id::Usage).map(|()| name), true);
-    }
-    if let Some(name) = text(variables, "KEYFOB_PROFILE") {
-        return (check_profile(&name, "KEYFOB_PROFILE", Id::VariableMalformed).map(|()| name), true);
-    }
-    let kept = home.map_or(Ok(None), |home| profile::chosen(&home.logins, files));
-    (kept.map(|kept| kept.unwrap_or_else(|| "default".into())), false)
-}
-
 fn seed(settings: &Settings, variables: &Variables) -> Result<Option<String>> {
     if let Some(token) = &settings.refresh_token {
         return Ok(Some(token.fingerprint()));
@@ -357,15 +296,4 @@ fn seed(settings: &Settings, variables: &Variables) -> Result<Option<String>> {
         }
         _ => Ok(named),
     }
-}
-
-/// Refuses what is no profile's name.
-pub(crate) fn check_profile(name: &str, by: &str, id: Id) -> Result<()> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        let what = format!("{by} names the profile `{}`", escape(name));
-        let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
-        return Err(Error::new(id, what, why).hint("choose another name"));
-    }
-    Ok(())
 }

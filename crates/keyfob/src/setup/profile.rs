@@ -1,87 +1,55 @@
-//! Profiles: lists them, and chooses the one to use when none is named.
+//! The profile of a run: the one that was named, or the one that was chosen to count when none is.
 
 use std::path::{Path, PathBuf};
 
-use keyfob_core::{Error, Id, Record, Result};
+use keyfob_core::{Error, Id, Result, contract::Variables, error::escape};
 
-use crate::world::failure;
 use crate::{
-    session::Session,
-    setup,
-    store::{Seen, Store},
-    world::{Files, system::shown},
+    setup::home::Home,
+    world::{Files, failure, system::shown},
 };
 
-/// One stored login.
-#[derive(Debug)]
-pub struct Profile {
-    /// Its record.
-    pub record: Record,
-    /// Whether it was seeded by a variable.
-    pub seeded: bool,
-    /// Where it lies.
-    pub path: PathBuf,
+/// The profile, and whether it was named for this very call.
+pub(super) fn of(
+    variables: &Variables,
+    named: Option<String>,
+    home: Option<&Home>,
+    files: &dyn Files,
+) -> (Result<String>, bool) {
+    if let Some(name) = named {
+        return (check(&name, "--profile", Id::Usage).map(|()| name), true);
+    }
+    if let Some(name) = variables.text("KEYFOB_PROFILE").map(str::to_owned) {
+        return (check(&name, "KEYFOB_PROFILE", Id::VariableMalformed).map(|()| name), true);
+    }
+    let kept = home.map_or(Ok(None), |home| chosen(&home.logins, files));
+    (kept.map(|kept| kept.unwrap_or_else(|| "default".into())), false)
 }
 
-impl Session {
-    /// Every stored login of this home that can be read, and what is wrong with the others.
-    pub(crate) fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
-        let home = self.setup.require_home()?;
-        let failed = |error: std::io::Error| {
-            failure::failed(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
-        };
-        let mut profiles = Vec::new();
-        let mut problems = Vec::new();
-        for path in self.world.files.list(&home.logins).map_err(failed)? {
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let seeded =
-                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("seed-"));
-            match Store::at(&self.world, &path, &[]).and_then(|store| store.look()) {
-                Ok(Seen::Record(record)) => profiles.push(Profile { record: *record, seeded, path }),
-                Ok(Seen::Nothing) => {}
-                Ok(Seen::Damaged(why)) => {
-                    problems.push(Error::new(
-                        Id::StoreCorrupt,
-                        format!("the login in {}", path.display()),
-                        format!("it {why}"),
-                    ));
-                }
-                Err(error) => problems.push(error),
-            }
-        }
-        Ok((profiles, problems))
+/// Refuses what is no profile's name.
+pub(crate) fn check(name: &str, by: &str, id: Id) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.@+".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let what = format!("{by} names the profile `{}`", escape(name));
+        let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
+        return Err(Error::new(id, what, why).hint("choose another name"));
     }
-
-    /// Makes a profile the one that counts when none is named.
-    pub(crate) fn use_profile(&self, name: &str) -> Result<()> {
-        setup::check_profile(name, "the command line", Id::Usage)?;
-        let place = chosen_in(&self.setup.require_home()?.logins);
-        let written = self.world.files.replace(&place, name.as_bytes());
-        written.map_err(|error| {
-            failure::failed(
-                Id::StoreFailed,
-                format!("the choice could not be kept in {}", place.display()),
-                error,
-            )
-        })
-    }
+    Ok(())
 }
 
 /// Where the choice is kept.
-fn chosen_in(logins: &Path) -> PathBuf {
+pub(crate) fn place(logins: &Path) -> PathBuf {
     logins.with_file_name("profile")
 }
 
 /// The profile that was chosen to count when none is named.
 pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>> {
-    let place = chosen_in(logins);
+    let place = place(logins);
     let bytes = files.read(&place).map_err(|error| {
         failure::failed(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error)
     })?;
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let name = String::from_utf8_lossy(&bytes).into_owned();
-    setup::check_profile(&name, &shown(&place), Id::StoreCorrupt)?;
+    check(&name, &shown(&place), Id::StoreCorrupt)?;
     Ok(Some(name))
 }

@@ -7,6 +7,7 @@
 //!
 //! Directories always exist and are safe, there are no links, and helpers cannot be run.
 
+mod act;
 mod actor;
 mod bytes;
 mod change;
@@ -14,83 +15,17 @@ mod disk;
 mod keys;
 mod server;
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keyfob_core::Timestamp;
 
+pub use act::{Act, Outcome, Said, Stage};
 pub use bytes::{Bytes, Torn};
 pub use disk::Disk;
 pub use keys::Vault;
-pub use server::{Fate, Odd, Said, Server, Token};
+pub use server::{Fate, Odd, Server, Token};
 
 use crate::{store::sealing::Seal, world::World};
-
-/// One contact with the outside.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Act {
-    /// Reads a whole file.
-    Read(PathBuf),
-    /// Lists a directory.
-    List(PathBuf),
-    /// Tries for the lock on a file, creating it.
-    Lock(PathBuf),
-    /// Tries for the lock on a file that must exist.
-    LockExisting(PathBuf),
-    /// Gives up the lock on an inode: what dropping a lock does.
-    Release(u32),
-    /// Writes a whole file in its place.
-    Write(PathBuf, Bytes),
-    /// Waits until a file's content is durable.
-    Sync(PathBuf),
-    /// Puts one name in the place of another.
-    Rename(PathBuf, PathBuf),
-    /// Waits until a directory's names are durable.
-    SyncDir(PathBuf),
-    /// Removes a file.
-    Remove(PathBuf),
-    /// Connects to the provider.
-    Connect,
-    /// Asks the provider: the form that was sent.
-    Send(String),
-    /// Waits.
-    Sleep(Duration),
-    /// Looks at the clock.
-    Now,
-    /// Asks for random octets.
-    Random(usize),
-}
-
-/// What came of an act.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It happened.
-    Done,
-    /// The file's bytes, if it exists.
-    Bytes(Option<Bytes>),
-    /// The files of a directory.
-    Paths(Vec<PathBuf>),
-    /// The lock on this inode is ours.
-    Held(u32),
-    /// Somebody has the lock.
-    Busy,
-    /// There is no such file to lock.
-    Absent,
-    /// The provider's whole answer, or that of whoever answered in its place.
-    Answer(Said),
-    /// No answer came to a request that was sent.
-    NoAnswer,
-    /// The time.
-    Millis(i64),
-    /// Random octets, all the same.
-    Octet(u8),
-    /// The system refused.
-    Failed(io::ErrorKind),
-}
 
 /// One machine and the provider it talks to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -134,16 +69,6 @@ impl Machine {
             }
             _ => self.disk.perform(process, act),
         }
-    }
-}
-
-/// What stands between a process and its machine.
-pub trait Stage: Send + Sync {
-    /// Has the act performed and returns what came of it.
-    fn act(&self, act: Act) -> Outcome;
-    /// The name of the kernel the process runs on. Those of one kernel share its clock.
-    fn kernel(&self) -> String {
-        "fake".into()
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use keyfob_core::Timestamp;
 
-use crate::world::simulated::Outcome;
+use super::act::{Outcome, Said};
 
 /// What becomes of one request on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,25 +48,6 @@ pub enum Odd {
 impl Odd {
     /// Every way.
     pub const ALL: [Self; 5] = [Self::NoAccess, Self::Type, Self::Octets, Self::Twice, Self::Status];
-}
-
-/// An answer over HTTP, as far as a renewal looks at it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Said {
-    /// Status code.
-    pub status: u16,
-    /// `Content-Type`.
-    pub content_type: &'static str,
-    /// `Date`, where the provider tells its clock.
-    pub date: Option<String>,
-    /// The whole body.
-    pub body: String,
-}
-
-impl Said {
-    fn json(status: u16, body: String) -> Outcome {
-        Outcome::Answer(Self { status, content_type: "application/json", date: None, body })
-    }
 }
 
 /// What the provider knows of one refresh token.

@@ -1,0 +1,26 @@
+//! What an examination found.
+
+use keyfob_core::Error;
+
+/// Clocks may differ by this much without anybody minding.
+pub(super) const SKEW: i64 = 60;
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: String,
+    /// What came of it.
+    pub state: State,
+}
+
+/// What came of a look.
+#[derive(Debug)]
+pub enum State {
+    /// In order, and how.
+    Fine(String),
+    /// Was not, and has been mended.
+    Mended(String),
+    /// Is not.
+    Wrong(Error),
+}
