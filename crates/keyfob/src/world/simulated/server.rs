@@ -59,8 +59,6 @@ pub struct Token {
     pub successor: Option<String>,
     /// How often it arrived here without being sent away with a 500.
     pub arrived: u32,
-    /// When it arrived last.
-    pub last: Option<Timestamp>,
     /// Whether the one pardon for a lost answer has been used.
     pardoned: bool,
 }
@@ -100,7 +98,7 @@ impl Server {
         let (access, refresh) =
             (format!("access-{}{tail}", self.minted), format!("refresh-{}{tail}", self.minted));
         self.access.insert(access.clone(), (family, now.plus(LIFETIME)));
-        let token = Token { family, successor: None, arrived: 0, last: None, pardoned: false };
+        let token = Token { family, successor: None, arrived: 0, pardoned: false };
         self.refresh.insert(refresh.clone(), token);
         (access, refresh)
     }
@@ -178,7 +176,6 @@ impl Server {
         let Some(name) = self.presented(form).map(str::to_owned) else { return self.refused() };
         let Some(mut token) = self.refresh.get(&name).cloned() else { return self.refused() };
         token.arrived += 1;
-        token.last = Some(now);
         let pardon = self.grace && token.successor.is_some() && !token.pardoned;
         let granted = fate != Fate::Ended
             && !self.ended.contains(&token.family)
