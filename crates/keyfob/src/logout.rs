@@ -150,6 +150,10 @@ impl Session {
 /// No revocation waits longer for a provider that is busy.
 const LONGEST_WAIT: i64 = 10;
 
+/// Why tokens were not revoked that nobody needs any more.
+pub(crate) const SPARED: Revocation =
+    Revocation::Impossible("a login that is kept may share its grant and would end with it");
+
 /// Ends tokens that are not stored, or not any more: `revoke` runs under the lease, so that nobody stores another login
 /// meanwhile. `None`: it was not run, because a login that is stored beside this store's may share its grant with them
 /// and would end too.
@@ -182,7 +186,7 @@ pub fn revoke_apart<T>(
 pub(crate) fn end_unstored(session: &Session, store: &Store, tokens: &Record) -> Revocation {
     match revoke_apart(&session.world, store, tokens, |tokens| revoke(session, tokens)) {
         Ok(Some(revocation)) => revocation,
-        Ok(None) => Revocation::Impossible("a login that is kept may share its grant and would end with it"),
+        Ok(None) => SPARED,
         Err(error) => Revocation::Failed(error.message()),
     }
 }

@@ -299,6 +299,7 @@ fn save(
     }
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
+        Ok(old) if record.may_share_grant(&old) => logout::SPARED,
         Ok(old) => logout::end_unstored(session, &store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });

@@ -207,6 +207,8 @@ impl Actor {
             // What it did before the explorer knew one grant for two logins.
             Some(_) if !record.may_share_grant(&old) => revoke(&old),
             Some(_) => {}
+            // As the sign-in does it: nobody has to be asked about the login that was just stored.
+            None if record.may_share_grant(&old) => {}
             None => drop(logout::revoke_apart(world, store, &old, revoke)?),
         }
         Ok(Report::SignedIn(login(&record)))
