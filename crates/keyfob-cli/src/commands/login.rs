@@ -185,6 +185,9 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     if let Some(Revocation::Failed(why)) = &signed_in.replaced {
         Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
     }
+    if let Some(Revocation::Impossible(why)) = &signed_in.replaced {
+        Report::say(&format!("The login this one replaces was not revoked: {why}."));
+    }
     match &signed_in.device {
         Some(Ok(device)) => Report::say(&format!(
             "The provider asked for it: this machine is a trusted device until {}.",

@@ -197,7 +197,7 @@ fn until(client: &Client, survey: &Survey, record: &Record, now: Timestamp) -> S
         return format!("It cannot be used now: {}.", plain(error.why()));
     }
     if record.unknown_now().is_some() {
-        return "The outcome of its last renewal is unknown: the token is used until it expires, then renewed once more.".into();
+        return "The outcome of its last renewal is unknown: the token is used until it expires, then it is asked again with growing pauses.".into();
     }
     match client.expires_at(record) {
         None => "The provider never said when it ends.".into(),
