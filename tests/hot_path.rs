@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob::core::{contract::names, login::record::Key};
+use keyfob::internals::core::{contract::names, login::record::Key};
 
 /// Nobody listens there: whoever asked it anything would fail.
 const BASE: &str = "http://127.0.0.1:9";

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use keyfob::core::error::escape_whole;
+use keyfob::internals::core::error::escape_whole;
 use keyfob_dev::LoggedRequest;
 use serde_json::Value;
 

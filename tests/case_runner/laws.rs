@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyfob::core::{
+use keyfob::internals::core::{
     contract::VARIABLES,
     source::{Prefer, Purpose, order},
 };

@@ -4,10 +4,12 @@ use std::{fs, path::Path, sync::Arc};
 
 use keyfob::{
     Client, Grant, Purpose,
-    core::contract::Variables,
-    renewal::InThread,
-    setup::{Choices, Setup},
-    world::system,
+    internals::{
+        core::contract::Variables,
+        renewal::InThread,
+        setup::{Choices, Setup},
+        world::system,
+    },
 };
 
 fn client(home: &Path) -> Client {

@@ -13,10 +13,12 @@ use std::{
 
 use keyfob::{
     Client, Purpose,
-    core::contract::{self, Variables},
-    renewal::InThread,
-    setup::{Choices, Setup},
-    world::system,
+    internals::{
+        core::contract::{self, Variables},
+        renewal::InThread,
+        setup::{Choices, Setup},
+        world::system,
+    },
 };
 use keyfob_dev::{ApiKey, DevServer, Options};
 
@@ -90,7 +92,8 @@ pub(crate) fn play(case: &Case) -> Vec<String> {
 /// 24 random characters.
 fn salt() -> String {
     let mut octets = [0; 12];
-    keyfob::world::Entropy::fill(&system::entropy::SystemEntropy, &mut octets).expect("randomness");
+    keyfob::internals::world::Entropy::fill(&system::entropy::SystemEntropy, &mut octets)
+        .expect("randomness");
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
@@ -308,6 +311,6 @@ impl Stage<'_> {
 }
 
 fn real_now() -> i64 {
-    use keyfob::world::Clock;
+    use keyfob::internals::world::Clock;
     system::clock::SystemClock.now().0
 }

@@ -1,6 +1,6 @@
 //! What a run came to, and whether that was promised.
 
-use keyfob::Id;
+use keyfob::internals::core::Id;
 use keyfob_dev::Grants;
 use serde_json::Value;
 

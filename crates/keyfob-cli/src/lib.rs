@@ -22,8 +22,8 @@ use crate::{
 /// Runs the command with the arguments and the environment of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    keyfob::world::system::process::settle();
-    keyfob::world::system::keep_private();
+    keyfob::internals::world::system::process::settle();
+    keyfob::internals::world::system::keep_private();
     let words: Vec<OsString> = std::env::args_os().collect();
     // The way most runs take, many times an hour: no parser is built for it.
     if let [_, command] = words.as_slice()

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use keyfob::{
     Client,
-    setup::{Choices, Setup},
-    world::system::{self, env as environment, files::Disk},
+    internals::{
+        setup::{Choices, Setup},
+        world::system::{self, env as environment, files::Disk},
+    },
 };
 
 use crate::{args::Global, internal::OwnProcess, output::report::Report, telemetry};

@@ -9,13 +9,16 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Grant, Id, Source,
-    core::{
-        contract::settings::{Metrics, Presets},
-        login::identity::Identity,
+    Client, Error, Grant, Source,
+    internals::{
+        core::Id,
+        core::{
+            contract::settings::{Metrics, Presets},
+            login::identity::Identity,
+        },
+        setup::Setup,
+        world::Event,
     },
-    setup::Setup,
-    world::Event,
 };
 use serde::{Deserialize, Serialize};
 

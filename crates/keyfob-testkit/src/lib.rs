@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use keyfob::core::{Record, contract::names};
+use keyfob::internals::core::{Record, contract::names};
 use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 

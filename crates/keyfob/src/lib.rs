@@ -30,33 +30,37 @@
 //! - `at-start`: a constructor that runs before `main` and records which descriptors the process was started with, before
 //!   the Rust runtime opens any. For a program that takes credentials on descriptors; a library should not switch it on.
 
-pub mod client;
-pub mod credential;
-pub mod doctor;
-pub mod login;
-pub mod logout;
-pub mod profiles;
+mod client;
+mod credential;
+mod doctor;
+#[doc(hidden)]
+pub mod internals;
+mod login;
+mod logout;
+mod profiles;
 mod provider;
-pub mod remote;
-pub mod renewal;
+mod remote;
+mod renewal;
 mod session;
-pub mod setup;
-pub mod store;
+mod setup;
+mod store;
 #[cfg(feature = "simulation")]
 pub mod testing;
-pub mod trusted_device;
-pub mod world;
+mod trusted_device;
+mod world;
 
 pub use client::Client;
 pub use credential::grant::Grant;
-pub use keyfob_core as core;
-pub use keyfob_core::{Error, Id, Kind, ProviderTime, Result, Secret, Source, Timestamp, source::Purpose};
+pub use keyfob_core::{
+    Error, Id as ErrorId, Kind as ErrorKind, Result, Secret, Source, Timestamp, oauth::device_code::Pending,
+    source::Purpose,
+};
 pub use login::{
     browser::{Attempt, Confirm, How, SignedIn, TokenKind},
     device_code::DeviceAttempt,
 };
-pub use logout::SignedOut;
-pub use remote::{Ended, Handshake};
+pub use logout::{Revocation, SignedOut};
+pub use remote::{Ended, Handshake, Stream, ended};
 pub use renewal::{Need, worker::Detached};
 pub use setup::Choices;
 

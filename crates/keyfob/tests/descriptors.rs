@@ -9,11 +9,14 @@ use std::{
 };
 
 use keyfob::{
-    Client, Id, Purpose, Source,
-    core::contract::{Variables, names},
-    renewal::InThread,
-    setup::{Choices, Setup},
-    world::system::{self, files::Disk},
+    Client, Purpose, Source,
+    internals::{
+        core::Id,
+        core::contract::{Variables, names},
+        renewal::InThread,
+        setup::{Choices, Setup},
+        world::system::{self, files::Disk},
+    },
 };
 
 fn client(number: i32, choices: Choices) -> Client {

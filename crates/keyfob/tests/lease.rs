@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use keyfob::{
-    Id, Timestamp,
-    renewal::wait_for_lease,
-    store::Store,
-    world::{
-        simulated::{Machine, Shared},
-        system::files::Disk,
+    Timestamp,
+    internals::{
+        core::Id,
+        renewal::wait_for_lease,
+        store::Store,
+        world::{
+            simulated::{Machine, Shared},
+            system::files::Disk,
+        },
     },
 };
 

@@ -7,21 +7,25 @@ use std::{
 };
 
 use keyfob::{
-    Id, ProviderTime, Secret, Timestamp,
-    core::{
-        Record,
-        contract::settings::ClientId,
-        login::{
-            record::{Generation, Login, LoginId},
-            sealed::{Envelope, KeyStore},
+    Secret, Timestamp,
+    internals::{
+        core::Id,
+        core::ProviderTime,
+        core::{
+            Record,
+            contract::settings::ClientId,
+            login::{
+                record::{Generation, Login, LoginId},
+                sealed::{Envelope, KeyStore},
+            },
+            provider::Endpoints,
         },
-        provider::Endpoints,
-    },
-    renewal::{self, InThread, Need},
-    store::{Commit, Found, Seen, Store, sealing::Seal},
-    world::{
-        World,
-        simulated::{self, Act, Machine, Outcome, Shared, Stage, Vault},
+        renewal::{self, InThread, Need},
+        store::{Commit, Found, Seen, Store, sealing::Seal},
+        world::{
+            World,
+            simulated::{self, Act, Machine, Outcome, Shared, Stage, Vault},
+        },
     },
 };
 

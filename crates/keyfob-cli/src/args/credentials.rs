@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use keyfob::core::login::record::Generation;
+use keyfob::internals::core::login::record::Generation;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:

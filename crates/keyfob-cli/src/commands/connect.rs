@@ -8,9 +8,12 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Grant, Id, Secret,
-    remote::{self, Ended, Handshake, Stream},
-    trusted_device,
+    Client, Error, Grant, Secret,
+    internals::{
+        core::Id,
+        remote::{self, Ended, Handshake, Stream},
+        trusted_device,
+    },
 };
 use tungstenite::{
     HandshakeError, Message, WebSocket,

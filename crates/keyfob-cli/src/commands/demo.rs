@@ -9,9 +9,13 @@ use std::{
     time::Duration,
 };
 
+use keyfob::internals::world::system::program;
 use keyfob::{
-    Error, Id,
-    core::contract::{self, names},
+    Error,
+    internals::{
+        core::Id,
+        core::contract::{self, names},
+    },
 };
 use keyfob_dev::{DevServer, Options};
 use serde_json::Value;
@@ -19,7 +23,7 @@ use serde_json::Value;
 use crate::{
     args::Demo,
     commands::dev_server,
-    internal::{Task, program},
+    internal::Task,
     output::{
         report::{Report, Result},
         terminal,

@@ -2,7 +2,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use keyfob::{Error, Id, world::failure};
+use keyfob::{
+    Error,
+    internals::{core::Id, world::failure},
+};
 use keyfob_dev::{DevServer, Options};
 
 use crate::{

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, core::contract::names, world::system::machine_name};
+use keyfob::{
+    Error,
+    internals::{core::contract::names, world::system::machine_name},
+};
 
 use crate::{
     args::{Device, DeviceCommand, Global},

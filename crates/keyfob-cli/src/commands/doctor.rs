@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::doctor::State;
+use keyfob::internals::doctor::State;
 
 use crate::{
     args::{Doctor, Global},

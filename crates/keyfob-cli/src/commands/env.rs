@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, core::contract::State};
+use keyfob::{Error, internals::core::contract::State};
 
 use crate::{
     args::{Env, Global},
@@ -24,7 +24,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
         for entry in &setup.reading.entries {
             let said = match &entry.state {
                 State::Unset => "unset".to_owned(),
-                State::Set { value: Some(value), .. } => keyfob::core::error::escape(value),
+                State::Set { value: Some(value), .. } => keyfob::internals::core::error::escape(value),
                 State::Set { fingerprint: Some(fingerprint), .. } => {
                     format!("set (secret, fingerprint {fingerprint})")
                 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use keyfob::{
     Error,
-    core::{
+    internals::core::{
         contract::{Entry, Reading, State, VARIABLES},
         provider::environment::Environment,
     },
@@ -113,7 +113,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use keyfob::core::{
+    use keyfob::internals::core::{
         config::{Config, approved::ApprovedList},
         contract::{self, Variables},
         provider::resolve,

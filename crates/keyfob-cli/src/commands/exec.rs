@@ -7,12 +7,15 @@ use std::{
 };
 
 use keyfob::{
-    Error, Grant, Id, Source,
-    core::contract::{self, names},
-    setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
-    world::{
-        failure,
-        system::{fd, process},
+    Error, Grant, Source,
+    internals::{
+        core::Id,
+        core::contract::{self, names},
+        setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
+        world::{
+            failure,
+            system::{fd, process},
+        },
     },
 };
 use rustix::{
@@ -84,7 +87,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     process::give_back(&mut command);
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
-    let what = format!("cannot run {}", keyfob::core::error::escape(&program.to_string_lossy()));
+    let what = format!("cannot run {}", keyfob::internals::core::error::escape(&program.to_string_lossy()));
     Err(Error::caused_by(Id::ExecFailed, what, error).into())
 }
 

@@ -9,7 +9,10 @@ use std::{
     process::ExitCode,
 };
 
-use keyfob::{Error, Grant, Id, Purpose, core::provider::web_origin};
+use keyfob::{
+    Error, Grant, Purpose,
+    internals::{core::Id, core::provider::web_origin},
+};
 
 use crate::{
     args::{Global, Token},

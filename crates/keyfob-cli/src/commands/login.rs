@@ -8,10 +8,13 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Id, Secret,
-    core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
-    login::browser::{How, SignedIn, TokenKind},
-    logout::Revocation,
+    Client, Error, Secret,
+    internals::{
+        core::Id,
+        core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
+        login::browser::{How, SignedIn, TokenKind},
+        logout::Revocation,
+    },
 };
 
 use crate::{
@@ -270,11 +273,11 @@ fn read_token() -> Result<Secret> {
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has
 /// been shown.
-pub(crate) fn open(setup: &keyfob::setup::Setup, url: &str) {
+pub(crate) fn open(setup: &keyfob::internals::setup::Setup, url: &str) {
     let mut command = Task::Browse.command();
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // A repository sets variables, and a browser's starter runs what they name; relative words find nothing there.
-    let (changes, refused) = setup.for_browser(keyfob::world::system::env::variables());
+    let (changes, refused) = setup.for_browser(keyfob::internals::world::system::env::variables());
     if let Some(refused) = &refused {
         Report::warn(refused);
     }

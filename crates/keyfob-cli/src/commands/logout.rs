@@ -3,8 +3,11 @@
 use std::process::ExitCode;
 
 use keyfob::{
-    Error, Id,
-    logout::{Revocation, SignedOut},
+    Error,
+    internals::{
+        core::Id,
+        logout::{Revocation, SignedOut},
+    },
 };
 
 use crate::{

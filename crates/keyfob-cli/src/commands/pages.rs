@@ -10,9 +10,12 @@ use std::{
 use clap::CommandFactory;
 use clap_complete::Shell;
 use keyfob::{
-    Error, Id,
-    setup::trust::Surroundings,
-    world::system::{env, shown},
+    Error,
+    internals::{
+        core::Id,
+        setup::trust::Surroundings,
+        world::system::{env, shown},
+    },
 };
 
 use crate::{

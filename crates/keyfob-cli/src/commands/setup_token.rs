@@ -12,12 +12,15 @@ use std::{
 };
 
 use keyfob::{
-    Error, Id, Secret, Timestamp,
-    login::{
-        browser::How,
-        setup_token::{Note, SOON},
+    Error, Secret, Timestamp,
+    internals::{
+        core::Id,
+        login::{
+            browser::How,
+            setup_token::{Note, SOON},
+        },
+        world::{Clock, system::clock::SystemClock},
     },
-    world::{Clock, system::clock::SystemClock},
 };
 
 use crate::{

@@ -4,17 +4,21 @@
 use std::process::ExitCode;
 
 use keyfob::{
-    Client, Error, Id, Kind, Purpose, Source, Timestamp,
-    core::{
-        Record,
-        login::{identity::Identity, sealed::KeyStore},
+    Client, Error, Purpose, Source, Timestamp,
+    internals::{
+        core::Id,
+        core::Kind,
+        core::{
+            Record,
+            login::{identity::Identity, sealed::KeyStore},
+        },
+        credential::{
+            grant::{self, Outcome},
+            survey::Survey,
+        },
+        login::setup_token::Note,
+        world::{Clock, system::clock::SystemClock},
     },
-    credential::{
-        grant::{self, Outcome},
-        survey::Survey,
-    },
-    login::setup_token::Note,
-    world::{Clock, system::clock::SystemClock},
 };
 
 use crate::{

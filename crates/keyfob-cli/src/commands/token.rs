@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, Id, credential::grant::Considered};
+use keyfob::{
+    Error,
+    internals::{core::Id, credential::grant::Considered},
+};
 use serde::Serialize;
 
 use crate::{

@@ -1,6 +1,9 @@
 //! Prints the token in the formats of other tools.
 
-use keyfob::{Error, Grant, Id, Source, core::contract::names, world::system::env as environment};
+use keyfob::{
+    Error, Grant, Source,
+    internals::{core::Id, core::contract::names, world::system::env as environment},
+};
 use serde_json::json;
 
 use crate::args::Format;

@@ -1,6 +1,9 @@
 //! The credential a command was asked for, by the options that `token`, `header` and `exec` have in common.
 
-use keyfob::{Client, Error, Grant, Id, Purpose, renewal::Need, setup::Setup};
+use keyfob::{
+    Client, Error, Grant, Purpose,
+    internals::{core::Id, renewal::Need, setup::Setup},
+};
 
 use crate::{
     args::{Global, Rejected, Wanted},

@@ -1,6 +1,6 @@
 //! Which credentials were there and not used, and the warning about them.
 
-use keyfob::{Grant, credential::grant::Outcome};
+use keyfob::{Grant, internals::credential::grant::Outcome};
 
 use crate::output::report::Report;
 

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, Id};
+use keyfob::{Error, internals::core::Id};
 
 use crate::output::report::Result;
 

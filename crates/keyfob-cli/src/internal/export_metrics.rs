@@ -11,11 +11,14 @@ use std::{
 };
 
 use keyfob::{
-    Error, Id,
-    setup::{Choices, Setup},
-    world::{
-        failure,
-        system::{env as environment, fd, files::Disk, http::Network},
+    Error,
+    internals::{
+        core::Id,
+        setup::{Choices, Setup},
+        world::{
+            failure,
+            system::{env as environment, fd, files::Disk, http::Network},
+        },
     },
 };
 use opentelemetry::{KeyValue, metrics::MeterProvider as _};

@@ -12,8 +12,6 @@ mod whoami;
 
 use std::{ffi::OsString, process::ExitCode};
 
-pub(crate) use keyfob::world::system::program;
-
 pub(crate) use self::{renew::OwnProcess, task::Task};
 use crate::output::report::{Failure, Report, Result};
 

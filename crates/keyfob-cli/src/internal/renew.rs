@@ -4,16 +4,18 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use keyfob::{
     Error,
-    renewal::{Need, Spender, worker},
-    setup::{Choices, Setup},
-    store::{Lease, Seen, Store},
-    world::{
-        World,
-        system::{self, env as environment, files::Disk},
+    internals::{
+        renewal::{Need, Spender, worker},
+        setup::{Choices, Setup},
+        store::{Lease, Seen, Store},
+        world::{
+            World,
+            system::{self, env as environment, files::Disk},
+        },
     },
 };
 
-use super::{program, task::Task};
+use super::task::Task;
 use crate::telemetry;
 
 /// The renewal of [`Task::Renew`].
@@ -41,7 +43,8 @@ impl Spender for OwnProcess {
     fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
         telemetry::uses_network();
         let arguments = vec![Task::Renew.word().into(), self.metrics.clone().into()];
-        let detached = worker::Detached { programs: program::candidates(), arguments };
+        let detached =
+            worker::Detached { programs: keyfob::internals::world::system::program::candidates(), arguments };
         detached.spend(world, store, lease, need)
     }
 }

@@ -2,9 +2,7 @@
 
 use std::{ffi::OsStr, process::Command};
 
-use keyfob::core::contract;
-
-use super::program;
+use keyfob::internals::{core::contract, world::system::program};
 
 /// What such a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

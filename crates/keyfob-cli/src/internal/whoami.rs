@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 
 use keyfob::{
-    Error, Id, Secret,
-    core::contract::names,
-    setup::descriptors::Inherited,
-    world::{
-        Request,
-        system::{self, clock::SystemClock, env},
+    Error, Secret,
+    internals::{
+        core::Id,
+        core::contract::names,
+        setup::descriptors::Inherited,
+        world::{
+            Request,
+            system::{self, clock::SystemClock, env},
+        },
     },
 };
 

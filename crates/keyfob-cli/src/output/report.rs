@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use keyfob::{Error, Id, world::system::process};
+use keyfob::{
+    Error,
+    internals::{core::Id, world::system::process},
+};
 use serde::Serialize;
 
 /// What a command comes to.

@@ -7,7 +7,10 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use keyfob::{Error, Id, world::system::env};
+use keyfob::{
+    Error,
+    internals::{core::Id, world::system::env},
+};
 
 use crate::output::report::Report;
 
@@ -123,12 +126,12 @@ fn is_plain(address: &str) -> bool {
 
 /// Text from outside, made harmless.
 pub(crate) fn plain(text: &str) -> String {
-    keyfob::core::error::escape(text)
+    keyfob::internals::core::error::escape(text)
 }
 
 /// Text of any length from outside, made harmless.
 pub(crate) fn plain_whole(text: &str) -> String {
-    keyfob::core::error::escape_whole(text)
+    keyfob::internals::core::error::escape_whole(text)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `docs/environment.md`, generated from the table of variables.
 
-use keyfob::core::contract::{DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
+use keyfob::internals::core::contract::{DESCRIBED, Kind, REFERENCED, VARIABLES, Variable, names};
 
 /// The reference page of all variables.
 pub(crate) fn page() -> String {

@@ -1,6 +1,6 @@
 //! `docs/errors.md`, generated from the table of error ids.
 
-use keyfob::{Id, Kind};
+use keyfob::internals::{core::Id, core::Kind};
 
 /// The page of all errors: a heading for each id, so that a link can name it.
 pub(crate) fn page() -> String {

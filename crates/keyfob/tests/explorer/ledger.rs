@@ -6,9 +6,12 @@ use std::{
 };
 
 use keyfob::{
-    Id, Timestamp,
-    core::Record,
-    world::simulated::{Act, Machine, Outcome},
+    Timestamp,
+    internals::{
+        core::Id,
+        core::Record,
+        world::simulated::{Act, Machine, Outcome},
+    },
 };
 
 use crate::process::{Actor, Report, beside, login, refresh, seal};

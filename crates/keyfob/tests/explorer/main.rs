@@ -30,20 +30,23 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use keyfob::{
-    ProviderTime, Secret, Timestamp,
-    core::{
-        Record,
-        contract::settings::ClientId,
-        login::{
-            identity::Identity,
-            record::{Generation, Login, LoginId},
-            sealed::KeyStore,
+    Secret, Timestamp,
+    internals::{
+        core::ProviderTime,
+        core::{
+            Record,
+            contract::settings::ClientId,
+            login::{
+                identity::Identity,
+                record::{Generation, Login, LoginId},
+                sealed::KeyStore,
+            },
+            provider::Endpoints,
         },
-        provider::Endpoints,
+        renewal::Need,
+        store::{Found, Store},
+        world::simulated::{Disk, Fate, Machine, Odd, Shared},
     },
-    renewal::Need,
-    store::{Found, Store},
-    world::simulated::{Disk, Fate, Machine, Odd, Shared},
 };
 use process::{Actor, Broken, Job, seal};
 use scenario::{Figures, Scenario, Sort, Violation};

@@ -1,6 +1,6 @@
 //! What may happen next.
 
-use keyfob::world::simulated::{Act, Disk, Fate, Torn};
+use keyfob::internals::world::simulated::{Act, Disk, Fate, Torn};
 
 use crate::{
     scenario::{Scenario, Sort},

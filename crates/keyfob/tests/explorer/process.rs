@@ -11,17 +11,21 @@ use std::{
 };
 
 use keyfob::{
-    Id, ProviderTime, Secret,
-    core::{
-        Record,
-        login::{due, record::Refusal, refresh, sealed::KeyStore},
-    },
-    logout,
-    renewal::{self, Began, InThread, Need, Spender},
-    store::{Found, Lease, Seen, Store, sealing::Seal},
-    world::{
-        Connected, Request, World,
-        simulated::{self, Act, Outcome, Stage, Vault},
+    Secret,
+    internals::{
+        core::Id,
+        core::ProviderTime,
+        core::{
+            Record,
+            login::{due, record::Refusal, refresh, sealed::KeyStore},
+        },
+        logout,
+        renewal::{self, Began, InThread, Need, Spender},
+        store::{Found, Lease, Seen, Store, sealing::Seal},
+        world::{
+            Connected, Request, World,
+            simulated::{self, Act, Outcome, Stage, Vault},
+        },
     },
 };
 

@@ -1,6 +1,6 @@
 //! What is explored, and what came of it.
 
-use keyfob::world::simulated::{Act, Fate, Machine};
+use keyfob::internals::world::simulated::{Act, Fate, Machine};
 
 use crate::process::Actor;
 

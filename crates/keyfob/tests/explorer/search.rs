@@ -6,8 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use keyfob::{
-    Id,
+use keyfob::internals::{
+    core::Id,
     renewal::Need,
     world::simulated::{Act, Disk, Fate, Outcome},
 };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob::world::simulated::{Act, Machine, Outcome};
+use keyfob::internals::world::simulated::{Act, Machine, Outcome};
 
 use crate::{
     ledger::{Ledger, is_record},
