@@ -26,7 +26,7 @@ use crate::{
     session::Session,
     setup::{Choices, Setup},
     store::Store,
-    trusted_device::Device,
+    trusted_device::{Device, Forgotten},
     world::{
         World,
         system::{self, env},
@@ -203,7 +203,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Id::ClientIdMissing`], [`Id::NoHome`], [`Id::HomeUnsafe`].
-    pub fn store(&self) -> Result<Store> {
+    pub fn store(&self) -> Result<Box<dyn Store>> {
         self.session.store()
     }
 
@@ -308,12 +308,11 @@ impl Client {
         self.session.enroll_device(name)
     }
 
-    /// Takes this machine off the account's devices and removes its token here in any case. What the provider
-    /// said to it, or `None` when there was nothing to forget.
+    /// Takes this machine off the account's devices and removes its token here in any case.
     ///
     /// # Errors
     /// The store's.
-    pub fn forget_device(&self) -> Result<Option<Result<()>>> {
+    pub fn forget_device(&self) -> Result<Forgotten> {
         self.session.forget_device()
     }
 
@@ -350,7 +349,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::logout`].
-    pub fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+    pub fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
         self.session.sign_out(store, keep_spent)
     }
 

@@ -33,6 +33,7 @@
 mod client;
 mod credential;
 mod doctor;
+mod finding;
 #[doc(hidden)]
 pub mod internals;
 mod login;

@@ -1,18 +1,17 @@
 //! Signing out: revokes at the provider first, then removes locally in any case, and reports both results.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use keyfob_core::{
     Error, Id, Record, Result, Secret, contract::names, login::record::Refusal,
     oauth::client_credentials::Proven,
 };
 
-use crate::world::failure;
 use crate::{
-    credential::{client_secret, look, machine, survey::Survey},
+    credential::{client_secret, helper, look, machine, survey::Survey},
     renewal,
     session::Session,
-    store::{Found, Seen, Store},
+    store::{Found, Logins, Seen, Store},
     world::{Request, World},
 };
 
@@ -48,13 +47,13 @@ impl Session {
             self.setup.seed()?;
         }
         // A key remembered for this profile goes with it, whoever is signed in.
-        crate::credential::helper::forget(self)?;
+        helper::forget(self)?;
         let survey = Survey::of(self, keyfob_core::source::Purpose::Api);
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
             // replayed.
-            Some(keyfob_core::Source::RefreshToken) => self.sign_out(&look::seed_store(self)?, true),
-            _ => self.sign_out(&self.store()?, false),
+            Some(keyfob_core::Source::RefreshToken) => self.sign_out(&*look::seed_store(self)?, true),
+            _ => self.sign_out(&*self.store()?, false),
         }
     }
 
@@ -62,48 +61,23 @@ impl Session {
     /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
     /// each stands beside those that were.
     pub(crate) fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
-        let home = self.setup.require_home()?;
-        let list = |dir: &std::path::Path| {
-            self.world.files.list(dir).map_err(|error| {
-                failure::failed(Id::StoreFailed, format!("cannot list {}", dir.display()), error)
-            })
-        };
-        let spare: Vec<_> = home.runtime.iter().cloned().collect();
-        let (mut ended, mut failed) = (Vec::new(), Vec::new());
-        for path in list(&home.logins)? {
-            if path.extension().is_some_and(|extension| extension == "json") {
-                let seeded = path
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .is_some_and(|name| name.starts_with("seed-"));
-                let signed_out =
-                    Store::at(&self.world, &path, &spare).and_then(|store| self.sign_out(&store, seeded));
-                match signed_out {
-                    Ok(one) => ended.extend(one),
-                    Err(error) => failed.push(error),
-                }
+        let logins = self.logins()?.list()?;
+        let (mut ended, mut failed) = (Vec::new(), logins.unreachable);
+        for store in &logins.stores {
+            match self.sign_out(&**store, store.is_seeded()) {
+                Ok(one) => ended.extend(one),
+                Err(error) => failed.push(error),
             }
         }
-        let remembered = list(&home.transient().join("helper")).unwrap_or_else(|error| {
-            failed.push(error);
-            Vec::new()
-        });
-        for path in
-            remembered.into_iter().filter(|path| path.extension().is_some_and(|found| found == "json"))
-        {
-            if let Err(error) = self.world.files.remove(&path) {
-                let what = format!("the key remembered in {}", path.display());
-                failed.push(Error::caused_by(Id::StoreFailed, what, error));
-            }
-        }
+        failed.extend(helper::forget_all(self)?);
         Ok((ended, failed))
     }
 
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
     /// variable that seeded it is never replayed.
-    pub(crate) fn sign_out(&self, store: &Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+    pub(crate) fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
         // While its token still speaks for the account. Under the lease nothing but the login itself is touched.
-        if let Ok(crate::store::Seen::Record(record)) = store.look() {
+        if let Ok(Seen::Record(record)) = store.look() {
             self.forget_device_of(&record);
         }
         let lease = renewal::wait_for_lease(&self.world, store)?;
@@ -112,12 +86,11 @@ impl Session {
             Ok(Found::Nothing) => return Ok(None),
             Err(error) if error.id() == Id::KeyStoreUnavailable && !keep_spent => {
                 lease.erase()?;
-                let stem = store.path().file_stem().unwrap_or_default().to_string_lossy();
                 let (profile, issuer) = match (&self.store(), &self.setup.environment) {
                     (Ok(ours), Some(environment)) if ours.path() == store.path() => {
                         (self.setup.profile_name().to_owned(), environment.issuer().to_owned())
                     }
-                    _ => (stem.into_owned(), "a provider that only the sealed login names".into()),
+                    _ => (store.name(), "a provider that only the sealed login names".into()),
                 };
                 let revocation = Revocation::Failed(error.message());
                 return Ok(Some(SignedOut { profile, issuer, revocation }));
@@ -162,7 +135,8 @@ pub(crate) const SPARED: Revocation =
 /// Why the lease could not be taken, or what is stored here cannot be read.
 pub fn revoke_apart<T>(
     world: &World,
-    store: &Store,
+    logins: &dyn Logins,
+    store: &dyn Store,
     tokens: &Record,
     revoke: impl FnOnce(&Record) -> T,
 ) -> Result<Option<T>> {
@@ -171,20 +145,21 @@ pub fn revoke_apart<T>(
     if shares(&store.look()?) {
         return Ok(None);
     }
-    let others = store.path().parent().and_then(|dir| world.files.list(dir).ok()).unwrap_or_default();
-    let is_login = |path: &Path| path != store.path() && path.extension().is_some_and(|ext| ext == "json");
-    for path in others.iter().filter(|path| is_login(path)) {
-        // Of one that cannot be read nothing was just stored, and nobody can use it.
-        if Store::at(world, path, &[]).and_then(|other| other.look()).is_ok_and(|seen| shares(&seen)) {
-            return Ok(None);
-        }
+    let others = logins.list().map(|listed| listed.stores).unwrap_or_default();
+    // Of one that cannot be read nothing was just stored, and nobody can use it.
+    if others.iter().any(|other| other.path() != store.path() && other.look().is_ok_and(|seen| shares(&seen)))
+    {
+        return Ok(None);
     }
     Ok(Some(revoke(tokens)))
 }
 
 /// The same for a client's own login: what became of it, in words.
-pub(crate) fn end_unstored(session: &Session, store: &Store, tokens: &Record) -> Revocation {
-    match revoke_apart(&session.world, store, tokens, |tokens| revoke(session, tokens)) {
+pub(crate) fn end_unstored(session: &Session, store: &dyn Store, tokens: &Record) -> Revocation {
+    let ended = session.logins().and_then(|logins| {
+        revoke_apart(&session.world, &*logins, store, tokens, |tokens| revoke(session, tokens))
+    });
+    match ended {
         Ok(Some(revocation)) => revocation,
         Ok(None) => SPARED,
         Err(error) => Revocation::Failed(error.message()),

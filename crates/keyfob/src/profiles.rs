@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use keyfob_core::{Error, Id, Record, Result};
 
-use crate::{
-    session::Session,
-    setup::profile,
-    store::{Seen, Store},
-    world::failure,
-};
+use crate::{session::Session, setup::profile, store::Seen, world::failure};
 
 /// One stored login.
 #[derive(Debug)]
@@ -25,20 +20,16 @@ pub struct Profile {
 impl Session {
     /// Every stored login of this home that can be read, and what is wrong with the others.
     pub(crate) fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
-        let home = self.setup.require_home()?;
-        let failed = |error: std::io::Error| {
-            failure::failed(Id::StoreFailed, format!("cannot list {}", home.logins.display()), error)
-        };
-        let mut profiles = Vec::new();
-        let mut problems = Vec::new();
-        for path in self.world.files.list(&home.logins).map_err(failed)? {
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let seeded =
-                path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("seed-"));
-            match Store::at(&self.world, &path, &[]).and_then(|store| store.look()) {
-                Ok(Seen::Record(record)) => profiles.push(Profile { record: *record, seeded, path }),
+        let logins = self.logins()?.list()?;
+        let (mut profiles, mut problems) = (Vec::new(), logins.unreachable);
+        for store in logins.stores {
+            let path = store.path();
+            match store.look() {
+                Ok(Seen::Record(record)) => profiles.push(Profile {
+                    record: *record,
+                    seeded: store.is_seeded(),
+                    path: path.to_path_buf(),
+                }),
                 Ok(Seen::Nothing) => {}
                 Ok(Seen::Damaged(why)) => {
                     problems.push(Error::new(

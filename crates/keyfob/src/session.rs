@@ -18,7 +18,7 @@ use keyfob_core::{
 use crate::{
     renewal::Spender,
     setup::{Setup, descriptors::Inherited},
-    store::Store,
+    store::{Logins, Seen, Store, files::FileLogins, sealing::Seal},
     world::World,
 };
 
@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Session {
     pub(crate) world: World,
     pub(crate) setup: Setup,
+    /// What logins are sealed with, if they are.
+    seal: Seal,
     pub(crate) spender: Arc<dyn Spender>,
     pub(crate) only: Option<Source>,
     inherited: Mutex<Vec<Inherited>>,
@@ -36,10 +38,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Nothing is touched yet. Problems of the setup surface where they matter.
-    pub(crate) fn new(mut setup: Setup, mut world: World, spender: Arc<dyn Spender>) -> Self {
-        world.seal = world.seal.with(setup.config.store);
+    pub(crate) fn new(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+        let seal = Seal::new(world.keys.clone()).with(setup.config.store);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
-        Self { world, setup, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
+        Self { world, setup, seal, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
     }
 
     /// The source everything is confined to, if it is.
@@ -57,7 +59,7 @@ impl Session {
     /// The generation now stored for the chosen login, if somebody signed in.
     pub(crate) fn generation(&self) -> Result<Option<Generation>> {
         match self.store()?.look()? {
-            crate::store::Seen::Record(record) => Ok(Some(record.generation)),
+            Seen::Record(record) => Ok(Some(record.generation)),
             _ => Ok(None),
         }
     }
@@ -73,8 +75,15 @@ impl Session {
         self.setup.require_environment()
     }
 
+    /// Where all logins are kept.
+    pub(crate) fn logins(&self) -> Result<Box<dyn Logins + '_>> {
+        let home = self.setup.require_home()?;
+        let spare = home.runtime.iter().cloned().collect();
+        Ok(Box::new(FileLogins::new(&self.world, &self.seal, &home.logins, spare)))
+    }
+
     /// The store of the chosen profile, issuer and client.
-    pub(crate) fn store(&self) -> Result<Store> {
+    pub(crate) fn store(&self) -> Result<Box<dyn Store>> {
         let client_id = self.environment()?.require_client_id()?;
         self.store_of(client_id, None)
     }
@@ -87,25 +96,23 @@ impl Session {
         (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
     }
 
-    pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
+    pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Box<dyn Store>> {
         self.store_at(self.setup.profile()?, client_id, seed)
     }
 
     /// The store of another profile, with the same issuer and client.
-    pub(crate) fn store_beside(&self, profile: &str) -> Result<Store> {
+    pub(crate) fn store_beside(&self, profile: &str) -> Result<Box<dyn Store>> {
         self.store_at(profile, self.environment()?.require_client_id()?, None)
     }
 
-    fn store_at(&self, profile: &str, client_id: &ClientId, seed: Option<String>) -> Result<Store> {
-        let home = self.setup.require_home()?;
+    fn store_at(&self, profile: &str, client_id: &ClientId, seed: Option<String>) -> Result<Box<dyn Store>> {
         let key = Key {
             profile: profile.to_owned(),
             issuer: self.environment()?.issuer().to_owned(),
             client_id: client_id.as_str().to_owned(),
             seed,
         };
-        let spare: Vec<_> = home.runtime.iter().cloned().collect();
-        Store::new(&self.world, &home.logins, &key, &spare)
+        self.logins()?.of(&key)
     }
 
     /// The descriptor a variable names, if it was taken over and not yet read.

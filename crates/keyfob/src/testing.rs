@@ -65,7 +65,7 @@ impl Simulation {
         record.refresh_token = Some(Secret::new(refresh));
         record.expires_at = Some(record.issued_at.plus(LIFETIME));
         let store = client.store()?;
-        let lease = crate::renewal::wait_for_lease(&simulation.machine.process(0), &store)?;
+        let lease = crate::renewal::wait_for_lease(&simulation.machine.process(0), &*store)?;
         match lease.commit(&record)? {
             Commit::Durable => Ok(simulation),
             _ => Err(Error::new(Id::StoreFailed, "the login was not saved", "the simulated disk lost it")),

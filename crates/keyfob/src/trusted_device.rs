@@ -7,13 +7,7 @@ use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, di
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{
-    credential::look,
-    renewal::Need,
-    session::Session,
-    store::{Seen, Store},
-    world::Request,
-};
+use crate::{credential::look, renewal::Need, session::Session, store::Seen, world::Request};
 
 const ANSWER: Duration = Duration::from_secs(20);
 /// The header it travels in, both ways.
@@ -28,6 +22,28 @@ pub struct Device {
     pub id: Option<String>,
     /// When it ends, by this machine's clock; `None` for one that came through the variable.
     pub expires_at: Option<Timestamp>,
+}
+
+/// What came of making this machine a trusted device during a sign-in.
+#[derive(Debug)]
+pub enum Enrolment {
+    /// The provider did not ask for that, or it was one already.
+    NotNeeded,
+    /// It is one now.
+    Enrolled(Device),
+    /// It could not be made one. The login is not affected.
+    Failed(Error),
+}
+
+/// What became of the device token that was to be forgotten.
+#[derive(Debug)]
+pub enum Forgotten {
+    /// There was none.
+    Nothing,
+    /// It is gone, and the provider took this machine off its list.
+    Everywhere,
+    /// It is gone here, and why the provider still lists this machine.
+    OnlyHere(Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -158,28 +174,23 @@ impl Session {
     }
 
     fn others_of_account(&self, record: &Record) -> bool {
-        let Ok(home) = self.setup.require_home() else { return false };
-        let paths = self.world.files.list(&home.logins).unwrap_or_default();
-        paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).any(
-            |path| {
-                let seen = Store::at(&self.world, path, &[]).and_then(|store| store.look());
-                matches!(seen, Ok(Seen::Record(other)) if other.issuer == record.issuer
+        let Ok(listed) = self.logins().and_then(|logins| logins.list()) else { return false };
+        listed.stores.iter().any(|store| {
+            matches!(store.look(), Ok(Seen::Record(other)) if other.issuer == record.issuer
                 && other.identity.account_uuid == record.identity.account_uuid
                 && other.generation.login != record.generation.login
                 && other.refresh_token.is_some())
-            },
-        )
+        })
     }
 
-    /// Takes this machine off the account's devices and removes its token here in any case. What the provider
-    /// said to it, or `None` when there was nothing to forget.
-    pub(crate) fn forget_device(&self) -> Result<Option<Result<()>>> {
-        let Some(record) = look::record_at_hand(self) else { return Ok(None) };
+    /// Takes this machine off the account's devices and removes its token here in any case.
+    pub(crate) fn forget_device(&self) -> Result<Forgotten> {
+        let Some(record) = look::record_at_hand(self) else { return Ok(Forgotten::Nothing) };
         let place = self.device_place(&record)?;
-        let Some(stored) = self.read_device(&place)? else { return Ok(None) };
+        let Some(stored) = self.read_device(&place)? else { return Ok(Forgotten::Nothing) };
         let told = self.take_off(&stored);
         self.world.files.remove(&place).map_err(|error| failed(&place, &error.to_string()))?;
-        Ok(Some(told))
+        Ok(told.map_or_else(Forgotten::OnlyHere, |()| Forgotten::Everywhere))
     }
 
     fn take_off(&self, stored: &Stored) -> Result<()> {
@@ -230,7 +241,7 @@ impl Session {
 
     /// The stored login's record, renewed if that is due.
     fn fresh_record(&self) -> Result<Record> {
-        let usable = crate::renewal::usable(&self.world, &self.store()?, &Need::default(), &*self.spender)?;
+        let usable = crate::renewal::usable(&self.world, &*self.store()?, &Need::default(), &*self.spender)?;
         usable.map(|usable| usable.record).ok_or_else(|| {
             let what = format!("nobody signed in to profile `{}`", self.setup.profile_name());
             Error::new(Id::LoginNeeded, what, "a trusted device belongs to a login")

@@ -7,7 +7,7 @@ use keyfob::{
     internals::{
         core::Id,
         renewal::wait_for_lease,
-        store::Store,
+        store::{Leased, Store as _, files::FileStore, sealing::Seal},
         world::{
             simulated::{Machine, Shared},
             system::files::Disk,
@@ -22,8 +22,12 @@ fn a_busy_lease_names_its_holder() {
     let dir = tempfile::Builder::new().permissions(private).tempdir().unwrap();
     let mut world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
     world.files = Arc::new(Disk);
-    let store = Store::at(&world, &dir.path().join("default.json"), &[]).unwrap();
-    let held = store.try_lease().unwrap().unwrap_or_else(|holder| panic!("nobody but us: {holder}"));
+    let store =
+        FileStore::at(&world, &Seal::new(world.keys.clone()), &dir.path().join("default.json"), &[]).unwrap();
+    let held = match store.try_lease().unwrap() {
+        Leased::Lease(lease) => lease,
+        Leased::Busy(holder) => panic!("nobody but us: {holder}"),
+    };
     let error = wait_for_lease(&world, &store).map(drop).expect_err("we have it ourselves");
     assert_eq!(error.id(), Id::LeaseBusy);
     let told = format!("process {} has held the lease on it for 60 s", std::process::id());

@@ -21,7 +21,7 @@ use keyfob::{
             provider::Endpoints,
         },
         renewal::{self, InThread, Need},
-        store::{Commit, Found, Seen, Store, sealing::Seal},
+        store::{Commit, Found, Seen, Store as _, files::FileStore, sealing::Seal},
         world::{
             World,
             simulated::{self, Act, Machine, Outcome, Shared, Stage, Vault},
@@ -35,8 +35,10 @@ fn path() -> PathBuf {
     "/logins/default.json".into()
 }
 
-fn store(world: &World) -> Store {
-    Store::at(world, &path(), &["/spare".into()]).unwrap()
+/// The login as a process sees it that has never asked for a key, and seals with one of this key store.
+fn store(world: &World, form: Option<KeyStore>) -> FileStore {
+    let seal = Seal::new(world.keys.clone()).with(form);
+    FileStore::at(world, &seal, &path(), &["/spare".into()]).unwrap()
 }
 
 /// One machine, its key store, and a login of so many seconds ago.
@@ -49,17 +51,14 @@ impl Place {
     fn new(age: i64) -> Self {
         let place = Self { machine: Shared::new(Machine::new(Timestamp(NOW))), vault: Vault::default() };
         let record = place.record(1, NOW - age);
-        let world = place.world(Some(KeyStore::Kernel));
-        let committed = store(&world).try_lease().unwrap().ok().unwrap().commit(&record).unwrap();
+        let login = store(&place.world(), Some(KeyStore::Kernel));
+        let committed = login.try_lease().unwrap().lease().unwrap().commit(&record).unwrap();
         assert!(matches!(committed, Commit::Durable));
         place
     }
 
-    /// A process that has never asked for a key.
-    fn world(&self, form: Option<KeyStore>) -> World {
-        let mut world = self.machine.process(1);
-        world.seal = Seal::new(Arc::new(self.vault.clone())).with(form);
-        world
+    fn world(&self) -> World {
+        World { keys: Arc::new(self.vault.clone()), ..self.machine.process(1) }
     }
 
     fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
@@ -119,20 +118,22 @@ fn a_key_store_that_falls_silent_after_the_question_costs_nothing() {
     let place = Place::new(4000);
     let stage = Falling { machine: place.machine.clone(), vault: place.vault.clone() };
     let mut world = simulated::world(&(Arc::new(stage) as Arc<dyn Stage>));
-    world.seal = Seal::new(Arc::new(place.vault.clone())).with(Some(KeyStore::Kernel));
-    let usable = renewal::usable(&world, &store(&world), &Need::default(), &InThread).unwrap().unwrap();
+    world.keys = Arc::new(place.vault.clone());
+    let usable = renewal::usable(&world, &store(&world, Some(KeyStore::Kernel)), &Need::default(), &InThread)
+        .unwrap()
+        .unwrap();
     assert_eq!(usable.record.generation.number, 1);
     assert!(place.is_sealed());
     place.vault.silence(false);
-    let fresh = place.world(None);
-    assert!(matches!(store(&fresh).look(), Ok(Seen::Record(record)) if record.generation.number == 1));
+    let fresh = place.world();
+    assert!(matches!(store(&fresh, None).look(), Ok(Seen::Record(record)) if record.generation.number == 1));
 }
 
 #[test]
 fn what_cannot_be_sealed_is_not_asked_for() {
     let place = Place::new(4000);
-    let world = place.world(Some(KeyStore::Kernel));
-    let login = store(&world);
+    let world = place.world();
+    let login = store(&world, Some(KeyStore::Kernel));
     // It has opened the login before, and cannot ask for the key again.
     assert!(matches!(login.look(), Ok(Seen::Record(_))));
     place.vault.silence(true);
@@ -145,8 +146,8 @@ fn what_cannot_be_sealed_is_not_asked_for() {
 #[test]
 fn near_its_end_a_token_is_handed_out_with_a_warning() {
     let place = Place::new(3500);
-    let world = place.world(Some(KeyStore::Kernel));
-    let login = store(&world);
+    let world = place.world();
+    let login = store(&world, Some(KeyStore::Kernel));
     assert!(matches!(login.look(), Ok(Seen::Record(_))));
     place.vault.silence(true);
     let usable = renewal::usable(&world, &login, &Need::default(), &InThread).unwrap().unwrap();
@@ -159,16 +160,17 @@ fn near_its_end_a_token_is_handed_out_with_a_warning() {
 #[test]
 fn a_key_store_that_lies_changes_nothing() {
     let place = Place::new(4000);
-    let plain = place.world(None);
-    renewal::usable(&plain, &store(&plain), &Need::default(), &InThread).unwrap().unwrap();
+    let plain = place.world();
+    renewal::usable(&plain, &store(&plain, None), &Need::default(), &InThread).unwrap().unwrap();
     assert!(!place.is_sealed(), "as it was asked for");
     let before = (place.bytes(&path()), place.spent());
     place.vault.empty();
     place.vault.lie();
-    let world = place.world(Some(KeyStore::SecretService));
+    let world = place.world();
     let rejected = Generation { login: LoginId::new([1; 16]), number: 1 };
     let need = Need { min_valid: 0, rejected: Some(rejected) };
-    let error = renewal::usable(&world, &store(&world), &need, &InThread).unwrap_err();
+    let error =
+        renewal::usable(&world, &store(&world, Some(KeyStore::SecretService)), &need, &InThread).unwrap_err();
     assert!(error.why().contains("does not have it"), "{error}");
     assert_eq!((place.bytes(&path()), place.spent()), before);
 }
@@ -183,17 +185,17 @@ fn a_new_login_clears_what_nobody_can_open() {
         machine.disk.put(Path::new("/logins/default.next"), &left);
     });
     place.vault.empty();
-    let world = place.world(Some(KeyStore::Kernel));
-    let login = store(&world);
+    let world = place.world();
+    let login = store(&world, Some(KeyStore::Kernel));
     assert_eq!(login.look().unwrap_err().id(), Id::KeyStoreUnavailable);
-    let lease = login.try_lease().unwrap().ok().unwrap();
+    let lease = login.try_lease().unwrap().lease().unwrap();
     assert_eq!(lease.read().unwrap_err().id(), Id::KeyStoreUnavailable);
     assert_eq!(place.bytes(&path()).unwrap(), left, "the file is kept");
     lease.commit(&place.record(2, NOW)).unwrap();
 
-    let world = place.world(Some(KeyStore::Kernel));
-    let login = store(&world);
-    let lease = login.try_lease().unwrap().ok().unwrap();
+    let world = place.world();
+    let login = store(&world, Some(KeyStore::Kernel));
+    let lease = login.try_lease().unwrap().lease().unwrap();
     let Found::Record(record) = lease.read().unwrap() else { panic!("there is a login") };
     assert_eq!(record.generation.login, LoginId::new([2; 16]));
     assert_eq!(place.bytes(Path::new("/spare/default.recovery")), None);
@@ -205,9 +207,9 @@ fn plain_logins_ask_nobody() {
     let place = Place::new(4000);
     let asked = place.vault.asked();
     let path = PathBuf::from("/logins/plain.json");
-    let world = place.world(None);
-    let store = Store::at(&world, &path, &[]).unwrap();
-    store.try_lease().unwrap().ok().unwrap().commit(&place.record(3, NOW - 4000)).unwrap();
+    let world = place.world();
+    let store = FileStore::at(&world, &Seal::new(world.keys.clone()), &path, &[]).unwrap();
+    store.try_lease().unwrap().lease().unwrap().commit(&place.record(3, NOW - 4000)).unwrap();
     renewal::usable(&world, &store, &Need::default(), &InThread).unwrap().unwrap();
     assert_eq!(place.vault.asked(), asked);
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use keyfob::{
     Error,
-    internals::{core::contract::names, world::system::machine_name},
+    internals::{core::contract::names, trusted_device::Forgotten, world::system::machine_name},
 };
 
 use crate::{
@@ -51,15 +51,20 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
             Ok(ExitCode::from(u8::from(device.is_none())))
         }
         DeviceCommand::Forget => {
-            let told = client.forget_device()?;
+            let forgotten = client.forget_device()?;
             if global.json {
-                let outcome = told.as_ref().map(|told| if told.is_ok() { "confirmed" } else { "failed" });
-                Report::json(&serde_json::json!({ "forgotten": told.is_some(), "provider": outcome }))?;
+                let provider = match &forgotten {
+                    Forgotten::Nothing => None,
+                    Forgotten::Everywhere => Some("confirmed"),
+                    Forgotten::OnlyHere(_) => Some("failed"),
+                };
+                let report = serde_json::json!({ "forgotten": provider.is_some(), "provider": provider });
+                Report::json(&report)?;
             }
-            match told {
-                None => Report::say("There was no device token to forget."),
-                Some(Ok(())) => Report::say("This machine is no longer a trusted device."),
-                Some(Err(error)) => {
+            match forgotten {
+                Forgotten::Nothing => Report::say("There was no device token to forget."),
+                Forgotten::Everywhere => Report::say("This machine is no longer a trusted device."),
+                Forgotten::OnlyHere(error) => {
                     Report::warn(
                         &Error::new(
                             error.id(),

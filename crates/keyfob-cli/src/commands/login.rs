@@ -14,6 +14,7 @@ use keyfob::{
         core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
         login::browser::{How, SignedIn, TokenKind},
         logout::Revocation,
+        trusted_device::Enrolment,
     },
 };
 
@@ -192,11 +193,11 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
         Report::say(&format!("The login this one replaces was not revoked: {why}."));
     }
     match &signed_in.device {
-        Some(Ok(device)) => Report::say(&format!(
+        Enrolment::Enrolled(device) => Report::say(&format!(
             "The provider asked for it: this machine is a trusted device until {}.",
             device.expires_at.map(|end| end.to_string()).unwrap_or_default()
         )),
-        Some(Err(error)) => Report::warn(
+        Enrolment::Failed(error) => Report::warn(
             &Error::new(
                 error.id(),
                 "the provider asks for a trusted device, and this machine could not be made one",
@@ -204,7 +205,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             )
             .hint("try again within ten minutes: `keyfob device enroll`"),
         ),
-        None => {}
+        Enrolment::NotNeeded => {}
     }
     if let Some(shadow) = shadow(client) {
         Report::warn(&shadow);
@@ -219,9 +220,12 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "login": record.generation.login.as_str(),
             "generation": record.generation.number,
             "identity": record.identity,
-            "device": signed_in.device.as_ref().and_then(|device| device.as_ref().ok()).map(|device| {
-                serde_json::json!({ "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string()) })
-            }),
+            "device": match &signed_in.device {
+                Enrolment::Enrolled(device) => serde_json::json!({
+                    "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string())
+                }),
+                Enrolment::NotNeeded | Enrolment::Failed(_) => serde_json::Value::Null,
+            },
             "shadowed_by": shadow(client).map(|error| error.message()),
         }))?;
     } else {

@@ -7,7 +7,7 @@ use keyfob::{
     internals::{
         renewal::{Need, Spender, worker},
         setup::{Choices, Setup},
-        store::{Lease, Seen, Store},
+        store::{Lease, Store},
         world::{
             World,
             system::{self, env as environment, files::Disk},
@@ -25,8 +25,7 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
     let [metrics, order @ ..] = words else { return worker::work(&world, words) };
     world.observe = telemetry::begin_with(&metrics.to_string_lossy(), setup.settings.presets);
     let code = worker::work(&world, order);
-    let record = order.first().and_then(|path| Store::at(&world, Path::new(path), &[]).ok()?.look().ok());
-    if let Some(Seen::Record(record)) = record {
+    if let Some(record) = worker::record(&world, order) {
         telemetry::belongs_to(record.identity);
     }
     telemetry::finish();
@@ -40,7 +39,13 @@ pub(crate) struct OwnProcess {
 }
 
 impl Spender for OwnProcess {
-    fn spend(&self, world: &World, store: &Store, lease: Lease<'_>, need: &Need) -> Result<(), Error> {
+    fn spend(
+        &self,
+        world: &World,
+        store: &dyn Store,
+        lease: Box<dyn Lease + '_>,
+        need: &Need,
+    ) -> Result<(), Error> {
         telemetry::uses_network();
         let arguments = vec![Task::Renew.word().into(), self.metrics.clone().into()];
         let detached =

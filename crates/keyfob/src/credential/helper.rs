@@ -81,6 +81,9 @@ pub(crate) fn run_again(session: &Session, rejected: &str) -> Result<Secret> {
     outcome
 }
 
+/// Where keys are remembered, below the directory that does not outlast the session.
+const DIRECTORY: &str = "helper";
+
 /// Forgets what is remembered for this profile: it was signed out.
 ///
 /// # Errors
@@ -91,6 +94,31 @@ pub(crate) fn forget(session: &Session) -> Result<()> {
     session.world.files.remove(&place).map_err(|error| failed(&error.to_string()))
 }
 
+/// Forgets every remembered key of this home. What could not be forgotten.
+///
+/// # Errors
+/// There is no home.
+pub(crate) fn forget_all(session: &Session) -> Result<Vec<Error>> {
+    let dir = session.setup.require_home()?.transient().join(DIRECTORY);
+    let files = &session.world.files;
+    let remembered = match files.list(&dir) {
+        Ok(remembered) => remembered,
+        Err(error) => {
+            return Ok(vec![failure::failed(
+                Id::StoreFailed,
+                format!("cannot list {}", dir.display()),
+                error,
+            )]);
+        }
+    };
+    let kept = remembered.iter().filter(|path| path.extension().is_some_and(|found| found == "json"));
+    let failed = kept.filter_map(|path| {
+        let error = files.remove(path).err()?;
+        Some(Error::caused_by(Id::StoreFailed, format!("the key remembered in {}", path.display()), error))
+    });
+    Ok(failed.collect())
+}
+
 /// Where the memory of this command is: another profile, or other values of the variables the configuration
 /// names, make it another one.
 fn place(session: &Session, command: &str) -> Result<PathBuf> {
@@ -99,7 +127,7 @@ fn place(session: &Session, command: &str) -> Result<PathBuf> {
     let variables: Vec<String> = session.setup.config.api_key_helper_env.iter().flat_map(values).collect();
     let texts = [command, session.setup.profile()?].into_iter().chain(variables.iter().map(String::as_str));
     let name = keyfob_core::digest::name_of(texts);
-    let dir = home.transient().join("helper");
+    let dir = home.transient().join(DIRECTORY);
     let files = &session.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
         failure::failed(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)

@@ -140,7 +140,7 @@ fn login(session: &Session) -> Look {
 }
 
 /// Where the stored login would be, or why there cannot be one.
-pub(crate) fn login_store(session: &Session) -> Result<Store, Look> {
+pub(crate) fn login_store(session: &Session) -> Result<Box<dyn Store>, Look> {
     let environment = session.environment().map_err(Look::Broken)?;
     if environment.client_id.is_none() {
         let why = format!("environment `{}` has no client id to sign in with", environment.name);
@@ -164,10 +164,10 @@ pub(crate) fn nobody(session: &Session) -> Look {
 
 /// The stored login of the chosen profile, issuer and session, as it is now.
 pub(crate) fn record_at_hand(session: &Session) -> Option<Box<Record>> {
-    session.store().ok().and_then(|store| record_in(&store))
+    session.store().ok().and_then(|store| record_in(&*store))
 }
 
-pub(crate) fn record_in(store: &Store) -> Option<Box<Record>> {
+pub(crate) fn record_in(store: &dyn Store) -> Option<Box<Record>> {
     match store.look() {
         Ok(Seen::Record(record)) => Some(record),
         _ => None,
@@ -175,7 +175,7 @@ pub(crate) fn record_in(store: &Store) -> Option<Box<Record>> {
 }
 
 /// Where the login lies that starts from the refresh token in a variable.
-pub(crate) fn seed_store(session: &Session) -> Result<Store> {
+pub(crate) fn seed_store(session: &Session) -> Result<Box<dyn Store>> {
     session.store_of(session.environment()?.require_client_id()?, session.setup.seed()?.map(str::to_owned))
 }
 

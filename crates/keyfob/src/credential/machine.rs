@@ -8,7 +8,7 @@ use keyfob_core::{
     Error, Id, Record, Result,
     contract::settings::Scopes,
     login::{
-        due::{self, Next},
+        due::Next,
         record::{Generation, LoginId},
         refresh,
     },
@@ -22,7 +22,7 @@ use keyfob_core::{
 use crate::world::failure;
 use crate::{
     credential::client_secret,
-    renewal::{self, ANSWER, Need, Spender, Usable},
+    renewal::{self, ANSWER, Asking, Need, Spender, Usable},
     session::Session,
     store::{Commit, Found, Lease, Seen, Store},
     world::{Request, World},
@@ -40,7 +40,7 @@ struct Asker<'c> {
 /// [`Id::ClientSecret`], what the provider says, the store's.
 pub(crate) fn usable(
     session: &Session,
-    store: &Store,
+    store: &dyn Store,
     machine: &Confidential,
     need: &Need,
 ) -> Result<Option<Usable>> {
@@ -52,7 +52,7 @@ pub(crate) fn usable(
 }
 
 /// Writes the record to be filled, unless somebody else just did. The provider's metadata is read here, once.
-fn plant(session: &Session, store: &Store) -> Result<()> {
+fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     let environment = session.complete_environment()?;
     let mut octets = [0; 16];
     let entropy = &session.world.entropy;
@@ -67,9 +67,9 @@ fn plant(session: &Session, store: &Store) -> Result<()> {
 }
 
 impl Spender for Asker<'_> {
-    fn spend(&self, world: &World, _: &Store, lease: Lease<'_>, need: &Need) -> Result<()> {
+    fn spend(&self, world: &World, _: &dyn Store, lease: Box<dyn Lease + '_>, need: &Need) -> Result<()> {
         let Found::Record(mut record) = lease.read()? else { return Ok(()) };
-        match due::next(&record, &renewal::ask(world, need, &record, &mut None)) {
+        match Asking::new(world, need).next(&record) {
             Next::Use => return Ok(()),
             Next::Stop(error) => return Err(error),
             Next::Early | Next::Renew => {}

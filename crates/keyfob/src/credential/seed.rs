@@ -28,10 +28,10 @@ pub(crate) fn seeded(
 ) -> Result<Grant> {
     let store = seed_store(session)?;
     if session.setup.settings.refresh_token.is_some() && matches!(store.look()?, Seen::Nothing) {
-        plant(session, &store)?;
+        plant(session, &*store)?;
     }
-    let usable = renewal::usable(&session.world, &store, need, &*session.spender).map_err(|error| {
-        let unspent = record_in(&store).is_some_and(|record| record.generation.number == 0);
+    let usable = renewal::usable(&session.world, &*store, need, &*session.spender).map_err(|error| {
+        let unspent = record_in(&*store).is_some_and(|record| record.generation.number == 0);
         if error.id() != Id::LoginRefused || !unspent {
             return error;
         }
@@ -43,7 +43,7 @@ pub(crate) fn seeded(
 }
 
 /// Writes the seed's record, unless somebody else just did.
-fn plant(session: &Session, store: &Store) -> Result<()> {
+fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     // Renewal uses what the record names: the endpoints must be in it.
     let environment = session.complete_environment()?;
     let mut octets = [0; 16];

@@ -28,8 +28,8 @@ pub(crate) fn stored(session: &Session, need: &Need) -> Result<Stored> {
     };
     let machine = session.environment().ok().and_then(|environment| environment.machine.as_ref());
     let usable = match machine {
-        Some(machine) => machine::usable(session, &store, machine, need)?,
-        None => renewal::usable(&session.world, &store, need, &*session.spender)?,
+        Some(machine) => machine::usable(session, &*store, machine, need)?,
+        None => renewal::usable(&session.world, &*store, need, &*session.spender)?,
     };
     Ok(usable.map_or_else(|| Stored::Not(nobody(session)), Stored::Usable))
 }

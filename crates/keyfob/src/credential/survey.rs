@@ -2,7 +2,7 @@
 
 use keyfob_core::{
     Error, Record, Source,
-    login::due::{self, Next},
+    login::due::Next,
     source::{self, Purpose},
 };
 
@@ -11,7 +11,7 @@ use crate::{
         grant::{Considered, Outcome},
         look::{Look, look, record_at_hand, record_in, seed_store},
     },
-    renewal::{self, Need},
+    renewal::{Asking, Need},
     session::Session,
 };
 
@@ -68,13 +68,13 @@ impl Survey {
         }
         survey.record = match survey.winner {
             Some(Source::Login) => record_at_hand(session),
-            Some(Source::RefreshToken) => seed_store(session).ok().and_then(|store| record_in(&store)),
+            Some(Source::RefreshToken) => seed_store(session).ok().and_then(|store| record_in(&*store)),
             _ => None,
         };
         if let Some(record) = &survey.record {
             let stops = |min_valid| {
                 let need = Need { min_valid, rejected: None };
-                match due::next(record, &renewal::ask(&session.world, &need, record, &mut None)) {
+                match Asking::new(&session.world, &need).next(record) {
                     Next::Stop(error) => Some(error),
                     Next::Use | Next::Early | Next::Renew => None,
                 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
-use super::finding::{SKEW, State};
-use crate::{session::Session, world::Request};
+use crate::{finding::State, session::Session, world::Request};
+
+/// Clocks may differ by this much without anybody minding.
+const SKEW: i64 = 60;
 
 /// Looks at everything a sign-in or a renewal would have to reach, the way it would: through the proxy, with the
 /// certificates that are believed. Sends no credential anywhere.

@@ -68,7 +68,7 @@ impl Session {
         match how.lasting {
             None => crate::login::establish::would_be_kept(self)?,
             // It is handed over, and only a note of it is kept.
-            Some(_) => drop(renewal::wait_for_lease(&self.world, &self.store()?)?),
+            Some(_) => drop(renewal::wait_for_lease(&self.world, &*self.store()?)?),
         }
         let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
         let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };

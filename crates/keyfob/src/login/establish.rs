@@ -27,7 +27,7 @@ use crate::{
     renewal,
     session::Session,
     store::{Commit, Found, Seen},
-    trusted_device::Device,
+    trusted_device::Enrolment,
     world::{Answer, NoAnswer, Request, system::machine_name},
 };
 
@@ -44,7 +44,7 @@ pub struct SignedIn {
     /// Why the identity could not be looked up, if it could not.
     pub unidentified: Option<Error>,
     /// What came of making this machine a trusted device, where the provider asked for that.
-    pub device: Option<Result<Device>>,
+    pub device: Enrolment,
 }
 
 /// A token somebody already has.
@@ -137,7 +137,7 @@ pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
         client_secret::secret(&session.world, &environment.name, &at)?;
     }
     let store = session.store()?;
-    renewal::wait_for_lease(&session.world, &store)?.prove()
+    renewal::wait_for_lease(&session.world, &*store)?.prove()
 }
 
 fn blank(session: &Session, environment: &Environment) -> Result<Record> {
@@ -212,7 +212,7 @@ fn accept(
         match id_token::verified(session, environment, &token, nonce, now) {
             Ok(identity) => record.identity = identity,
             Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
-                logout::end_unstored(session, &session.store()?, &record);
+                logout::end_unstored(session, &*session.store()?, &record);
                 return Err(error);
             }
             Err(error) => unidentified = Some(error),
@@ -223,9 +223,11 @@ fn accept(
     // The login is on the disk: whatever comes of this, it stays.
     if wants_device && by_a_person {
         signed_in.device = match session.device() {
-            Ok(Some(_)) => None,
-            Ok(None) => Some(session.enroll_device(&machine_name())),
-            Err(error) => Some(Err(error)),
+            Ok(Some(_)) => Enrolment::NotNeeded,
+            Ok(None) => {
+                session.enroll_device(&machine_name()).map_or_else(Enrolment::Failed, Enrolment::Enrolled)
+            }
+            Err(error) => Enrolment::Failed(error),
         };
     }
     Ok(signed_in)
@@ -267,7 +269,7 @@ fn save(
             _ => error,
         });
     }
-    let lease = renewal::wait_for_lease(&session.world, &store)?;
+    let lease = renewal::wait_for_lease(&session.world, &*store)?;
     let old = match lease.read() {
         Ok(Found::Record(old)) => Some(Ok(old)),
         Ok(Found::Nothing | Found::SetAside(_)) => None,
@@ -278,7 +280,7 @@ fn save(
     match lease.commit(&record) {
         Ok(Commit::Durable) => {}
         Err(error) if error.id() == Id::KeyStoreUnavailable && revoke_old => {
-            logout::end_unstored(session, &store, &record);
+            logout::end_unstored(session, &*store, &record);
             return Err(error);
         }
         Err(error) => return Err(error),
@@ -287,8 +289,8 @@ fn save(
         Ok(Commit::Recovered(path)) => {
             let failed = |why: String| Error::new(Id::StoreFailed, "the new login could not be saved", why);
             if revoke_old {
-                let _ = session.world.files.remove(&path);
-                logout::end_unstored(session, &store, &record);
+                store.forget_recovered(&path);
+                logout::end_unstored(session, &*store, &record);
                 return Err(failed("the disk refused it".into()));
             }
             let why = format!("the disk refused it; until the next run it is in {}", path.display());
@@ -300,10 +302,10 @@ fn save(
     // The old login ends only when the new one is on the disk.
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
         Ok(old) if record.may_share_grant(&old) => logout::SPARED,
-        Ok(old) => logout::end_unstored(session, &store, &old),
+        Ok(old) => logout::end_unstored(session, &*store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
-    Ok(SignedIn { record, replaced, unidentified, device: None })
+    Ok(SignedIn { record, replaced, unidentified, device: Enrolment::NotNeeded })
 }
 
 /// Why this sign-in is not the one that was meant, if it is not.
@@ -330,7 +332,7 @@ fn beside(session: &Session, mut record: Record) -> Result<String> {
         record.profile = format!("{profile}-{number}");
         let store = session.store_beside(&record.profile)?;
         if matches!(store.look()?, Seen::Nothing) {
-            renewal::wait_for_lease(&session.world, &store)?.commit(&record)?;
+            renewal::wait_for_lease(&session.world, &*store)?.commit(&record)?;
             return Ok(record.profile);
         }
     }

@@ -2,14 +2,11 @@
 //!
 //! Paths are octets on the way: a home directory need not be UTF-8. Nothing in an order is secret.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use keyfob_core::login::{record::Generation, sealed::KeyStore};
 
-use crate::{renewal::Need, store::Store};
+use crate::{renewal::Need, store::HandOver};
 
 /// An order to renew one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,19 +23,43 @@ pub struct Order {
     pub spare: Vec<PathBuf>,
 }
 
+/// Which argument is no part of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// There are too few.
+    Missing,
+    /// The second.
+    MinValid,
+    /// The third.
+    Rejected,
+    /// The fourth.
+    SealsWith,
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "its arguments are missing",
+            Self::MinValid => "its second argument is not a number",
+            Self::Rejected => "its third argument is no generation (LOGIN:GENERATION)",
+            Self::SealsWith => "its fourth argument is no key store",
+        })
+    }
+}
+
 /// The word for a login that is not sealed.
 const PLAIN: &str = "file";
 
 impl Order {
-    /// The order to renew the login of this store.
+    /// The order to renew the login whose lease is handed over.
     #[must_use]
-    pub fn new(store: &Store, need: &Need) -> Self {
+    pub fn new(handed: &HandOver, need: &Need) -> Self {
         Self {
-            record: store.path().to_path_buf(),
+            record: handed.record.clone(),
             min_valid: need.min_valid,
             rejected: need.rejected.clone(),
-            seals_with: store.seals_with(),
-            spare: store.spare_dirs().map(Path::to_path_buf).collect(),
+            seals_with: handed.seals_with,
+            spare: handed.spare.clone(),
         }
     }
 
@@ -67,23 +88,20 @@ impl Order {
     ///
     /// # Errors
     /// Which of them is no part of an order.
-    pub fn from_args(args: &[OsString]) -> Result<Self, &'static str> {
+    pub fn from_args(args: &[OsString]) -> Result<Self, Misuse> {
         let [record, min_valid, rejected, seals_with, spare @ ..] = args else {
-            return Err("its arguments are missing");
+            return Err(Misuse::Missing);
         };
         Ok(Self {
             record: record.into(),
-            min_valid: min_valid
-                .to_str()
-                .and_then(|text| text.parse().ok())
-                .ok_or("its second argument is not a number")?,
-            rejected: match rejected.to_str().ok_or("its third argument is no generation")? {
+            min_valid: min_valid.to_str().and_then(|text| text.parse().ok()).ok_or(Misuse::MinValid)?,
+            rejected: match rejected.to_str().ok_or(Misuse::Rejected)? {
                 "" => None,
-                text => Some(text.parse()?),
+                text => Some(text.parse().map_err(|_| Misuse::Rejected)?),
             },
-            seals_with: match seals_with.to_str().ok_or("its fourth argument is no key store")? {
+            seals_with: match seals_with.to_str().ok_or(Misuse::SealsWith)? {
                 PLAIN => None,
-                word => Some(KeyStore::from_word(word).ok_or("its fourth argument is no key store")?),
+                word => Some(KeyStore::from_word(word).ok_or(Misuse::SealsWith)?),
             },
             spare: spare.iter().map(PathBuf::from).collect(),
         })
@@ -124,13 +142,12 @@ mod tests {
     fn what_is_no_order_is_refused() {
         let args = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         for (words, wrong) in [
-            (args(&["/a.json", "0", ""]), "missing"),
-            (args(&["/a.json", "soon", "", "file"]), "not a number"),
-            (args(&["/a.json", "0", "x", "file"]), "LOGIN:GENERATION"),
-            (args(&["/a.json", "0", "", "safe"]), "no key store"),
+            (args(&["/a.json", "0", ""]), Misuse::Missing),
+            (args(&["/a.json", "soon", "", "file"]), Misuse::MinValid),
+            (args(&["/a.json", "0", "x", "file"]), Misuse::Rejected),
+            (args(&["/a.json", "0", "", "safe"]), Misuse::SealsWith),
         ] {
-            let refused = Order::from_args(&words).expect_err(wrong);
-            assert!(refused.contains(wrong), "{words:?}: {refused}");
+            assert_eq!(Order::from_args(&words), Err(wrong), "{words:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result, contract};
+use keyfob_core::{Error, Id, Record, Result, contract};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -27,7 +27,7 @@ use crate::world::failure;
 use crate::{
     renewal::{self, Began, InThread, Need, Spender, order::Order},
     setup::{Choices, Setup},
-    store::{Lease, Store},
+    store::{HandOver, Lease, Leased, Seen, Store, files::FileStore, sealing::Seal},
     world::{
         World,
         system::{self, env, fd, files, program},
@@ -79,13 +79,18 @@ enum Heard {
 }
 
 impl Spender for Detached {
-    fn spend(&self, world: &World, store: &Store, mut lease: Lease<'_>, need: &Need) -> Result<()> {
-        let Some(lock) = lease.file().and_then(|file| file.try_clone().ok()) else {
+    fn spend(
+        &self,
+        world: &World,
+        store: &dyn Store,
+        mut lease: Box<dyn Lease + '_>,
+        need: &Need,
+    ) -> Result<()> {
+        let Some(handed) = lease.hand_over() else {
             return InThread.spend(world, store, lease, need);
         };
-        let order = Order::new(store, need).to_args();
-        // The worker takes the record's own lock itself; held here it would be in its way.
-        lease.release_inode();
+        let order = Order::new(&handed, need).to_args();
+        let HandOver { lock, .. } = handed;
         let mut began = Began::Never;
         for program in &self.programs {
             match self.start(program, &lock, &order) {
@@ -107,9 +112,9 @@ impl Spender for Detached {
             }
         }
         // The lock was shared with the worker and is ours alone now; the record's own is taken again.
-        match store.lease(files::inherited(lock))? {
-            Ok(lease) => renewal::without_worker(world, lease, need, began),
-            Err(holder) => Err(renewal::busy(&holder, Duration::ZERO)),
+        match store.resume(files::inherited(lock))? {
+            Leased::Lease(lease) => renewal::without_worker(world, lease, need, began),
+            Leased::Busy(holder) => Err(renewal::busy(&holder, Duration::ZERO)),
         }
     }
 }
@@ -192,8 +197,10 @@ pub fn work(world: &World, order: &[OsString]) -> ExitCode {
         let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
     };
     say(&[BEGUN]);
-    let failed =
-        Order::from_args(order).map_err(misuse).and_then(|order| renew_inherited(world, &order)).err();
+    let failed = Order::from_args(order)
+        .map_err(|wrong| misuse(&wrong.to_string()))
+        .and_then(|order| renew_inherited(world, &order))
+        .err();
     let code = failed.as_ref().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code()));
     let failed = failed.map(|error| Failure {
         id: error.id().word().into(),
@@ -209,10 +216,23 @@ fn misuse(why: &str) -> Error {
     Error::new(Id::Usage, "this command is keyfob's own", why)
 }
 
+/// The record an order is about, as it is now.
+#[must_use]
+pub fn record(world: &World, order: &[OsString]) -> Option<Box<Record>> {
+    match store_of(world, &Order::from_args(order).ok()?).ok()?.look().ok()? {
+        Seen::Record(record) => Some(record),
+        Seen::Nothing | Seen::Damaged(_) => None,
+    }
+}
+
+fn store_of(world: &World, order: &Order) -> Result<FileStore> {
+    let seal = Seal::new(world.keys.clone()).with(order.seals_with);
+    FileStore::at(world, &seal, &order.record, &order.spare)
+}
+
 fn renew_inherited(world: &World, order: &Order) -> Result<()> {
     let need = order.need();
-    let world = &World { seal: world.seal.clone().with(order.seals_with), ..world.clone() };
-    let store = Store::at(world, &order.record, &order.spare)?;
+    let store = store_of(world, order)?;
     let cannot = |error: io::Error| {
         failure::failed(Id::StoreFailed, format!("cannot take over {}", store.lock_path().display()), error)
     };
@@ -224,13 +244,13 @@ fn renew_inherited(world: &World, order: &Order) -> Result<()> {
     let mut waited = Duration::ZERO;
     loop {
         let shared = lock.try_clone().map_err(cannot)?;
-        match store.lease(files::inherited(shared))? {
-            Ok(lease) => return renewal::spend(world, lease, &need),
-            Err(holder) if waited >= MOUNT_PATIENCE => {
+        match store.resume(files::inherited(shared))? {
+            Leased::Lease(lease) => return renewal::spend(world, lease, &need),
+            Leased::Busy(holder) if waited >= MOUNT_PATIENCE => {
                 let why = format!("{holder} has been renewing it on the other side of a mount");
                 return Err(Error::new(Id::LeaseBusy, "the login could not be renewed", why));
             }
-            Err(_) => {
+            Leased::Busy(_) => {
                 world.clock.sleep(MOUNT_LOOK);
                 waited += MOUNT_LOOK;
             }
@@ -240,7 +260,7 @@ fn renew_inherited(world: &World, order: &Order) -> Result<()> {
 
 /// Whether this file is the store's lock file, and its lock is ours: locking it again through the same open
 /// file description succeeds exactly then.
-fn is_lease(lock: &File, store: &Store) -> io::Result<bool> {
+fn is_lease(lock: &File, store: &FileStore) -> io::Result<bool> {
     let named = match std::fs::symlink_metadata(store.lock_path()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         named => named?,

@@ -6,7 +6,6 @@
 //! as it is.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -22,44 +21,15 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::world::failure;
-use crate::world::{Entropy, Files, KeyTrouble, Keys};
+use crate::world::{Entropy, Files, KeyTrouble, Keys, WrappingKey};
 
-/// A key that logins are sealed with. Wiped when it is dropped.
-#[derive(Clone)]
-pub struct WrappingKey(Zeroizing<[u8; 32]>);
-
-impl WrappingKey {
-    /// This one.
-    #[must_use]
-    pub fn new(octets: Zeroizing<[u8; 32]>) -> Self {
-        Self(octets)
-    }
-
-    /// The one a key store handed out, if it is one.
-    #[must_use]
-    pub fn read(octets: &[u8]) -> Option<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        (octets.len() == key.len()).then(|| key.copy_from_slice(octets))?;
-        Some(Self(key))
-    }
-
-    /// The octets, for the key store that keeps them.
-    #[must_use]
-    pub fn octets(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    fn cipher(&self) -> Result<LessSafeKey> {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.0);
-        key.map(LessSafeKey::new)
-            .map_err(|_| Error::new(Id::Bug, "a wrapping key", "it has the wrong length"))
-    }
-}
-
-impl fmt::Debug for WrappingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WrappingKey(…)")
-    }
+/// What bytes of a login were found to be.
+#[derive(Debug)]
+pub enum Opened {
+    /// A whole record.
+    Record(Box<Record>),
+    /// None, and what is wrong with them.
+    Damaged(&'static str),
 }
 
 /// Which key it is, and the key.
@@ -103,7 +73,7 @@ impl Seal {
     ///
     /// # Errors
     /// [`Id::KeyStoreUnavailable`] when its key cannot be had; [`Id::StoreNewer`].
-    pub fn open(&self, path: &Path, bytes: &[u8]) -> Result<Result<Record, &'static str>> {
+    pub fn open(&self, path: &Path, bytes: &[u8]) -> Result<Opened> {
         let opened = match Envelope::is_one(bytes) {
             false => Record::decode(bytes),
             true => match Envelope::decode(bytes) {
@@ -115,8 +85,8 @@ impl Seal {
             },
         };
         match opened {
-            Ok(record) => Ok(Ok(record)),
-            Err(Unreadable::Corrupt(why)) => Ok(Err(why)),
+            Ok(record) => Ok(Opened::Record(Box::new(record))),
+            Err(Unreadable::Corrupt(why)) => Ok(Opened::Damaged(why)),
             Err(Unreadable::Newer(version)) => {
                 let why = format!("it is of form {version}, written by a newer keyfob");
                 Err(Error::new(Id::StoreNewer, format!("the login in {}", path.display()), why))
@@ -225,8 +195,7 @@ impl Seal {
         let mut nonce = [0; 12];
         entropy.fill(&mut nonce).map_err(failure::no_randomness)?;
         let mut sealed = plain;
-        let tag = key
-            .cipher()?
+        let tag = cipher(&key)?
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(bound_to(&file(path))),
@@ -244,7 +213,7 @@ impl Seal {
             None => *there == **plain,
             Some(_) => {
                 form_of(there) == self.form
-                    && matches!(self.open(path, there), Ok(Ok(found)) if found.encode() == plain)
+                    && matches!(self.open(path, there), Ok(Opened::Record(found)) if found.encode() == plain)
             }
         }
     }
@@ -263,11 +232,16 @@ fn note(dir: &Path, store: KeyStore) -> PathBuf {
     dir.join(format!("{store}.keyid"))
 }
 
+fn cipher(key: &WrappingKey) -> Result<LessSafeKey> {
+    let key = UnboundKey::new(&AES_256_GCM, key.octets());
+    key.map(LessSafeKey::new).map_err(|_| Error::new(Id::Bug, "a wrapping key", "it has the wrong length"))
+}
+
 fn unlock(key: &WrappingKey, envelope: &Envelope, path: &Path) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
     let mut octets = Zeroizing::new(envelope.sealed.clone());
     let nonce = Nonce::assume_unique_for_key(envelope.nonce);
     let bound = Aad::from(bound_to(&file(path)));
-    let cipher = key.cipher().map_err(|_| Unreadable::Corrupt("names no usable key"))?;
+    let cipher = cipher(key).map_err(|_| Unreadable::Corrupt("names no usable key"))?;
     let opened = cipher.open_in_place(nonce, bound, &mut octets);
     let length = opened.map_err(|_| Unreadable::Corrupt("does not open with its key"))?.len();
     octets.truncate(length);
@@ -315,6 +289,14 @@ mod tests {
         (seal, bytes.to_vec())
     }
 
+    /// What is wrong with these bytes, whose key is at hand.
+    fn damage(seal: &Seal, name: &str, bytes: &[u8]) -> &'static str {
+        match seal.open(&path(name), bytes).expect("the key") {
+            Opened::Damaged(why) => why,
+            Opened::Record(_) => panic!("it opens"),
+        }
+    }
+
     #[test]
     fn what_is_sealed_can_be_opened_and_shows_nothing() {
         let vault = Vault::default();
@@ -325,11 +307,12 @@ mod tests {
         }
         // Its successor and its recovery file have the same stem.
         for name in ["a.json", "a.next", "a.recovery"] {
-            let opened = seal.open(&path(name), &bytes).expect("the key").expect("whole");
-            assert_eq!(*opened.encode(), *record().encode());
+            let opened = seal.open(&path(name), &bytes).expect("the key");
+            assert!(matches!(opened, Opened::Record(opened) if *opened.encode() == *record().encode()));
         }
         let fresh = Seal::new(Arc::new(vault));
-        assert!(fresh.open(&path("a.json"), &bytes).expect("the key").is_ok(), "another process");
+        let opened = fresh.open(&path("a.json"), &bytes).expect("the key");
+        assert!(matches!(opened, Opened::Record(_)), "another process");
         assert_eq!(form_of(&bytes), Some(KeyStore::Kernel));
     }
 
@@ -342,21 +325,24 @@ mod tests {
         for at in (0..whole).step_by(7).chain(whole - 16..whole) {
             let mut changed = envelope();
             changed.sealed[at] ^= 1;
-            let opened = seal.open(&path("a.json"), &changed.encode()).expect("the key");
-            assert_eq!(opened.expect_err("changed"), "does not open with its key", "octet {at}");
+            assert_eq!(
+                damage(&seal, "a.json", &changed.encode()),
+                "does not open with its key",
+                "octet {at}"
+            );
         }
         let mut nonce = envelope();
         nonce.nonce[0] ^= 1;
-        assert!(seal.open(&path("a.json"), &nonce.encode()).expect("the key").is_err());
+        assert_eq!(damage(&seal, "a.json", &nonce.encode()), "does not open with its key");
         let mut short = envelope();
         short.sealed.truncate(15);
-        assert!(seal.open(&path("a.json"), &short.encode()).expect("the key").is_err());
+        assert_eq!(damage(&seal, "a.json", &short.encode()), "does not open with its key");
     }
 
     #[test]
     fn one_login_cannot_take_the_place_of_another() {
         let (seal, bytes) = sealed(&Vault::default());
-        assert!(seal.open(&path("b.json"), &bytes).expect("the key").is_err());
+        assert_eq!(damage(&seal, "b.json", &bytes), "does not open with its key");
     }
 
     /// A key of another id is not even tried; another key under the same id opens nothing.
@@ -368,7 +354,7 @@ mod tests {
         let wrong = WrappingKey::new(Zeroizing::new([9; 32]));
         vault.keep(KeyStore::Kernel, &id, &wrong).expect("kept");
         let seal = Seal::new(Arc::new(vault.clone()));
-        assert!(seal.open(&path("a.json"), &bytes).expect("the key").is_err());
+        assert_eq!(damage(&seal, "a.json", &bytes), "does not open with its key");
         vault.empty();
         let lost = Seal::new(Arc::new(vault)).open(&path("a.json"), &bytes).expect_err("lost");
         assert_eq!(lost.id(), Id::KeyStoreUnavailable);
@@ -399,11 +385,5 @@ mod tests {
         assert!(error.why().contains("does not have it"), "{error}");
         vault.silence(true);
         assert!(prove().expect_err("silent").why().contains("the Secret Service does not answer"));
-    }
-
-    #[test]
-    fn keys_are_not_shown() {
-        assert_eq!(format!("{:?}", WrappingKey::new(Zeroizing::new([9; 32]))), "WrappingKey(…)");
-        assert!(WrappingKey::read(&[9; 31]).is_none());
     }
 }

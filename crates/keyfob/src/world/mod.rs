@@ -2,20 +2,17 @@
 //! file each; [`simulated`] for tests, behind the feature `simulation`.
 
 pub mod failure;
+mod keys;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 pub mod system;
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use keyfob_core::{
-    Ahead, Error, Id, Record, Secret, Timestamp,
-    login::sealed::{KeyId, KeyStore},
-    oauth::reply::Reply,
-};
+use keyfob_core::{Ahead, Error, Id, Record, Secret, Timestamp, oauth::reply::Reply};
 use zeroize::Zeroizing;
 
-use crate::store::sealing::{Seal, WrappingKey};
+pub use keys::{KeyTrouble, Keys, WrappingKey};
 
 /// Wall time and waiting.
 pub trait Clock: Send + Sync {
@@ -311,29 +308,6 @@ pub trait Helper: Send + Sync {
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// Why a key store did not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyTrouble {
-    /// What it did instead, to be read behind its name.
-    pub why: String,
-    /// The one thing to do.
-    pub advice: &'static str,
-}
-
-/// The system's key stores. Asked only where a login is sealed, or is to be.
-pub trait Keys: Send + Sync {
-    /// The key of this id. `None`: the key store answers, and has no such key.
-    ///
-    /// # Errors
-    /// It is not there, locked, or does not answer in a few seconds.
-    fn fetch(&self, store: KeyStore, id: &KeyId) -> Result<Option<WrappingKey>, KeyTrouble>;
-    /// Gives it a key to keep.
-    ///
-    /// # Errors
-    /// As [`Keys::fetch`].
-    fn keep(&self, store: KeyStore, id: &KeyId, key: &WrappingKey) -> Result<(), KeyTrouble>;
-}
-
 /// The world of one process, as values: nothing in this crate reaches around it.
 #[derive(Clone)]
 pub struct World {
@@ -347,8 +321,8 @@ pub struct World {
     pub files: Arc<dyn Files>,
     /// Commands the configuration names.
     pub helper: Arc<dyn Helper>,
-    /// What logins are sealed with, if they are.
-    pub seal: Seal,
+    /// The key stores, for logins that are sealed.
+    pub keys: Arc<dyn Keys>,
     /// Takes a line for the person in front of it. The library itself prints nothing.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
     /// Is told what may be worth counting. The library itself counts nothing and sends nothing.

@@ -44,7 +44,7 @@ use keyfob::{
             provider::Endpoints,
         },
         renewal::Need,
-        store::{Found, Store},
+        store::{Found, Store as _, files::FileStore},
         world::simulated::{Disk, Fate, Machine, Odd, Shared},
     },
 };
@@ -400,12 +400,12 @@ fn containers_share_the_record() {
 /// All processes seal what they write, and the record is sealed already, or becomes so with the next renewal.
 fn sealed(already: bool, mut s: Scenario) -> Scenario {
     let shared = Shared::new(s.machine);
-    let mut world = shared.process(99);
-    world.seal = seal().with(Some(KeyStore::Kernel));
+    let world = shared.process(99);
+    let seal = seal().with(Some(KeyStore::Kernel));
     for actor in &mut s.actors {
         actor.seals = true;
-        let store = Store::at(&world, &actor.record, &[]).unwrap();
-        let lease = store.try_lease().unwrap().ok().unwrap();
+        let store = FileStore::at(&world, &seal, &actor.record, &[]).unwrap();
+        let lease = store.try_lease().unwrap().lease().unwrap();
         lease.prove().unwrap();
         if let (true, Found::Record(record)) = (already, lease.read().unwrap()) {
             lease.commit(&record).unwrap();

@@ -20,8 +20,12 @@ use keyfob::{
             login::{due, record::Refusal, refresh, sealed::KeyStore},
         },
         logout,
-        renewal::{self, Began, InThread, Need, Spender},
-        store::{Found, Lease, Seen, Store, sealing::Seal},
+        renewal::{self, Asking, Began, InThread, Need, Spender},
+        store::{
+            Found, Lease, Seen, Store,
+            files::{FileLogins, FileStore},
+            sealing::Seal,
+        },
         world::{
             Connected, Request, World,
             simulated::{self, Act, Outcome, Stage, Vault},
@@ -146,8 +150,7 @@ impl Actor {
             at: AtomicUsize::new(0),
             wish: Mutex::new(None),
         });
-        let mut world = simulated::world(&(script.clone() as Arc<dyn Stage>));
-        world.seal = seal().with(self.seals.then_some(KeyStore::Kernel));
+        let world = simulated::world(&(script.clone() as Arc<dyn Stage>));
         match panic::catch_unwind(AssertUnwindSafe(|| self.run(&world))) {
             Ok(report) => Wish::End(report),
             Err(stop) if stop.is::<Stop>() => Wish::Act(script.wish.lock().unwrap().take().unwrap()),
@@ -156,11 +159,15 @@ impl Actor {
     }
 
     fn run(&self, world: &World) -> Report {
-        let store = Store::at(world, &self.record, &self.spare).unwrap();
+        let store = FileStore::at(world, &self.seal(), &self.record, &self.spare).unwrap();
         self.job(world, &store).unwrap_or_else(|error| Report::Failed(error.id()))
     }
 
-    fn job(&self, world: &World, store: &Store) -> keyfob::Result<Report> {
+    fn seal(&self) -> Seal {
+        seal().with(self.seals.then_some(KeyStore::Kernel))
+    }
+
+    fn job(&self, world: &World, store: &dyn Store) -> keyfob::Result<Report> {
         match &self.job {
             Job::Renew(need) => renew(world, store, need, &InThread),
             Job::WithoutWorker => renew(world, store, &Need::default(), &NoWorker),
@@ -193,7 +200,7 @@ impl Actor {
     fn sign_in(
         &self,
         world: &World,
-        store: &Store,
+        store: &dyn Store,
         bytes: &[u8],
         how: Option<Broken>,
     ) -> keyfob::Result<Report> {
@@ -213,7 +220,11 @@ impl Actor {
             Some(_) => {}
             // As the sign-in does it: nobody has to be asked about the login that was just stored.
             None if record.may_share_grant(&old) => {}
-            None => drop(logout::revoke_apart(world, store, &old, revoke)?),
+            None => {
+                let (seal, dir) = (self.seal(), self.record.parent().unwrap());
+                let logins = FileLogins::new(world, &seal, dir, self.spare.clone());
+                logout::revoke_apart(world, &logins, store, &old, revoke)?;
+            }
         }
         Ok(Report::SignedIn(login(&record)))
     }
@@ -232,7 +243,7 @@ impl Actor {
     }
 }
 
-fn renew(world: &World, store: &Store, need: &Need, spender: &dyn Spender) -> keyfob::Result<Report> {
+fn renew(world: &World, store: &dyn Store, need: &Need, spender: &dyn Spender) -> keyfob::Result<Report> {
     Ok(match renewal::usable(world, store, need, spender)? {
         Some(usable) => Report::Token(access(&usable.record), login(&usable.record)),
         None => Report::Nobody,
@@ -243,7 +254,13 @@ fn renew(world: &World, store: &Store, need: &Need, spender: &dyn Spender) -> ke
 struct NoWorker;
 
 impl Spender for NoWorker {
-    fn spend(&self, world: &World, _: &Store, lease: Lease<'_>, need: &Need) -> keyfob::Result<()> {
+    fn spend(
+        &self,
+        world: &World,
+        _: &dyn Store,
+        lease: Box<dyn Lease + '_>,
+        need: &Need,
+    ) -> keyfob::Result<()> {
         renewal::without_worker(world, lease, need, Began::Never)
     }
 }
@@ -259,7 +276,7 @@ fn to_provider(body: Secret) -> Request<'static> {
 }
 
 /// A copy of a renewal with one thing wrong.
-fn broken(how: Broken, world: &World, store: &Store) -> keyfob::Result<Report> {
+fn broken(how: Broken, world: &World, store: &dyn Store) -> keyfob::Result<Report> {
     let seen = store.look()?;
     let lease = renewal::wait_for_lease(world, store)?;
     let found = lease.read()?;
@@ -273,9 +290,7 @@ fn broken(how: Broken, world: &World, store: &Store) -> keyfob::Result<Report> {
         unknown.since = ProviderTime(0);
         record.cooldown = None;
     }
-    let ask = renewal::ask(world, &Need::default(), &record, &mut None);
-    let next = due::next(&record, &ask);
-    match next {
+    match Asking::new(world, &Need::default()).next(&record) {
         due::Next::Use if how != Broken::Stale => {
             return Ok(Report::Token(access(&record), login(&record)));
         }

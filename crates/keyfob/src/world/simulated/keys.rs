@@ -7,10 +7,7 @@ use std::{
 
 use keyfob_core::login::sealed::{KeyId, KeyStore};
 
-use crate::{
-    store::sealing::WrappingKey,
-    world::{KeyTrouble, Keys},
-};
+use crate::world::{KeyTrouble, Keys, WrappingKey};
 
 /// Key stores that several processes share.
 #[derive(Clone, Default)]

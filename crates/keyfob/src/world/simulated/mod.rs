@@ -25,7 +25,7 @@ pub use disk::Disk;
 pub use keys::Vault;
 pub use server::{Fate, Odd, Server, Token};
 
-use crate::{store::sealing::Seal, world::World};
+use crate::world::World;
 
 /// One machine and the provider it talks to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ pub fn world(stage: &Arc<dyn Stage>) -> World {
         http: actor.clone(),
         files: actor.clone(),
         helper: actor,
-        seal: Seal::new(Arc::new(Vault::default())),
+        keys: Arc::new(Vault::default()),
         notice: Arc::new(|_| {}),
         observe: Arc::new(|_| {}),
     }

@@ -8,7 +8,7 @@ use keyfob_core::login::sealed::KeyId;
 use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
 use zeroize::Zeroizing;
 
-use crate::{store::sealing::WrappingKey, world::KeyTrouble};
+use crate::world::{KeyTrouble, WrappingKey};
 
 pub(super) fn fetch(id: &KeyId) -> Result<Option<WrappingKey>, KeyTrouble> {
     let mut octets = Zeroizing::new([0_u8; 32]);

@@ -2,10 +2,7 @@
 
 use keyfob_core::login::sealed::{KeyId, KeyStore};
 
-use crate::{
-    store::sealing::WrappingKey,
-    world::{KeyTrouble, Keys},
-};
+use crate::world::{KeyTrouble, Keys, WrappingKey};
 
 /// The key stores of this system. Nothing is opened before one of them is asked.
 #[derive(Debug)]

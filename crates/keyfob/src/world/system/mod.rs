@@ -24,10 +24,7 @@ use std::{path::Path, sync::Arc};
 
 use keyfob_core::error::escape_whole;
 
-use crate::{
-    store::sealing::Seal,
-    world::{World, system::routes::Routes},
-};
+use crate::world::{World, system::routes::Routes};
 
 /// This machine's world. Nothing in it is touched before it is used.
 #[must_use]
@@ -35,7 +32,7 @@ pub fn world(routes: Routes) -> World {
     World {
         clock: Arc::new(clock::SystemClock),
         entropy: Arc::new(entropy::SystemEntropy),
-        seal: Seal::new(Arc::new(keys::SystemKeys::new(routes.bus()))),
+        keys: Arc::new(keys::SystemKeys::new(routes.bus())),
         http: Arc::new(http::Network::new(routes)),
         files: Arc::new(files::Disk),
         helper: Arc::new(helper::Shell::default()),

@@ -15,7 +15,7 @@ use secret_service::{EncryptionType, Error, blocking::SecretService};
 use zbus::blocking::connection::Builder;
 use zeroize::Zeroizing;
 
-use crate::{store::sealing::WrappingKey, world::KeyTrouble};
+use crate::world::{KeyTrouble, WrappingKey};
 
 /// How long an answer may take. A service that works takes a hundredth of a second, or a second when it is started
 /// by the question.

@@ -6,9 +6,10 @@ use keyfob_core::{Id, Record, Result, Timestamp, login::refresh};
 use zeroize::Zeroizing;
 
 use super::{
-    Found, Store, failed,
-    lease::{Commit, INTENT, Intent, Lease, Stage, is_busy},
+    lease::{FileLease, INTENT, Intent, Stage, is_busy},
+    store::{FileStore, failed},
 };
+use crate::store::{Commit, Found, Seen, sealing::Opened};
 
 /// What lies in the room for an answer, when it is no successor.
 enum Left {
@@ -22,13 +23,10 @@ enum Left {
     },
 }
 
-impl Lease<'_> {
+impl FileLease<'_> {
     /// The newest record there is, after sorting out what a crash may have left: a finished successor is
     /// adopted, an interrupted renewal is noted as unknown, damage is set aside.
-    ///
-    /// # Errors
-    /// As [`Store::look`].
-    pub fn read(&self) -> Result<Found> {
+    pub(super) fn newest(&self) -> Result<Found> {
         let found = self.sort_out();
         self.unread.set(matches!(&found, Err(error) if error.id() == Id::KeyStoreUnavailable));
         found
@@ -37,9 +35,12 @@ impl Lease<'_> {
     fn sort_out(&self) -> Result<Found> {
         let store = self.store;
         let (mut record, damaged) = match store.read(&store.record)? {
-            None => return self.nothing(),
-            Some(Ok(record)) => (Some(record), false),
-            Some(Err(_)) => (None, true),
+            Seen::Nothing => {
+                self.clear()?;
+                return Ok(Found::Nothing);
+            }
+            Seen::Record(record) => (Some(*record), false),
+            Seen::Damaged(_) => (None, true),
         };
         if let Some((successor, bytes)) = self.successor(record.as_ref(), &store.next, 0)? {
             // Half-way through the last commit: finish it, without writing the only copy again. Should the
@@ -77,18 +78,6 @@ impl Lease<'_> {
         }
     }
 
-    /// Nobody is signed in: whatever lies around belongs to a login that was never finished or was ended.
-    pub(super) fn nothing(&self) -> Result<Found> {
-        for path in std::iter::once(&self.store.next).chain(&self.store.recovery) {
-            // A second place that cannot be used is done without: what lies there is of no login any more.
-            let removed = self.store.files.remove(path);
-            if path.parent() == Some(&*self.store.dir) {
-                removed.map_err(|e| failed(path, "remove", &e))?;
-            }
-        }
-        Ok(Found::Nothing)
-    }
-
     /// The record in `path`, and how it lies there, if it is of the same login and at least `ahead` generations
     /// further. Of a damaged record any successor is better.
     fn successor(
@@ -98,7 +87,7 @@ impl Lease<'_> {
         ahead: u64,
     ) -> Result<Option<(Record, Zeroizing<Vec<u8>>)>> {
         let Some(mut bytes) = self.store.bytes(path)? else { return Ok(None) };
-        let Ok(candidate) = self.store.seal.open(path, &bytes)? else { return Ok(None) };
+        let Opened::Record(candidate) = self.store.seal.open(path, &bytes)? else { return Ok(None) };
         // Behind it there may be blanks of the room that was made for it.
         let end = bytes.trim_ascii_end().len();
         bytes.truncate(end);
@@ -107,7 +96,7 @@ impl Lease<'_> {
             candidate.generation.login == record.generation.login
                 && candidate.generation.number >= record.generation.number.saturating_add(ahead)
         });
-        Ok(follows.then_some((candidate, bytes)))
+        Ok(follows.then_some((*candidate, bytes)))
     }
 
     /// An intent that says "asked" and is still there was never answered, or its answer never reached the disk.
@@ -132,19 +121,7 @@ impl Lease<'_> {
         Ok(())
     }
 
-    /// The record as it lies there, with nothing sorted out.
-    ///
-    /// # Errors
-    /// As [`Store::look`].
-    pub fn peek(&self) -> Result<Option<Record>> {
-        Ok(self.store.read(&self.store.record)?.and_then(std::result::Result::ok))
-    }
-
-    /// Whether a renewal of this record that ended without a word had already asked the provider.
-    ///
-    /// # Errors
-    /// [`Id::StoreFailed`]: nobody can tell.
-    pub fn was_asked(&self, record: &Record) -> Result<bool> {
+    pub(super) fn has_asked(&self, record: &Record) -> Result<bool> {
         Ok(matches!(self.left(record)?, Left::Asked { .. }))
     }
 
@@ -160,7 +137,8 @@ impl Lease<'_> {
             }
             // Cut short while the answer was written.
             Some(Err(_))
-                if !bytes.starts_with(INTENT) && !matches!(self.store.seal.open(next, &bytes), Ok(Ok(_))) =>
+                if !bytes.starts_with(INTENT)
+                    && !matches!(self.store.seal.open(next, &bytes), Ok(Opened::Record(_))) =>
             {
                 Left::Asked { attempt: 1, at: None }
             }
@@ -192,7 +170,7 @@ impl Lease<'_> {
 
     /// A name for a damaged file that no earlier one has: what was set aside is never overwritten.
     fn unused_name(&self) -> Result<PathBuf> {
-        let Store { files, record, dir, clock, .. } = self.store;
+        let FileStore { files, record, dir, clock, .. } = self.store;
         let taken = files.list(dir).map_err(|e| failed(dir, "list", &e))?;
         let mut name = record.with_extension(format!("damaged-{}", clock.now().0));
         for n in 1.. {

@@ -1,9 +1,6 @@
-//! What an examination found.
+//! What an examination finds.
 
 use keyfob_core::Error;
-
-/// Clocks may differ by this much without anybody minding.
-pub(super) const SKEW: i64 = 60;
 
 /// One thing that was looked at.
 #[derive(Debug)]

@@ -1,19 +1,16 @@
-//! The exclusive right to write a login: reserve space, commit, erase.
+//! The exclusive right to write the files of a login: reserve space, commit, erase.
 
-use std::{
-    cell::Cell,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, fs::File, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{Error, Id, Record, Result, Timestamp, login::record::Generation};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Store, failed};
-use crate::world::{Connected, Held};
+use super::store::{FileStore, failed};
+use crate::{
+    store::Commit,
+    world::{Connected, Held},
+};
 
 /// Room made before a renewal: records larger than this are refused by the reader of replies long before.
 const ROOM: usize = 64 * 1024;
@@ -57,9 +54,9 @@ pub(super) enum Stage {
     Asked,
 }
 
-/// The right to write. There is no other way to write, and it ends with this value or with the process.
-pub struct Lease<'s> {
-    pub(super) store: &'s Store,
+/// The right to write the files of one login.
+pub struct FileLease<'s> {
+    pub(super) store: &'s FileStore,
     lock: Box<dyn Held>,
     inode: Option<Box<dyn Held>>,
     /// Whether the key store was asked for a key to seal with.
@@ -68,43 +65,27 @@ pub struct Lease<'s> {
     pub(super) unread: Cell<bool>,
 }
 
-/// What became of a commit that could not be put in its place.
-#[derive(Debug)]
-pub enum Commit {
-    /// In its place and on the disk: a power cut cannot lose it.
-    Durable,
-    /// In a recovery file that the next holder of the lease adopts.
-    Recovered(PathBuf),
-}
-
-impl<'s> Lease<'s> {
-    pub(super) fn new(store: &'s Store, lock: Box<dyn Held>, inode: Option<Box<dyn Held>>) -> Self {
+impl<'s> FileLease<'s> {
+    pub(super) fn new(store: &'s FileStore, lock: Box<dyn Held>, inode: Option<Box<dyn Held>>) -> Self {
         Self { store, lock, inode, asked: Cell::new(false), unread: Cell::new(false) }
     }
 
-    /// The file that carries the lock, to be handed to another process.
-    #[must_use]
-    pub fn file(&self) -> Option<&std::fs::File> {
-        self.lock.file()
-    }
-
-    /// Gives the inode's lock back, for the process that is handed the lease: it takes that one itself.
-    pub fn release_inode(&mut self) {
+    /// The file that carries the lock, to be handed to another process. That one takes the inode's lock itself, so it is
+    /// given back here.
+    pub(super) fn lock_file(&mut self) -> Option<File> {
+        let lock = self.lock.file()?.try_clone().ok()?;
         self.inode = None;
+        Some(lock)
     }
 
-    /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown
-    /// that it accepts writing, and a crash has spent nothing until what it returns has been called: that notes
-    /// durably that the provider was asked, and belongs between the connection and the first byte of the request.
+    /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown that it
+    /// accepts writing.
     ///
     /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
     /// so the record is put in its place first, if it is not there as it is.
-    ///
-    /// # Errors
-    /// [`Id::StoreReadOnly`], [`Id::StoreFailed`], [`Id::KeyStoreUnavailable`]: nothing was spent.
-    pub fn prepare(&self, record: &Record) -> Result<Connected> {
-        let Store { files, seal, record: path, next, dir, .. } = self.store;
-        self.prove()?;
+    pub(super) fn make_room(&self, record: &Record) -> Result<Connected> {
+        let FileStore { files, seal, record: path, next, dir, .. } = self.store;
+        self.prove_key()?;
         let bytes = self.sealed(record)?;
         let there = files.read(path).map_err(|e| failed(path, "read", &e))?;
         if !there.is_some_and(|there| seal.is_as_it_would_be(record, path, &there)) {
@@ -137,58 +118,30 @@ impl<'s> Lease<'s> {
         Ok(Arc::new(move || files.write(&next, &asked.in_room_of(size)?).and_then(|()| files.sync(&next))))
     }
 
-    /// Takes back an intent that was not followed. Nothing was asked.
-    pub fn take_back(self) {
+    /// Takes back an intent that was not followed.
+    pub(super) fn remove_intent(&self) {
         // Should that fail too, it may be taken for a request that went out. That costs a pause and no login.
         let _ = self.store.files.remove(&self.store.next);
     }
 
-    /// The same for one that could not be noted: why.
-    pub fn withdraw(self, error: &io::Error) -> Error {
-        let error = failed(&self.store.next, "note in", error);
-        self.take_back();
-        error
-    }
-
-    /// Sees to it that what is committed under this lease can be sealed, if it is to be, without asking anybody
-    /// again.
-    ///
-    /// # Errors
-    /// [`Id::KeyStoreUnavailable`].
-    pub fn prove(&self) -> Result<()> {
-        let Store { files, seal, entropy, dir, .. } = self.store;
+    /// Asks for the key to seal with, if there is to be one.
+    pub(super) fn prove_key(&self) -> Result<()> {
+        let FileStore { files, seal, entropy, dir, .. } = self.store;
         self.asked.set(true);
         seal.prove(dir, &**files, &**entropy)
     }
 
     /// The bytes of a record in the form that was chosen.
     fn sealed(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
-        let Store { seal, entropy, record: path, .. } = self.store;
+        let FileStore { seal, entropy, record: path, .. } = self.store;
         if !self.asked.get() {
             // A key that was proven before something was spent is good, even if its key store is silent now.
-            self.prove().or_else(|error| if seal.is_proven() { Ok(()) } else { Err(error) })?;
+            self.prove_key().or_else(|error| if seal.is_proven() { Ok(()) } else { Err(error) })?;
         }
         seal.close(record, path, &**entropy)
     }
 
-    /// Makes the record durable and gives the lease up. When this returns [`Commit::Durable`], a power cut
-    /// cannot lose it. It never goes back to what was there before: what cannot be put in its place is tried
-    /// again, and then left in a recovery file.
-    ///
-    /// # Errors
-    /// [`Id::StoreFailed`]: no place at all took it. [`Id::KeyStoreUnavailable`]: it was to be sealed, and there
-    /// is no key; [`Lease::prove`] finds that out before anything is spent.
-    pub fn commit(self, record: &Record) -> Result<Commit> {
-        let commit = self.place(record)?;
-        if let (true, Commit::Durable) = (self.unread.get(), &commit) {
-            // What nobody could open has been replaced: it would stand in the way of every later reading.
-            for path in &self.store.recovery {
-                let _ = self.store.files.remove(path);
-            }
-        }
-        Ok(commit)
-    }
-
+    /// Makes the record durable. What cannot be put in its place is tried again, and then left in a recovery file.
     pub(super) fn place(&self, record: &Record) -> Result<Commit> {
         let bytes = self.sealed(record)?;
         let mut last = match self.put(&bytes) {
@@ -227,7 +180,7 @@ impl<'s> Lease<'s> {
 
     /// The second half: what is in `NAME.next`, and on the disk, takes its place.
     pub(super) fn install(&self, bytes: &[u8]) -> io::Result<()> {
-        let Store { files, next, record, dir, .. } = self.store;
+        let FileStore { files, next, record, dir, .. } = self.store;
         match files.rename(next, record) {
             Ok(()) => {}
             Err(error) if is_busy(&error) => {
@@ -242,12 +195,9 @@ impl<'s> Lease<'s> {
         files.sync_dir(dir)
     }
 
-    /// Removes the login and everything around it, and gives the lease up: nothing can bring it back.
-    ///
-    /// # Errors
-    /// [`Id::StoreFailed`], [`Id::StoreReadOnly`].
-    pub fn erase(self) -> Result<()> {
-        let Store { files, record, dir, .. } = self.store;
+    /// Removes the login and everything around it.
+    pub(super) fn remove_all(&self) -> Result<()> {
+        let FileStore { files, record, dir, .. } = self.store;
         // The record first: a crash after it leaves nothing that a reader would use, and the next holder of
         // the lease removes the rest.
         match files.remove(record) {
@@ -260,7 +210,19 @@ impl<'s> Lease<'s> {
             other => other.map_err(|e| failed(record, "remove", &e))?,
         }
         files.sync_dir(dir).map_err(|e| failed(dir, "sync", &e))?;
-        self.nothing().map(|_| ())
+        self.clear()
+    }
+
+    /// Nobody is signed in: whatever lies around belongs to a login that was never finished or was ended.
+    pub(super) fn clear(&self) -> Result<()> {
+        for path in std::iter::once(&self.store.next).chain(&self.store.recovery) {
+            // A second place that cannot be used is done without: what lies there is of no login any more.
+            let removed = self.store.files.remove(path);
+            if path.parent() == Some(&*self.store.dir) {
+                removed.map_err(|e| failed(path, "remove", &e))?;
+            }
+        }
+        Ok(())
     }
 }
 
