@@ -3,7 +3,7 @@
 
 use std::{fs, process::Output};
 
-use keyfob_dev::Options;
+use keyfob_dev::{Fault, FaultGrant, FaultKind, Options};
 use serde_json::Value;
 
 use keyfob_testkit::{Sandbox, stderr};
@@ -104,6 +104,31 @@ fn failed_is_told_with_what_it_means() {
     let left = fs::read_dir(home.path().join("keyfob/logins")).expect("the store");
     let left: Vec<_> = left.map(|e| e.expect("an entry").file_name().into_string().expect("text")).collect();
     assert!(left.iter().all(|name| name.ends_with(".lock")), "{left:?}");
+}
+
+/// RFC 7009 §2.2.1: a provider that is busy is asked once more, when it says so, and no more than that.
+#[test]
+fn a_busy_revocation_is_tried_once_more() {
+    let busy = Fault { grant: FaultGrant::Revoke, kind: FaultKind::Status503 };
+    for (times, outcome) in [(1, "confirmed"), (9, "failed")] {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        let token = s.out(&["token"]);
+        s.server.inject(busy, times);
+        let output = s.output(&["logout", "--json"]);
+        assert_eq!(output.status.code(), Some(0), "it is removed here in any case: {}", stderr(&output));
+        assert_eq!(logged_out(&output)[0]["revocation"], outcome);
+        assert_eq!(works(&s, token.trim()), outcome == "failed");
+        assert_eq!(
+            stderr(&output).contains("the provider answered 503"),
+            outcome == "failed",
+            "{}",
+            stderr(&output)
+        );
+        let asked: Vec<_> =
+            s.server.requests().into_iter().filter(|r| r.path == "/v1/oauth/revoke").collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use keyfob_dev::{Fault, FaultKind};
 
 use crate::visitor::follow;
-use keyfob_testkit::{Sandbox, stderr};
+use keyfob_testkit::{Ran, Sandbox, now, stderr};
 
 /// A machine whose configuration names the provider by its issuer alone.
 fn machine() -> Sandbox {
@@ -62,7 +62,10 @@ fn a_wrong_id_token_ends_the_sign_in() {
         ("id-token-unsigned", "is signed with `none`, which proves nothing"),
         ("id-token-signature", "was not signed with any of the keys that the provider publishes"),
     ];
-    let all = FaultKind::ALL.iter().filter(|kind| kind.word().starts_with("id-token-"));
+    // Whom the first one speaks of nobody can hold against it.
+    let all = FaultKind::ALL
+        .iter()
+        .filter(|kind| kind.word().starts_with("id-token-") && **kind != FaultKind::IdTokenSubject);
     assert_eq!(all.count(), cases.len(), "no kind is forgotten");
     for (fault, why) in cases {
         let s = machine();
@@ -77,5 +80,44 @@ fn a_wrong_id_token_ends_the_sign_in() {
         assert!(revoked, "{fault}: what was granted was revoked");
         // The next one is as good as ever.
         assert!(login(&s).status.success(), "{fault}");
+    }
+}
+
+/// OpenID Connect Core §12.2: the ID token of a renewal is held to the sign-in's. The refresh token that came with a
+/// false one is kept, since the provider expects no other; the access token beside it is not used.
+#[test]
+fn an_id_token_of_a_renewal_is_held_to_the_first() {
+    let s = machine();
+    assert!(login(&s).status.success());
+    let token = || Ran::from(command(&s, &["token", "--json"]).output().expect("it runs"));
+    let who = s.record()["identity"].clone();
+    s.expire();
+    token().answer();
+    assert_eq!(s.record()["identity"], who, "a renewal makes nobody somebody else");
+    for (fault, why) in [
+        (FaultKind::IdTokenIssuer, "was issued by `https://elsewhere.example`"),
+        (FaultKind::IdTokenAudience, "was issued to another client (`aud`)"),
+        (FaultKind::IdTokenSubject, "speaks of somebody else than who signed in (`sub`)"),
+        (FaultKind::IdTokenUnsigned, "is signed with `none`, which proves nothing"),
+    ] {
+        let before = s.record();
+        s.expire();
+        s.server.inject(fault, 1);
+        let told = token();
+        assert!(told.failed(5, "id-token-invalid").err.contains(why), "{told:?}");
+        let after = s.record();
+        assert_eq!(after["access_token"], before["access_token"], "{fault:?}: the new one is not used");
+        assert_ne!(after["refresh_token"], before["refresh_token"], "{fault:?}: the rotated one is kept");
+        assert_eq!(after["identity"], who);
+        token().failed(6, "cooling-down");
+        s.edit(|record| record["cooldown"]["until"] = (now() - 1).into());
+        token().answer();
+        assert_eq!(s.server.grants().reuses, 0, "{fault:?}: nothing was lost");
+    }
+    // What only proves that it is of now is not held against a renewal, which came straight from the provider (§3.1.3.7).
+    for fault in [FaultKind::IdTokenExpired, FaultKind::IdTokenNonce, FaultKind::IdTokenSignature] {
+        s.expire();
+        s.server.inject(fault, 1);
+        token().answer();
     }
 }

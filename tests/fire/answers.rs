@@ -28,7 +28,7 @@ const fn case(kind: FaultKind, code: i32, id: &'static str, end: End) -> Case {
     Case { kind, code, id, end }
 }
 
-const TROUBLE: [Case; 14] = [
+const TROUBLE: [Case; 15] = [
     case(FaultKind::Status500, 6, "unreachable", End::Renews),
     case(FaultKind::Status503, 6, "unreachable", End::Renews),
     case(FaultKind::Status429, 6, "unreachable", End::Renews),
@@ -46,6 +46,7 @@ const TROUBLE: [Case; 14] = [
     // Which of the two would be a guess.
     case(FaultKind::DuplicateRefreshToken, 6, "outcome-unknown", End::Ended),
     case(FaultKind::Redirect, 6, "unreachable", End::Renews),
+    case(FaultKind::Echo, 5, "provider-refused", End::Renews),
 ];
 
 /// A success, if an odd one.

@@ -131,6 +131,9 @@ impl Session {
         }
         let enrolled: Enrolled = json::strict(&answer.reply.body)
             .map_err(|why| Error::new(Id::AnswerInvalid, what, format!("the answer {why}")))?;
+        if answer.reply.sent.is_in(&enrolled.device_id) {
+            return Err(Error::new(Id::AnswerInvalid, what, "its device id repeats what it was sent"));
+        }
         let token = Secret::visible(&enrolled.device_token)
             .map_err(|why| Error::new(Id::AnswerInvalid, what, format!("its token {why}")))?;
         let stored = Stored {

@@ -173,6 +173,8 @@ pub struct Record {
     pub clocks: BTreeMap<String, i64>,
     /// Who it is, as far as the provider said.
     pub identity: Identity,
+    /// The subject of the sign-in's ID token, where that was verified: a renewal's is held to it.
+    pub verified_subject: Option<String>,
     /// Set when the provider refused this generation for good.
     pub refused: Option<Refusal>,
     /// Set while asking is not allowed.
@@ -218,6 +220,7 @@ impl Record {
             expires_at: None,
             clocks: BTreeMap::new(),
             identity: Identity::default(),
+            verified_subject: None,
             refused: None,
             cooldown: None,
             unknown: None,

@@ -11,6 +11,7 @@ use crate::{
         record::{Cooldown, Refusal, Unknown},
     },
     oauth::{
+        id_token::{Doubt, IdToken},
         reply::Reply,
         token_response::{self, Tokens, Verdict},
     },
@@ -66,8 +67,12 @@ pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel:
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     let failed = |id, why: String| Some(Error::new(id, format!("{login} could not be renewed"), why));
     let (rotated, verdict) = token_response::read(reply).open();
-    let verdict = match verdict {
-        Verdict::Granted(tokens) => {
+    let of_another = match &verdict {
+        Verdict::Granted(tokens) => speaks_of_another(&record, tokens),
+        _ => None,
+    };
+    let verdict = match (verdict, &of_another) {
+        (Verdict::Granted(tokens), None) => {
             // A token's life begins before its answer is read, and so does what `Date` says.
             let error = match granted(&mut record, tokens, rotated, reply, asked, kernel) {
                 Some(why) => failed(Id::AnswerInvalid, why.into()),
@@ -75,7 +80,7 @@ pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel:
             };
             return After { record, error };
         }
-        other => other,
+        (other, _) => other,
     };
     // What a refusal repeats is not a new one.
     let same = |new: &Secret| record.refresh_token.as_ref().is_some_and(|old| old.same_as(new.expose()));
@@ -100,13 +105,27 @@ pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel:
         Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, at),
         // It said more than nothing: the next request has the new token.
         Verdict::Unknown(said) => (Id::AnswerInvalid, said.why),
-        Verdict::Granted(_) => (Id::Bug, String::new()),
+        // They may be good for somebody else's account. The refresh token is kept all the same: nothing else is left.
+        Verdict::Granted(_) => (Id::IdTokenInvalid, of_another.unwrap_or_default()),
         Verdict::Odd { why } => (Id::AnswerInvalid, why),
         Verdict::Refused(said) => (Id::ProviderRefused, said.why),
         Verdict::Later(said) => (Id::Unreachable, said.why),
     };
     cool_down(&mut record, at, asked, &why);
     After { record, error: failed(id, why) }
+}
+
+/// Why the tokens of a renewal are another login's, by the ID token beside them (OpenID Connect Core §12.2). It is held
+/// to the sign-in's, where that was verified; one that cannot be read says nothing, and the tokens are as good as
+/// without it.
+fn speaks_of_another(record: &Record, tokens: &Tokens) -> Option<String> {
+    let (subject, token) = (record.verified_subject.as_ref()?, tokens.id_token.as_ref()?);
+    let held = IdToken::read(token)
+        .and_then(|token| token.check_renewed(&record.issuer, record.client_id.as_str(), subject));
+    match held {
+        Err(Doubt::False(why)) => Some(format!("the ID token that came with it {why}")),
+        Ok(()) | Err(Doubt::NotUnderstood(_)) => None,
+    }
 }
 
 /// Puts granted tokens in. An access token that had ended when it arrived is none, and says so: then asking again has to
@@ -232,6 +251,7 @@ mod tests {
         record::{Generation, tests::record},
     };
     use alloc::vec::Vec;
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
     fn reply(status: u16, body: &str) -> Reply {
         Reply {
@@ -253,6 +273,41 @@ mod tests {
         r.scopes = crate::contract::settings::Scopes::default();
         let after = renewed(r, &reply(200, body), Timestamp(NOW), None);
         assert_eq!(format!("{}", after.record.scopes), "repo user");
+    }
+
+    /// OpenID Connect Core §12.2. Only a false one ends the use of what came with it, and never the login: one that
+    /// is not understood, or that has no first one to be held to, is as good as none.
+    #[test]
+    fn an_id_token_of_somebody_else() {
+        let answer = |claims: &str| {
+            let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+            let token = format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(claims));
+            reply(200, &GRANTED.replacen('{', &format!("{{\"id_token\":\"{token}\","), 1))
+        };
+        let claims = |sub: &str| {
+            format!(r#"{{"iss":"http://localhost:3000","aud":"keyfob-local","sub":"{sub}","iat":1000000}}"#)
+        };
+        let of_ada = || {
+            let mut r = record(NOW, 60);
+            r.verified_subject = Some("ada".into());
+            r
+        };
+        let not_a_jwt = reply(200, &GRANTED.replacen('{', r#"{"id_token":"x","#, 1));
+        for (r, answer) in [
+            (of_ada(), answer(&claims("ada"))),
+            (of_ada(), not_a_jwt),
+            (record(NOW, 60), answer(&claims("eve"))),
+        ] {
+            let after = renewed(r, &answer, Timestamp(NOW), None);
+            assert!(after.error.is_none() && after.record.access_token.unwrap().same_as("a4"));
+        }
+        let after = renewed(of_ada(), &answer(&claims("eve")), Timestamp(NOW), None);
+        assert_eq!(after.error.unwrap().id(), Id::IdTokenInvalid);
+        let r = after.record;
+        assert!(r.access_token.as_ref().unwrap().same_as("access-3"), "the one at hand stays good");
+        assert!(r.refresh_token.as_ref().unwrap().same_as("r4"), "what was rotated is kept");
+        assert!(r.refused.is_none() && r.cooldown.is_some() && r.generation.number == 4);
+        assert_eq!(r.verified_subject.as_deref(), Some("ada"));
     }
 
     /// A machine that sleeps for hours between its request and the answer: the token had ended when it was read, and the

@@ -50,6 +50,8 @@ struct Stored {
     #[serde(default)]
     identity: Identity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    verified_subject: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     refused: Option<Refusal>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cooldown: Option<Cooldown>,
@@ -97,6 +99,7 @@ impl Record {
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
             identity: self.identity.clone(),
+            verified_subject: self.verified_subject.clone(),
             refused: self.refused.clone(),
             cooldown: self.cooldown.clone(),
             unknown: self.unknown.clone(),
@@ -155,6 +158,7 @@ impl Record {
             expires_at: stored.expires_at,
             clocks: stored.clocks,
             identity: stored.identity,
+            verified_subject: stored.verified_subject,
             refused: stored.refused,
             cooldown: stored.cooldown,
             unknown: stored.unknown,

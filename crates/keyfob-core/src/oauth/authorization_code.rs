@@ -19,6 +19,7 @@ use crate::{
         values,
     },
     error::escape,
+    oauth::sent::Sent,
 };
 
 /// One attempt to sign in. Its verifier and state are used once.
@@ -211,15 +212,29 @@ impl Flow {
             _ => {}
         }
         if let Some(error) = answer.error {
-            let mut why = format!("the provider said `{}`", escape(&error));
+            // What was sent is in the address of the page.
+            let sent = self.sent();
+            let quote = |words: &str| escape(&sent.cut(words));
+            let mut why = format!("the provider said `{}`", quote(&error));
             if let Some(description) = answer.description {
                 why.push_str(": ");
-                why.push_str(&escape(&description));
+                why.push_str(&quote(&description));
             }
             return Err(Error::new(Id::LoginDenied, "signing in was refused", why));
         }
         let code = answer.code.ok_or_else(|| callback_error("it has neither `code` nor `error`"))?;
         Ok(Code(Secret::visible(&code).map_err(|why| callback_error(&format!("its `code` {why}")))?))
+    }
+
+    /// The secrets of this sign-in.
+    #[expect(clippy::disallowed_methods, reason = "to be cut out of words; the copy is wiped")]
+    fn sent(&self) -> Sent {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("state", self.state.expose()).append_pair("code_verifier", self.verifier.expose());
+        if let Some(nonce) = &self.nonce {
+            form.append_pair("nonce", nonce.expose());
+        }
+        Sent::new(Some(&Secret::from(form.finish())), &[])
     }
 
     /// The form of the token request (RFC 6749 §4.1.3, RFC 7636 §4.5). `expires_in` asks for a long-lived
@@ -393,6 +408,15 @@ mod tests {
             assert!(!is_same_loopback(there, other), "{other}");
         }
         assert!(!is_same_loopback("https://id.example", "https://id.example/"), "nobody else's");
+    }
+
+    /// A page's words may repeat its own address.
+    #[test]
+    fn what_a_page_repeats_is_cut() {
+        let s = state();
+        let answer = format!("error=access_denied&error_description=state+{s}+was+denied&state={s}");
+        let why = flow().callback(&answer).err().unwrap().why().to_string();
+        assert_eq!(why, "the provider said `access_denied`: state […] was denied");
     }
 
     /// `CODE#STATE` as it stands in an address is the same answer, and is no code with a strange end.

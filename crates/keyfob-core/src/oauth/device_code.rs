@@ -99,6 +99,9 @@ impl Pending {
         let place = text("verification_uri").or_else(|| text("verification_url"));
         let place = place.ok_or_else(|| odd("the answer has no `verification_uri`".into()))?;
         let complete = text("verification_uri_complete").or_else(|| text("verification_url_complete"));
+        if [code, place].into_iter().chain(complete).any(|shown| reply.sent.is_in(shown)) {
+            return Err(odd("it repeats what it was sent".into()));
+        }
         Ok(Self {
             device_code: Secret::visible(needed("device_code")?)
                 .map_err(|why| odd(format!("its device code {why}")))?,

@@ -120,22 +120,7 @@ impl IdToken {
     /// # Errors
     /// The first that fails.
     pub fn check(&self, expected: &Expected<'_>) -> Result<(), Doubt> {
-        let issuer = self.text("iss").unwrap_or("");
-        if issuer != expected.issuer {
-            return Err(Doubt::False(format!("was issued by `{}`", escape(issuer))));
-        }
-        let audiences = match self.claims.get("aud") {
-            Some(Value::Array(many)) => many.iter().collect(),
-            one => one.into_iter().collect::<Vec<_>>(),
-        };
-        // Whom else it was issued to does not matter: it came from the token endpoint, for our code. Core asked for an
-        // `azp` then, until errata set 2.
-        if !audiences.into_iter().any(|audience| audience == expected.client_id) {
-            return Err(is_false("was issued to another client (`aud`)"));
-        }
-        if self.text("azp").is_some_and(|party| party != expected.client_id) {
-            return Err(is_false("was issued to another client (`azp`)"));
-        }
+        self.is_between(expected.issuer, expected.client_id)?;
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
         let (now, leeway) = (expected.now.0 as f64, LEEWAY as f64);
         let Some(end) = self.seconds("exp") else {
@@ -154,6 +139,48 @@ impl IdToken {
             (None, _) => {}
         }
         self.subject().map(|_| ()).ok_or_else(|| not_understood("has no usable `sub`"))
+    }
+
+    /// The checks of OpenID Connect Core §12.2 on one that came with a renewal: the same issuer, client and subject as
+    /// the one of the sign-in. It came from the token endpoint, which vouches for it without a signature (§3.1.3.7,
+    /// number 6).
+    ///
+    /// Not held against it: its end, since some providers send the first one again; and when a person last proved
+    /// who they are (`auth_time`), since doing that again at the provider makes nobody another account.
+    ///
+    /// # Errors
+    /// [`Doubt::False`] when it is about another login.
+    pub fn check_renewed(&self, issuer: &str, client_id: &str, subject: &str) -> Result<(), Doubt> {
+        self.is_between(issuer, client_id)?;
+        match self.subject() {
+            Some(said) if said == subject => {}
+            Some(_) => return Err(is_false("speaks of somebody else than who signed in (`sub`)")),
+            None => return Err(not_understood("has no usable `sub`")),
+        }
+        let issued =
+            self.seconds("iat").ok_or_else(|| not_understood("does not say when it was issued (`iat`)"));
+        issued.map(|_| ())
+    }
+
+    /// Whether it is of this issuer and for this client.
+    fn is_between(&self, issuer: &str, client_id: &str) -> Result<(), Doubt> {
+        let said = self.text("iss").unwrap_or("");
+        if said != issuer {
+            return Err(Doubt::False(format!("was issued by `{}`", escape(said))));
+        }
+        let audiences = match self.claims.get("aud") {
+            Some(Value::Array(many)) => many.iter().collect(),
+            one => one.into_iter().collect::<Vec<_>>(),
+        };
+        // Whom else it was issued to does not matter: it came from the token endpoint, for our code. Core asked for an
+        // `azp` then, until errata set 2.
+        if !audiences.into_iter().any(|audience| audience == client_id) {
+            return Err(is_false("was issued to another client (`aud`)"));
+        }
+        if self.text("azp").is_some_and(|party| party != client_id) {
+            return Err(is_false("was issued to another client (`azp`)"));
+        }
+        Ok(())
     }
 
     fn text(&self, claim: &str) -> Option<&str> {
@@ -358,6 +385,32 @@ mod tests {
             claims["email"] = odd.clone();
             let identity = IdToken::read(&token(&json!({"alg": "RS256"}), &claims)).unwrap().identity();
             assert_eq!((identity.email, identity.subject.as_deref()), (None, Some("24400320")), "{odd}");
+        }
+    }
+
+    /// OpenID Connect Core §12.2, a claim at a time.
+    #[test]
+    fn a_renewals_is_held_to_the_first() {
+        let somebody_else = is_false("speaks of somebody else than who signed in (`sub`)");
+        for (claim, value, wanted) in [
+            ("sub", json!("24400320"), Ok(())),
+            ("sub", json!("24400321"), Err(somebody_else)),
+            ("sub", Value::Null, Err(not_understood("has no usable `sub`"))),
+            ("iss", json!("https://evil.example"), Err(is_false("was issued by `https://evil.example`"))),
+            ("aud", json!(["x", "s6BhdRkqt3"]), Ok(())),
+            ("aud", json!(["x"]), Err(is_false("was issued to another client (`aud`)"))),
+            ("azp", json!("s6BhdRkqt3"), Ok(())),
+            ("azp", json!("x"), Err(is_false("was issued to another client (`azp`)"))),
+            ("iat", Value::Null, Err(not_understood("does not say when it was issued (`iat`)"))),
+            ("exp", json!(1), Ok(())),
+            ("nonce", Value::Null, Ok(())),
+            ("auth_time", json!(1_311_999_999), Ok(())),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value.clone();
+            let read = IdToken::read(&token(&json!({"alg": "RS256"}), &claims)).unwrap();
+            let said = read.check_renewed("https://server.example.com", "s6BhdRkqt3", "24400320");
+            assert_eq!(said, wanted, "{claim} = {value}");
         }
     }
 

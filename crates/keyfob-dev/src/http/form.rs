@@ -46,6 +46,11 @@ impl Form {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every value, whatever it is called.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, value)| value.as_str())
+    }
+
     /// Whether any parameter but `resource` (RFC 8707 §2 allows several) stands more than once.
     pub(crate) fn repeats(&self) -> bool {
         let names = || self.0.iter().map(|(name, _)| name).filter(|name| *name != "resource");

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD as STANDARD, BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD},
+};
 use http::{
     StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use serde_json::{Value, json};
 
@@ -12,6 +16,7 @@ use crate::{
     http::{
         body::{Script, Step},
         call::{Call, Reply, json, status_only},
+        form::Form,
     },
     oauth::answer::members,
     state::{faults::FaultKind, shared::Shared, tables::Issued},
@@ -33,6 +38,7 @@ pub(crate) fn before(kind: FaultKind, shared: &Shared, call: &mut Call) -> Optio
             unavailable(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
         }
         FaultKind::Html => page(),
+        FaultKind::Echo => echo(call),
         FaultKind::Redirect => status_only(StatusCode::TEMPORARY_REDIRECT),
         FaultKind::DropBefore => {
             call.hang_up = true;
@@ -42,6 +48,7 @@ pub(crate) fn before(kind: FaultKind, shared: &Shared, call: &mut Call) -> Optio
     };
     call.note.outcome = kind.outcome();
     match kind {
+        FaultKind::Status503 => put(&mut reply, RETRY_AFTER, "1"),
         FaultKind::Status429 => put(&mut reply, RETRY_AFTER, "2"),
         FaultKind::Status429Date => put(&mut reply, RETRY_AFTER, &shared.clock.http_date_in(2)),
         FaultKind::Redirect => {
@@ -92,6 +99,19 @@ pub(crate) fn after(kind: FaultKind, shared: &Shared, call: &mut Call, issued: &
 /// The members with another one before them.
 fn doubled(text: &str, first: &str) -> Script {
     Script::new([Step::Octets(text.replacen('{', first, 1).into_bytes())])
+}
+
+/// Everything that was sent, in every encoding it may have been sent in.
+fn echo(call: &Call) -> Reply {
+    let body = String::from_utf8_lossy(&call.body).into_owned();
+    let form = Form::parse(&call.body).unwrap_or_default();
+    let credential = call.header(AUTHORIZATION).and_then(|value| value.split_once(' ')).map(|(_, it)| it);
+    let mut said = format!("I was sent {body}");
+    for value in form.values().chain(credential) {
+        let encoded = [STANDARD.encode(value), URL_SAFE_NO_PAD.encode(value)];
+        said += &format!("; {value} {} {}", encoded[0], encoded[1]);
+    }
+    json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_request", "error_description": said }))
 }
 
 fn page() -> Reply {

@@ -4,11 +4,16 @@ use http::StatusCode;
 
 use crate::{
     http::call::{Call, Refusal, Reply, status_only},
-    oauth::client_auth,
-    state::{credential::Digest, shared::Shared},
+    oauth::{client_auth, faults},
+    state::{credential::Digest, faults::FaultGrant, shared::Shared},
 };
 
 pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
+    if let Some(reply) =
+        shared.take_fault(FaultGrant::Revoke).and_then(|kind| faults::before(kind, shared, call))
+    {
+        return reply;
+    }
     match revoke(shared, call) {
         Ok(outcome) => {
             call.note.outcome = outcome;

@@ -41,8 +41,8 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
     let (name, fault) = match grant_type {
         "authorization_code" => ("authorization_code", shared.take_fault(FaultGrant::Code)),
         "refresh_token" => ("refresh_token", shared.take_fault(FaultGrant::Refresh)),
-        "client_credentials" => ("client_credentials", None),
-        device_grant::GRANT_TYPE => (device_grant::GRANT_TYPE, None),
+        "client_credentials" => ("client_credentials", shared.take_fault(FaultGrant::Client)),
+        device_grant::GRANT_TYPE => (device_grant::GRANT_TYPE, shared.take_fault(FaultGrant::Device)),
         _ => ("other", None),
     };
     call.note.grant_type = Some(name);
@@ -56,7 +56,7 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
     resources_are_ours(shared, &form)?;
     let issued = match name {
         "authorization_code" => code(shared, call, client, &form, fault),
-        "refresh_token" => refresh(shared, call, client, &form, fault == Some(FaultKind::NoRefreshToken)),
+        "refresh_token" => refresh(shared, call, client, &form, fault),
         "client_credentials" => client_credentials(shared, client, &form),
         device_grant::GRANT_TYPE => device_grant::exchange(shared, &issuer(call), client, &form),
         _ => Err(Refusal::new("unsupported_grant_type", "this grant type is not known here")),
@@ -158,7 +158,7 @@ fn refresh(
     call: &mut Call,
     client: &Client,
     form: &Form,
-    keep: bool,
+    fault: Option<FaultKind>,
 ) -> Result<Issued, Refusal> {
     let missing = || Refusal::new("invalid_request", "refresh_token is missing");
     let token = form.optional("refresh_token").ok_or_else(missing)?;
@@ -170,9 +170,18 @@ fn refresh(
         scope,
         ttl: shared.access_token_ttl(),
         grace: shared.reuse_grace,
-        keep,
+        keep: fault == Some(FaultKind::NoRefreshToken),
     };
-    let rotated = shared.change(|tables, now| tables.rotate(&ask, now));
+    let issuer = issuer(call);
+    let rotated = shared.change(|tables, now| {
+        let issued = tables.rotate(&ask, now)?;
+        // OpenID Connect Core §12.2: of whoever signed in, and without the nonce of then.
+        let email = tables.families.get(&issued.family).and_then(|family| family.email.clone());
+        let Some(email) = email else { return Ok(issued) };
+        let about =
+            About { issuer: &issuer, client_id: &client.id, email: &email, scope: issued.scope, nonce: None };
+        Ok(Issued { id_token: id_token::of(shared, &about, fault, now)?, ..issued })
+    });
     let refused = |outcome| Refusal::new("invalid_grant", "the refresh token is not valid").outcome(outcome);
     rotated.map_err(|why| match why {
         NotRotated::Unknown => refused("unknown-token"),

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
-        /// What goes wrong with one token request.
+        /// What goes wrong with one request.
         ///
         /// "Rotated" means that the presented refresh token is spent and its successor is issued, whatever becomes of
         /// the answer. A request that is refused anyway is answered as usual and uses up its fault.
@@ -34,7 +34,7 @@ macro_rules! faults {
 faults! {
     /// Status 500 without a useful body. Nothing is rotated.
     Status500 = "500",
-    /// Status 503. Nothing is rotated.
+    /// Status 503 with `Retry-After: 1`. Nothing is rotated.
     Status503 = "503",
     /// Status 429 with `Retry-After: 2`. Nothing is rotated.
     Status429 = "429",
@@ -69,7 +69,7 @@ faults! {
     Redirect = "redirect",
     /// Rotated; the head comes at once, the body drips in pieces over [`Options::late`](crate::Options::late).
     SlowBody = "slow-body",
-    /// The ID token of a code names another issuer.
+    /// The ID token names another issuer.
     IdTokenIssuer = "id-token-issuer",
     /// It is for another client.
     IdTokenAudience = "id-token-audience",
@@ -81,21 +81,40 @@ faults! {
     IdTokenUnsigned = "id-token-unsigned",
     /// It is signed with a key that is not in the list.
     IdTokenSignature = "id-token-signature",
+    /// It speaks of somebody else.
+    IdTokenSubject = "id-token-subject",
+    /// Status 400; `error_description` repeats what was sent: the body as it came, and every value of it and of
+    /// `Authorization` as it is, in base64 and in base64url. Nothing is rotated.
+    Echo = "echo",
 }
 
-/// Which grant a fault waits for.
+/// Which requests a fault waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultGrant {
     /// `grant_type=refresh_token`, the default.
     Refresh,
     /// `grant_type=authorization_code`, written `code:KIND`.
     Code,
+    /// The polls of the device grant (RFC 8628 §3.4), written `device:KIND`.
+    Device,
+    /// `grant_type=client_credentials`, written `client:KIND`.
+    Client,
+    /// Revocation (RFC 7009), written `revoke:KIND`. Only what strikes before a grant has a meaning there.
+    Revoke,
 }
 
-/// A fault of one kind for one grant. Parsed from `KIND` or `code:KIND`.
+/// The prefixes of those that are not the default.
+const PREFIXES: [(&str, FaultGrant); 4] = [
+    ("code:", FaultGrant::Code),
+    ("device:", FaultGrant::Device),
+    ("client:", FaultGrant::Client),
+    ("revoke:", FaultGrant::Revoke),
+];
+
+/// A fault of one kind for one sort of request. Parsed from `KIND` or, with one of the prefixes, `code:KIND`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// Which token requests it strikes.
+    /// Which requests it strikes.
     pub grant: FaultGrant,
     /// What happens to them.
     pub kind: FaultKind,
@@ -111,8 +130,8 @@ impl FromStr for Fault {
     type Err = FaultError;
 
     fn from_str(words: &str) -> Result<Self, FaultError> {
-        let (grant, word) =
-            words.strip_prefix("code:").map_or((FaultGrant::Refresh, words), |word| (FaultGrant::Code, word));
+        let prefixed = |(prefix, grant)| Some((grant, words.strip_prefix(prefix)?));
+        let (grant, word) = PREFIXES.into_iter().find_map(prefixed).unwrap_or((FaultGrant::Refresh, words));
         let kind = FaultKind::ALL.iter().copied().find(|kind| kind.word() == word);
         kind.map(|kind| Self { grant, kind }).ok_or(FaultError::UnknownKind)
     }
@@ -156,7 +175,7 @@ impl fmt::Display for FaultError {
         match self {
             Self::BadCount => f.write_str("the count of a fault is a plain number, as in drop-after=1"),
             Self::UnknownKind => {
-                f.write_str("unknown fault; known, with an optional prefix code: and suffix =COUNT, are")?;
+                f.write_str("unknown fault; known, with an optional prefix code:, device:, client: or revoke: and suffix =COUNT, are")?;
                 FaultKind::ALL.iter().try_for_each(|kind| write!(f, " {}", kind.word()))
             }
         }
@@ -200,6 +219,9 @@ mod tests {
         let plan: FaultPlan = "code:drop-after=3".parse().expect("known");
         assert_eq!(plan.fault, Fault { grant: FaultGrant::Code, kind: FaultKind::DropAfter });
         assert_eq!(plan.count, Some(3));
+        for (prefix, grant) in PREFIXES {
+            assert_eq!(format!("{prefix}echo").parse(), Ok(Fault { grant, kind: FaultKind::Echo }));
+        }
         assert_eq!("late=+1".parse::<FaultPlan>(), Err(FaultError::BadCount));
         assert_eq!("later".parse::<FaultPlan>(), Err(FaultError::UnknownKind));
     }

@@ -6,6 +6,10 @@ use std::{
     time::Duration,
 };
 
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use keyfob_dev::{DevServer, Fault, FaultGrant, FaultKind, LOCAL_CLIENT_ID, Options, StartError};
 
 use crate::common::*;
@@ -159,11 +163,13 @@ fn faults_before_the_grant_rotate_nothing() {
         (FaultKind::Status429Date, 429),
         (FaultKind::Html, 200),
         (FaultKind::Redirect, 307),
+        (FaultKind::Echo, 400),
     ] {
         server.inject(kind, 1);
         let answer = refresh(&server, &token, &[]);
         assert_eq!(answer.status, status);
         match kind {
+            FaultKind::Status503 => assert_eq!(answer.header("retry-after"), Some("1")),
             FaultKind::Status429 => assert_eq!(answer.header("retry-after"), Some("2")),
             FaultKind::Status429Date => {
                 assert!(answer.header("retry-after").is_some_and(|d| d.ends_with(" GMT")));
@@ -288,6 +294,19 @@ fn held_requests_are_let_through() {
         assert!(asking.into_iter().all(|asking| asking.join().expect("answered") == 401));
     });
     assert_eq!((ask(), server.held()), (401, 0));
+}
+
+/// What `echo` repeats is really there: a search for leaks that finds nothing has looked at something.
+#[test]
+fn an_echo_repeats_what_it_was_sent() {
+    let server = server();
+    let (_, token) = sign_in(&server);
+    server.inject(FaultKind::Echo, 1);
+    let answer = refresh(&server, &token, &[]);
+    let said = answer.body;
+    for form in [token.clone(), BASE64_STANDARD.encode(&token), BASE64_URL_SAFE_NO_PAD.encode(&token)] {
+        assert!(said.contains(&form), "{said}");
+    }
 }
 
 /// A fault for the code grant leaves refreshing alone.

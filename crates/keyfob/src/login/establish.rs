@@ -210,7 +210,11 @@ fn accept(
     if let Some(token) = id_token {
         let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(now));
         match id_token::verified(session, environment, &token, nonce, now) {
-            Ok(identity) => record.identity = identity,
+            Ok(identity) => {
+                let identity = identity.without(&reply.sent);
+                record.verified_subject.clone_from(&identity.subject);
+                record.identity = identity;
+            }
             Err(error) if error.id() == Id::IdTokenInvalid && matches!(origin, Origin::Page { .. }) => {
                 logout::end_unstored(session, &*session.store()?, &record);
                 return Err(error);
