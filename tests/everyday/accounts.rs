@@ -77,6 +77,21 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
     assert_eq!((list[0]["name"].as_str(), list[0]["scopes"].as_str()), (Some("ci"), Some("user:inference")));
     let status = s.keyfob(["status"]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output().expect("it runs");
     assert!(String::from_utf8_lossy(&status.stdout).contains("ENDS SOON"), "{status:?}");
+    // Where it is handed over, too: nothing renews it. A stored login has nothing of the kind said.
+    let notes = s.home.home().join("minted.json");
+    for (days, said) in [(9, "ends "), (-1, "ended "), (30, "")] {
+        let mut kept: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&notes).expect("notes")).expect("JSON");
+        kept[0]["expires_at"] = (keyfob_testkit::now() + days * 24 * 3600).into();
+        std::fs::write(&notes, kept.to_string()).expect("ours");
+        for word in ["token", "header"] {
+            let told =
+                s.keyfob([word]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output().expect("it runs");
+            let warned = stderr(&told).matches("was minted here and ").count();
+            assert_eq!(warned, usize::from(!said.is_empty()), "{days}: {told:?}");
+            assert!(stderr(&told).contains(said) && told.status.success(), "{days}: {told:?}");
+        }
+    }
     let again = s.output(&["setup-token", "--no-browser", "--out", path]);
     assert_eq!(again.status.code(), Some(2), "an existing file is not overwritten");
 }

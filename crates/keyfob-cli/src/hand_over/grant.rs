@@ -7,7 +7,7 @@ use keyfob::{
 
 use crate::{
     args::{Global, Rejected, Wanted},
-    hand_over::shadows,
+    hand_over::{minted, shadows},
     output::report::{Report, Result},
     session, telemetry,
 };
@@ -52,6 +52,7 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     if let Some(warning) = &grant.warning {
         Report::warn(warning);
     }
+    minted::warn(client, &grant);
     shadows::warn(&grant);
     Ok(grant)
 }

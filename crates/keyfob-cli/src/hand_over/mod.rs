@@ -2,4 +2,5 @@
 
 pub(crate) mod formats;
 pub(crate) mod grant;
+mod minted;
 pub(crate) mod shadows;
