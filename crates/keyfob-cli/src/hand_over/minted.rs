@@ -3,8 +3,10 @@
 
 use keyfob::{
     Client, Grant, Source, Timestamp,
-    login::setup_token::SOON,
-    world::{Clock, system::clock::SystemClock},
+    internals::{
+        login::setup_token::SOON,
+        world::{Clock, system::clock::SystemClock},
+    },
 };
 
 use crate::output::report::Report;
