@@ -435,4 +435,21 @@ mod tests {
             "an origin alone"
         );
     }
+
+    /// A sign-in page is one of the approved origins or it is none; another file adds to the list.
+    #[test]
+    fn the_list_knows_its_origins() {
+        let mut all = list(&["https://a.example/authorize"]);
+        all.extend(list(&["https://b.example:8443/"]));
+        assert!(all.has_origin("https://a.example") && all.has_origin("https://b.example:8443"));
+        assert!(!all.has_origin("https://c.example") && !all.has_origin("https://b.example"));
+    }
+
+    #[test]
+    fn a_refusal_shows_the_url_without_what_may_be_secret() {
+        let what = |url: &str| list(&[]).verdict(url).expect_err("none is approved").what().to_string();
+        assert!(what("https://evil.example/x?token=t").contains("`https://evil.example/x`"));
+        let named = what("https://ada:pass@evil.example/x");
+        assert!(!named.contains("pass") && named.contains("a URL"), "{named}");
+    }
 }

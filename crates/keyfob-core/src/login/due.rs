@@ -214,4 +214,19 @@ pub(crate) mod tests {
         let other = Generation { login: crate::login::record::LoginId::new([9; 16]), ..r.generation.clone() };
         assert_eq!(word(&r, &Ask { rejected: Some(other), ..at(1) }), "use");
     }
+
+    /// A clock that is a minute behind was not stepped back.
+    #[test]
+    fn a_minute_is_no_step() {
+        let r = record(NOW, 3600);
+        assert_eq!(word(&r, &at(-SKEW)), "use");
+        assert_eq!(word(&r, &at(-SKEW - 1)), "early");
+    }
+
+    #[test]
+    fn lost_answers_are_counted_in_words() {
+        let told = |times| Unknown { generation: 1, since: ProviderTime(0), times }.told();
+        assert_eq!(told(1), "the answer to the last renewal was lost");
+        assert_eq!(told(2), "the answers to 2 renewals were lost");
+    }
 }

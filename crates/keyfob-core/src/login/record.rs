@@ -308,4 +308,47 @@ pub(crate) mod tests {
             assert!(wrong.parse::<Generation>().is_err(), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_generation_number_is_digits_alone() {
+        let login = "ab".repeat(16);
+        for wrong in ["", "+1", "1 ", "18446744073709551616"] {
+            assert!(alloc::format!("{login}:{wrong}").parse::<Generation>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_refresh_token_or_the_proof_of_a_machine_renews() {
+        let mut r = record(0, 60);
+        assert!(r.can_renew());
+        r.refresh_token = None;
+        assert!(!r.can_renew());
+        r.proof = Some(Proof::Basic);
+        assert!(r.can_renew());
+    }
+
+    /// RFC 7009 §2: a provider may end a whole grant, which a person and a client have one of.
+    #[test]
+    fn grants_are_apart_only_where_that_is_known() {
+        let with = |n: u8, account: Option<&str>, subject: Option<&str>| {
+            let mut r = record(0, 60);
+            r.access_token = Some(Secret::new(alloc::format!("a{n}")));
+            r.refresh_token = Some(Secret::new(alloc::format!("r{n}")));
+            r.identity.account_uuid = account.map(Into::into);
+            r.identity.subject = subject.map(Into::into);
+            r
+        };
+        let one = || with(1, Some("ada"), Some("7"));
+        assert!(one().may_share_grant(&with(2, None, None)), "nobody said who it is");
+        assert!(one().may_share_grant(&with(2, Some("ada"), Some("7"))));
+        assert!(!one().may_share_grant(&with(2, Some("bob"), None)), "another account");
+        assert!(!one().may_share_grant(&with(2, None, Some("8"))), "another subject");
+        assert!(one().may_share_grant(&with(1, Some("bob"), None)), "they hold the same tokens");
+        let elsewhere = Record { issuer: "https://other.example".into(), ..with(2, None, None) };
+        assert!(!one().may_share_grant(&elsewhere));
+        let client_id = ClientId::parse("another").unwrap();
+        assert!(!one().may_share_grant(&Record { client_id, ..with(2, None, None) }));
+        let same = Record { issuer: "https://other.example".into(), ..with(1, None, None) };
+        assert!(one().may_share_grant(&same), "wherever they are kept");
+    }
 }

@@ -589,4 +589,35 @@ mod tests {
             "grant_type=refresh_token&refresh_token=a%2Bb%26c%3Dd&client_id=keyfob-local"
         );
     }
+
+    /// RFC 6749 §6: a login that was narrowed asks for what it is for, and one without scopes for none.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tests' own invented secrets")]
+    fn a_narrowed_login_asks_for_its_scopes() {
+        let mut r = record(NOW, 60);
+        r.narrowed = true;
+        assert!(request(&r).unwrap().expose().ends_with("&scope=user%3Aprofile+user%3Ainference"));
+        r.scopes = crate::contract::settings::Scopes::default();
+        assert!(!request(&r).unwrap().expose().contains("scope"));
+    }
+
+    /// The first lost answer is no reason to speak of several, and others wait as well.
+    #[test]
+    fn the_first_lost_answer_cools_down() {
+        let After { record: r, error } = unanswered(record(NOW, 60), true, "cut", ProviderTime(NOW));
+        assert!(r.cooldown.is_some() && !error.unwrap().why().contains("(request"));
+        let r = Record { cooldown: None, ..r };
+        let After { record: r, error } = unanswered(r, true, "cut", ProviderTime(NOW));
+        assert!(r.cooldown.is_none() && error.unwrap().why().contains("(request 2"));
+    }
+
+    /// Clocks that differ by a minute count as one.
+    #[test]
+    fn a_minute_between_clocks_is_not_noted() {
+        for (off, noted) in [(SKEW, false), (SKEW + 1, true)] {
+            let dated = Reply { date: Some("Mon, 12 Jan 1970 13:46:40 GMT".into()), ..reply(200, GRANTED) };
+            let after = renewed(record(NOW, 60), &dated, Timestamp(NOW + off), Some("k".into()));
+            assert_eq!(!after.record.clocks.is_empty(), noted, "{off}");
+        }
+    }
 }

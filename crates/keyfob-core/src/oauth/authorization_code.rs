@@ -538,4 +538,34 @@ mod tests {
              &client_id=keyfob-local&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&expires_in=60"
         );
     }
+
+    /// A second tab or a stranger does not end the wait.
+    #[test]
+    fn a_callback_is_ours_by_its_state() {
+        let ours = flow();
+        let state = ours.state.expose();
+        assert!(ours.is_ours(&alloc::format!("code=c&state={state}")));
+        for other in ["code=c", "code=c&state=x", ""] {
+            assert!(!ours.is_ours(other), "{other}");
+        }
+    }
+
+    /// RFC 6749 §4.1.2.1: the description is for people.
+    #[test]
+    fn a_denial_is_told_in_the_providers_words() {
+        let flow = flow();
+        let query =
+            alloc::format!("error=access_denied&error_description=not+you&state={}", flow.state.expose());
+        let error = flow.callback(&query).err().unwrap();
+        assert!(error.why().contains("not you"), "{error}");
+    }
+
+    /// RFC 8628 §6.1: four and four, of letters and digits.
+    #[test]
+    fn a_user_code_is_two_parts_of_four() {
+        assert!(is_user_code("WDJB-MJ42"));
+        for other in ["WDJB-MJ4", "WDJ-MJHT", "wdjb-MJHT", "WDJB-mjht", "WDJBMJHT", "WDJBX-MJHT"] {
+            assert!(!is_user_code(other), "{other}");
+        }
+    }
 }

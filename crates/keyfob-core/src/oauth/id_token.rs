@@ -443,4 +443,18 @@ mod tests {
         assert_eq!(found(json!({"alg": "PS256"})), 0, "the key is for RS256 only (RFC 8725 §3.1)");
         assert!(jwk::keys(b"[]").is_err());
     }
+
+    #[test]
+    fn a_doubt_says_why() {
+        assert_eq!((is_false("a").why(), not_understood("b").why()), ("a", "b"));
+    }
+
+    #[test]
+    fn the_signature_is_what_stands_behind_the_second_dot() {
+        let signed = token(&json!({"alg": "RS256"}), &claims());
+        let whole = signed.expose();
+        let (head, _) = whole.rsplit_once('.').unwrap();
+        let read = IdToken::read(&Secret::new(format!("{head}.AQID"))).ok().unwrap();
+        assert_eq!(read.signature(), [1, 2, 3]);
+    }
 }

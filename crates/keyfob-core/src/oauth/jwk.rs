@@ -186,4 +186,20 @@ mod tests {
         assert_eq!(ec(&[&[0; 4], &[7; 31][..]].concat()), whole);
         assert!(ec(&[7; 33]).is_empty());
     }
+
+    /// RFC 7518 §6.2, RFC 8037 §2: each curve has points of one size.
+    #[test]
+    fn every_curve_is_known_by_its_size() {
+        let read = |kty: &str, crv: &str, size: usize| {
+            let number = BASE64_URL_SAFE_NO_PAD.encode(vec![9; size]);
+            let set = json!({"keys": [{"kty": kty, "crv": crv, "x": number, "y": number}]});
+            keys(set.to_string().as_bytes()).unwrap().pop().map(|key| key.key)
+        };
+        let point = |size: usize| [vec![4], vec![9; 2 * size]].concat();
+        assert_eq!(read("EC", "P-256", 32), Some(PublicKey::P256(point(32))));
+        assert_eq!(read("EC", "P-384", 48), Some(PublicKey::P384(point(48))));
+        assert_eq!(read("OKP", "Ed25519", 32), Some(PublicKey::Ed25519(vec![9; 32])));
+        assert_eq!(read("OKP", "Ed25519", 31), None);
+        assert_eq!(read("EC", "P-384", 49), None);
+    }
 }

@@ -568,4 +568,44 @@ mod tests {
         assert_eq!(with("soon").retry_after(now, 900), None);
         assert_eq!(with("-5").retry_after(now, 900), None);
     }
+
+    /// What came is told as what it is: nothing, another type, or a redirect.
+    #[test]
+    fn what_is_no_answer_is_told_as_what_it_is() {
+        let page = |kind: Option<&str>, status, body: &str| {
+            opened(&Reply { content_type: kind.map(Into::into), ..reply(status, body) })
+        };
+        let told = |found: (Option<String>, &'static str, String), kind: &str, words: &str| {
+            assert!(found.1 == kind && found.2.contains(words), "{found:?}");
+        };
+        told(page(Some("text/html"), 200, " "), "later", "nothing came with status 200");
+        told(page(Some("text/html"), 200, "<p>"), "later", "`text/html` came");
+        told(page(Some("application/json"), 200, "<p>"), "later", "something else came");
+        told(page(Some("text/html"), 302, "<p>"), "later", "302 (a redirect)");
+        told(page(Some("application/json"), 429, "{}"), "later", "answered 429");
+        told(page(Some("application/json"), 503, "{}"), "later", "answered 503");
+    }
+
+    #[test]
+    fn needed_members_are_told_when_they_are_empty_or_long() {
+        let body = |token: &str| alloc::format!(r#"{{"access_token":"{token}","token_type":"Bearer"}}"#);
+        assert_eq!(opened(&reply(200, body(""))).2, "`access_token` is missing");
+        assert_eq!(kind(&reply(200, body(&"a".repeat(LONGEST_TOKEN)))), "granted");
+        assert_eq!(kind(&reply(200, body(&"a".repeat(LONGEST_TOKEN + 1)))), "odd");
+    }
+
+    #[test]
+    fn an_id_token_is_kept_unread() {
+        let body = r#"{"access_token":"a","token_type":"Bearer","id_token":"h.c.s"}"#;
+        assert!(tokens(&reply(200, body)).id_token.unwrap().same_as("h.c.s"));
+    }
+
+    /// An error that names nothing is none; one that is no error code is malformed.
+    #[test]
+    fn an_empty_error_is_none() {
+        let body = WHOLE.replacen('{', r#"{"error":"","#, 1);
+        assert_eq!(kind(&reply(200, body)), "granted");
+        let words = opened(&reply(400, r#"{"error":"a\"b","error_description":"x"}"#)).2;
+        assert!(words.contains("malformed error: x"), "{words}");
+    }
 }

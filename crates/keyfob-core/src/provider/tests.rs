@@ -449,3 +449,50 @@ fn a_host_is_an_origin() {
         assert!(error.what().contains("environments.work.hosts"), "{error}");
     }
 }
+
+/// What the metadata names is what is asked (RFC 8414 §2).
+#[test]
+fn every_endpoint_of_the_metadata_is_taken() {
+    let raw = RawEnvironment { issuer: Some("https://i.example".into()), ..RawEnvironment::default() };
+    let found =
+        resolve(&Settings::default(), &config("work", raw), Some("work"), &ApprovedList::default()).unwrap();
+    let body = r#"{"issuer":"https://i.example","authorization_endpoint":"https://i.example/a",
+        "token_endpoint":"https://i.example/t","revocation_endpoint":"https://i.example/r",
+        "introspection_endpoint":"https://i.example/i","device_authorization_endpoint":"https://i.example/d",
+        "userinfo_endpoint":"https://i.example/u"}"#;
+    let endpoints = found.completed_by(body.as_bytes()).unwrap().endpoints;
+    let all: Vec<_> = endpoints.named().map(|(_, url)| url).collect();
+    assert_eq!(all, ["a", "t", "r", "i", "d", "u"].map(|end| format!("https://i.example/{end}")));
+    assert_eq!(endpoints.identity_url().as_deref(), Some("https://i.example/u"));
+    assert!(crate::provider::is_metadata(body.as_bytes()) && !crate::provider::is_metadata(b"{}"));
+}
+
+/// Nothing that the configuration says of an environment is lost on the way.
+#[test]
+fn an_environment_is_what_its_configuration_says() {
+    let text = |t: &str| Some(t.to_string());
+    let raw = RawEnvironment {
+        client_id: text("ours"),
+        scopes: Some(["a".into(), "b".into()].into()),
+        redirect: text("localhost"),
+        prompt: text("login"),
+        dead_refresh_words: Some(["gone".into()].into()),
+        client_secret_file: text("/run/secret"),
+        api_base: text("https://api.example"),
+        apps_base: text("https://apps.example"),
+        console_base: text("https://console.example"),
+        ..RawEnvironment::default()
+    };
+    let settings = Settings::default();
+    let found = resolve(&settings, &config("work", raw), Some("work"), &ApprovedList::default()).unwrap();
+    assert_eq!(found.client_id.as_ref().map(|id| id.as_str()), Some("ours"));
+    assert_eq!((found.scopes.to_string(), found.console_scopes.to_string()), ("a b".into(), "a b".into()));
+    assert!(found.redirect_is_name && found.prompt.is_some());
+    assert_eq!(found.dead_refresh_words, ["gone"]);
+    let bases = [&found.api_base, &found.apps_base, &found.console_base].map(|base| base.as_deref());
+    let expected = ["https://api.example", "https://apps.example", "https://console.example"];
+    assert_eq!(bases, expected.map(Some));
+    assert!(found.secret_at().is_some());
+    let (page, scopes) = found.sign_in(true).unwrap();
+    assert_eq!((page, scopes.to_string()), ("https://console.example/oauth/authorize", "a b".into()));
+}
