@@ -1,30 +1,17 @@
 //! Signing out: revokes at the provider first, then removes locally in any case, and reports both results.
 
-use std::time::Duration;
-
-use keyfob_core::{
-    Error, Id, Record, Result, Secret, contract::names, login::record::Refusal,
-    oauth::client_credentials::Proven,
-};
+use keyfob_core::{Error, Id, Record, Result, contract::names, login::record::Refusal};
 
 use crate::{
-    credential::{client_secret, helper, look, machine, survey::Survey},
+    credential::{helper, look, survey::Survey},
+    provider::revoke,
     renewal,
     session::Session,
     store::{Found, Logins, Seen, Store},
-    world::{Request, World},
+    world::World,
 };
 
-/// What the provider said to the revocation (RFC 7009).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Revocation {
-    /// It confirmed: the refresh token and what was minted from it is dead.
-    Confirmed,
-    /// It did not: until they expire by themselves the tokens work for whoever has them.
-    Failed(String),
-    /// There was nothing to revoke, or this provider has no endpoint for it.
-    Impossible(&'static str),
-}
+pub use crate::provider::revoke::Revocation;
 
 /// What signing out did.
 #[derive(Debug)]
@@ -102,7 +89,7 @@ impl Session {
                     .hint("it is no longer used here; revoke it on the provider's own page"));
             }
         };
-        let revocation = revoke(self, &record);
+        let revocation = revoke::revoke(self, &record);
         let told = SignedOut { profile: record.profile.clone(), issuer: record.issuer.clone(), revocation };
         if keep_spent {
             record.access_token = None;
@@ -119,9 +106,6 @@ impl Session {
         Ok(Some(told))
     }
 }
-
-/// No revocation waits longer for a provider that is busy.
-const LONGEST_WAIT: i64 = 10;
 
 /// Why tokens were not revoked that nobody needs any more.
 pub(crate) const SPARED: Revocation =
@@ -157,64 +141,11 @@ pub fn revoke_apart<T>(
 /// The same for a client's own login: what became of it, in words.
 pub(crate) fn end_unstored(session: &Session, store: &dyn Store, tokens: &Record) -> Revocation {
     let ended = session.logins().and_then(|logins| {
-        revoke_apart(&session.world, &*logins, store, tokens, |tokens| revoke(session, tokens))
+        revoke_apart(&session.world, &*logins, store, tokens, |tokens| revoke::revoke(session, tokens))
     });
     match ended {
         Ok(Some(revocation)) => revocation,
         Ok(None) => SPARED,
         Err(error) => Revocation::Failed(error.message()),
-    }
-}
-
-/// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token
-/// where there is nothing else.
-#[expect(clippy::disallowed_methods, reason = "the token goes into the body of the one request that ends it")]
-pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
-    let Some(url) = &record.endpoints.revoke_url else {
-        return Revocation::Impossible("this provider has no revocation endpoint");
-    };
-    let (token, hint) = match (&record.refresh_token, &record.access_token) {
-        (Some(token), _) => (token, "refresh_token"),
-        (None, Some(token)) => (token, "access_token"),
-        (None, None) => return Revocation::Impossible("there was no token left"),
-    };
-    let members = [("token", token.expose()), ("token_type_hint", hint)];
-    // A confidential client proves itself here too (RFC 7009 §2.1).
-    let proven = match record.proof {
-        Some(_) => machine::prove(session, record, &members),
-        None => {
-            let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
-            form.extend_pairs(members).append_pair("client_id", record.client_id.as_str());
-            let form = Secret::from(form.finish());
-            let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
-            client_secret::authenticated(&session.world, &record.environment, at, client_id, form).ok()
-        }
-    };
-    let Some(Proven { authorization, body }) = proven else {
-        return Revocation::Impossible("the secret of its client is not at hand");
-    };
-    let request = Request {
-        method: "POST",
-        url,
-        headers: authorization.map(|value| ("Authorization", value)).into_iter().collect(),
-        body: Some(("application/x-www-form-urlencoded", body)),
-        timeout: Duration::from_secs(10),
-    };
-    // Told to come back, it comes back once (RFC 7009 §2.2.1), if that is soon: somebody waits.
-    let mut answer = session.world.http.send(&request);
-    if let Ok(busy) = &answer
-        && busy.reply.status == 503
-    {
-        let now = session.world.clock.ahead(record).theirs(session.world.clock.now());
-        let pause = busy.reply.retry_after(now, LONGEST_WAIT + 1).unwrap_or(1);
-        if pause <= LONGEST_WAIT {
-            session.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
-            answer = session.world.http.send(&request);
-        }
-    }
-    match answer {
-        Ok(answer) if answer.reply.status == 200 => Revocation::Confirmed,
-        Ok(answer) => Revocation::Failed(format!("the provider answered {}", answer.reply.status)),
-        Err(no_answer) => Revocation::Failed(no_answer.why),
     }
 }

@@ -7,7 +7,13 @@ use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, di
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{credential::look, renewal::Need, session::Session, store::Seen, world::Request};
+use crate::{
+    credential::look,
+    provider::{self, Failure},
+    renewal::Need,
+    session::Session,
+    store::Seen,
+};
 
 const ANSWER: Duration = Duration::from_secs(20);
 /// The header it travels in, both ways.
@@ -103,32 +109,13 @@ impl Session {
             Error::new(Id::EnvironmentIncomplete, what, "its endpoint for them is not known")
         })?;
         let body = serde_json::json!({ "display_name": name }).to_string();
-        let request = Request {
-            method: "POST",
-            url: &url,
-            headers: bearer(&record)?,
-            body: Some(("application/json", Secret::from(body))),
-            timeout: ANSWER,
-        };
         let what = "this machine was not enrolled";
-        let answer =
-            self.world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, what, no.why))?;
-        if answer.reply.status != 201 {
-            let error = json::strict::<Refused>(&answer.reply.body).map(|refused| refused.error);
-            return Err(match error.as_deref() {
-                Ok("stale_login") => {
-                    Error::new(Id::LoginNeeded, what, "the provider wants a login younger than ten minutes")
-                }
-                Ok(word) => Error::new(
-                    Id::ProviderRefused,
-                    what,
-                    format!("the provider said `{}`", answer.reply.quote(word)),
-                ),
-                Err(_) => {
-                    Error::new(Id::ProviderRefused, what, format!("it answered {}", answer.reply.status))
-                }
-            });
-        }
+        let call = provider::post_json(&self.world, &url, Secret::from(body));
+        let answer = call
+            .with(bearer(&record)?)
+            .within(ANSWER)
+            .expect(&[201])
+            .map_err(|failure| not_enrolled(what, failure))?;
         let enrolled: Enrolled = json::strict(&answer.reply.body)
             .map_err(|why| Error::new(Id::AnswerInvalid, what, format!("the answer {why}")))?;
         if answer.reply.sent.is_in(&enrolled.device_id) {
@@ -210,20 +197,8 @@ impl Session {
         if let Ok(mut path) = url.path_segments_mut() {
             path.push(&stored.device_id);
         }
-        let request = Request {
-            method: "DELETE",
-            url: url.as_str(),
-            headers: bearer(record)?,
-            body: None,
-            timeout: ANSWER,
-        };
-        match self.world.http.send(&request) {
-            Ok(answer) if matches!(answer.reply.status, 204 | 404) => Ok(()),
-            Ok(answer) => {
-                Err(Error::new(Id::ProviderRefused, what, format!("it answered {}", answer.reply.status)))
-            }
-            Err(no) => Err(Error::new(Id::Unreachable, what, no.why)),
-        }
+        let call = provider::delete(&self.world, url.as_str()).with(bearer(record)?).within(ANSWER);
+        call.expect(&[204, 404]).map(|_| ()).map_err(|failure| failure.error(what))
     }
 
     /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
@@ -277,6 +252,22 @@ impl Session {
             crate::world::exclusively(&self.world, place, || files.replace(place, &bytes))
         };
         write().map_err(|error| failed(place, &error.to_string()))
+    }
+}
+
+/// What the provider says against it, where it says that in a word.
+fn not_enrolled(what: &str, failure: Failure) -> Error {
+    let word = failure.reply().and_then(|reply| {
+        let refused = json::strict::<Refused>(&reply.body).ok()?;
+        let said = (refused.error != "stale_login").then(|| reply.quote(&refused.error));
+        Some(said)
+    });
+    match word {
+        None => failure.error(what),
+        Some(None) => {
+            Error::new(Id::LoginNeeded, what, "the provider wants a login younger than ten minutes")
+        }
+        Some(Some(said)) => Error::new(Id::ProviderRefused, what, format!("the provider said `{said}`")),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     oauth::{
         id_token::{Doubt, IdToken},
         reply::Reply,
+        token_request::TokenRequest,
         token_response::{self, Tokens, Verdict},
     },
     provider,
@@ -33,15 +34,11 @@ pub struct After {
     pub error: Option<Error>,
 }
 
-/// The form of the refresh request (RFC 6749 §6). The scope is left out: it stays what was granted.
+/// The refresh request (RFC 6749 §6). The scope is left out: it stays what was granted.
 ///
 /// # Errors
 /// [`Id::LoginNeeded`] when the record has no refresh token.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the refresh token goes into the body of the one request it is for"
-)]
-pub fn request(record: &Record) -> Result<Secret, Error> {
+pub fn request(record: &Record) -> Result<TokenRequest, Error> {
     let token = record.refresh_token.as_ref().ok_or_else(|| {
         Error::new(
             Id::LoginNeeded,
@@ -49,14 +46,10 @@ pub fn request(record: &Record) -> Result<Secret, Error> {
             "it has no refresh token",
         )
     })?;
-    let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
-    form.append_pair("grant_type", "refresh_token")
-        .append_pair("refresh_token", token.expose())
-        .append_pair("client_id", record.client_id.as_str());
-    if record.narrowed && !record.scopes.is_empty() {
-        form.append_pair("scope", &format!("{}", record.scopes));
-    }
-    Ok(Secret::from(form.finish()))
+    let request = TokenRequest::grant("refresh_token")
+        .with_secret("refresh_token", token.duplicate())
+        .client(&record.client_id);
+    Ok(if record.narrowed { request.scope(&record.scopes) } else { request })
 }
 
 /// Lays an answer over the record it was asked for: first what was rotated, then the rest.
@@ -585,7 +578,7 @@ mod tests {
         let mut r = record(NOW, 60);
         r.refresh_token = Some(Secret::new("a+b&c=d"));
         assert_eq!(
-            request(&r).unwrap().expose(),
+            request(&r).unwrap().encode(None).body.1.expose(),
             "grant_type=refresh_token&refresh_token=a%2Bb%26c%3Dd&client_id=keyfob-local"
         );
     }
@@ -596,9 +589,17 @@ mod tests {
     fn a_narrowed_login_asks_for_its_scopes() {
         let mut r = record(NOW, 60);
         r.narrowed = true;
-        assert!(request(&r).unwrap().expose().ends_with("&scope=user%3Aprofile+user%3Ainference"));
+        assert!(
+            request(&r)
+                .unwrap()
+                .encode(None)
+                .body
+                .1
+                .expose()
+                .ends_with("&scope=user%3Aprofile+user%3Ainference")
+        );
         r.scopes = crate::contract::settings::Scopes::default();
-        assert!(!request(&r).unwrap().expose().contains("scope"));
+        assert!(!request(&r).unwrap().encode(None).body.1.expose().contains("scope"));
     }
 
     /// The first lost answer is no reason to speak of several, and others wait as well.

@@ -19,7 +19,7 @@ use crate::{
         values,
     },
     error::escape,
-    oauth::sent::Sent,
+    oauth::{sent::Sent, token_request::TokenRequest},
 };
 
 /// One attempt to sign in. Its verifier and state are used once.
@@ -227,34 +227,29 @@ impl Flow {
     }
 
     /// The secrets of this sign-in.
-    #[expect(clippy::disallowed_methods, reason = "to be cut out of words; the copy is wiped")]
     fn sent(&self) -> Sent {
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("state", self.state.expose()).append_pair("code_verifier", self.verifier.expose());
+        let mut secrets = TokenRequest::default()
+            .with_secret("state", self.state.duplicate())
+            .with_secret("code_verifier", self.verifier.duplicate());
         if let Some(nonce) = &self.nonce {
-            form.append_pair("nonce", nonce.expose());
+            secrets = secrets.with_secret("nonce", nonce.duplicate());
         }
-        Sent::new(Some(&Secret::from(form.finish())), &[])
+        Sent::new(Some(&secrets.encode(None).body.1), &[])
     }
 
-    /// The form of the token request (RFC 6749 §4.1.3, RFC 7636 §4.5). `expires_in` asks for a long-lived
-    /// token instead of a renewable one.
+    /// The token request (RFC 6749 §4.1.3, RFC 7636 §4.5). `expires_in` asks for a long-lived token instead of a
+    /// renewable one.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "code and verifier go into the body of the one request they are for"
-    )]
-    pub fn exchange(&self, code: &Code, expires_in: Option<u64>) -> Secret {
-        let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(4096));
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code.0.expose())
-            .append_pair("redirect_uri", &self.request.redirect_uri)
-            .append_pair("client_id", self.request.client_id.as_str())
-            .append_pair("code_verifier", self.verifier.expose());
-        if let Some(seconds) = expires_in {
-            form.append_pair("expires_in", &seconds.to_string());
+    pub fn exchange(&self, code: &Code, expires_in: Option<u64>) -> TokenRequest {
+        let request = TokenRequest::grant("authorization_code")
+            .with_secret("code", code.0.duplicate())
+            .with("redirect_uri", &*self.request.redirect_uri)
+            .client(&self.request.client_id)
+            .with_secret("code_verifier", self.verifier.duplicate());
+        match expires_in {
+            Some(seconds) => request.with("expires_in", seconds.to_string()),
+            None => request,
         }
-        Secret::from(form.finish())
     }
 
     /// What was asked for: the granted scope when the answer names none (RFC 6749 §5.1).
@@ -533,7 +528,7 @@ mod tests {
         let f = flow();
         let code = f.pasted("c0de").unwrap();
         assert_eq!(
-            f.exchange(&code, Some(60)).expose(),
+            f.exchange(&code, Some(60)).encode(None).body.1.expose(),
             "grant_type=authorization_code&code=c0de&redirect_uri=http%3A%2F%2F127.0.0.1%3A5%2Fcallback\
              &client_id=keyfob-local&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&expires_in=60"
         );

@@ -18,6 +18,7 @@ use crate::{
     oauth::{
         refusal,
         reply::Reply,
+        token_request::TokenRequest,
         token_response::{self, Tokens, Verdict},
     },
 };
@@ -54,15 +55,10 @@ pub enum Poll {
     Over(Error),
 }
 
-/// The form of the first request (RFC 8628 §3.1).
+/// The first request (RFC 8628 §3.1).
 #[must_use]
-pub fn start(client_id: &ClientId, scopes: &Scopes) -> Secret {
-    let mut form = url::form_urlencoded::Serializer::new(String::new());
-    form.append_pair("client_id", client_id.as_str());
-    if scopes.iter().next().is_some() {
-        form.append_pair("scope", &scopes.to_string());
-    }
-    Secret::from(form.finish())
+pub fn start(client_id: &ClientId, scopes: &Scopes) -> TokenRequest {
+    TokenRequest::default().client(client_id).scope(scopes)
 }
 
 impl Pending {
@@ -115,19 +111,12 @@ impl Pending {
         })
     }
 
-    /// The form of a poll (RFC 8628 §3.4).
+    /// A poll (RFC 8628 §3.4).
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the device code goes into the body of the request it is for"
-    )]
-    pub fn poll(&self, client_id: &ClientId) -> Secret {
-        let form = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:device_code")
-            .append_pair("device_code", self.device_code.expose())
-            .append_pair("client_id", client_id.as_str())
-            .finish();
-        Secret::from(form)
+    pub fn poll(&self, client_id: &ClientId) -> TokenRequest {
+        TokenRequest::grant("urn:ietf:params:oauth:grant-type:device_code")
+            .with_secret("device_code", self.device_code.duplicate())
+            .client(client_id)
     }
 
     /// Reads the answer to a poll. What its words say counts at every status: GitHub says `authorization_pending` with

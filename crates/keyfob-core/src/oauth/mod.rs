@@ -11,4 +11,5 @@ pub mod prompt;
 pub mod refusal;
 pub mod reply;
 pub mod sent;
+pub mod token_request;
 pub mod token_response;

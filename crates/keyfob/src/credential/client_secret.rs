@@ -5,30 +5,25 @@ use std::path::Path;
 use keyfob_core::{
     Error, Id, Result, Secret,
     contract::settings::ClientId,
-    oauth::{
-        client_auth::{Place, SecretAt},
-        client_credentials::{self, Proven},
-    },
+    oauth::client_auth::{ClientAuth, Place, SecretAt},
     secret::strip_newline,
 };
 
 use crate::{credential::command, world::World};
 
-/// A form that names its client as it is to be sent: with the proof of the session, where it has a secret.
+/// What the requests of this client are authenticated with. `None`: it is a public one.
 ///
 /// # Errors
 /// As [`secret`].
-pub(crate) fn authenticated(
+pub(crate) fn client_auth(
     world: &World,
     environment: &str,
     secret_at: Option<&SecretAt>,
     client: &ClientId,
-    form: Secret,
-) -> Result<Proven> {
-    let Some(SecretAt { at, auth }) = secret_at else {
-        return Ok(Proven { authorization: None, body: form });
-    };
-    Ok(client_credentials::authenticated(&form, client, *auth, &secret(world, environment, at)?))
+) -> Result<Option<ClientAuth>> {
+    let Some(SecretAt { at, auth }) = secret_at else { return Ok(None) };
+    let secret = secret(world, environment, at)?;
+    Ok(Some(ClientAuth { client: client.clone(), method: *auth, secret }))
 }
 
 /// The client's secret.

@@ -13,8 +13,8 @@ use keyfob_core::{
         refresh,
     },
     oauth::{
-        client_auth::Confidential,
-        client_credentials::{self, Proven},
+        client_auth::{ClientAuth, Confidential},
+        client_credentials,
     },
     provider::environment::Environment,
 };
@@ -22,10 +22,11 @@ use keyfob_core::{
 use crate::world::failure;
 use crate::{
     credential::client_secret,
+    provider,
     renewal::{self, ANSWER, Asking, Need, Spender, Usable},
     session::Session,
     store::{Commit, Found, Lease, Seen, Store},
-    world::{Request, World},
+    world::World,
 };
 
 /// Asks in the calling thread.
@@ -118,27 +119,21 @@ impl Asker<'_> {
         let missing = |why| Error::new(Id::StoreCorrupt, what(), why);
         let url = record.endpoints.token_url.as_ref();
         let url = url.ok_or_else(|| missing("its record names no token endpoint"))?;
-        let proof = record.proof.ok_or_else(|| missing("its record is that of a person's login"))?;
+        let method = record.proof.ok_or_else(|| missing("its record is that of a person's login"))?;
         let secret = client_secret::secret(world, &self.environment.name, &self.machine.secret)?;
-        let Proven { authorization, body } = client_credentials::request(record, proof, &secret, asked);
+        let auth = ClientAuth { client: record.client_id.clone(), method, secret };
         let kernel = world.clock.kernel();
-        let request = Request {
-            method: "POST",
-            url,
-            headers: authorization.map(|value| ("Authorization", value)).into_iter().collect(),
-            body: Some(("application/x-www-form-urlencoded", body)),
-            timeout: ANSWER,
-        };
-        match world.http.send(&request) {
+        let request = client_credentials::request(asked).encode(Some(&auth));
+        match provider::post(world, url, request).within(ANSWER).send() {
             Ok(answer) => Ok((answer.reply, kernel)),
-            Err(no) => Err(Error::new(Id::Unreachable, format!("{} got no answer", what()), no.why)),
+            Err(failure) => Err(failure.error(format!("{} got no answer", what()))),
         }
     }
 }
 
-/// A request of this record's own session, for ending its token: only with the secret of the very environment that
+/// What a request to end the token of this record is authenticated with: only the secret of the very environment that
 /// got it. Another one's must not reach this provider.
-pub(crate) fn prove(session: &Session, record: &Record, members: &[(&str, &str)]) -> Option<Proven> {
+pub(crate) fn client_auth(session: &Session, record: &Record) -> Option<ClientAuth> {
     let environment = session.environment().ok()?;
     let machine = environment.machine.as_ref()?;
     let ours = environment.issuer() == record.issuer
@@ -146,5 +141,5 @@ pub(crate) fn prove(session: &Session, record: &Record, members: &[(&str, &str)]
     let secret = ours
         .then(|| client_secret::secret(&session.world, &environment.name, &machine.secret).ok())
         .flatten()?;
-    Some(client_credentials::prove(record, record.proof?, &secret, members))
+    Some(ClientAuth { client: record.client_id.clone(), method: record.proof?, secret })
 }

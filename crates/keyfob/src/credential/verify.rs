@@ -6,10 +6,9 @@ use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Pu
 
 use crate::{
     credential::{acquire, grant, look::nothing, survey::Survey},
-    login::establish,
+    provider::{self, Failure},
     renewal::Need,
     session::Session,
-    world::Request,
 };
 
 impl Session {
@@ -36,18 +35,16 @@ impl Session {
             )
         })?;
         let headers = self.with_device(headers_at_hand(self, &survey)?);
-        let timeout = Duration::from_secs(15);
-        let request = Request { method: "GET", url, headers, body: None, timeout };
-        match self.world.http.send(&request) {
-            Ok(answer) if answer.reply.status == 200 => match &answer.device_token {
+        let call = provider::get(&self.world, url).with(headers).within(Duration::from_secs(15));
+        match call.expect(&[200]) {
+            Ok(answer) => match &answer.device_token {
                 Some(successor) => self.renew_device(successor),
                 None => Ok(()),
             },
-            Ok(answer) => {
-                let why = format!("{} answered {}", establish::origin(url), answer.reply.status);
-                Err(Error::new(Id::ProviderRefused, "the provider does not accept the credential", why))
+            Err(failure @ Failure::Status(_)) => {
+                Err(failure.error("the provider does not accept the credential"))
             }
-            Err(no) => Err(Error::new(Id::Unreachable, "the provider could not be asked", no.why)),
+            Err(failure @ Failure::NoAnswer(_)) => Err(failure.error("the provider could not be asked")),
         }
     }
 }

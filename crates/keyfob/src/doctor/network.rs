@@ -1,10 +1,12 @@
 //! Network checks of the doctor: the provider's metadata, every host of the environment, and the clock difference.
 
-use std::time::Duration;
-
 use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
-use crate::{finding::State, session::Session, world::Request};
+use crate::{
+    finding::State,
+    provider::{self, Failure},
+    session::Session,
+};
 
 /// Clocks may differ by this much without anybody minding.
 const SKEW: i64 = 60;
@@ -50,7 +52,7 @@ fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
     for (word, url) in named {
         // A WebSocket begins as a request to the same host.
         let url = url.strip_prefix("ws").map_or(url.to_owned(), |rest| format!("http{rest}"));
-        let origin = crate::login::establish::origin(&url);
+        let origin = provider::origin(&url);
         match hosts.iter_mut().find(|(host, _)| *host == origin) {
             Some((_, words)) => words.push(word),
             None => hosts.push((origin, vec![word])),
@@ -61,14 +63,8 @@ fn hosts(environment: &Environment) -> Vec<(String, Vec<&'static str>)> {
 
 /// Any answer will do. The provider's time, if it said.
 fn date(session: &Session, origin: &str) -> Result<Option<ProviderTime>, String> {
-    let request = Request {
-        method: "GET",
-        url: origin,
-        headers: Vec::new(),
-        body: None,
-        timeout: Duration::from_secs(10),
-    };
-    let answer = session.world.http.send(&request).map_err(|no| no.why)?;
+    let call = provider::get(&session.world, origin);
+    let answer = call.send().map_err(Failure::why)?;
     Ok(answer.reply.provider_time())
 }
 

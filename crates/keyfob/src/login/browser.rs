@@ -17,10 +17,11 @@ use crate::world::failure;
 use crate::{
     login::{
         callback::{Arrival, Callback, Host, Loopback},
-        establish::{Meant, establish, post},
+        establish::{Meant, establish},
         paste::Paste,
         setup_token::{self, Minted},
     },
+    provider::token,
     renewal,
     session::Session,
 };
@@ -300,8 +301,8 @@ impl Attempt<'_> {
     }
 
     fn exchange(&self, code: &Code) -> Result<Reply> {
-        let body = self.flow.exchange(code, self.lasting);
-        post(self.session, &self.environment, self.environment.token_url()?, body)
+        let request = self.flow.exchange(code, self.lasting);
+        token::ask(self.session, &self.environment, self.environment.token_url()?, request)
     }
 }
 

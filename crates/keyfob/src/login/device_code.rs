@@ -12,7 +12,8 @@ use keyfob_core::{
 };
 
 use crate::{
-    login::establish::{self, Confirm, Meant, SignedIn, post},
+    login::establish::{self, Confirm, Meant, SignedIn},
+    provider::token,
     session::Session,
 };
 
@@ -39,7 +40,7 @@ impl Session {
                 .hint("use `keyfob login --no-browser`")
         })?;
         establish::would_be_kept(self)?;
-        let reply = post(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
+        let reply = token::ask(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
         let refused = |error: Error| {
             let word = refusal::said(&reply).and_then(|said| said.word);
             establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)
@@ -79,7 +80,7 @@ impl DeviceAttempt<'_> {
             }
             left(i64::try_from(remaining.as_secs()).unwrap_or(i64::MAX));
             clock.sleep(Duration::from_secs(self.pending.interval.unsigned_abs()).min(remaining));
-            match post(self.session, &self.environment, &url, self.pending.poll(&client_id)) {
+            match token::ask(self.session, &self.environment, &url, self.pending.poll(&client_id)) {
                 Err(error) if error.id() == Id::Unreachable => self.pending.back_off(),
                 Err(error) => return Err(error),
                 Ok(reply) => match self.pending.answered(&reply) {

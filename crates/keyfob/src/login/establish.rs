@@ -1,13 +1,10 @@
 //! From a token response to a login on disk: the last steps of every way to sign in.
 
-use std::time::Duration;
-
 use keyfob_core::{
     Ahead, Error, Id, Record, Result, Secret,
     contract::{names, settings::Scopes},
     error::escape,
     login::{
-        identity::Identity,
         record::{Generation, LoginId},
         refresh,
     },
@@ -23,16 +20,18 @@ use crate::world::failure;
 use crate::{
     credential::client_secret,
     login::id_token,
-    logout::{self, Revocation},
+    logout,
+    provider::{
+        self,
+        revoke::{self, Revocation},
+        userinfo,
+    },
     renewal,
     session::Session,
     store::{Commit, Found, Seen},
     trusted_device::Enrolment,
-    world::{Answer, NoAnswer, Request, system::machine_name},
+    world::system::machine_name,
 };
-
-/// How long one request of a sign-in may take.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// A finished sign-in.
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Session {
             TokenKind::Access => {
                 record.generation.number = 1;
                 record.access_token = Some(token);
-                let unidentified = tried(self, &mut record)?;
+                let unidentified = userinfo::tried(self, &mut record)?;
                 let origin = Origin::Brought { spent: false };
                 save(self, record, unidentified, &origin, meant)
             }
@@ -94,7 +93,8 @@ impl Session {
                 // An answer without a new one leaves the old one good (RFC 6749 §6).
                 record.refresh_token = Some(token);
                 record.narrowed = self.setup.settings.scopes.is_some();
-                let reply = post(self, &environment, environment.token_url()?, refresh::request(&record)?)?;
+                let (url, request) = (environment.token_url()?, refresh::request(&record)?);
+                let reply = provider::token::ask(self, &environment, url, request)?;
                 accept(self, &environment, record, &reply, &Origin::Brought { spent: true }, meant)
             }
         }
@@ -247,7 +247,7 @@ fn save(
     meant: Meant<'_>,
 ) -> Result<SignedIn> {
     let revoke_old = matches!(origin, Origin::Page { .. });
-    let unidentified = unidentified.or_else(|| identify(session, &mut record));
+    let unidentified = unidentified.or_else(|| userinfo::identify(session, &mut record));
     let store = session.store()?;
     // Before the lease: a person may think about it, and the login that is there goes on meanwhile.
     let stored = match store.look() {
@@ -261,7 +261,7 @@ fn save(
         return Err(match origin {
             // The tokens of one account may be one grant: then the login that stays would end with it.
             Origin::Page { .. } if others => {
-                logout::revoke(session, &record);
+                revoke::revoke(session, &record);
                 error
             }
             Origin::Brought { spent: true } => {
@@ -344,24 +344,6 @@ fn beside(session: &Session, mut record: Record) -> Result<String> {
     Err(Error::new(Id::StoreFailed, what, "ninety-eight profiles of that name are there already"))
 }
 
-/// Tries an access token that somebody brought: what the provider refuses is not kept. Why it is not known whose it is,
-/// if it is not.
-fn tried(session: &Session, record: &mut Record) -> Result<Option<Error>> {
-    let Some(url) = record.endpoints.identity_url().or_else(|| record.endpoints.whoami_url.clone()) else {
-        return Ok(None);
-    };
-    let refused = |id, why: String| Error::new(id, "the token was not kept", why);
-    match look_up(session, record, &url) {
-        Err(no_answer) => Err(refused(Id::Unreachable, no_answer.why)),
-        Ok(answer) if answer.reply.status == 401 => {
-            let why = format!("{} does not accept it (401)", origin(&url));
-            Err(refused(Id::ProviderRefused, why).hint("bring one that is still good"))
-        }
-        Ok(answer) if record.endpoints.identity_url().is_some() => Ok(taken(record, &answer)),
-        Ok(_) => Ok(None),
-    }
-}
-
 /// The provider does not take this client (RFC 6749 §5.2): which one it was, and what can help. `None`: it is about
 /// something else.
 pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why: &str) -> Option<Error> {
@@ -384,80 +366,4 @@ pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why:
 
 fn exchange_failed(id: Id, why: String) -> Error {
     Error::new(id, "signing in was not finished", why).hint("start again with `keyfob login`")
-}
-
-/// Asks as this environment's session, with its secret where it has one.
-pub(crate) fn post(session: &Session, environment: &Environment, url: &str, form: Secret) -> Result<Reply> {
-    let client_id = environment.require_client_id()?;
-    let at = environment.secret_at();
-    let proven =
-        client_secret::authenticated(&session.world, &environment.name, at.as_ref(), client_id, form)?;
-    let request = Request {
-        method: "POST",
-        url,
-        headers: proven.authorization.map(|value| ("Authorization", value)).into_iter().collect(),
-        body: Some(("application/x-www-form-urlencoded", proven.body)),
-        timeout: ANSWER,
-    };
-    match session.world.http.send(&request) {
-        Ok(answer) => Ok(answer.reply),
-        // Its reader knows what to make of a part.
-        Err(NoAnswer { part: Some(part), .. }) => Ok(*part),
-        Err(no_answer) => {
-            Err(Error::new(Id::Unreachable, format!("no answer from {}", origin(url)), no_answer.why))
-        }
-    }
-}
-
-/// Scheme, host and port, for messages.
-pub(crate) fn origin(url: &str) -> String {
-    url::Url::parse(url).map_or_else(|_| "the provider".into(), |url| url.origin().ascii_serialization())
-}
-
-/// Looks up who it is, where a variable does not say so already, and keeps it with the login. Not knowing is
-/// no reason to lose a login.
-fn identify(session: &Session, record: &mut Record) -> Option<Error> {
-    if !Identity::needs_lookup(&session.setup.settings.presets) {
-        return None;
-    }
-    let url = record.endpoints.identity_url()?;
-    record.access_token.as_ref()?;
-    match look_up(session, record, &url) {
-        Err(no_answer) => Some(unidentified(no_answer.why)),
-        Ok(answer) => taken(record, &answer),
-    }
-}
-
-fn look_up(session: &Session, record: &Record, url: &str) -> Result<Answer, NoAnswer> {
-    let token = record.access_token.as_ref();
-    let headers = token.map(|token| crate::credential::grant::headers(keyfob_core::Source::Login, token));
-    let (headers, timeout) = (headers.unwrap_or_default(), Duration::from_secs(10));
-    session.world.http.send(&Request { method: "GET", url, headers, body: None, timeout })
-}
-
-fn unidentified(why: String) -> Error {
-    Error::new(Id::Unreachable, "who signed in could not be looked up", why)
-        .hint("continue: the login is valid; reports do not name the account until the next sign-in")
-}
-
-/// Lays what the provider says of a person over what is known. Why that could not be done.
-fn taken(record: &mut Record, answer: &Answer) -> Option<Error> {
-    if answer.reply.status != 200 {
-        return Some(unidentified(format!("the provider answered {}", answer.reply.status)));
-    }
-    let known = record.identity.clone();
-    let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
-        // A profile is not UserInfo: it has no `sub` that could be another's.
-        if record.endpoints.profile_url.is_some() {
-            said.subject.clone_from(&known.subject);
-        }
-        known.completed_by(said.without(&answer.reply.sent))
-    });
-    match said {
-        Ok(identity) => {
-            record.identity = identity;
-            None
-        }
-        Err(why) => Some(unidentified(format!("the answer {why}"))),
-    }
 }

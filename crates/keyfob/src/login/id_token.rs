@@ -1,7 +1,5 @@
 //! Verifies an ID token: its claims with the core's rules, its signature with the keys that the provider publishes.
 
-use std::time::Duration;
-
 use keyfob_core::{
     Error, Id, ProviderTime, Result, Secret,
     login::identity::Identity,
@@ -18,7 +16,10 @@ use ring::signature::{
     UnparsedPublicKey,
 };
 
-use crate::{login::establish::origin, session::Session, world::Request};
+use crate::{
+    provider::{jwks, origin},
+    session::Session,
+};
 
 /// Who signed in, by the ID token of an answer. Where the provider publishes no keys, that the answer came over a
 /// connection to its token endpoint is what vouches for it (OpenID Connect Core §3.1.3.7, number 6).
@@ -46,7 +47,7 @@ pub(crate) fn verified(
     token.check(&Expected { issuer: environment.issuer(), client_id, nonce, now }).map_err(told)?;
     let algorithm = token.algorithm().map_err(told)?;
     if let Some(url) = &environment.jwks_url {
-        let keys = fetch(session, url)?;
+        let keys = jwks::fetch(&session.world, url)?;
         let unread = |why: String| Error::new(Id::IdTokenUnread, "the provider's ID token was not used", why);
         let keys =
             jwk::keys(&keys).map_err(|why| unread(format!("the list of keys at {} {why}", origin(url))))?;
@@ -60,20 +61,6 @@ pub(crate) fn verified(
         }
     }
     Ok(token.identity())
-}
-
-fn fetch(session: &Session, url: &str) -> Result<Vec<u8>> {
-    let request =
-        Request { method: "GET", url, headers: Vec::new(), body: None, timeout: Duration::from_secs(10) };
-    let failed = |why| {
-        let what = format!("the keys of {} could not be fetched", origin(url));
-        Error::new(Id::Unreachable, what, why)
-    };
-    match session.world.http.send(&request) {
-        Ok(answer) if answer.reply.status == 200 => Ok(answer.reply.body),
-        Ok(answer) => Err(failed(format!("the provider answered {}", answer.reply.status))),
-        Err(no_answer) => Err(failed(no_answer.why)),
-    }
 }
 
 #[expect(

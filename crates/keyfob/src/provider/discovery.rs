@@ -8,7 +8,10 @@ use keyfob_core::{
     provider::{environment::Environment, is_metadata, well_known},
 };
 
-use crate::world::{Request, World};
+use crate::{
+    provider::{Failure, get},
+    world::World,
+};
 
 /// The environment with every endpoint it can have. Without anything to discover this asks nobody.
 ///
@@ -23,24 +26,17 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
     let mut answered = Vec::new();
     let mut refused = None;
     for url in well_known(issuer) {
-        let request = Request {
-            method: "GET",
-            url: &url,
-            headers: Vec::new(),
-            body: None,
-            timeout: Duration::from_secs(15),
-        };
-        match world.http.send(&request) {
-            Err(no_answer) => unreachable = Some(no_answer.why),
+        match get(world, &url).within(Duration::from_secs(15)).expect(&[200]) {
             // Web applications answer every path with a page: the other place may have the document.
-            Ok(answer) if answer.reply.status == 200 && !is_metadata(&answer.reply.body) => {
+            Ok(answer) if !is_metadata(&answer.reply.body) => {
                 answered.push(format!("{url} answered something else"));
             }
-            Ok(answer) if answer.reply.status == 200 => match environment.completed_by(&answer.reply.body) {
+            Ok(answer) => match environment.completed_by(&answer.reply.body) {
                 Ok(complete) => return Ok(complete),
                 Err(error) => drop(refused.get_or_insert(error)),
             },
-            Ok(answer) => answered.push(format!("{url} answered {}", answer.reply.status)),
+            Err(Failure::Status(answer)) => answered.push(format!("{url} answered {}", answer.reply.status)),
+            Err(failure @ Failure::NoAnswer(_)) => unreachable = Some(failure.why()),
         }
     }
     if let Some(error) = refused {

@@ -1,3 +1,126 @@
-//! Requests to a provider other than token requests.
+//! Requests to a provider over HTTP. Every one is sent here, and here a missing answer or an unexpected status becomes an
+//! error.
 
 pub(crate) mod discovery;
+pub(crate) mod jwks;
+pub(crate) mod revoke;
+pub(crate) mod token;
+pub(crate) mod userinfo;
+
+use std::time::Duration;
+
+use keyfob_core::{
+    Error, Id, Secret,
+    oauth::{reply::Reply, token_request::Encoded},
+};
+
+use crate::world::{Answer, Connected, NoAnswer, Request, World};
+
+/// How long an exchange may take unless [`Call::within`] says otherwise.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A request that is ready to be sent, once or again.
+pub(crate) struct Call<'c> {
+    world: &'c World,
+    request: Request<'c>,
+}
+
+/// Requests what is at this URL.
+pub(crate) fn get<'c>(world: &'c World, url: &'c str) -> Call<'c> {
+    Call::new(world, "GET", url, None)
+}
+
+/// Sends the parameters of a token request, or of one in the same form.
+pub(crate) fn post<'c>(world: &'c World, url: &'c str, request: Encoded) -> Call<'c> {
+    Call::new(world, "POST", url, Some(request.body)).with(request.headers)
+}
+
+/// Sends a JSON document.
+pub(crate) fn post_json<'c>(world: &'c World, url: &'c str, document: Secret) -> Call<'c> {
+    Call::new(world, "POST", url, Some(("application/json", document)))
+}
+
+/// Asks for what is at this URL to be removed.
+pub(crate) fn delete<'c>(world: &'c World, url: &'c str) -> Call<'c> {
+    Call::new(world, "DELETE", url, None)
+}
+
+impl<'c> Call<'c> {
+    fn new(
+        world: &'c World,
+        method: &'static str,
+        url: &'c str,
+        body: Option<(&'static str, Secret)>,
+    ) -> Self {
+        Self { world, request: Request { method, url, headers: Vec::new(), body, timeout: ANSWER } }
+    }
+
+    /// Adds headers.
+    pub(crate) fn with(mut self, headers: Vec<(&'static str, Secret)>) -> Self {
+        self.request.headers.extend(headers);
+        self
+    }
+
+    /// Sets how long the whole exchange may take.
+    pub(crate) fn within(mut self, timeout: Duration) -> Self {
+        self.request.timeout = timeout;
+        self
+    }
+
+    /// Sends the request. An answer of any status will do.
+    pub(crate) fn send(&self) -> Result<Answer, Failure> {
+        self.world.http.send(&self.request).map_err(Failure::NoAnswer)
+    }
+
+    /// Sends the request, and takes only an answer of one of these statuses.
+    pub(crate) fn expect(&self, statuses: &[u16]) -> Result<Answer, Failure> {
+        let answer = self.send()?;
+        if statuses.contains(&answer.reply.status) { Ok(answer) } else { Err(Failure::Status(answer.into())) }
+    }
+
+    /// Sends the request once `connected` has written down that it is sent: see [`crate::world::Http::send_when`].
+    pub(crate) fn send_when(&self, connected: Connected) -> Result<Answer, NoAnswer> {
+        self.world.http.send_when(&self.request, connected)
+    }
+}
+
+/// Why a request did not get the answer it was for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No whole answer came.
+    NoAnswer(NoAnswer),
+    /// An answer of another status came.
+    Status(Box<Answer>),
+}
+
+impl Failure {
+    /// The answer of another status, if one came.
+    pub(crate) fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::NoAnswer(_) => None,
+            Self::Status(answer) => Some(&answer.reply),
+        }
+    }
+
+    /// What happened, in words.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::NoAnswer(no_answer) => no_answer.why,
+            Self::Status(answer) => format!("the provider answered {}", answer.reply.status),
+        }
+    }
+
+    /// The error of whoever wanted `what`.
+    pub(crate) fn error(self, what: impl Into<String>) -> Error {
+        let id = match self {
+            Self::NoAnswer(_) => Id::Unreachable,
+            Self::Status(_) => Id::ProviderRefused,
+        };
+        Error::new(id, what, self.why())
+    }
+}
+
+/// Scheme, host and port, for messages.
+pub(crate) fn origin(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| "the provider".into(), |url| url.origin().ascii_serialization())
+}

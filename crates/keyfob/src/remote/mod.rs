@@ -149,7 +149,7 @@ impl Handshake {
     /// [`Id::Unreachable`]; nothing of the credential has been sent then.
     pub(crate) fn dial(&self, session: &Session) -> Result<Stream> {
         dial::dial(&session.setup.routes, &self.url).map_err(|no_answer| {
-            let what = format!("{} cannot be reached", crate::login::establish::origin(&self.url));
+            let what = format!("{} cannot be reached", crate::provider::origin(&self.url));
             Error::new(Id::Unreachable, what, no_answer.why)
         })
     }

@@ -8,7 +8,7 @@ use std::{
 use keyfob_core::{
     Error, Id, Record, Result,
     login::{due::Next, refresh},
-    oauth::client_credentials::Proven,
+    oauth::token_request::Encoded,
     time::Span,
 };
 
@@ -18,8 +18,9 @@ use super::{
 };
 use crate::{
     credential::client_secret,
+    provider,
     store::{Commit, Lease, Store},
-    world::{Connected, Event, NoAnswer, Request, World},
+    world::{Connected, Event, NoAnswer, World},
 };
 
 /// How long the token endpoint may take for its whole answer.
@@ -100,15 +101,16 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
         let what = format!("the login of profile `{}`", record.profile);
         return Err(Error::new(Id::StoreCorrupt, what, "its record names no token endpoint"));
     };
-    let form = refresh::request(&record)?;
+    let request = refresh::request(&record)?;
     // Before anything is written down: without the client's secret nothing is asked, and nothing is spent.
     let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
-    let proven = client_secret::authenticated(world, &record.environment, at, client_id, form)?;
+    let auth = client_secret::client_auth(world, &record.environment, at, client_id)?;
+    let request = request.encode(auth.as_ref());
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();
     let asked = lease.prepare(&record)?;
     (world.observe)(Event::RenewalBegan);
-    let outcome = ask_and_commit(world, lease, record, &asked, Prepared { url, proven, kernel });
+    let outcome = ask_and_commit(world, lease, record, &asked, Prepared { url, request, kernel });
     (world.observe)(Event::RenewalEnded { failed: outcome.as_ref().err().map(Error::id) });
     outcome
 }
@@ -116,7 +118,7 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
 /// A request that is ready to go, and the kernel whose clock its answer is held against.
 struct Prepared {
     url: String,
-    proven: Proven,
+    request: Encoded,
     kernel: Option<String>,
 }
 
@@ -125,15 +127,8 @@ fn ask_and_commit(
     lease: Box<dyn Lease + '_>,
     record: Record,
     say_asked: &Connected,
-    Prepared { url, proven, kernel }: Prepared,
+    Prepared { url, request, kernel }: Prepared,
 ) -> Result<()> {
-    let request = Request {
-        method: "POST",
-        url: &url,
-        headers: proven.authorization.map(|value| ("Authorization", value)).into_iter().collect(),
-        body: Some(("application/x-www-form-urlencoded", proven.body)),
-        timeout: ANSWER,
-    };
     let refused = Arc::new(OnceLock::new());
     let note: Connected = {
         let (say_asked, refused) = (say_asked.clone(), refused.clone());
@@ -146,7 +141,7 @@ fn ask_and_commit(
         })
     };
     let asked = world.clock.now();
-    let answer = world.http.send_when(&request, note);
+    let answer = provider::post(world, &url, request).within(ANSWER).send_when(note);
     match (refused.get(), &answer) {
         // What cannot be noted is not asked.
         (Some(error), Err(NoAnswer { sent: false, .. })) => return Err(lease.withdraw(error)),
