@@ -76,7 +76,7 @@ impl ApprovedList {
     /// [`Id::ApprovedListMalformed`], saying which entry.
     pub fn parse(raw: RawList) -> Result<Self> {
         let entries = raw.approved.into_iter().enumerate();
-        entries.map(|(at, raw)| Entry::parse(at + 1, raw)).collect::<Result<_>>().map(Self)
+        entries.map(|(at, raw)| Entry::parse(at + 1, &raw)).collect::<Result<_>>().map(Self)
     }
 
     /// Adds the approvals of another file.
@@ -121,7 +121,7 @@ impl ApprovedList {
 }
 
 impl Entry {
-    fn parse(at: usize, raw: RawEntry) -> Result<Self> {
+    fn parse(at: usize, raw: &RawEntry) -> Result<Self> {
         let wrong = |key: &str, why: &str| {
             Error::new(
                 Id::ApprovedListMalformed,

@@ -450,6 +450,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tests' own invented token")]
     fn the_signature_is_what_stands_behind_the_second_dot() {
         let signed = token(&json!({"alg": "RS256"}), &claims());
         let whole = signed.expose();
