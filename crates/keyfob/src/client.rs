@@ -75,12 +75,6 @@ impl Client {
         Ok(Self::with(setup, world, Arc::new(InThread)))
     }
 
-    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
-    #[must_use]
-    pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
-        Self { session: Session::new(setup, world, spender) }
-    }
-
     /// Renewals run in another process, which outlives this one. Without it they end with the host, and a login whose
     /// renewal was cut off at the wrong moment is lost.
     #[must_use]
@@ -102,16 +96,10 @@ impl Client {
         self.session.confined_to()
     }
 
-    /// What this client was told.
-    #[must_use]
-    pub fn setup(&self) -> &Setup {
-        self.session.setup()
-    }
-
     /// A credential for this purpose, renewed if that is due.
     ///
     /// # Errors
-    /// [`Id::LoginNeeded`] when nothing is there; otherwise what is wrong with the source that won.
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nothing is there; otherwise what is wrong with the source that won.
     pub fn grant(&self, purpose: Purpose) -> Result<Grant> {
         self.session.grant(purpose)
     }
@@ -144,8 +132,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`Client::grant`]; [`Id::ProviderRefused`] when the rejected credential cannot be renewed;
-    /// [`Id::RejectedStale`] when it was itself got in the place of a rejected one and has not ended since: a third
+    /// As [`Client::grant`]; [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when the rejected credential cannot be renewed;
+    /// [`ErrorId::RejectedStale`](crate::ErrorId::RejectedStale) when it was itself got in the place of a rejected one and has not ended since: a third
     /// would be rejected too, and each costs a refresh token. [`Grant::was_accepted`] makes it like any other.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
         self.session.rejected(grant)
@@ -168,11 +156,114 @@ impl Client {
         self.session.may_go_to(purpose, origin)
     }
 
+    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when there is none, [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when it is not accepted,
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    pub fn verify(&self, purpose: Purpose) -> Result<()> {
+        self.session.verify(purpose)
+    }
+
+    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
+    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
+    ///
+    /// # Errors
+    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete), [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid); [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) for a
+    /// taken port where the provider has no such page.
+    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+        self.session.begin_login(how)
+    }
+
+    /// Begins to sign in with a code.
+    ///
+    /// # Errors
+    /// [`ErrorId::DeviceGrantOff`](crate::ErrorId::DeviceGrantOff); [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete) where the provider has no such endpoint; what the provider says.
+    pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
+        self.session.begin_device_login()
+    }
+
+    /// Signs in with a token somebody already has. An access token is tried at the provider first.
+    ///
+    /// # Errors
+    /// As a sign-in through the browser; the login that was there before then stays. [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount): a refresh token
+    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
+    pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
+        self.session.login_with(kind, token, confirm)
+    }
+
+    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
+    /// cannot bring the login back.
+    ///
+    /// # Errors
+    /// The store's: then the login may still be here, and the error says so.
+    pub fn logout(&self) -> Result<Option<SignedOut>> {
+        self.session.logout()
+    }
+
+    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
+    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
+    /// each stands beside those that were.
+    ///
+    /// # Errors
+    /// The directory of the logins cannot be listed.
+    pub fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
+        self.session.logout_all()
+    }
+
+    /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
+    /// expired: only that generation is renewed.
+    ///
+    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
+    /// also go to an approved origin; a login's token and a device's never leave their provider.
+    ///
+    /// ```
+    /// use keyfob::testing::Simulation;
+    ///
+    /// let handshake = Simulation::signed_in()?.client().handshake(None, None)?;
+    /// assert!(handshake.url().starts_with("ws"));
+    /// for (name, value) in handshake.headers() {
+    ///     // Hand both to the WebSocket client of your choice, for this address and no other.
+    ///     let _ = (name, value);
+    /// }
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorId::UrlNotApproved`](crate::ErrorId::UrlNotApproved) when the address is neither; as [`Client::grant`].
+    pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
+        self.session.handshake(url, expired)
+    }
+
+    /// Opens the connection of a handshake: through the proxy, with TLS, and no redirect.
+    ///
+    /// # Errors
+    /// As [`Handshake`]'s address can fail: [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    pub fn dial(&self, handshake: &Handshake) -> Result<Stream> {
+        handshake.dial(&self.session)
+    }
+}
+
+/// What the command and the tests of this workspace ask besides: no interface, see [`crate::internals`].
+#[doc(hidden)]
+impl Client {
+    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
+    #[must_use]
+    pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+        Self { session: Session::new(setup, world, spender) }
+    }
+
+    /// What this client was told.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        self.session.setup()
+    }
+
     /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
     /// else had it run since.
     ///
     /// # Errors
-    /// [`Id::HelperFailed`]; [`Id::ProviderRefused`] when that key is not what would be used.
+    /// [`ErrorId::HelperFailed`](crate::ErrorId::HelperFailed); [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when that key is not what would be used.
     pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
         self.session.rejected_key(purpose, fingerprint)
     }
@@ -202,7 +293,7 @@ impl Client {
     /// The store of the chosen profile, issuer and client.
     ///
     /// # Errors
-    /// [`Id::ClientIdMissing`], [`Id::NoHome`], [`Id::HomeUnsafe`].
+    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::NoHome`](crate::ErrorId::NoHome), [`ErrorId::HomeUnsafe`](crate::ErrorId::HomeUnsafe).
     pub fn store(&self) -> Result<Box<dyn Store>> {
         self.session.store()
     }
@@ -212,15 +303,6 @@ impl Client {
     #[must_use]
     pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
         self.session.sealing()
-    }
-
-    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
-    ///
-    /// # Errors
-    /// [`Id::LoginNeeded`] when there is none, [`Id::ProviderRefused`] when it is not accepted,
-    /// [`Id::Unreachable`].
-    pub fn verify(&self, purpose: Purpose) -> Result<()> {
-        self.session.verify(purpose)
     }
 
     /// Every stored login of this home that can be read, and what is wrong with the others.
@@ -234,44 +316,17 @@ impl Client {
     /// Makes a profile the one that counts when none is named.
     ///
     /// # Errors
-    /// [`Id::Usage`] for a name that is none; the disk's.
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that is none; the disk's.
     pub fn use_profile(&self, name: &str) -> Result<()> {
         self.session.use_profile(name)
-    }
-
-    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
-    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
-    ///
-    /// # Errors
-    /// [`Id::ClientIdMissing`], [`Id::EnvironmentIncomplete`], [`Id::MetadataInvalid`]; [`Id::Unreachable`] for a
-    /// taken port where the provider has no such page.
-    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
-        self.session.begin_login(how)
     }
 
     /// The environment with its endpoints discovered, where they must be.
     ///
     /// # Errors
-    /// [`Id::MetadataInvalid`], [`Id::Unreachable`].
+    /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid), [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
     pub fn complete_environment(&self) -> Result<Environment> {
         self.session.complete_environment()
-    }
-
-    /// Begins to sign in with a code.
-    ///
-    /// # Errors
-    /// [`Id::DeviceGrantOff`]; [`Id::EnvironmentIncomplete`] where the provider has no such endpoint; what the provider says.
-    pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
-        self.session.begin_device_login()
-    }
-
-    /// Signs in with a token somebody already has. An access token is tried at the provider first.
-    ///
-    /// # Errors
-    /// As a sign-in through the browser; the login that was there before then stays. [`Id::OtherAccount`]: a refresh token
-    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
-    pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
-        self.session.login_with(kind, token, confirm)
     }
 
     /// What is known of the tokens minted here, newest last.
@@ -302,8 +357,8 @@ impl Client {
     /// Makes this machine a trusted device of the stored login's account.
     ///
     /// # Errors
-    /// [`Id::Usage`] when the variable holds a token already: then there is no enrolment.
-    /// [`Id::LoginNeeded`] when nobody signed in, or the login is too old to enrol with.
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) when the variable holds a token already: then there is no enrolment.
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nobody signed in, or the login is too old to enrol with.
     pub fn enroll_device(&self, name: &str) -> Result<Device> {
         self.session.enroll_device(name)
     }
@@ -325,25 +380,6 @@ impl Client {
         self.session.renew_device(successor)
     }
 
-    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
-    /// cannot bring the login back.
-    ///
-    /// # Errors
-    /// The store's: then the login may still be here, and the error says so.
-    pub fn logout(&self) -> Result<Option<SignedOut>> {
-        self.session.logout()
-    }
-
-    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
-    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
-    /// each stands beside those that were.
-    ///
-    /// # Errors
-    /// The directory of the logins cannot be listed.
-    pub fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
-        self.session.logout_all()
-    }
-
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
     /// variable that seeded it is never replayed.
     ///
@@ -351,30 +387,6 @@ impl Client {
     /// As [`Client::logout`].
     pub fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
         self.session.sign_out(store, keep_spent)
-    }
-
-    /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
-    /// expired: only that generation is renewed.
-    ///
-    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
-    /// also go to an approved origin; a login's token and a device's never leave their provider.
-    ///
-    /// ```
-    /// use keyfob::testing::Simulation;
-    ///
-    /// let handshake = Simulation::signed_in()?.client().handshake(None, None)?;
-    /// assert!(handshake.url().starts_with("ws"));
-    /// for (name, value) in handshake.headers() {
-    ///     // Hand both to the WebSocket client of your choice, for this address and no other.
-    ///     let _ = (name, value);
-    /// }
-    /// # Ok::<(), keyfob::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Id::UrlNotApproved`] when the address is neither; as [`Client::grant`].
-    pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
-        self.session.handshake(url, expired)
     }
 
     /// What each source says, in their order, without taking anything: what `keyfob status` shows.
@@ -387,14 +399,6 @@ impl Client {
     #[must_use]
     pub fn examine(&self, fix: bool) -> Vec<Finding> {
         doctor::examine(&self.session, fix)
-    }
-
-    /// Opens the connection of a handshake: through the proxy, with TLS, and no redirect.
-    ///
-    /// # Errors
-    /// As [`Handshake`]'s address can fail: [`Id::Unreachable`](crate::Id::Unreachable).
-    pub fn dial(&self, handshake: &Handshake) -> Result<Stream> {
-        handshake.dial(&self.session)
     }
 }
 

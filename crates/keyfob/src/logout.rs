@@ -15,6 +15,7 @@ pub use crate::provider::revoke::Revocation;
 
 /// What signing out did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SignedOut {
     /// The profile.
     pub profile: String,

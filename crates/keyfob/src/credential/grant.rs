@@ -9,22 +9,31 @@ use crate::{renewal::Usable, world::Clock};
 #[derive(Debug)]
 pub struct Grant {
     /// The headers: one, or two for the output of an API key helper.
+    #[doc(hidden)]
     pub headers: Vec<(&'static str, Secret)>,
     /// The credential alone, as `keyfob token` prints it.
+    #[doc(hidden)]
     pub credential: Secret,
     /// What it was wanted for.
+    #[doc(hidden)]
     pub purpose: Purpose,
     /// Where it came from.
+    #[doc(hidden)]
     pub source: Source,
     /// When it ends, by this machine's clock. `None`: nobody knows.
+    #[doc(hidden)]
     pub expires_at: Option<Timestamp>,
     /// Which state of which stored login, if it is one: what to name after a 401.
+    #[doc(hidden)]
     pub generation: Option<Generation>,
     /// The profile, if it is a stored login.
+    #[doc(hidden)]
     pub profile: Option<String>,
     /// Every source, in order: why those before it were passed over, and what it shadows.
+    #[doc(hidden)]
     pub considered: Vec<Considered>,
     /// Something the person should know although there is a credential.
+    #[doc(hidden)]
     pub warning: Option<Error>,
     /// Whether it was got in the place of one that was rejected.
     pub(crate) in_place_of_rejected: bool,

@@ -35,14 +35,17 @@ use crate::{
 
 /// A finished sign-in.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SignedIn {
     /// The record as it was saved.
+    #[doc(hidden)]
     pub record: Record,
     /// What became of the login that was there before, if there was one and it was revoked.
     pub replaced: Option<Revocation>,
     /// Why the identity could not be looked up, if it could not.
     pub unidentified: Option<Error>,
     /// What came of making this machine a trusted device, where the provider asked for that.
+    #[doc(hidden)]
     pub device: Enrolment,
 }
 

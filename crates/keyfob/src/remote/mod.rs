@@ -15,12 +15,16 @@ pub use dial::Stream;
 
 /// Everything a WebSocket client needs to open the connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Handshake {
     /// `wss`, or `ws` on loopback.
+    #[doc(hidden)]
     pub url: String,
     /// The headers to add: the credential, and the device's token where there is one.
+    #[doc(hidden)]
     pub headers: Vec<(&'static str, Secret)>,
     /// The credential itself, to be named when the provider closes for an expired one.
+    #[doc(hidden)]
     pub grant: Grant,
 }
 

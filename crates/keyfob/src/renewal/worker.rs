@@ -46,8 +46,10 @@ const MOUNT_LOOK: Duration = Duration::from_millis(10);
 pub struct Detached {
     /// The program whose first arguments lead to [`work`], in every way it may be reached. The first that works is
     /// used; where none does, the calling process renews by itself.
+    #[doc(hidden)]
     pub programs: Vec<PathBuf>,
     /// Those arguments.
+    #[doc(hidden)]
     pub arguments: Vec<OsString>,
 }
 
