@@ -17,7 +17,7 @@ use crate::world::{Files, Held, Lock};
 /// No file of ours is larger; what is larger is not ours.
 /// A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
 /// where it is sealed.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const LARGEST: u64 = 4 * super::http::LARGEST;
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]

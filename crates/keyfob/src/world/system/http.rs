@@ -25,7 +25,7 @@ use crate::world::system::{
 use crate::world::{Answer, Connected, Http, NoAnswer, Request};
 
 /// No answer of a provider is larger.
-const LARGEST: u64 = 1024 * 1024;
+pub(super) const LARGEST: u64 = 1024 * 1024;
 /// How long a connection may take, TLS and a proxy in between included.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
