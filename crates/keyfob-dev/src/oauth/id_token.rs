@@ -54,7 +54,7 @@ pub(crate) fn of(
         Some(FaultKind::IdTokenExpired) => claims["exp"] = now.saturating_sub(24 * 3600).into(),
         Some(FaultKind::IdTokenNonce) => claims["nonce"] = "of-another-sign-in".into(),
         Some(FaultKind::IdTokenSubject) => {
-            claims["sub"] = account::account_uuid("somebody@elsewhere.example").into()
+            claims["sub"] = account::account_uuid("somebody@elsewhere.example").into();
         }
         Some(FaultKind::IdTokenUnsigned) => header["alg"] = "none".into(),
         _ => {}
