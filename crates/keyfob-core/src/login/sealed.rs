@@ -228,4 +228,10 @@ mod tests {
             assert_eq!(written, alloc::format!("\"{}\"", store));
         }
     }
+
+    #[test]
+    fn a_plain_record_is_no_envelope() {
+        assert!(!Envelope::is_one(b"{\"version\": 1}") && Envelope::is_one(br#"{"sealed":"kernel"}"#));
+        assert_eq!(KeyId::new([0xab; 16]).as_str(), "ab".repeat(16));
+    }
 }

@@ -496,3 +496,20 @@ fn an_environment_is_what_its_configuration_says() {
     let (page, scopes) = found.sign_in(true).unwrap();
     assert_eq!((page, scopes.to_string()), ("https://console.example/oauth/authorize", "a b".into()));
 }
+
+/// Both work without a configuration file; only production's client is somebody's own.
+#[test]
+fn the_built_in_environments_are_whole() {
+    let of =
+        |settings: &Settings| resolve(settings, &Config::default(), None, &ApprovedList::default()).unwrap();
+    let bases = |e: &Environment| [&e.api_base, &e.apps_base, &e.console_base].map(Option::is_some);
+    let production = of(&Settings::default());
+    assert_eq!(bases(&production), [true; 3]);
+    let local = of(&settings(&[("USE_LOCAL_OAUTH", "1")]));
+    assert_eq!(bases(&local), [true; 3]);
+    for environment in [production, local] {
+        let scopes = [&environment.scopes, &environment.console_scopes].map(|scopes| scopes.to_string());
+        assert_eq!(scopes, ["user:profile user:inference", "org:create_api_key user:profile"]);
+        assert!(environment.sign_in(false).unwrap().0.starts_with("http"));
+    }
+}
