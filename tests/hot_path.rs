@@ -100,7 +100,7 @@ fn targets(descriptors: &Path) -> io::Result<Vec<String>> {
 /// The whole of its life. Needs strace, so it is asked for: `cargo test -p keyfob-tests --features traced`, as CI does.
 #[test]
 #[cfg(feature = "traced")]
-fn no_thread_no_process_no_socket_no_lock_ever() {
+fn fresh_token_uses_no_thread_process_socket_or_lock() {
     let home = home();
     let trace = home.path().join("trace");
     let traced = token(home.path(), &["strace", "-f", "-o", trace.to_str().unwrap()]).output();

@@ -6,7 +6,7 @@ use keyfob_testkit::{Sandbox, stderr};
 
 /// A token is taken whole or not at all: what a limit of ours would cut is refused, and nothing is kept.
 #[test]
-fn a_token_is_never_cut() {
+fn token_from_stdin_is_never_truncated() {
     let s = Sandbox::new();
     for (kind, size) in [("access", 64 * 1024 + 1), ("access", 70_000), ("refresh", 1024 * 1024)] {
         let file = s.home.path().join("token");

@@ -80,7 +80,7 @@ fn a_taken_port_becomes_a_paste() {
 /// The address is printed before a browser is tried. That there is none is told; one that fails says
 /// nothing, as it runs beside us. Neither ends the wait.
 #[test]
-fn no_browser_and_a_browser_that_fails() {
+fn login_continues_without_a_browser_or_with_a_failing_one() {
     for browser in ["/bin/false", "/no/such/browser"] {
         let s = Sandbox::new();
         let mut command = s.keyfob(["login"]);
@@ -181,7 +181,7 @@ fn a_browser_gets_an_address_alone() {
 /// Cookies do not know ports: a browser may bring those of everything that was ever developed on this host. Beyond our
 /// bound both sides are told, and the way that is named works.
 #[test]
-fn many_cookies() {
+fn callback_accepts_a_request_with_many_cookies() {
     let s = Sandbox::new();
     for (cookies, taken) in [(100, true), (400, false)] {
         let (mut child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
@@ -206,7 +206,7 @@ fn many_cookies() {
 
 /// RFC 9112 §3.2.2: the absolute form of a target is the same request.
 #[test]
-fn the_absolute_form_is_taken() {
+fn callback_accepts_the_absolute_request_form() {
     let s = Sandbox::new();
     let (child, address, _stdout) = begin(s.keyfob(["login", "--no-browser"]));
     let answer = Answer::of(&address);
@@ -289,7 +289,7 @@ fn only_signing_in_opens_a_browser() {
 #[cfg(feature = "tools")]
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the command gets a network of its own")]
-fn one_address_family_is_enough() {
+fn callback_works_with_one_address_family() {
     let s = Sandbox::new();
     for (family, without, literal) in [
         ("IPv4", "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6", "http://127.0.0.1:"),

@@ -44,7 +44,7 @@ fn a_new_login_says_what_comes_before_it() {
 
 /// Nobody asks `status` in a script, so the warning goes where its log is; the answer stays an answer.
 #[test]
-fn a_script_is_warned_too() {
+fn shadowed_login_warns_in_scripts() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let quiet = run(&s, &["token"], &[]);
@@ -61,7 +61,7 @@ fn a_script_is_warned_too() {
 
 /// `--only` never moves on: not to a better source, not to a worse one, not after a failure.
 #[test]
-fn only_fails_closed() {
+fn only_never_falls_back_to_another_source() {
     let s = Sandbox::new();
     let excluded = run(&s, &["--only", "login", "token", "--json"], &[KEY, TOKEN]);
     assert_eq!(
@@ -83,7 +83,7 @@ fn only_fails_closed() {
 
 /// A profile that was named means that login. Inherited tokens do not count, and that is said.
 #[test]
-fn a_named_profile_is_meant() {
+fn named_profile_ignores_tokens_in_variables() {
     let s = Sandbox::new();
     s.sign_in("work", "ada@work.example");
     let tokens =

@@ -64,7 +64,7 @@ fn polls(s: &Sandbox, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn both_addresses_the_code_and_the_end_are_told() {
+fn device_grant_shows_both_urls_the_code_and_its_expiry() {
     let s = sandbox();
     let waiting = Waiting::begin(&s, &["--qr"]);
     let (plain, whole) = (&waiting.shown["verification_uri"], &waiting.shown["verification_uri_complete"]);
@@ -81,7 +81,7 @@ fn both_addresses_the_code_and_the_end_are_told() {
 }
 
 #[test]
-fn a_device_code_denied_by_the_person_leaves_no_login() {
+fn device_grant_denied_by_the_person_ends_the_login() {
     let s = sandbox();
     let waiting = Waiting::begin(&s, &[]);
     assert!(s.server.deny_device(waiting.code()));
@@ -95,7 +95,7 @@ fn a_device_code_denied_by_the_person_leaves_no_login() {
 }
 
 #[test]
-fn a_code_that_nobody_types_ends() {
+fn device_grant_code_expires_when_nobody_types_it() {
     let s = sandbox();
     let waiting = Waiting::begin(&s, &[]);
     s.server.advance(3600);
@@ -110,7 +110,7 @@ fn a_code_that_nobody_types_ends() {
 
 /// RFC 8628 §3.5: five seconds more. Had the next poll come after the old interval, it would be told so again.
 #[test]
-fn slow_down_is_obeyed() {
+fn device_grant_polling_obeys_slow_down() {
     let s = sandbox();
     let mut waiting = Waiting::begin(&s, &[]);
     polls(&s, 1);
@@ -125,7 +125,7 @@ fn slow_down_is_obeyed() {
 
 /// Some do not want codes that can be typed for somebody else. Then nobody is asked for one.
 #[test]
-fn it_can_be_switched_off() {
+fn device_grant_disabled_in_the_configuration_is_refused() {
     let s = sandbox();
     let home = s.home.path().join("keyfob");
     fs::create_dir(&home).expect("a directory");

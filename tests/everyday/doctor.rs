@@ -67,7 +67,7 @@ fn one<'f>(findings: &'f [Value], subject: &str, state: &str) -> &'f Value {
 }
 
 #[test]
-fn all_is_well() {
+fn doctor_finds_nothing_wrong_with_a_healthy_login() {
     let p = Practice::new();
     let (output, findings) = p.examine(&[], &[]);
     assert_eq!(output.status.code(), Some(0), "{findings:#?}");
@@ -79,7 +79,7 @@ fn all_is_well() {
 }
 
 #[test]
-fn permissions_are_mended() {
+fn doctor_fix_repairs_permissions() {
     let p = Practice::new();
     fs::set_permissions(p.s.logins(), fs::Permissions::from_mode(0o755)).expect("ours");
     p.mends("store", 7, "store-unsafe");
@@ -134,7 +134,7 @@ fn a_recovery_file_is_adopted() {
 
 /// A process that was stopped in the middle of a renewal: everybody else waits, and here is its number.
 #[test]
-fn who_holds_the_lease_is_told() {
+fn doctor_names_the_holder_of_the_lease() {
     let p = Practice::new();
     p.s.json(&["token", "--min-valid", "31536000"]);
     let lock = p.beside("lock");
@@ -202,7 +202,7 @@ fn a_wrong_clock_is_told() {
 
 /// Each host by itself, with what it is needed for.
 #[test]
-fn a_host_that_does_not_answer_is_named() {
+fn doctor_names_a_host_that_does_not_respond() {
     let p = Practice::new();
     let gone = DevServer::start(keyfob_dev::Options { port: 0, ..Default::default() }).expect("a provider");
     let base = format!("{}/console", gone.base_url());
@@ -216,7 +216,7 @@ fn a_host_that_does_not_answer_is_named() {
 
 /// Asked the way a renewal would ask: through the proxy, believing the same certificates, and saying which.
 #[test]
-fn the_way_to_the_provider_is_part_of_it() {
+fn doctor_checks_proxy_and_certificates() {
     let p = Practice::new();
     let config = "environment = \"work\"\n[environments.work]\nclient_id = \"agents\"\n\
         token_url = \"https://id.invalid/token\"\nauthorize_url = \"https://id.invalid/authorize\"\n";
@@ -236,7 +236,7 @@ fn the_way_to_the_provider_is_part_of_it() {
 
 /// Metadata that cannot be had keeps everybody from signing in: asked for, and told.
 #[test]
-fn the_metadata_is_asked_for() {
+fn doctor_fetches_the_provider_metadata() {
     let p = Practice::new();
     let config = format!(
         "environment = \"work\"\n[environments.work]\nclient_id = \"agents\"\nissuer = \"{}/nobody\"\n",

@@ -95,7 +95,7 @@ fn each_base_has_its_own_port_and_path() {
 
 /// For accounts that use API keys.
 #[test]
-fn the_console_is_another_page() {
+fn console_sign_in_uses_the_console_page() {
     let local = Local::new();
     let url = local.sign_in(&["login", "--no-browser", "--console"]);
     assert!(url.starts_with(&format!("{}/oauth/authorize?", local.console)), "{url}");

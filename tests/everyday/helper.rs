@@ -83,7 +83,7 @@ fn what_a_working_helper_says_is_passed_on() {
 
 /// A time to live of 0 means never, for a failure too.
 #[test]
-fn nothing_is_remembered_where_nothing_may_be() {
+fn helper_ttl_zero_caches_nothing() {
     let home = "echo run >> $HOME/runs; [ $(wc -l < $HOME/runs) -gt 1 ] && echo the-key";
     for (ttl, second) in [("0", Some(0)), ("300000", Some(3))] {
         let s = with_helper(home);

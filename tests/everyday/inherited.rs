@@ -95,7 +95,7 @@ fn a_program_finds_closed_streams_closed() {
 
 /// A limit on the size of files is an error of the disk, told as one; it does not end the process in a write.
 #[test]
-fn a_limit_on_files_is_told() {
+fn file_size_limit_is_reported_as_an_error() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let asked = s.server.requests().len();
@@ -108,7 +108,7 @@ fn a_limit_on_files_is_told() {
 
 /// What cannot be said is no success, and a token that is shown once is not minted for nobody.
 #[test]
-fn an_answer_to_nobody_is_no_answer() {
+fn token_to_a_closed_stdout_is_an_error() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     for words in ["token", "token --json", "header", "status", "env", "setup-token --no-browser"] {

@@ -29,7 +29,7 @@ fn works(s: &Sandbox, token: &str) -> bool {
 
 /// RFC 7009 §2.1: the refresh token is revoked, and what was minted from it with it.
 #[test]
-fn confirmed_is_told_and_true() {
+fn logout_reports_a_confirmed_revocation() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let token = s.out(&["token"]);
@@ -92,7 +92,7 @@ fn the_old_login_is_revoked_after_the_new_one_is_saved() {
 
 /// Not reached: removed here all the same, and what that means for a copy is said.
 #[test]
-fn failed_is_told_with_what_it_means() {
+fn logout_reports_a_failed_revocation_and_its_consequence() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let mut command = s.keyfob(["logout", "--json"]);
@@ -132,7 +132,7 @@ fn a_busy_revocation_is_tried_once_more() {
 }
 
 #[test]
-fn all_means_every_profile_and_provider() {
+fn logout_all_ends_every_profile_at_every_provider() {
     let s = Sandbox::new();
     let other = Sandbox::with(Options::default());
     s.sign_in("work", "ada@work.example");
@@ -160,7 +160,7 @@ fn all_means_every_profile_and_provider() {
 
 /// A provider without the endpoint, and a variable that is malformed: neither keeps a login here.
 #[test]
-fn nothing_keeps_a_login_here() {
+fn logout_removes_the_login_without_endpoint_or_with_malformed_variables() {
     let s = Sandbox::new();
     let base = s.server.base_url();
     let config = format!(
@@ -224,7 +224,7 @@ fn another_login_than_the_one_meant_is_left_alone() {
 
 /// A home that cannot be read is not the usual one: everybody in that one stays signed in.
 #[test]
-fn a_home_that_is_no_text_is_no_other_home() {
+fn logout_with_a_non_utf8_home_does_not_touch_another_home() {
     use std::os::unix::ffi::OsStrExt;
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");

@@ -132,7 +132,7 @@ fn a_machine_asks_for_itself_and_asks_again() {
 
 /// One lease: a hundred processes that start together ask once.
 #[test]
-fn many_processes_ask_once() {
+fn client_credentials_are_requested_once_by_many_processes() {
     let m = Machine::new();
     m.s.server.set_latency(std::time::Duration::from_millis(50));
     let children: Vec<_> = (0..40).map(|_| m.keyfob(&["token"]).spawn().expect("it starts")).collect();
@@ -164,7 +164,7 @@ fn signing_out_ends_the_token_at_the_provider() {
 
 /// A person's sign-in has nothing to look for here, in any of its forms.
 #[test]
-fn nobody_signs_in_to_a_machine() {
+fn login_to_a_client_credentials_environment_is_refused() {
     let m = Machine::new();
     for words in [&["login", "--no-browser"][..], &["login", "--device"], &["setup-token"]] {
         let error = m.fails(words, 2, "usage");
@@ -204,7 +204,7 @@ fn the_secret_is_this_users_alone_and_never_told() {
 
 /// A link, as orchestrators mount secrets, is followed; what it leads to is checked.
 #[test]
-fn a_mounted_secret_is_a_link() {
+fn client_secret_file_may_be_a_symbolic_link() {
     let m = Machine::configured("");
     let real = m.s.home.path().join("..data-secret");
     fs::write(&real, SECRET).expect("a file");
@@ -230,7 +230,7 @@ fn a_command_gives_the_secret_and_the_body_carries_it() {
 
 /// From the issuer alone: its metadata is read once, not for every token.
 #[test]
-fn the_issuer_is_enough() {
+fn client_credentials_need_only_the_issuer() {
     let m = Machine::new();
     let place = format!("client_secret_file = \"{}\"", m.file().display());
     m.write(&format!("issuer = \"{}\"\nscopes = [\"user:inference\"]\n{place}", m.s.server.base_url()));
@@ -243,7 +243,7 @@ fn the_issuer_is_enough() {
 
 /// A configuration that is half a machine is refused before any network use, naming the key.
 #[test]
-fn half_a_machine_is_refused() {
+fn client_credentials_with_incomplete_configuration_are_refused() {
     let m = Machine::new();
     m.write(&format!("api_base = \"{}\"", m.s.server.base_url()));
     let error = m.fails(&["token"], 3, "config-malformed");

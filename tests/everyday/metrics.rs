@@ -208,7 +208,7 @@ fn what_fails_is_reported_by_its_id() {
 
 /// The contract: the account's two attributes and the address have an opt-out each.
 #[test]
-fn what_may_not_be_said_is_not() {
+fn metrics_leave_out_attributes_that_are_switched_off() {
     let (s, collector) = (Sandbox::new(), Collector::new());
     fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
     fs::write(s.home.path().join("keyfob/config.toml"), "[telemetry]\nemail = false\n").expect("ours");
@@ -251,7 +251,7 @@ fn sign_ins_and_helper_runs_are_counted() {
 /// Nothing is sent unless asked for, and a fresh token is no occasion. That nothing came is known when the report of
 /// a later run has come.
 #[test]
-fn nobody_who_did_not_ask_is_told_anything() {
+fn metrics_are_not_sent_unless_configured() {
     let (s, collector) = (Sandbox::new(), Collector::new());
     s.sign_in("default", "ada@example.com");
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str());
@@ -274,7 +274,7 @@ fn nobody_who_did_not_ask_is_told_anything() {
 
 /// A collector that never answers holds nobody up: the command has ended while it still has its request.
 #[test]
-fn a_mute_collector_delays_nobody() {
+fn metrics_collector_that_does_not_respond_delays_no_command() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     expire(&s);

@@ -89,7 +89,7 @@ fn a_remote_connection_leads_nowhere_else() {
 
 /// 4403: it would be refused again, so it is not tried again.
 #[test]
-fn what_is_forbidden_ends_it() {
+fn connect_ends_when_the_provider_denies_access() {
     let s = Sandbox::new();
     let narrow = s.server.mint("ada@example.com", "user:profile").expect("tokens");
     let mut command = s.keyfob(["connect"]);
@@ -117,7 +117,7 @@ fn a_fixed_credential_that_expires_ends_it() {
 
 /// 1001: the provider goes away and comes back. The connection waits for it, with pauses that grow.
 #[test]
-fn a_provider_that_goes_away_is_waited_for() {
+fn connect_reconnects_after_the_server_goes_away() {
     let dir = tempfile::tempdir().expect("a directory");
     let options = |port| Options { port, state: Some(dir.path().join("state.json")), ..Options::default() };
     let s = Sandbox::with(options(0));

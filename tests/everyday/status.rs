@@ -30,7 +30,7 @@ fn edit(s: &Sandbox, change: impl FnOnce(&mut Value)) {
 }
 
 #[test]
-fn nobody_is_signed_in() {
+fn status_without_a_login_exits_1() {
     let s = Sandbox::new();
     let (code, said, page) = status(&s, &[], &[]);
     assert_eq!((code, &said["winner"]), (Some(1), &Value::Null));
@@ -40,7 +40,7 @@ fn nobody_is_signed_in() {
 
 /// The first line says who and with what, the second until when; nobody is asked and nothing is renewed.
 #[test]
-fn at_a_glance() {
+fn status_shows_account_credential_and_expiry_in_two_lines() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let before = s.server.requests().len();
@@ -63,7 +63,7 @@ fn at_a_glance() {
 
 /// What a stored login can have come to, in a word for scripts and an exit code for shells.
 #[test]
-fn every_state_has_its_word() {
+fn status_names_every_state_of_a_login() {
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("soon");
     type Change = fn(&mut Value, i64);
     let states: [(&str, Option<i32>, &str, Change); 4] = [
@@ -99,7 +99,7 @@ fn every_state_has_its_word() {
 
 /// Only `--verify` asks, and it tells a credential the provider does not take from a provider that cannot be asked.
 #[test]
-fn verify_asks_the_provider() {
+fn status_verify_asks_the_provider() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let (code, said, page) = status(&s, &["--verify"], &[]);
@@ -121,7 +121,7 @@ fn verify_asks_the_provider() {
 
 /// It always runs: what is malformed, or broken, is told beside everything else.
 #[test]
-fn what_is_wrong_is_told_beside_the_rest() {
+fn status_reports_problems_and_still_shows_the_rest() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let (code, said, page) = status(&s, &[], &[("CLAUDE_CODE_ACCOUNT_UUID", "7")]);

@@ -161,7 +161,7 @@ fn a_resize_does_not_disturb_the_wait() {
 
 /// An address of 600 characters in 80 columns: alone on a line of stdout, beside it a link, and in the clipboard.
 #[test]
-fn a_long_address_can_be_taken() {
+fn long_sign_in_url_is_printed_alone_and_copied() {
     let s = Sandbox::new();
     let screen = Screen::new(80);
     let hint = format!("{}@example.com", "a".repeat(400));
@@ -242,7 +242,7 @@ fn escape_sequences_reach_only_those_who_know_them() {
 
 /// Nobody is there: what waits for a person alone ends at once and says why; what waits for a browser goes on.
 #[test]
-fn without_a_terminal() {
+fn login_without_a_terminal_ends_what_needs_a_person() {
     let s = Sandbox::new();
     let nobody = s.output(&["login", "--paste"]);
     assert_eq!(nobody.status.code(), Some(6), "{}", stderr(&nobody));

@@ -36,7 +36,7 @@ fn stored(s: &Sandbox) -> Value {
 }
 
 #[test]
-fn a_provider_that_asks_gets_one() {
+fn trusted_device_is_enrolled_when_the_provider_requires_it() {
     let s = asking();
     let output = login(&s, &[], &[]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -56,7 +56,7 @@ fn a_provider_that_asks_gets_one() {
 
 /// The contract: the variable skips enrolment, outranks what is stored, and is never written.
 #[test]
-fn the_variable_is_enough() {
+fn trusted_device_token_from_the_variable_skips_enrolment() {
     let s = asking();
     let variable = [("CLAUDE_TRUSTED_DEVICE_TOKEN", "kdev-dt-of-the-variable")];
     assert!(login(&s, &[], &variable).status.success());
@@ -85,7 +85,7 @@ fn a_failed_enrolment_costs_no_login() {
 
 /// wire.md: any answer may carry the token's successor, which is stored in its place.
 #[test]
-fn a_successor_takes_its_place() {
+fn trusted_device_token_is_replaced_by_its_successor() {
     let s = asking();
     assert!(login(&s, &[], &[]).status.success());
     s.server.rotate_device_tokens(true);
@@ -104,7 +104,7 @@ fn a_successor_takes_its_place() {
 
 /// Ninety days are ninety days.
 #[test]
-fn one_that_has_ended_is_not_sent() {
+fn trusted_device_token_that_expired_is_not_sent() {
     let s = asking();
     assert!(login(&s, &[], &[]).status.success());
     let [file] = &files(&s)[..] else { panic!("one device") };
@@ -118,7 +118,7 @@ fn one_that_has_ended_is_not_sent() {
 
 /// It goes with the last login of its account, and the provider hears of it while the login still speaks.
 #[test]
-fn it_goes_with_the_login() {
+fn trusted_device_is_removed_with_the_last_login_of_its_account() {
     let s = asking();
     assert!(login(&s, &[], &[]).status.success());
     assert!(login(&s, &["--profile", "second"], &[]).status.success());
@@ -138,7 +138,7 @@ fn it_goes_with_the_login() {
 
 /// And so does a helper's remembered key.
 #[test]
-fn a_remembered_key_goes_with_the_login() {
+fn helper_key_cache_is_removed_with_the_login() {
     let s = Sandbox::new();
     let (home, count) = (s.home.path().join("keyfob"), s.home.path().join("runs"));
     fs::create_dir_all(&home).expect("ours");

@@ -48,7 +48,7 @@ fn acts(sandbox: &Home) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn killed_at_every_act() {
+fn renewal_killed_at_every_system_call_keeps_the_login() {
     let server = provider();
     let sandbox = Home::signed_in(&server);
     let acts = acts(&sandbox);

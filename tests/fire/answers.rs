@@ -68,7 +68,7 @@ fn every_fault_is_tried() {
 }
 
 #[test]
-fn trouble_ends_as_promised() {
+fn every_fault_ends_a_renewal_with_its_documented_error() {
     let server = provider_with(options());
     let sandbox = Home::signed_in(&server);
     for Case { kind, code, id, end } in TROUBLE {
@@ -122,7 +122,7 @@ fn trouble_ends_as_promised() {
 
 /// While the old token is good, trouble is a warning, and the next process does not even notice.
 #[test]
-fn trouble_costs_nothing_while_the_old_token_is_good() {
+fn faults_near_expiry_still_return_the_valid_token() {
     let server = provider_with(options());
     let sandbox = Home::signed_in(&server);
     for Case { kind, .. } in TROUBLE {
@@ -141,7 +141,7 @@ fn trouble_costs_nothing_while_the_old_token_is_good() {
 }
 
 #[test]
-fn odd_but_whole_answers_are_taken() {
+fn unusual_but_valid_token_responses_are_accepted() {
     let server = provider_with(options());
     let sandbox = Home::signed_in(&server);
     for kind in HARMLESS {
@@ -157,7 +157,7 @@ fn odd_but_whole_answers_are_taken() {
 
 /// A provider that is not there: nothing was sent, so nothing is unknown.
 #[test]
-fn nobody_listens() {
+fn renewal_without_a_connection_is_not_an_unknown_outcome() {
     let server = provider_with(options());
     let sandbox = Home::signed_in(&server);
     sandbox.expire();

@@ -43,7 +43,7 @@ fn a_linked_record_stays_a_link() {
 
 /// No HOME at all: the directories XDG names are enough.
 #[test]
-fn without_home() {
+fn store_without_a_home_variable_uses_the_password_database() {
     let server = provider();
     let sandbox = Home::signed_in(&server);
     let state = sandbox.home().with_file_name("state");
@@ -175,7 +175,7 @@ fn a_clock_stepped_back_renews_once() {
 
 /// A provider four hours ahead or behind: renewed when it is due by the provider's clock, without a loop.
 #[test]
-fn a_provider_with_another_clock() {
+fn expiry_is_right_when_the_provider_clock_differs() {
     for ahead in [4 * 3600, -4 * 3600] {
         let server = provider();
         server.advance(ahead);

@@ -53,7 +53,7 @@ fn caller(sandbox: &Home, before: &[&str]) -> Command {
 }
 
 #[test]
-fn ctrl_c_in_the_middle() {
+fn renewal_survives_ctrl_c_during_the_request() {
     let (server, sandbox, old) = slow();
     let mut caller = caller(&sandbox, &[]).process_group(0).spawn().expect("the command starts");
     until("the request", || (server.held() == 1).then_some(()));
@@ -81,7 +81,7 @@ fn ctrl_c_at_any_moment() {
 }
 
 #[test]
-fn a_closed_terminal() {
+fn renewal_survives_a_closed_terminal() {
     let (server, sandbox, old) = slow();
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");

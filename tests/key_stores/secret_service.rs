@@ -31,7 +31,7 @@ fn sixteen_processes_renew_once_with_a_key_in_the_secret_service() {
 }
 
 #[test]
-fn into_the_secret_service_and_back() {
+fn store_setting_moves_a_login_into_the_secret_service_and_back() {
     let desktop = Desktop::unlocked();
     journey::there_and_back(&home(&desktop), "secret-service");
 }
@@ -46,7 +46,7 @@ fn a_key_the_secret_service_lost() {
 }
 
 #[test]
-fn a_keyring_that_is_locked() {
+fn secret_service_locked_keyring_is_an_error() {
     let desktop = Desktop::unlocked();
     let home = home(&desktop);
     home.login().answer();
@@ -98,7 +98,7 @@ fn a_renewal_that_could_not_be_sealed_is_not_begun() {
 
 /// A socket that takes connections and never says a word.
 #[test]
-fn a_bus_that_is_mute() {
+fn secret_service_that_does_not_respond_is_an_error_in_time() {
     let dir = tempfile::tempdir().expect("a directory");
     let socket = dir.path().join("bus");
     let _listener = UnixListener::bind(&socket).expect("a socket");
@@ -110,7 +110,7 @@ fn a_bus_that_is_mute() {
 }
 
 #[test]
-fn no_bus_at_all() {
+fn secret_service_without_a_bus_is_an_error() {
     let home = Home::new("secret-service", None);
     let said = home.login();
     assert!(unavailable(&said).contains("is not there"), "{said:?}");

@@ -21,7 +21,7 @@ use keyfob_testkit::{Ran, now};
 
 /// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
 #[test]
-fn what_is_wrong_with_a_certificate() {
+fn tls_error_names_what_is_wrong_with_the_certificate() {
     let company = Company::new();
     company.login();
     let good = company.authority.server(HOST, Valid::Now);
@@ -58,7 +58,7 @@ type Stranger = fn(TcpStream);
 
 /// Whatever listens there and does not speak TLS gets no token, and takes none away.
 #[test]
-fn a_host_without_tls() {
+fn tls_error_for_a_host_that_speaks_plain_http() {
     let company = Company::new();
     company.login();
     let hangs = |stream: TcpStream| drop(stream.take(u64::MAX).read_to_end(&mut Vec::new()));
@@ -86,7 +86,7 @@ fn a_host_without_tls() {
 }
 
 #[test]
-fn an_unknown_authority() {
+fn tls_error_for_an_unknown_authority() {
     let company = Company::new();
     let told = company.run_with("SSL_CERT_FILE", None, &IN_VAIN);
     assert!(told.failed(6, "unreachable").err.contains(HOST), "{told:?}");
@@ -215,7 +215,7 @@ fn a_repository_brings_no_certificates() {
 
 /// Which mark makes a certificate that is named here useless is said: other programs take it.
 #[test]
-fn an_authority_in_a_hosts_place() {
+fn tls_error_for_a_ca_certificate_used_by_a_host() {
     let company = Company::new();
     company.login();
     let (server, pem) = Authority::of_its_own(HOST);

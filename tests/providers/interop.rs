@@ -147,7 +147,7 @@ fn from_login_to_logout() {
 
 /// Tokens of three seconds, without any help from the test: each is renewed when it has ended, and never twice.
 #[test]
-fn tokens_that_hardly_last() {
+fn interop_short_lived_tokens_are_renewed_without_a_loop() {
     let provider = Provider::start(3);
     let desk = Desk::signed_in(&provider);
     let mut last = desk.run(&["token"]).answer().to_owned();
@@ -231,7 +231,7 @@ fn pending() -> Value {
 
 /// A person who says no, here and on the other device.
 #[test]
-fn a_person_who_says_no() {
+fn interop_denied_consent_ends_the_login() {
     let provider = Provider::start(3600);
     let desk = Desk::new(&provider);
     let ran = desk.login(&Browser::new("ada").refusing());
@@ -247,7 +247,7 @@ fn a_person_who_says_no() {
 
 /// The redirect by name, where both address families listen.
 #[test]
-fn a_redirect_by_name() {
+fn interop_redirect_to_localhost_by_name() {
     let provider = Provider::start(3600);
     let desk = Desk::with(&provider, "redirect = \"localhost\"\n");
     desk.login(&Browser::new("ada")).answer();

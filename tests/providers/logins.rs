@@ -35,7 +35,7 @@ fn a_custom_provider_from_login_to_logout() {
 /// RFC 9207: an answer that comes from another provider, or from nobody where this one promised to say its name, is
 /// refused before its code is sent anywhere. One that belongs to another attempt does not even end the wait.
 #[test]
-fn an_answer_of_somebody_else() {
+fn callback_with_a_foreign_issuer_is_rejected() {
     let company = Company::new();
     for iss in ["&iss=https%3A%2F%2Fevil.company.test", "&iss=https%3A%2F%2Foauth.company.test%2F", ""] {
         let mut child = company.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");

@@ -20,7 +20,7 @@ fn honest() -> Value {
 }
 
 #[test]
-fn lies_are_not_believed() {
+fn false_metadata_is_rejected() {
     let company = Company::new();
     let evil = company.host(EVIL, Some(company.server.base_url()));
     let elsewhere = format!("https://{EVIL}/v1/oauth/token");
@@ -63,7 +63,7 @@ fn lies_are_not_believed() {
 
 /// The first place answers every path with a page, or with nothing of this issuer's: the second one is asked.
 #[test]
-fn the_second_place_is_asked() {
+fn openid_configuration_is_tried_after_rfc_8414() {
     let page = |kind: &str, body: &str| Answer {
         status: 200,
         headers: vec![("Content-Type", kind.to_owned())],
@@ -166,7 +166,7 @@ fn where_metadata_is_looked_for() {
 
 /// An approval that names its endpoints is asked nothing: they are what is used, metadata or not.
 #[test]
-fn endpoints_of_the_entry() {
+fn approved_entry_endpoints_are_used_without_discovery() {
     let company = Company::new();
     let mut lie = honest();
     lie["issuer"] = json!("https://other.company.test");

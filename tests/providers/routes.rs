@@ -111,7 +111,7 @@ fn a_proxy_that_speaks_tls() {
 
 /// `NO_PROXY` leads past the proxy, where this name is known to nobody; loopback never comes near it.
 #[test]
-fn what_goes_past_the_proxy() {
+fn no_proxy_hosts_and_loopback_bypass_the_proxy() {
     let company = Company::new();
     company.login();
     let asked = company.proxy.asked().len();

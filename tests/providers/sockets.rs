@@ -67,7 +67,7 @@ fn tried(command: &mut Command) -> String {
 
 /// Nobody who is not believed, and no proxy, ever sees the credential.
 #[test]
-fn a_socket_to_nobody_else() {
+fn websocket_never_leaves_the_environment_origin() {
     let company = company();
     let seen = company.front.seen().len();
     let mut stranger = company.keyfob(&["connect", SESSION]);

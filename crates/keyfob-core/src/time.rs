@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn for_ever_does_not_wrap() {
+    fn timestamp_addition_saturates() {
         assert_eq!(Timestamp(i64::MAX).plus(1), Timestamp(i64::MAX));
         assert!(Timestamp(i64::MAX).to_string().starts_with("9999-12-30"));
     }

@@ -21,7 +21,7 @@ fn is_handled() -> bool {
 }
 
 #[test]
-fn a_signal_ends_it_in_order() {
+fn dev_server_stops_cleanly_on_a_signal() {
     let server = DevServer::start(Options { port: 0, ..Options::default() }).expect("a server");
     let port = server.port();
     let waiting = thread::spawn(move || server.wait());

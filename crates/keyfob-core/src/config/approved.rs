@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_approved() {
+    fn approved_list_accepts_these_urls() {
         let list = list(&["https://oauth.company.com/authorize", "https://b\u{fc}cher.example:8443/oauth"]);
         for url in [
             "https://oauth.company.com/authorize",
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not() {
+    fn approved_list_rejects_these_urls() {
         let list = list(&["https://oauth.company.com/authorize"]);
         for url in [
             "http://oauth.company.com/authorize",
@@ -414,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_strict_too() {
+    fn approved_list_rejects_malformed_entries() {
         for url in [
             "http://a.example/",
             "https://*.example/",

@@ -18,7 +18,7 @@ fn environment(raw: RawEnvironment) -> Result<Config> {
 }
 
 #[test]
-fn mistakes_name_their_key() {
+fn configuration_error_names_the_key() {
     let said = |raw| environment(raw).expect_err("wrong").what().to_string();
     let text = |t: &str| Some(t.to_string());
     assert!(
@@ -120,7 +120,7 @@ fn a_client_of_a_person_may_have_a_secret() {
 
 /// The keys of a machine come together or not at all.
 #[test]
-fn a_machine_is_whole() {
+fn client_credentials_configuration_must_be_complete() {
     let text = |t: &str| Some(t.to_string());
     let whole = || RawEnvironment {
         client_id: text("ci"),

@@ -64,7 +64,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn nothing_is_sent_unless_asked_for() {
+    fn metrics_export_is_off_by_default() {
         assert_eq!(read(&[]).0, None);
         for exporter in ["none", "prometheus", "console", "OTLP", ""] {
             assert_eq!(read(&[("OTEL_METRICS_EXPORTER", exporter)]), (None, Vec::new()), "{exporter}");

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_people() {
+    fn email_values() {
         for right in ["user@company.com", "a.b+c@x-y.example", "o'hara@example.com", "jürgen@müller.example"]
         {
             assert!(email(right).is_ok(), "{right}");
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_loopback() {
+    fn loopback_url_values() {
         assert_eq!(loopback_base("http://localhost:3001/apps/").as_deref(), Ok("http://localhost:3001/apps"));
         assert_eq!(loopback_base("http://127.9.9.9:1").as_deref(), Ok("http://127.9.9.9:1"));
         assert_eq!(loopback_base("http://[::1]:3000").as_deref(), Ok("http://[::1]:3000"));

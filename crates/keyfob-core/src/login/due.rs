@@ -193,7 +193,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn fresh_early_expired() {
+    fn token_is_fresh_near_expiry_or_expired() {
         let r = record(NOW, 3600);
         assert_eq!(word(&r, &at(0)), "use");
         assert_eq!(word(&r, &at(3299)), "use");

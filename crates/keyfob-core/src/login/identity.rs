@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_say_what_they_may() {
+    fn metrics_attributes_follow_their_settings() {
         let known = Identity {
             account_uuid: Some(ACCOUNT.into()),
             organization_uuid: Some(ACCOUNT.into()),

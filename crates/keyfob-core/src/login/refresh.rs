@@ -330,7 +330,7 @@ mod tests {
 
     /// Two machines share a store, one of them four hours off: each renews at most once, then both agree.
     #[test]
-    fn two_clocks_settle() {
+    fn clock_difference_costs_at_most_one_renewal_each() {
         let off = 4 * 3600;
         let ahead = |now: i64| Ask { kernel: Some("ahead".into()), ..at(now + off) };
         let right = |now: i64| Ask { kernel: Some("right".into()), ..at(now) };
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn later_means_later_for_everybody() {
+    fn cool_down_applies_to_every_process() {
         let busy = Reply { retry_after: Some("120".into()), ..reply(429, "") };
         let After { record: r, error } = renewed(record(NOW, 60), &busy, Timestamp(NOW + 60), None);
         assert_eq!(error.unwrap().id(), Id::Unreachable);

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_noticed() {
+    fn damaged_sealed_file_is_detected() {
         let whole = String::from_utf8(envelope().encode()).unwrap();
         for (from, to) in [
             ("\"key\":\"0", "\"key\":\"x"),

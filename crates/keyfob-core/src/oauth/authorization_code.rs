@@ -475,7 +475,7 @@ mod tests {
 
     /// Every shape people paste.
     #[test]
-    fn what_people_paste() {
+    fn pasted_codes_are_read_in_every_shape() {
         let f = flow();
         let s = state();
         for text in [

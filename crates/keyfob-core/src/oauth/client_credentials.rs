@@ -109,7 +109,7 @@ mod tests {
 
     /// An administrator mends what is refused here; a login that has ended needs a person.
     #[test]
-    fn no_refusal_is_for_good() {
+    fn client_credentials_refusal_is_retried_later() {
         for (body, id) in [
             (r#"{"error":"invalid_client"}"#, Id::ProviderRefused),
             (r#"{"error":"invalid_grant"}"#, Id::ProviderRefused),

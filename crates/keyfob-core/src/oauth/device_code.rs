@@ -184,7 +184,7 @@ mod tests {
 
     /// RFC 8628 §3.2, its own example, without an interval.
     #[test]
-    fn the_example_of_the_rfc() {
+    fn rfc_8628_example_response_is_read() {
         let pending = Pending::read(&reply(200, STARTED)).unwrap();
         assert_eq!(
             (pending.user_code.as_str(), pending.interval, pending.expires_in),
@@ -237,7 +237,7 @@ mod tests {
 
     /// RFC 8628 §3.5.
     #[test]
-    fn polling_obeys() {
+    fn device_polling_obeys_interval_and_slow_down() {
         let mut pending = Pending::read(&reply(200, STARTED)).unwrap();
         let mut said = |status, error: &str| match pending
             .answered(&reply(status, &format!("{{\"error\":\"{error}\"}}")))

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_asks_nothing_signs_nobody_in() {
+    fn prompt_none_is_rejected() {
         for wrong in ["none", "login none", "Consent", "login,consent", "login\tconsent"] {
             assert!(Prompt::parse(wrong).is_err(), "{wrong}");
         }

@@ -271,7 +271,7 @@ mod tests {
 
     /// RFC 6749 §5.1, its own example.
     #[test]
-    fn the_example_of_the_rfc() {
+    fn rfc_6749_example_response_is_read() {
         let example = reply(
             200,
             r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer","expires_in":3600,
@@ -454,7 +454,7 @@ mod tests {
 
     /// What cannot have come from a token endpoint says nothing about it.
     #[test]
-    fn a_page_is_no_answer() {
+    fn html_from_the_token_endpoint_is_not_a_response() {
         let page = |status, kind: Option<&str>, body: &str| Reply {
             content_type: kind.map(Into::into),
             ..reply(status, body)
@@ -495,7 +495,7 @@ mod tests {
 
     /// The words decide, not the status.
     #[test]
-    fn refusals_are_sorted() {
+    fn token_error_codes_are_classified() {
         let of = |status, body: &str| match read(&reply(status, body)).open().1 {
             Verdict::Refused(said) if said.asks_for_a_person([]) => "a person",
             Verdict::Refused(_) => "refused",

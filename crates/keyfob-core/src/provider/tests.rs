@@ -302,7 +302,7 @@ fn a_remote_provider_cannot_point_to_loopback() {
 
 /// Staging from bases alone: everything lies where it lies below production's.
 #[test]
-fn bases_alone_suffice() {
+fn environment_with_bases_only_has_all_endpoints() {
     let base = |host: &str| Some(alloc::format!("https://{host}.staging.example/"));
     let raw = RawEnvironment {
         api_base: base("api"),
@@ -360,7 +360,7 @@ fn a_custom_url_must_be_approved() {
 
 /// RFC 6749 §4.4: a machine needs a token endpoint and no page; RFC 8414 §2 says how it proves itself.
 #[test]
-fn a_machine_needs_no_page() {
+fn client_credentials_environment_needs_no_authorize_url() {
     use crate::oauth::client_auth::Proof;
     let raw = |issuer: Option<&str>, token: Option<&str>| RawEnvironment {
         issuer: issuer.map(Into::into),

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grace_ends() {
+    fn reuse_grace_ends() {
         let (mut tables, token) = signed_in();
         tables.rotate(&ask(&token), 1000).expect("rotated");
         let again = Rotation { grace: 10, ..ask(&token) };

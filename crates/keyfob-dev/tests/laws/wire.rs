@@ -140,7 +140,7 @@ fn drop_after_closes_after_the_rotation() {
 
 /// RFC 9112 §8: less than Content-Length promised.
 #[test]
-fn truncated_cuts_the_body() {
+fn fault_truncated_cuts_the_body() {
     let server = server();
     let (_, token) = sign_in(&server);
     server.inject(FaultKind::Truncated, 1);
@@ -227,7 +227,7 @@ fn no_refresh_token_leaves_the_old_one_valid() {
 
 /// The answer is late, the rotation is not: it happens although the client has gone.
 #[test]
-fn late_rotates_at_once() {
+fn fault_late_rotates_before_the_delay() {
     // So late that nobody sees the answer.
     let server = start(Options { late: Duration::from_secs(3600), ..Options::default() });
     let (_, next) = sign_in(&server);
@@ -251,7 +251,7 @@ fn late_rotates_at_once() {
 
 /// The head comes at once, the body drips, and all of it arrives.
 #[test]
-fn slow_body_drips() {
+fn fault_slow_body_sends_in_pieces() {
     let server = start(Options { late: Duration::from_millis(400), ..Options::default() });
     let (_, token) = sign_in(&server);
     server.inject(FaultKind::SlowBody, 1);

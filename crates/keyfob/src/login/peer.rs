@@ -69,7 +69,7 @@ mod tests {
     /// Rows as the kernel writes them (proc_net_tcp): the client's own row counts, not the listener's side of it.
     #[cfg(target_endian = "little")]
     #[test]
-    fn rows_are_read() {
+    fn proc_net_tcp_rows_are_parsed() {
         let row =
             "   2: 0100007F:9C40 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  1002        0 71";
         let (from, to) = ("127.0.0.1:40000".parse().unwrap(), "127.0.0.1:8080".parse().unwrap());

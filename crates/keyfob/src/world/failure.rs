@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_at_fault() {
+    fn io_error_is_classified_by_who_is_at_fault() {
         let id = |errno: Errno| id(&errno.into(), Id::ConfigUnsafe);
         assert_eq!(id(Errno::MFILE), Id::SystemFailed);
         assert_eq!(id(Errno::AGAIN), Id::SystemFailed);

@@ -228,7 +228,7 @@ fn a_logout_and_a_login() {
 }
 
 #[test]
-fn a_rejected_token() {
+fn explorer_two_processes_report_a_rejected_token() {
     holds(&scenario("two after a 401", 100, &[rejected, rejected]));
     holds(&scenario("one after a 401, one early", NEAR_EXPIRY, &[rejected, renew]));
 }
@@ -246,7 +246,7 @@ const ODD: &[Fate] = &[Fate::Odd(Odd::NoAccess), Fate::Odd(Odd::Type), Fate::Odd
 const ANSWERS: &[Fate] = &[Fate::AnswerLost, Fate::Odd(Odd::NoAccess)];
 
 #[test]
-fn answers_are_lost() {
+fn explorer_renewals_with_lost_responses() {
     for age in [EXPIRED, NEAR_EXPIRY] {
         for (name, crashes, lost, grace) in [
             ("two requests meet their fate, strict", 0, 2, false),
@@ -336,7 +336,7 @@ fn a_worker_that_cannot_start() {
 }
 
 #[test]
-fn the_disk_refuses() {
+fn explorer_renewals_on_a_failing_disk() {
     for (name, failing) in [
         ("writes fail", &[Sort::Write]),
         ("syncs fail", &[Sort::Sync]),
@@ -351,7 +351,7 @@ fn the_disk_refuses() {
 }
 
 #[test]
-fn the_power_is_cut() {
+fn explorer_renewals_with_power_cuts() {
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, renewals", EXPIRED, &[renew, renew]) });
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, logout", EXPIRED, &[renew, logout]) });
     holds(&Scenario { power: true, crashes: 0, ..scenario("power cut, login", EXPIRED, &[renew, login]) });
@@ -416,7 +416,7 @@ fn sealed(already: bool, mut s: Scenario) -> Scenario {
 }
 
 #[test]
-fn sealed_logins() {
+fn explorer_renewals_of_sealed_logins() {
     for already in [true, false] {
         holds(&sealed(already, scenario("sealed, renewals", EXPIRED, &[renew, renew])));
         holds(&sealed(already, scenario("sealed, logout", EXPIRED, &[renew, logout])));
@@ -430,7 +430,7 @@ fn sealed_logins() {
 }
 
 #[test]
-fn three_processes() {
+fn explorer_three_renewals_within_the_bound() {
     for (name, jobs) in [
         ("three renewals", [renew as fn(&mut Machine) -> Job, renew, renew]),
         ("two renewals and a logout", [renew, renew, logout]),
@@ -443,7 +443,7 @@ fn three_processes() {
 }
 
 #[test]
-fn the_broken_are_found() {
+fn explorer_finds_every_deliberately_broken_world() {
     let mut s = Scenario { crashes: 0, ..scenario("a lock that is none", EXPIRED, &[renew, renew]) };
     s.machine.disk.pretends_to_lock = true;
     let v = told(&s).unwrap_err();

@@ -206,7 +206,7 @@ mod tests {
 
     /// The difference a login depends on: what certainly never left, and what may have arrived.
     #[test]
-    fn sent_or_not() {
+    fn failed_request_says_whether_it_was_sent() {
         let closed =
             std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
         assert!(!post(&format!("http://{closed}/")).sent, "refused");

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses() {
+    fn host_resolution_of_names_and_literals() {
         for host in ["127.0.0.1", "[::1]", "::1"] {
             assert!(is_address(host), "{host}");
         }
