@@ -211,7 +211,7 @@ impl Client {
         self.session.logout_all()
     }
 
-    /// The headers and address for a connection. After it was closed with [`Ended::Renew`], name the grant that
+    /// The headers and address for a connection. After it was closed with [`Ended::Renew`](crate::Ended::Renew), name the grant that
     /// expired: only that generation is renewed.
     ///
     /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may

@@ -80,7 +80,7 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// [`Id::ConfigMalformed`], naming the key.
+    /// [`Id::ConfigMalformed`](crate::Id::ConfigMalformed), naming the key.
     pub fn parse(raw: RawConfig) -> Result<Self> {
         let prefer = match raw.prefer.as_deref() {
             None | Some("api-key") => Prefer::ApiKey,

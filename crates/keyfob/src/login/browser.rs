@@ -156,7 +156,7 @@ impl Attempt<'_> {
         self.detour.as_ref()
     }
 
-    /// Whether [`Client::begin_device_login`] would do too: the provider can, and nobody switched it off.
+    /// Whether [`Client::begin_device_login`](crate::Client::begin_device_login) would do too: the provider can, and nobody switched it off.
     #[must_use]
     pub fn offers_code(&self) -> bool {
         !self.session.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()

@@ -149,7 +149,7 @@ pub enum Lock {
 }
 
 /// The few acts on files that a store is made of. Each is one step that either happened or did not; the order
-/// of them, and what a crash between two of them means, is decided in [`crate::store`].
+/// of them, and what a crash between two of them means, is decided in `crate::store`.
 pub trait Files: Send + Sync {
     /// Where `path` leads when it is a symbolic link; itself otherwise, also when it does not exist.
     ///
@@ -239,7 +239,7 @@ pub trait Files: Send + Sync {
     }
     /// Puts new content in a small file's place at once, or leaves the old: written beside it, synced, renamed. Of several
     /// writers the last one wins, and each is whole. Whoever reads first to change what is there holds a lock meanwhile
-    /// ([`exclusively`]); a login has its own store.
+    /// (`exclusively`); a login has its own store.
     ///
     /// # Errors
     /// The system's.
