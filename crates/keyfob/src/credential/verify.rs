@@ -9,6 +9,7 @@ use crate::{
     provider::{self, Failure},
     renewal::Need,
     session::Session,
+    trusted_device,
 };
 
 impl Session {
@@ -37,8 +38,8 @@ impl Session {
         let headers = self.with_device(headers_at_hand(self, &survey)?);
         let call = provider::get(&self.world, url).with(headers).within(Duration::from_secs(15));
         match call.expect(&[200]) {
-            Ok(answer) => match &answer.device_token {
-                Some(successor) => self.renew_device(successor),
+            Ok(answer) => match answer.headers.secret(trusted_device::HEADER) {
+                Some(successor) => self.renew_device(&successor),
                 None => Ok(()),
             },
             Err(failure @ Failure::Status(_)) => {

@@ -2,6 +2,7 @@
 //! file each; [`simulated`] for tests, behind the feature `simulation`.
 
 pub mod failure;
+pub mod headers;
 mod keys;
 #[cfg(feature = "simulation")]
 pub mod simulated;
@@ -11,6 +12,8 @@ use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{Ahead, Error, Id, Record, Secret, Timestamp, oauth::reply::Reply};
 use zeroize::Zeroizing;
+
+use crate::world::headers::Headers;
 
 pub use keys::{KeyTrouble, Keys, WrappingKey};
 
@@ -126,8 +129,8 @@ pub trait Http: Send + Sync {
 pub struct Answer {
     /// Status, type, times and body.
     pub reply: Reply,
-    /// `X-Trusted-Device-Token`: the successor of the token that was sent.
-    pub device_token: Option<Secret>,
+    /// Every header.
+    pub headers: Headers,
 }
 
 /// A lock that is given up when this is dropped, or by the kernel when its process dies.

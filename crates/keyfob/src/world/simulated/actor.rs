@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::world::simulated::{Act, Bytes, Outcome, Stage};
 use crate::world::{
     Answer, Clock, Connected, Entropy, Files, Held, Helper, Http, Lock, NoAnswer, Ran, Request,
+    headers::Headers,
 };
 
 /// One process on a stage.
@@ -110,7 +111,7 @@ impl Http for Actor {
                     body: said.body.into_bytes(),
                     ..Reply::default()
                 },
-                device_token: None,
+                headers: Headers::default(),
             }),
             _ => Err(NoAnswer { sent: true, why: "the line was cut".into(), part: None, system: false }),
         }

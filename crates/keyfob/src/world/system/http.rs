@@ -6,7 +6,7 @@
 use std::{io::Read as _, sync::OnceLock, time::Duration};
 
 use keyfob_core::{
-    Error, Secret,
+    Error,
     oauth::{reply::Reply, sent::Sent},
 };
 use ureq::{
@@ -22,7 +22,7 @@ use crate::world::system::{
     progress::{Journey, Mark},
     routes::{Routes, Way},
 };
-use crate::world::{Answer, Connected, Http, NoAnswer, Request};
+use crate::world::{Answer, Connected, Http, NoAnswer, Request, headers::Headers};
 
 /// No answer of a provider is larger.
 pub(super) const LARGEST: u64 = 1024 * 1024;
@@ -160,9 +160,11 @@ impl Http for Network {
 }
 
 fn answer(response: &Response<Body>, body: Vec<u8>, sent: Sent) -> Answer {
-    let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let fields = response.headers().iter();
+    let headers =
+        Headers::new(fields.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))));
+    let header = |name: &str| headers.get(name).map(str::to_owned);
     Answer {
-        device_token: header("X-Trusted-Device-Token").and_then(|token| Secret::visible(&token).ok()),
         reply: Reply {
             status: response.status().as_u16(),
             content_type: header("Content-Type"),
@@ -172,12 +174,14 @@ fn answer(response: &Response<Body>, body: Vec<u8>, sent: Sent) -> Answer {
             cut: None,
             sent,
         },
+        headers,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyfob_core::Secret;
 
     #[test]
     fn plain_http_is_for_loopback_alone() {
