@@ -74,7 +74,7 @@ fn search(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
     for &source in source::order(purpose, session.setup.config.prefer) {
         let looked = match source {
             Source::Login if !excluded(session, source) => match stored(session, need)? {
-                Stored::Usable(usable) => return login(session, purpose, usable, considered),
+                Stored::Usable(usable) => return login(session, purpose, *usable, considered),
                 Stored::Not(look) => look,
             },
             _ => look(session, source),
@@ -122,7 +122,7 @@ pub(crate) fn acquire(
         Source::RefreshToken => return seed::seeded(session, purpose, need, considered),
         Source::Login => {
             return match stored(session, need)? {
-                Stored::Usable(usable) => login(session, purpose, usable, considered),
+                Stored::Usable(usable) => login(session, purpose, *usable, considered),
                 Stored::Not(Look::Broken(error)) => Err(error),
                 Stored::Not(Look::Nothing(_) | Look::PassedOver(_) | Look::Here(_)) => {
                     Err(nothing(session, &considered))

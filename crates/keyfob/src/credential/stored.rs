@@ -14,7 +14,7 @@ use crate::{
 /// What the stored login came to.
 pub(crate) enum Stored {
     /// A login with a token that is good.
-    Usable(Usable),
+    Usable(Box<Usable>),
     /// None, and why.
     Not(Look),
 }
@@ -31,5 +31,5 @@ pub(crate) fn stored(session: &Session, need: &Need) -> Result<Stored> {
         Some(machine) => machine::usable(session, &*store, machine, need)?,
         None => renewal::usable(&session.world, &*store, need, &*session.spender)?,
     };
-    Ok(usable.map_or_else(|| Stored::Not(nobody(session)), Stored::Usable))
+    Ok(usable.map_or_else(|| Stored::Not(nobody(session)), |usable| Stored::Usable(Box::new(usable))))
 }
