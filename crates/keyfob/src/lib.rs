@@ -26,7 +26,7 @@
 //!
 //! - `secret-service`: logins can be sealed with a key in the Secret Service of a Linux desktop. Brings a D-Bus client.
 //!   Without it that key store is reported as missing.
-//! - `simulation`: the module [`testing`], a machine and a provider in memory for the tests of a host. No dependencies.
+//! - `simulation`: the module `testing`, a machine and a provider in memory for the tests of a host. No dependencies.
 //! - `at-start`: a constructor that runs before `main` and records which descriptors the process was started with, before
 //!   the Rust runtime opens any. For a program that takes credentials on descriptors; a library should not switch it on.
 

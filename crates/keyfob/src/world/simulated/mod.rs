@@ -91,7 +91,7 @@ pub fn world(stage: &Arc<dyn Stage>) -> World {
 /// A machine for several processes whose acts simply happen, in the order in which they come.
 ///
 /// ```
-/// use keyfob::{Timestamp, world::simulated::{Machine, Shared}};
+/// use keyfob::{Timestamp, internals::world::simulated::{Machine, Shared}};
 ///
 /// let machine = Shared::new(Machine::new(Timestamp(1_000_000)));
 /// let world = machine.process(1);
