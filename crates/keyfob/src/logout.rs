@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Signs out every login of this home, whatever the profile, issuer or session, and forgets remembered
-    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
+    /// keys. One that cannot be signed out, as [`Client::logout`](crate::Client::logout) would say, keeps no other from it: what is wrong with
     /// each stands beside those that were.
     pub(crate) fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let logins = self.logins()?.list()?;

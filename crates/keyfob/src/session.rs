@@ -122,12 +122,12 @@ impl Session {
         Some(inherited.swap_remove(at))
     }
 
-    /// Whether [`Client::inherited`] would find one, without taking it.
+    /// Whether [`Session::inherited`] would find one, without taking it.
     pub(crate) fn has_inherited(&self, variable: &'static str) -> bool {
         self.inspect(variable, |_| ()).is_some()
     }
 
-    /// Looks at what [`Client::inherited`] would find, without taking it.
+    /// Looks at what [`Session::inherited`] would find, without taking it.
     pub(crate) fn inspect<T>(&self, variable: &'static str, look: impl FnOnce(&Inherited) -> T) -> Option<T> {
         let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
         inherited.iter().find(|i| i.variable() == variable).map(look)

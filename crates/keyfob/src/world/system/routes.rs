@@ -65,8 +65,8 @@ impl Routes {
     /// Whether there is any way out.
     ///
     /// # Errors
-    /// Everything that is wrong with proxies and certificates: [`Id::ProxyMalformed`], [`Id::CaFileUnsafe`],
-    /// [`Id::CaFileMalformed`].
+    /// Everything that is wrong with proxies and certificates: [`Id::ProxyMalformed`](keyfob_core::Id::ProxyMalformed), [`Id::CaFileUnsafe`](keyfob_core::Id::CaFileUnsafe),
+    /// [`Id::CaFileMalformed`](keyfob_core::Id::CaFileMalformed).
     pub fn check(&self) -> Result<()> {
         self.out.as_ref().map(drop).map_err(Clone::clone)
     }
