@@ -5,12 +5,13 @@ use std::{fs, path::Path, sync::Arc};
 use keyfob::{
     Client, Grant, Purpose,
     internals::{
-        core::contract::Variables,
+        core::{Id, contract::Variables},
         renewal::InThread,
         setup::{Choices, Setup},
         world::system,
     },
 };
+use keyfob_testkit::Sandbox;
 
 fn client(home: &Path) -> Client {
     let variables: Variables =
@@ -47,4 +48,28 @@ fn a_rejected_key_costs_one_run() {
     assert_eq!(runs(), 2);
     assert_eq!(key(&other.rejected(&same).expect("another key")), "second");
     assert_eq!(runs(), 2, "the second report is about the key that has been replaced");
+}
+
+/// What would be used now is another credential: whoever is told 401 for a login does not get a key in its place.
+#[test]
+fn a_rejection_never_changes_the_source() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let client = || {
+        let named = s.keyfob(["token"]);
+        let text = |text: &std::ffi::OsStr| text.to_str().map(str::to_owned);
+        let variables: Variables =
+            named.get_envs().filter_map(|(name, value)| Some((text(name)?, text(value?)))).collect();
+        let setup = Setup::read(&variables, Choices::default(), &system::files::Disk, Some(s.home.path()));
+        setup.check().expect("nothing is wrong");
+        let world = system::world(setup.routes.clone());
+        Client::with(setup, world, Arc::new(InThread))
+    };
+    let old = client().grant(Purpose::Api).expect("a token");
+    let before = s.server.grants().refreshes;
+    fs::write(s.home.path().join("keyfob/config.toml"), "api_key_helper = 'echo key'\n").expect("ours");
+    let error = client().rejected(&old).expect_err("another source");
+    assert_eq!(error.id(), Id::LoginChanged);
+    assert!(error.why().contains("api-key-helper is"), "{error}");
+    assert_eq!(s.server.grants().refreshes, before, "nothing was spent on it");
 }

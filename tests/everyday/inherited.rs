@@ -77,6 +77,26 @@ fn a_program_finds_the_signals_its_caller_left() {
     assert!(bit(&last("SigBlk"), 15), "{with:?}");
 }
 
+/// What has secrets in its memory leaves no core; a program finds the limit that was set.
+#[test]
+fn a_program_finds_the_limit_on_cores_that_was_set() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+    for limit in ["0", "4096", "unlimited"] {
+        let ran = shell(
+            &s,
+            &format!(
+                "ulimit -S -c {limit} && {keyfob} exec -- /bin/sh -c 'ulimit -S -c'",
+                keyfob = program()
+            ),
+        );
+        answered(&ran, limit);
+    }
+    configure(&s, "api_key_helper = \"ulimit -S -c\"\n");
+    answered(&shell(&s, &format!("{keyfob} token", keyfob = program())), "0");
+}
+
 /// The runtime opens /dev/null where a standard stream was closed. A program is not told that there was one.
 #[test]
 fn a_program_finds_closed_streams_closed() {

@@ -228,6 +228,18 @@ fn a_command_gives_the_secret_and_the_body_carries_it() {
     assert_eq!(m.asked(), 0);
 }
 
+/// The command of a vault starts its agent, which keeps the output open: nobody waits for that, least of all under the
+/// lease.
+#[test]
+fn a_command_may_leave_an_agent_behind() {
+    let keys = format!("client_secret_command = \"sleep 300 & echo $! > $HOME/agent; echo '{SECRET}'\"");
+    let m = Machine::configured(&keys);
+    m.json(&["token"]);
+    let agent = fs::read_to_string(m.s.home.path().join("agent")).expect("its number");
+    let agent = agent.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a number");
+    rustix::process::kill_process(agent, rustix::process::Signal::KILL).expect("it still runs");
+}
+
 /// From the issuer alone: its metadata is read once, not for every token.
 #[test]
 fn client_credentials_need_only_the_issuer() {

@@ -166,6 +166,32 @@ fn a_machine_that_sleeps_during_a_renewal_loses_nothing() {
     assert_eq!(machine.server.grants().reuses, 0, "no refresh token was spent twice");
 }
 
+/// The same in the middle of signing in, with a token that somebody had already.
+#[test]
+fn a_machine_that_sleeps_during_a_sign_in_keeps_no_dead_token_for_a_fresh_one() {
+    let machine = Machine::new();
+    let minted = machine.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let token = machine.hand().with_file_name("token");
+    fs::write(&token, minted.refresh_token).expect("ours");
+    let before = machine.server.grants().refreshes;
+    machine.server.hold();
+    let mut command = machine.keyfob(&["login", "--with-token", "refresh"]);
+    let signing_in = command.stdin(fs::File::open(&token).expect("ours")).spawn().expect("it starts");
+    until("the request", || (machine.server.held() == 1).then_some(()));
+    let process = Pid::from_child(&signing_in);
+    kill_process(process, Signal::STOP).expect("it runs");
+    stopped(process);
+    machine.server.release();
+    until("the answer", || (machine.server.grants().refreshes == before + 1).then_some(()));
+    machine.jump(8 * HOUR);
+    machine.server.advance(8 * HOUR);
+    kill_process(process, Signal::CONT).expect("it sleeps");
+    let ran = Ran::from(signing_in.wait_with_output().expect("it ends"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    machine.works(&machine.token());
+    assert_eq!((machine.server.grants().refreshes, machine.server.grants().reuses), (before + 2, 0));
+}
+
 /// Waits until a process stands still.
 fn stopped(process: Pid) {
     let status = Path::new("/proc").join(process.as_raw_nonzero().to_string()).join("status");

@@ -51,23 +51,6 @@ impl ProviderTime {
     }
 }
 
-/// From the sending of a request to the reading of its answer, by this machine's clock. That is hours where the machine
-/// slept meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub struct Span {
-    /// Before the request was sent.
-    pub asked: Timestamp,
-    /// After the answer was read.
-    pub answered: Timestamp,
-}
-
-impl From<Timestamp> for Span {
-    /// All in one moment.
-    fn from(now: Timestamp) -> Self {
-        Self { asked: now, answered: now }
-    }
-}
-
 /// How many seconds a provider's clock is ahead of this machine's. The only way from one to the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ahead(i64);

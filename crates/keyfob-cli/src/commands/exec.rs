@@ -133,3 +133,21 @@ fn variable_for(source: Source) -> &'static str {
         _ => names::OAUTH_DESCRIPTOR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// pipe(7): nobody may have one that large. Then it is an error, and no waiting for a reader who cannot come yet.
+    #[test]
+    fn a_credential_that_fits_no_pipe_is_refused() {
+        let (_reader, writer) = io::pipe().unwrap();
+        make_room(&writer, 100_000).unwrap();
+        assert!(make_room(&writer, 1 << 31).is_err());
+        let written = (&writer).write(&vec![0; 4 << 20]);
+        assert!(
+            written.is_ok_and(|written| written < 4 << 20),
+            "and writing more than it holds does not wait"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use keyfob::{
         setup::descriptors::Inherited,
         world::{
             Request,
-            system::{self, clock::SystemClock, env},
+            system::{self, env},
         },
     },
 };
@@ -24,7 +24,7 @@ pub(super) fn run(base: &str) -> Result {
     let number = number.ok_or_else(|| {
         Error::new(Id::Usage, "no descriptor was handed over", "run this through `keyfob exec`")
     })?;
-    let token = Inherited::take(names::OAUTH_DESCRIPTOR, number)?.read(&SystemClock)?;
+    let token = Inherited::take(names::OAUTH_DESCRIPTOR, number)?.read()?;
     let url = format!("{base}/v1/whoami");
     let request = Request {
         method: "GET",

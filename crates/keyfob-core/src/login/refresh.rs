@@ -17,7 +17,6 @@ use crate::{
         token_response::{self, Tokens, Verdict},
     },
     provider,
-    time::Span,
 };
 
 /// Assumed lifetime of a token whose provider said nothing usable. RFC 6749 §5.1 lets it stay silent; renewing
@@ -55,8 +54,7 @@ pub fn request(record: &Record) -> Result<TokenRequest, Error> {
 /// Lays an answer over the record it was asked for: first what was rotated, then the rest.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "compared with the token it replaces, not kept")]
-pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel: Option<String>) -> After {
-    let Span { asked, answered: now } = when.into();
+pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option<String>) -> After {
     let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
     let failed = |id, why: String| Some(Error::new(id, format!("{login} could not be renewed"), why));
     let (rotated, verdict) = token_response::read(reply).open();
@@ -66,8 +64,7 @@ pub fn renewed(mut record: Record, reply: &Reply, when: impl Into<Span>, kernel:
     };
     let verdict = match (verdict, &of_another) {
         (Verdict::Granted(tokens), None) => {
-            // A token's life begins before its answer is read, and so does what `Date` says.
-            let error = match granted(&mut record, tokens, rotated, reply, asked, kernel) {
+            let error = match granted(&mut record, tokens, rotated, reply, now, kernel) {
                 Some(why) => failed(Id::AnswerInvalid, why.into()),
                 None => None,
             };
@@ -132,7 +129,7 @@ pub(crate) fn granted(
     kernel: Option<String>,
 ) -> Option<&'static str> {
     let before = record.cooldown.take();
-    accept(record, tokens, rotated, reply.provider_time(), now, kernel);
+    accept(record, tokens, rotated, reply, now, kernel);
     if !has_ended(record) {
         return None;
     }
@@ -197,10 +194,12 @@ pub fn accept(
     record: &mut Record,
     tokens: Tokens,
     rotated: Option<Secret>,
-    provider: Option<ProviderTime>,
+    reply: &Reply,
     now: Timestamp,
     kernel: Option<String>,
 ) {
+    // A token's life begins before its answer is read, and so does what `Date` says.
+    let (now, provider) = (reply.begins(now), reply.provider_time());
     record.generation.number += 1;
     record.access_token = Some(tokens.access_token);
     if rotated.is_some() {
@@ -310,8 +309,8 @@ mod tests {
         let dated = Reply { date: Some("Mon, 12 Jan 1970 13:46:41 GMT".into()), ..reply(200, GRANTED) };
         let woke = Timestamp(NOW + 8 * 3600);
         for answer in [dated, reply(200, GRANTED)] {
-            let slept = Span { asked: Timestamp(NOW), answered: woke };
-            let after = renewed(record(NOW - 9000, 3600), &answer, slept, Some("asleep".into()));
+            let answer = Reply { asked_at: Some(Timestamp(NOW)), ..answer };
+            let after = renewed(record(NOW - 9000, 3600), &answer, woke, Some("asleep".into()));
             assert!(after.error.is_none() && after.record.clocks.is_empty(), "{:?}", after.record.clocks);
             assert_eq!(after.record.expires_at, Some(ProviderTime(NOW + 60)));
         }

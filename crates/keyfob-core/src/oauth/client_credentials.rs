@@ -92,6 +92,15 @@ mod tests {
         }
     }
 
+    /// A machine that slept between its request and the answer: the token had ended when it was read.
+    #[test]
+    fn a_machines_token_lives_from_its_request() {
+        let body = r#"{"access_token":"a4","token_type":"Bearer","expires_in":60}"#;
+        let slept = Reply { asked_at: Some(NOW), ..reply(200, body) };
+        let r = answered(machine(), &Scopes::default(), &slept, NOW.plus(8 * 3600), None).record;
+        assert_eq!(r.expires_at, Some(ProviderTime(NOW.0 + 60)));
+    }
+
     #[test]
     fn asking_again_takes_the_place_of_a_refresh_token() {
         let r = machine();

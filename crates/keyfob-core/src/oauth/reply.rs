@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::sent::Sent;
-use crate::{ProviderTime, error::escape};
+use crate::{ProviderTime, Timestamp, error::escape};
 
 /// What came back over HTTP. The body is already bounded in size by the transport.
 #[derive(Default)]
@@ -22,6 +22,8 @@ pub struct Reply {
     pub cut: Option<String>,
     /// What the request held, which the answer may repeat.
     pub sent: Sent,
+    /// When it was asked for, by this machine's clock. That is hours ago where the machine slept meanwhile.
+    pub asked_at: Option<Timestamp>,
 }
 
 impl core::fmt::Debug for Reply {
@@ -31,6 +33,12 @@ impl core::fmt::Debug for Reply {
 }
 
 impl Reply {
+    /// When what it grants began: no later than it was asked for. `Date` tells of the same moment.
+    #[must_use]
+    pub fn begins(&self, now: Timestamp) -> Timestamp {
+        self.asked_at.map_or(now, |asked| asked.min(now))
+    }
+
     /// The provider's clock when it answered, if it said.
     #[must_use]
     pub fn provider_time(&self) -> Option<ProviderTime> {

@@ -225,7 +225,7 @@ fn scope(value: &Value, reply: &Reply) -> Option<Scopes> {
 mod tests {
     use super::*;
     use crate::{
-        ProviderTime,
+        ProviderTime, Timestamp,
         oauth::refusal::{A_PERSON, NOT_NOW},
     };
 
@@ -550,6 +550,15 @@ mod tests {
     fn the_providers_words_are_escaped() {
         let body = "{\"error\":\"invalid_grant\",\"error_description\":\"\\u001b[31mred\\u202e\"}";
         assert_eq!(opened(&reply(400, body)).2, "the provider said `invalid_grant`: \\u{1b}[31mred\\u{202e}");
+    }
+
+    /// Hours after the request, where the machine slept; a clock that was set back meanwhile says nothing.
+    #[test]
+    fn what_is_granted_begins_when_it_was_asked_for() {
+        let asked = |at| Reply { asked_at: at, ..Reply::default() };
+        for (at, begins) in [(None, 9000), (Some(Timestamp(100)), 100), (Some(Timestamp(9500)), 9000)] {
+            assert_eq!(asked(at).begins(Timestamp(9000)), Timestamp(begins));
+        }
     }
 
     /// RFC 9110 §10.2.3: seconds or a date; a date is measured by the clock it came with.

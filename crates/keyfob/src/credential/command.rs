@@ -21,3 +21,51 @@ pub(crate) fn output(world: &World, key: &str, command: &str) -> Result<Zeroizin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use keyfob_core::Timestamp;
+
+    use super::*;
+    use crate::world::{
+        Helper, Ran,
+        simulated::{Machine, Shared},
+    };
+
+    /// A command that takes long, says something, and works.
+    struct Slow;
+
+    impl Helper for Slow {
+        fn run(&self, _: &str, slow: &dyn Fn()) -> io::Result<Ran> {
+            slow();
+            let output = Zeroizing::new(b"key".to_vec());
+            Ok(Ran { output, said: "tap your key".into(), failure: None })
+        }
+
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[test]
+    fn whoever_waits_is_told_of_a_slow_command_and_what_it_says() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = heard.clone();
+        let world = World {
+            helper: Arc::new(Slow),
+            notice: Arc::new(move |text| hears.lock().unwrap().push(text.to_owned())),
+            ..Shared::new(Machine::new(Timestamp(1_000_000))).process(1)
+        };
+        assert_eq!(output(&world, "api_key_helper", "slow").unwrap()[..], b"key"[..]);
+        let expected = [
+            "The configured api_key_helper has been running for ten seconds.",
+            "api_key_helper: tap your key",
+        ];
+        assert_eq!(heard.lock().unwrap()[..], expected);
+    }
+}

@@ -158,7 +158,7 @@ fn read(session: &Session, variable: &'static str) -> Result<Arc<Secret>> {
             "it was read before, and failed",
         )
     })?;
-    let secret = Arc::new(inherited.read(&*session.world.clock)?);
+    let secret = Arc::new(inherited.read()?);
     kept.insert(variable, secret.clone());
     Ok(secret)
 }

@@ -31,6 +31,14 @@ pub(crate) fn seeded(
         plant(session, &*store)?;
     }
     let usable = renewal::usable(&session.world, &*store, need, &*session.spender).map_err(|error| {
+        // Signing in anew stores a login that comes after this variable in every order.
+        let error = match error.id() {
+            Id::LoginRefused | Id::LoginNeeded => error.hint(format!(
+                "put another refresh token into {0}, or unset {0} and run `keyfob login`",
+                names::REFRESH_TOKEN
+            )),
+            _ => error,
+        };
         let unspent = record_in(&*store).is_some_and(|record| record.generation.number == 0);
         if error.id() != Id::LoginRefused || !unspent {
             return error;

@@ -164,14 +164,7 @@ fn accept(
     let (id_token, wants_device) = match verdict {
         Verdict::Granted(mut tokens) => {
             let more = (tokens.id_token.take(), tokens.wants_device);
-            refresh::accept(
-                &mut record,
-                tokens,
-                rotated,
-                reply.provider_time(),
-                now,
-                session.world.clock.kernel(),
-            );
+            refresh::accept(&mut record, tokens, rotated, reply, now, session.world.clock.kernel());
             more
         }
         verdict => {
@@ -211,7 +204,7 @@ fn accept(
     let id_token = id_token.filter(|_| environment.iss().is_some() && asked_for_openid);
     let mut unidentified = None;
     if let Some(token) = id_token {
-        let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(now));
+        let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(reply.begins(now)));
         match id_token::verified(session, environment, &token, nonce, now) {
             Ok(identity) => {
                 let identity = identity.without(&reply.sent);

@@ -83,7 +83,7 @@ impl Minted {
         if tokens.expires_in == Some(0) {
             return Err(refused(Id::AnswerInvalid, "it had ended when it arrived".into()));
         }
-        let now = session.world.clock.now();
+        let now = reply.begins(session.world.clock.now());
         let note = Note {
             fingerprint: tokens.access_token.fingerprint(),
             name: None,

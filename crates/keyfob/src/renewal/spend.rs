@@ -9,7 +9,6 @@ use keyfob_core::{
     Error, Id, Record, Result,
     login::{due::Next, refresh},
     oauth::token_request::Encoded,
-    time::Span,
 };
 
 use super::{
@@ -140,7 +139,6 @@ fn ask_and_commit(
             })
         })
     };
-    let asked = world.clock.now();
     let answer = provider::post(world, &url, request).within(ANSWER).send_when(note);
     match (refused.get(), &answer) {
         // What cannot be noted is not asked.
@@ -157,11 +155,9 @@ fn ask_and_commit(
     }
     let now = world.clock.now();
     let after = match answer {
-        Ok(answer) => refresh::renewed(record, &answer.reply, Span { asked, answered: now }, kernel),
+        Ok(answer) => refresh::renewed(record, &answer.reply, now, kernel),
         // What was rotated may be in the part that came.
-        Err(NoAnswer { part: Some(part), .. }) => {
-            refresh::renewed(record, &part, Span { asked, answered: now }, kernel)
-        }
+        Err(NoAnswer { part: Some(part), .. }) => refresh::renewed(record, &part, now, kernel),
         Err(no_answer) => {
             let now = world.clock.ahead(&record).theirs(now);
             refresh::unanswered(record, no_answer.sent, &no_answer.why, now)

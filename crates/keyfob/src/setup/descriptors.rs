@@ -6,17 +6,17 @@ use std::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::fs::FileExt,
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use keyfob_core::{Error, Id, Result, Secret, Timestamp, error::escape, secret::strip_newline};
+use keyfob_core::{Error, Id, Result, Secret, error::escape, secret::strip_newline};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{FileType, OFlags, Timespec, fcntl_getfl, fstat},
 };
 use zeroize::Zeroizing;
 
-use crate::world::{Clock, system::fd};
+use crate::world::system::fd;
 
 /// No credential is larger.
 const LARGEST: usize = 64 * 1024;
@@ -98,7 +98,7 @@ impl Inherited {
     ///
     /// # Errors
     /// [`Id::DescriptorContent`] when it is empty, too large, too slow, or not one token.
-    pub fn read(self, clock: &dyn Clock) -> Result<Secret> {
+    pub fn read(self) -> Result<Secret> {
         let wrong = |why: &str| content(self.variable, self.number, why);
         let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
         if self.kind == FileType::RegularFile {
@@ -115,11 +115,12 @@ impl Inherited {
                 }
             }
         } else {
-            let deadline = clock.now().plus(PATIENCE.as_secs().cast_signed());
+            #[expect(clippy::disallowed_methods, reason = "a time-out, which the wall clock must not move")]
+            let begun = Instant::now();
             let mut stream = std::fs::File::from(self.descriptor);
             let mut chunk = Zeroizing::new([0; 4096]);
             while bytes.len() <= LARGEST {
-                wait(&stream, deadline, clock).map_err(|why| wrong(&why))?;
+                wait(&stream, begun).map_err(|why| wrong(&why))?;
                 match stream.read(&mut chunk[..]) {
                     Ok(0) => break,
                     Ok(n) => bytes.extend_from_slice(&chunk[..n]),
@@ -139,12 +140,9 @@ impl Inherited {
 }
 
 /// Waits for the writer, without changing the mode of a description others share.
-fn wait(stream: &std::fs::File, deadline: Timestamp, clock: &dyn Clock) -> Result<(), String> {
-    let left = deadline.since(clock.now());
-    if left <= 0 {
-        return Err("its writer took longer than 5 s".into());
-    }
-    let timeout = Timespec { tv_sec: left.min(PATIENCE.as_secs().cast_signed()), tv_nsec: 0 };
+fn wait(stream: &std::fs::File, begun: Instant) -> Result<(), String> {
+    let left = PATIENCE.saturating_sub(begun.elapsed());
+    let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
     match poll(&mut [PollFd::new(&stream.as_fd(), PollFlags::IN)], Some(&timeout)) {
         Ok(0) => Err("its writer took longer than 5 s".into()),
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
@@ -168,14 +166,13 @@ fn content(variable: &str, number: i32, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::system::clock::SystemClock;
     use std::{
         io::{Seek, SeekFrom, Write},
         os::unix::net::UnixStream,
     };
 
     fn read(descriptor: impl Into<OwnedFd>) -> Result<Secret> {
-        Inherited::given("TEST_FD", descriptor.into())?.read(&SystemClock)
+        Inherited::given("TEST_FD", descriptor.into())?.read()
     }
 
     fn why(descriptor: impl Into<OwnedFd>) -> String {

@@ -54,6 +54,16 @@ mod tests {
         read(&variables, &Surroundings::of(Some(std::path::Path::new("/"))))
     }
 
+    /// Set to the empty text is unset: the system's certificates are believed, and no proxy is asked.
+    #[test]
+    fn the_empty_text_names_nothing() {
+        for name in ["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            let routes = routes(&[(name, "")]);
+            assert!(routes.check().is_ok() && routes.certificates().is_empty(), "{name}");
+            assert_eq!(routes.shown(), None, "{name}");
+        }
+    }
+
     fn with(proxy: &str) -> Routes {
         routes(&[("HTTPS_PROXY", proxy)])
     }

@@ -135,7 +135,8 @@ impl Surroundings {
     pub fn judge_unless_usual(&self, path: &Path, usual: &str) -> Result<(), Refusal> {
         match self.judge(path) {
             Err(Refusal::Repository(_) | Refusal::Adrift)
-                if own_home().is_some_and(|home| path == home.join(usual)) =>
+                if self.home().is_some_and(|home| path == home.join(usual))
+                    || own_home().is_some_and(|home| path == home.join(usual)) =>
             {
                 self.follow(path).map(drop)
             }
@@ -403,7 +404,16 @@ mod tests {
         place.put("moved/.git", &format!("gitdir: {}", place.at("outer/.git/modules/sub").display()));
         place.dir("first/.jj/repo");
         place.put("second/.jj/repo", &place.at("first/.jj/repo").display().to_string());
-        for (here, inside) in [("moved", "outer/.git/modules/sub/x"), ("second", "first/x")] {
+        // hg(1), "share": the history of one lies in another.
+        place.dir("origin/.hg");
+        place.put("share/.hg/sharedpath", &place.at("origin/.hg").display().to_string());
+        place.put("near/.hg/sharedpath", "../../origin/.hg\n");
+        for (here, inside) in [
+            ("moved", "outer/.git/modules/sub/x"),
+            ("second", "first/x"),
+            ("share", "origin/x"),
+            ("near", "origin/x"),
+        ] {
             let judged = Surroundings::of(Some(&place.at(here))).judge(&place.at(inside));
             assert!(matches!(judged, Err(Refusal::Repository(_))), "{inside}: {judged:?}");
         }
@@ -443,6 +453,24 @@ mod tests {
             std::os::unix::fs::lchown(&link, Some(12_345), None).unwrap();
             let judged = Surroundings::of(Some(&sticky)).judge(&link);
             assert!(matches!(&judged, Err(Refusal::Way { at, .. }) if *at == link), "{judged:?}");
+        }
+    }
+
+    /// Dotfiles: `~/.config` alone is a repository. The usual place of the configuration was chosen by no variable, so
+    /// standing in there stops nobody; any other place in it is still the repository's.
+    #[test]
+    fn the_usual_place_in_a_repository_of_dotfiles() {
+        let place = Place::new();
+        let home = place.dir("home");
+        place.dir("home/.config/.git");
+        let here = place.dir("home/.config/nvim");
+        let around = Surroundings::of(Some(&here));
+        around.home.set(Some(home)).unwrap();
+        let usual = ".config/keyfob/config.toml";
+        assert_eq!(around.judge_unless_usual(&place.at("home/.config/keyfob/config.toml"), usual), Ok(()));
+        for other in ["home/.config/nvim/keyfob/config.toml", "home/.config/other.toml"] {
+            let judged = around.judge_unless_usual(&place.at(other), usual);
+            assert!(matches!(judged, Err(Refusal::Repository(_))), "{other}: {judged:?}");
         }
     }
 

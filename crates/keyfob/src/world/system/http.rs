@@ -18,11 +18,12 @@ use ureq::{
 };
 
 use crate::world::system::{
+    clock::SystemClock,
     names::Names,
     progress::{Journey, Mark},
     routes::{Routes, Way},
 };
-use crate::world::{Answer, Connected, Http, NoAnswer, Request, headers::Headers};
+use crate::world::{Answer, Clock, Connected, Http, NoAnswer, Request, headers::Headers};
 
 /// No answer of a provider is larger.
 pub(super) const LARGEST: u64 = 1024 * 1024;
@@ -128,6 +129,8 @@ impl Http for Network {
             builder = builder.header(*name, value.expose());
         }
         let malformed = |_| not_sent("the request cannot be written");
+        // By the wall clock: sleep counts, as it does for the life of what is granted.
+        let asked_at = SystemClock.now();
         let response = match &request.body {
             Some((content_type, body)) => {
                 let body = body.expose();
@@ -148,6 +151,7 @@ impl Http for Network {
         let read = response.body_mut().with_config().limit(LARGEST).reader().read_to_end(&mut body);
         let sent = Sent::new(request.body.as_ref().map(|(_, body)| body), &request.headers);
         let mut answer = answer(&response, body, sent);
+        answer.reply.asked_at = Some(asked_at);
         match read {
             Ok(_) => Ok(answer),
             Err(error) => {
@@ -173,6 +177,7 @@ fn answer(response: &Response<Body>, body: Vec<u8>, sent: Sent) -> Answer {
             body,
             cut: None,
             sent,
+            asked_at: None,
         },
         headers,
     }

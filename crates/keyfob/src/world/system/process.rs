@@ -7,7 +7,10 @@
 use std::{io, os::fd::AsFd, process::Command, sync::OnceLock};
 
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::{
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::fd;
 
@@ -15,6 +18,8 @@ use super::fd;
 struct Found {
     /// SIGCHLD was ignored: the kernel would keep from us how a child ended.
     ignored_sigchld: bool,
+    /// The limit on the size of core dumps.
+    core: Rlimit,
     /// These were blocked: SIGTERM perhaps, and nobody could end us.
     blocked: Option<SigSet>,
 }
@@ -27,6 +32,8 @@ static FOUND: OnceLock<Found> = OnceLock::new();
 /// - SIGXFSZ does nothing, so that a limit on the size of files is an error that is told (`EFBIG`) and not the end of
 ///   this process in the middle of a write. Children have its default action again.
 /// - No signal is blocked.
+/// - No core is dumped: with secrets in memory there is none to be left on a disk, on systems too that cannot be told
+///   so otherwise.
 /// - A standard stream that was closed is `/dev/null` here, as the standard library has it; a program that takes our
 ///   place finds it closed.
 pub fn settle() {
@@ -42,7 +49,9 @@ pub fn settle() {
             let flags = fcntl_getfd(stream.as_fd()).unwrap_or(FdFlags::empty());
             let _ = fcntl_setfd(stream.as_fd(), flags | FdFlags::CLOEXEC);
         }
-        Found { ignored_sigchld, blocked }
+        let core = getrlimit(Resource::Core);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), ..core });
+        Found { ignored_sigchld, core, blocked }
     });
 }
 
@@ -55,7 +64,7 @@ pub fn has_stdout() -> bool {
 /// The program that takes our place finds what we found.
 pub fn give_back(command: &mut Command) {
     let Some(found) = FOUND.get() else { return };
-    let (ignored_sigchld, blocked) = (found.ignored_sigchld, found.blocked);
+    let (ignored_sigchld, blocked, core) = (found.ignored_sigchld, found.blocked, found.core);
     fd::last_before_exec(command, move || {
         if ignored_sigpipe() {
             fd::on(Signal::SIGPIPE, SigHandler::SigIgn)?;
@@ -63,6 +72,7 @@ pub fn give_back(command: &mut Command) {
         if ignored_sigchld {
             fd::on(Signal::SIGCHLD, SigHandler::SigIgn)?;
         }
+        setrlimit(Resource::Core, core)?;
         if let Some(blocked) = blocked {
             blocked.thread_set_mask()?;
         }
