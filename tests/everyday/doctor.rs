@@ -278,3 +278,25 @@ fn private(path: &std::path::Path, content: &Value) {
     fs::write(path, content.to_string()).expect("ours");
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("ours");
 }
+
+/// What `seal` was called before: said where a person reads it, and never on the standard output of what is for programs.
+#[test]
+fn an_earlier_name_in_the_configuration_is_read_and_said() {
+    let p = Practice::new();
+    let config = p.s.home.path().join("keyfob/config.toml");
+    fs::write(&config, "store = \"file\"\n").expect("ours");
+    let (_, findings) = p.examine(&[], &[]);
+    let said = one(&findings, "variables and files", "problem");
+    assert_eq!(said["error"]["id"], "config-malformed");
+    let run = |words: &[&str]| p.s.keyfob(words.iter().copied()).output().expect("the command runs");
+    for command in ["status", "env"] {
+        let output = run(&[command]);
+        assert!(stderr(&output).contains("which is called `seal` now"), "{command}: {output:?}");
+    }
+    let token = run(&["token"]);
+    assert!(token.status.success() && !String::from_utf8_lossy(&token.stdout).contains("seal"), "{token:?}");
+    fs::write(&config, "store = \"file\"\nseal = \"file\"\n").expect("ours");
+    let both = run(&["token"]);
+    assert!(!both.status.success() && both.stdout.is_empty(), "{both:?}");
+    assert!(stderr(&both).contains("`store`, its earlier name"), "{both:?}");
+}

@@ -57,7 +57,7 @@ impl Home {
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = file.open(self.path().join("config.toml")).expect("our file");
-        writeln!(file, "store = \"{store}\"").expect("our file");
+        writeln!(file, "seal = \"{store}\"").expect("our file");
     }
 
     pub(crate) fn start(&self, words: &[&str]) -> Child {

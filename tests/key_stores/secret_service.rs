@@ -114,7 +114,7 @@ fn secret_service_without_a_bus_is_an_error() {
     let home = Home::new("secret-service", None);
     let said = home.login();
     assert!(unavailable(&said).contains("is not there"), "{said:?}");
-    assert!(said.err.contains("choose another `store`"), "{said:?}");
+    assert!(said.err.contains("choose another `seal`"), "{said:?}");
     assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
     // A login in a plain file needs none.
     home.configure("file");

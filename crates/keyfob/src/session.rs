@@ -39,7 +39,7 @@ pub(crate) struct Session {
 impl Session {
     /// Nothing is touched yet. Problems of the setup surface where they matter.
     pub(crate) fn new(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
-        let seal = Seal::new(world.keys.clone()).with(setup.config.store);
+        let seal = Seal::new(world.keys.clone()).with(setup.config.seal);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
         Self { world, setup, seal, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
     }
@@ -93,7 +93,7 @@ impl Session {
     #[must_use]
     pub(crate) fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
         let store = self.store().ok();
-        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.store)
+        (store.and_then(|store| store.sealed_by().ok().flatten()), self.setup.config.seal)
     }
 
     pub(crate) fn store_of(&self, client_id: &ClientId, seed: Option<String>) -> Result<Box<dyn Store>> {

@@ -235,7 +235,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             .as_deref()
             .map_or(String::new(), |email| format!(" as {}", terminal::plain(email)));
         Report::say(&format!("Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
-        if client.setup().config.store == Some(KeyStore::Kernel) {
+        if client.setup().config.seal == Some(KeyStore::Kernel) {
             Report::say(
                 "It is sealed with a key that the kernel forgets when this machine restarts: sign in again then.",
             );

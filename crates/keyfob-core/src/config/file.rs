@@ -1,11 +1,11 @@
 //! Parses the configuration file. Unknown keys are errors.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde::Deserialize;
 
 use super::environment::{Configured, RawEnvironment, wrong};
-use crate::{Result, login::sealed::KeyStore, source::Prefer};
+use crate::{Error, Id, Result, error::escape, login::sealed::KeyStore, source::Prefer};
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +18,8 @@ pub struct RawConfig {
     pub api_key_helper_env: Vec<String>,
     pub environment: Option<String>,
     pub device_grant: Option<bool>,
+    pub seal: Option<String>,
+    /// What `seal` was called before.
     pub store: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
@@ -47,7 +49,9 @@ pub struct Config {
     /// Whether signing in with a code typed on another device (RFC 8628) is switched off.
     pub device_grant_is_off: bool,
     /// What keeps the key that logins are sealed with. `None`: they are not sealed.
-    pub store: Option<KeyStore>,
+    pub seal: Option<KeyStore>,
+    /// What is written as earlier versions wanted it, and is still read.
+    pub outdated: Vec<Error>,
     /// What the file says of environments.
     pub environments: BTreeMap<String, Configured>,
     /// What metrics may say.
@@ -93,11 +97,22 @@ impl Config {
         if raw.api_key_helper_env.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
             return Err(wrong("api_key_helper_env", "expected names of variables"));
         }
-        let store = match raw.store.as_deref() {
+        let mut outdated = Vec::new();
+        let (key, word) = match (raw.seal, raw.store) {
+            (Some(_), Some(_)) => return Err(wrong("seal", "expected without `store`, its earlier name")),
+            (None, Some(word)) => {
+                let what = "the configuration file says `store`, which is called `seal` now";
+                let error = Error::new(Id::ConfigMalformed, what, "the earlier name is still read");
+                outdated.push(error.hint(format!("write `seal = \"{}\"` in its place", escape(&word))));
+                ("store", Some(word))
+            }
+            (word, None) => ("seal", word),
+        };
+        let seal = match word.as_deref() {
             None | Some("file") => None,
             Some(word) => Some(
                 KeyStore::from_word(word)
-                    .ok_or_else(|| wrong("store", "expected \"file\", \"kernel\" or \"secret-service\""))?,
+                    .ok_or_else(|| wrong(key, "expected \"file\", \"kernel\" or \"secret-service\""))?,
             ),
         };
         let mut environments = BTreeMap::new();
@@ -127,7 +142,8 @@ impl Config {
             api_key_helper_env: raw.api_key_helper_env,
             environment: raw.environment,
             device_grant_is_off: raw.device_grant == Some(false),
-            store,
+            seal,
+            outdated,
             environments,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
         })

@@ -48,8 +48,9 @@ fn configuration_error_names_the_key() {
     }
     let said = |raw| Config::parse(raw).expect_err("wrong").what().to_string();
     assert!(said(RawConfig { prefer: text("both"), ..Default::default() }).contains("`prefer`"));
-    for store in ["", "keychain", "File"] {
-        assert!(said(RawConfig { store: text(store), ..Default::default() }).contains("`store`"));
+    for word in ["", "keychain", "File"] {
+        assert!(said(RawConfig { seal: text(word), ..Default::default() }).contains("`seal`"));
+        assert!(said(RawConfig { store: text(word), ..Default::default() }).contains("`store`"));
     }
     assert!(said(RawConfig { api_key_helper: text(" "), ..Default::default() }).contains("helper`"));
     let names = vec!["A=B".to_string()];
@@ -77,13 +78,15 @@ fn words_for_a_dead_token_are_error_codes() {
 
 #[test]
 fn logins_are_sealed_on_request() {
-    let store = |word: &str| {
-        Config::parse(RawConfig { store: Some(word.into()), ..RawConfig::default() }).unwrap().store
+    let seal = |word: &str| {
+        let config = Config::parse(RawConfig { seal: Some(word.into()), ..RawConfig::default() }).unwrap();
+        assert!(config.outdated.is_empty());
+        config.seal
     };
-    assert_eq!(Config::default().store, None);
-    assert_eq!(store("file"), None);
-    assert_eq!(store("kernel"), Some(KeyStore::Kernel));
-    assert_eq!(store("secret-service"), Some(KeyStore::SecretService));
+    assert_eq!(Config::default().seal, None);
+    assert_eq!(seal("file"), None);
+    assert_eq!(seal("kernel"), Some(KeyStore::Kernel));
+    assert_eq!(seal("secret-service"), Some(KeyStore::SecretService));
 }
 
 #[test]
@@ -205,4 +208,20 @@ fn metrics_have_the_address_unless_told_otherwise() {
     assert!(Config::default().telemetry.email);
     let raw = RawConfig { telemetry: RawTelemetry { email: Some(false) }, ..RawConfig::default() };
     assert!(!Config::parse(raw).unwrap().telemetry.email);
+}
+
+/// What `seal` was called before is read, and said; which of two counts, nobody has to guess.
+#[test]
+fn the_earlier_name_of_seal_is_read_and_said() {
+    let earlier = RawConfig { store: Some("kernel".into()), ..RawConfig::default() };
+    let config = Config::parse(earlier).unwrap();
+    assert_eq!(config.seal, Some(KeyStore::Kernel));
+    let [said] = &config.outdated[..] else { panic!("it is said: {:?}", config.outdated) };
+    assert!(said.what().contains("`store`"), "{said}");
+    assert_eq!(said.advice(), "write `seal = \"kernel\"` in its place");
+    let word = || Some("kernel".to_string());
+    let both = RawConfig { seal: word(), store: word(), ..RawConfig::default() };
+    let error = Config::parse(both).unwrap_err();
+    assert_eq!(error.id(), crate::Id::ConfigMalformed);
+    assert!(error.message().contains("`seal`") && error.message().contains("`store`"), "{error}");
 }

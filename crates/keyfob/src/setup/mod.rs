@@ -144,6 +144,7 @@ impl Setup {
                 )
             });
         let config = config.unwrap_or_default();
+        warnings.extend(config.outdated.iter().cloned());
         let (profile, pinned) = profile::of(variables, choices.profile, home.as_ref(), files);
         problems.extend(profile.as_ref().err().cloned());
         let seed = seed(&settings, variables);

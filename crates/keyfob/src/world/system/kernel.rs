@@ -52,9 +52,9 @@ fn trouble(what: &str, error: KeyError) -> KeyTrouble {
         // ENOSYS, or a sandbox that forbids the calls.
         KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(38) => (
             "this kernel or container does not allow keyrings".into(),
-            "choose another `store` in the configuration file",
+            "choose another `seal` in the configuration file",
         ),
-        other => (other.to_string(), "choose another `store` in the configuration file"),
+        other => (other.to_string(), "choose another `seal` in the configuration file"),
     };
     KeyTrouble { why: format!("{what}: {why}"), advice }
 }

@@ -123,7 +123,7 @@ fn silent() -> KeyTrouble {
 fn absent(error: &impl std::fmt::Display) -> KeyTrouble {
     KeyTrouble {
         why: format!("is not there ({})", escape(&error.to_string())),
-        advice: "run this in a desktop session, or choose another `store` in the configuration file",
+        advice: "run this in a desktop session, or choose another `seal` in the configuration file",
     }
 }
 
@@ -138,7 +138,7 @@ fn trouble(error: &Error) -> KeyTrouble {
         Error::Unavailable => return absent(error),
         other => (
             format!("answers: {}", escape(&other.to_string())),
-            "see what it logs, or choose another `store` in the configuration file",
+            "see what it logs, or choose another `seal` in the configuration file",
         ),
     };
     KeyTrouble { why, advice }
