@@ -146,12 +146,13 @@ fn certificates_by_file_and_by_directory() {
     command.env_remove("SSL_CERT_FILE").env("SSL_CERT_DIR", both);
     assert!(command.output().expect("it runs").status.success());
     assert_eq!(company.server.grants().refreshes, 2);
-    // What is no text could not be checked, and would be read all the same.
+    // A path need not be text. One that leads nowhere leaves nobody to believe, whatever it is made of.
+    company.expire();
     for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
         let mut command = company.keyfob(&["token", "--json"]);
-        command.env(name, OsStr::from_bytes(b"/tmp/\xff.pem"));
+        command.env_remove("SSL_CERT_FILE").env(name, OsStr::from_bytes(b"/tmp/\xff.pem"));
         let told = Ran::from(command.output().expect("it runs"));
-        assert!(told.failed(3, "variable-malformed").err.contains(name), "{told:?}");
+        assert!(told.failed(3, "ca-file-malformed").err.contains(name), "{told:?}");
     }
     // A file without a certificate in it leaves nobody to believe.
     let empty = company.dir().join("empty.pem");

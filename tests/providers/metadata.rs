@@ -104,7 +104,7 @@ fn no_redirect_is_followed() {
     company.front.answers("POST /v1/oauth/token", Answer::redirect(307, &to("/v1/oauth/token")));
     let mut login = company.keyfob(&["login", "--no-browser"]);
     let told = company.login_by(&mut login);
-    assert!(told.code == Some(5) && told.err.contains("(a redirect), which is not followed"), "{told:?}");
+    assert!(told.code == Some(6) && told.err.contains("(a redirect), which is not followed"), "{told:?}");
     company.front.recovers();
 
     company.login();
@@ -112,7 +112,7 @@ fn no_redirect_is_followed() {
         company.front.answers("POST /v1/oauth/token", Answer::redirect(status, &to("/v1/oauth/token")));
         company.expire();
         let told = company.run(&["token", "--json"]);
-        assert!(told.failed(5, "provider-refused").err.contains("not followed"), "{told:?}");
+        assert!(told.failed(6, "unreachable").err.contains("not followed"), "{told:?}");
         company.edit(|record| {
             record.as_object_mut().expect("an object").remove("cooldown");
         });

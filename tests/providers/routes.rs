@@ -80,7 +80,8 @@ fn a_proxys_password_is_shown_nowhere() {
         }
     }
     for wrong in ["http://ada:wrong-secret@", "socks5://ada:wrong-secret@127.0.0.1:1080"] {
-        let told = company.run_with("HTTPS_PROXY", Some(wrong), &["token", "--json"]);
+        // A login that cools down asks nobody; signing in does.
+        let told = company.run_with("HTTPS_PROXY", Some(wrong), &["login", "--no-browser", "--json"]);
         assert!(!told.failed(3, "proxy-malformed").err.contains("wrong-secret"), "{told:?}");
     }
 }
