@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 
 use url::Url;
 
-use crate::company::{Company, HOST};
+use crate::{
+    company::{Company, HOST},
+    front::Answer,
+};
 use keyfob_testkit::Ran;
 
 #[test]
@@ -30,6 +33,23 @@ fn a_custom_provider_from_login_to_logout() {
     let asked = company.proxy.asked();
     assert!(asked.iter().all(|line| line.starts_with("CONNECT oauth.company.test:443 ")), "{asked:?}");
     assert_eq!(asked.len(), company.front.connections());
+}
+
+/// OpenID Connect Core §3.1.2.1: without the scope `openid` an `id_token` means nothing. It is not read, whatever it is.
+#[test]
+fn an_id_token_nobody_asked_for_does_not_end_a_sign_in() {
+    let company = Company::new();
+    company.front.answers(
+        "POST /v1/oauth/token",
+        Answer::json(&serde_json::json!({
+            "access_token": "theirs", "token_type": "Bearer", "refresh_token": "next", "expires_in": 3600,
+            "id_token": "no.id.token",
+        })),
+    );
+    let told = company.login_by(&mut company.keyfob(&["login", "--no-browser"]));
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(!told.err.contains("ID token"), "{told:?}");
+    assert_eq!(company.record()["access_token"], "theirs");
 }
 
 /// RFC 9207: an answer that comes from another provider, or from nobody where this one promised to say its name, is

@@ -262,7 +262,7 @@ fn refused(what: String, store: KeyStore, trouble: &KeyTrouble) -> Error {
 mod tests {
     use super::*;
     use crate::world::simulated::{Machine, Shared, Vault};
-    use keyfob_core::Timestamp;
+    use keyfob_core::{Secret, Timestamp};
 
     const DIR: &str = "/home/ada/logins";
 
@@ -294,6 +294,27 @@ mod tests {
         match seal.open(&path(name), bytes).expect("the key") {
             Opened::Damaged(why) => why,
             Opened::Record(_) => panic!("it opens"),
+        }
+    }
+
+    /// What is written can be read again: the largest answer that is taken at all, all of it tokens, in either form.
+    #[test]
+    fn the_largest_login_can_be_read_again() {
+        use crate::world::system::{files, http};
+        let vault = Vault::default();
+        let (seal, _) = sealed(&vault);
+        let world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+        let half = "x".repeat(usize::try_from(http::LARGEST / 2).expect("a size"));
+        let mut large = record();
+        large.access_token = Some(Secret::visible(&half).expect("a token"));
+        large.refresh_token = Some(Secret::visible(&half).expect("a token"));
+        let forms = [
+            large.encode().to_vec(),
+            seal.close(&large, &path("a.json"), &*world.entropy).expect("sealed").to_vec(),
+        ];
+        for bytes in forms {
+            let length = bytes.len() as u64;
+            assert!(length > http::LARGEST && length < files::LARGEST, "{length}");
         }
     }
 

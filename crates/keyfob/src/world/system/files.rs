@@ -14,10 +14,9 @@ use zeroize::Zeroizing;
 use super::owners::{others_may_write, whose};
 use crate::world::{Files, Held, Lock};
 
-/// No file of ours is larger; what is larger is not ours.
-/// A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
+/// No file of ours is larger; what is larger is not ours. A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
 /// where it is sealed.
-const LARGEST: u64 = 4 * super::http::LARGEST;
+pub(crate) const LARGEST: u64 = 4 * super::http::LARGEST;
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]

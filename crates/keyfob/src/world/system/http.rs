@@ -26,7 +26,7 @@ use crate::world::system::{
 use crate::world::{Answer, Clock, Connected, Http, NoAnswer, Request, headers::Headers};
 
 /// No answer of a provider is larger.
-pub(super) const LARGEST: u64 = 1024 * 1024;
+pub(crate) const LARGEST: u64 = 1024 * 1024;
 /// How long a connection may take, TLS and a proxy in between included.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
