@@ -38,11 +38,13 @@ pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
         return findings;
     }
     if let Ok(logins) = session.logins() {
-        let fix = match fix {
-            false => Fix::Nothing,
+        let fix = if !fix {
+            Fix::Nothing
+        } else if session.setup.problems.is_empty() {
+            Fix::Everything
+        } else {
             // What is written anew is written as the configuration says: that must be understood.
-            true if session.setup.problems.is_empty() => Fix::Everything,
-            true => Fix::Access,
+            Fix::Access
         };
         logins.examine(fix, &mut add);
     }

@@ -74,15 +74,16 @@ impl Seal {
     /// # Errors
     /// [`Id::KeyStoreUnavailable`] when its key cannot be had; [`Id::StoreNewer`].
     pub fn open(&self, path: &Path, bytes: &[u8]) -> Result<Opened> {
-        let opened = match Envelope::is_one(bytes) {
-            false => Record::decode(bytes),
-            true => match Envelope::decode(bytes) {
+        let opened = if Envelope::is_one(bytes) {
+            match Envelope::decode(bytes) {
                 Err(unreadable) => Err(unreadable),
                 Ok(envelope) => {
                     let key = self.key(&envelope, path)?;
                     unlock(&key, &envelope, path).and_then(|plain| Record::decode(&plain))
                 }
-            },
+            }
+        } else {
+            Record::decode(bytes)
         };
         match opened {
             Ok(record) => Ok(Opened::Record(Box::new(record))),

@@ -114,9 +114,10 @@ fn set_aside(world: &World, seal: &Seal, path: &Path, what: String, fix: Fix) ->
     if fix != Fix::Nothing && replaced && world.files.remove(path).is_ok() {
         return State::Mended(format!("removed {}: there is a new login in its place", path.display()));
     }
-    let hint = match replaced {
-        true => "`keyfob doctor --fix` removes it: there is a new login in its place",
-        false => "sign in again if that is still needed; then `keyfob doctor --fix` removes the file",
+    let hint = if replaced {
+        "`keyfob doctor --fix` removes it: there is a new login in its place"
+    } else {
+        "sign in again if that is still needed; then `keyfob doctor --fix` removes the file"
     };
     State::Wrong(Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted").hint(hint))
 }
