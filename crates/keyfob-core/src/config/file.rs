@@ -84,7 +84,7 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// [`Id::ConfigMalformed`](crate::Id::ConfigMalformed), naming the key.
+    /// [`Id::ConfigMalformed`], naming the key.
     pub fn parse(raw: RawConfig) -> Result<Self> {
         let prefer = match raw.prefer.as_deref() {
             None | Some("api-key") => Prefer::ApiKey,
