@@ -87,10 +87,10 @@ pub(crate) struct Header {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob exec -- my-agent --task 7         the token on a pipe, whose number is in
-                                           CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR
+  keyfob exec -- my-agent --task 7         the token on a pipe
   keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
 
+CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number.
 The program replaces the keyfob process, so its exit code and signals are its own. A program that runs
 longer than the token is valid calls `keyfob token`.")]
 pub(crate) struct Exec {
