@@ -4,7 +4,10 @@
 //! the text by hand.
 #![no_main]
 
-use keyfob_core::{Id, config::approved::{ApprovedList, RawEntry, RawList}};
+use keyfob_core::{
+    Id,
+    config::approved::{ApprovedList, RawEntry, RawList},
+};
 use libfuzzer_sys::fuzz_target;
 use url::Url;
 

@@ -2,7 +2,13 @@
 #![no_main]
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use keyfob_core::{ProviderTime, Secret, oauth::{id_token::{Expected, IdToken}, jwk}};
+use keyfob_core::{
+    ProviderTime, Secret,
+    oauth::{
+        id_token::{Expected, IdToken},
+        jwk,
+    },
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 

@@ -1,7 +1,15 @@
 //! What a provider says of itself. The first byte chooses how the environment came to be known.
 #![no_main]
 
-use keyfob_core::{Id, config::{approved::{ApprovedList, RawEntry, RawList}, Config, RawConfig, RawEnvironment}, provider::environment::Environment, contract::settings::Settings};
+use keyfob_core::{
+    Id,
+    config::{
+        Config, RawConfig, RawEnvironment,
+        approved::{ApprovedList, RawEntry, RawList},
+    },
+    contract::settings::Settings,
+    provider::environment::Environment,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use url::Url;
@@ -41,8 +49,10 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(complete) => {
             let said: Value = serde_json::from_slice(body).expect("metadata is JSON");
             assert_eq!(said["issuer"], ISSUER);
-            let methods = said["code_challenge_methods_supported"].as_array().expect("a list");
-            assert!(methods.iter().any(|method| method == "S256"));
+            // Who says nothing of PKCE is asked with S256; who lists methods must list it (RFC 8414 §2).
+            let listed = said["code_challenge_methods_supported"].as_array();
+            let methods = listed.filter(|methods| methods.iter().all(Value::is_string));
+            assert!(methods.is_none_or(|methods| methods.iter().any(|method| method == "S256")));
             assert!(!complete.needs_discovery());
             complete.token_url().expect("a token endpoint");
             for (name, endpoint) in complete.endpoints.named() {

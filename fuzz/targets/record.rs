@@ -1,7 +1,13 @@
 //! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
 #![no_main]
 
-use keyfob_core::{Record, login::{stored::Unreadable, sealed::{self, Envelope}}};
+use keyfob_core::{
+    Record,
+    login::{
+        sealed::{self, Envelope},
+        stored::Unreadable,
+    },
+};
 use libfuzzer_sys::fuzz_target;
 
 #[expect(clippy::disallowed_methods, reason = "looked for where it must not be")]

@@ -5,7 +5,10 @@
 use keyfob_core::{
     Id, ProviderTime, Record, Secret, Timestamp,
     login::refresh,
-    oauth::{reply::Reply, token_response::{self, Verdict}},
+    oauth::{
+        reply::Reply,
+        token_response::{self, Verdict},
+    },
 };
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -99,7 +102,10 @@ fn renewal(reply: &Reply, rotated: Option<&Secret>, verdict: &Verdict) {
     let replaced = granted || rotated.is_some_and(|new| !same(Some(new), old.as_ref()));
     assert_eq!(record.generation.number, number + u64::from(replaced));
     if record.refused.is_some() {
-        assert!(!replaced && matches!(verdict, Verdict::Refused(_)), "a login is refused by the provider's word alone");
+        assert!(
+            !replaced && matches!(verdict, Verdict::Refused(_)),
+            "a login is refused by the provider's word alone"
+        );
     }
     if record.unknown.is_some() {
         assert!(!replaced && matches!(verdict, Verdict::Unknown(_)));
