@@ -277,6 +277,9 @@ fn a_sandbox_without_root() {
     const USER: u32 = 12_345;
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
+    // Where this was built need not be a place that the other user can enter.
+    let program = s.home.path().join("program");
+    fs::copy(keyfob_testkit::program(), &program).expect("it is built");
     let mut words: Vec<&OsStr> = ["unshare", "-U", "--map-current-user"].map(OsStr::new).to_vec();
     let number = USER.to_string();
     if rustix::process::geteuid().is_root() {
@@ -286,8 +289,7 @@ fn a_sandbox_without_root() {
         let other = ["setpriv", "--reuid", &number, "--regid", &number, "--clear-groups"].map(OsStr::new);
         words.splice(0..0, other);
     }
-    let program = keyfob_testkit::program();
-    words.extend([OsStr::new(program), OsStr::new("token")]);
+    words.extend([program.as_os_str(), OsStr::new("token")]);
     let mut command = s.command(words[0]);
     let output = command.args(&words[1..]).output().expect("util-linux is there");
     assert!(output.status.success(), "{}", stderr(&output));
