@@ -91,7 +91,7 @@ fn only_refresh_token(body: &[u8]) -> Option<String> {
 /// Whatever comes, nothing is forgotten, and what is remembered survives the disk.
 fn renewal(reply: &Reply, rotated: Option<&Secret>, verdict: &Verdict) {
     let before = Record::decode(STORED).expect("the seed is a record");
-    let (old, number) = (before.refresh_token.as_ref().map(Secret::duplicate), before.generation.number);
+    let (old, number) = (before.refresh_token.as_ref().map(Secret::duplicate), before.generation.number());
     let now = Timestamp(1_700_000_000);
     let after = refresh::renewed(before, reply, now, Some("0123456789ab".into()));
     let record = &after.record;
@@ -100,7 +100,7 @@ fn renewal(reply: &Reply, rotated: Option<&Secret>, verdict: &Verdict) {
     assert!(same(rotated.or(old.as_ref()), record.refresh_token.as_ref()), "the token that works is lost");
     let granted = matches!(verdict, Verdict::Granted(_));
     let replaced = granted || rotated.is_some_and(|new| !same(Some(new), old.as_ref()));
-    assert_eq!(record.generation.number, number + u64::from(replaced));
+    assert_eq!(record.generation.number(), number + u64::from(replaced));
     if record.refused.is_some() {
         assert!(
             !replaced && matches!(verdict, Verdict::Refused(_)),

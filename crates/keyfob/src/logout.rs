@@ -96,7 +96,7 @@ impl Session {
             record.access_token = None;
             record.refresh_token = None;
             record.refused = Some(Refusal {
-                generation: record.generation.number,
+                generation: record.generation.number(),
                 at: self.world.clock.ahead(&record).theirs(self.world.clock.now()),
                 why: "it was signed out".into(),
             });

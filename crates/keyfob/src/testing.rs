@@ -21,7 +21,7 @@ use std::{path::Path, sync::Arc};
 use keyfob_core::{
     Error, Id, Result, Secret, Timestamp,
     contract::{Variables, names},
-    login::record::{Generation, LoginId},
+    login::record::Generation,
 };
 
 use crate::{
@@ -59,7 +59,7 @@ impl Simulation {
         let simulation = Self::signed_out();
         let client = simulation.client();
         let (access, refresh) = simulation.machine.look(|machine| machine.server.mint(1, NOW));
-        let generation = Generation { login: LoginId::new([1; 16]), number: 1 };
+        let generation = Generation::new([1; 16], 1);
         let mut record = client.environment()?.record(generation, "default", NOW, None)?;
         record.access_token = Some(Secret::new(access));
         record.refresh_token = Some(Secret::new(refresh));

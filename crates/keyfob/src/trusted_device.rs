@@ -168,7 +168,7 @@ impl Session {
         listed.stores.iter().any(|store| {
             matches!(store.look(), Ok(Seen::Record(other)) if other.issuer == record.issuer
                 && other.identity.account_uuid == record.identity.account_uuid
-                && other.generation.login != record.generation.login
+                && other.generation.login() != record.generation.login()
                 && other.refresh_token.is_some())
         })
     }

@@ -15,7 +15,7 @@ use keyfob::{
             Record,
             contract::settings::ClientId,
             login::{
-                record::{Generation, Login, LoginId},
+                record::{Generation, Login},
                 sealed::{Envelope, KeyStore},
             },
             provider::Endpoints,
@@ -72,7 +72,7 @@ impl Place {
     fn record(&self, family: u8, issued: i64) -> Record {
         let (access, refresh) =
             self.machine.look(|machine| machine.server.mint(family.into(), Timestamp(issued)));
-        let generation = Generation { login: LoginId::new([family; 16]), number: 0 };
+        let generation = Generation::new([family; 16], 0);
         let client_id = ClientId::parse("keyfob-local").unwrap();
         let login = Login {
             profile: "default",
@@ -122,11 +122,13 @@ fn a_key_store_that_falls_silent_after_the_question_costs_nothing() {
     let usable = renewal::usable(&world, &store(&world, Some(KeyStore::Kernel)), &Need::default(), &InThread)
         .unwrap()
         .unwrap();
-    assert_eq!(usable.record.generation.number, 1);
+    assert_eq!(usable.record.generation.number(), 1);
     assert!(place.is_sealed());
     place.vault.silence(false);
     let fresh = place.world();
-    assert!(matches!(store(&fresh, None).look(), Ok(Seen::Record(record)) if record.generation.number == 1));
+    assert!(
+        matches!(store(&fresh, None).look(), Ok(Seen::Record(record)) if record.generation.number() == 1)
+    );
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn near_its_end_a_token_is_handed_out_with_a_warning() {
     assert!(matches!(login.look(), Ok(Seen::Record(_))));
     place.vault.silence(true);
     let usable = renewal::usable(&world, &login, &Need::default(), &InThread).unwrap().unwrap();
-    assert_eq!(usable.record.generation.number, 0);
+    assert_eq!(usable.record.generation.number(), 0);
     assert_eq!(usable.warning.unwrap().id(), Id::KeyStoreUnavailable);
     assert_eq!(place.spent(), 0);
 }
@@ -167,7 +169,7 @@ fn a_key_store_that_lies_changes_nothing() {
     place.vault.empty();
     place.vault.lie();
     let world = place.world();
-    let rejected = Generation { login: LoginId::new([1; 16]), number: 1 };
+    let rejected = Generation::new([1; 16], 1);
     let need = Need { min_valid: 0, rejected: Some(rejected) };
     let error =
         renewal::usable(&world, &store(&world, Some(KeyStore::SecretService)), &need, &InThread).unwrap_err();
@@ -197,7 +199,7 @@ fn a_new_login_clears_what_nobody_can_open() {
     let login = store(&world, Some(KeyStore::Kernel));
     let lease = login.try_lease().unwrap().lease().unwrap();
     let Found::Record(record) = lease.read().unwrap() else { panic!("there is a login") };
-    assert_eq!(record.generation.login, LoginId::new([2; 16]));
+    assert_eq!(record.generation.login(), Generation::new([2; 16], 0).login());
     assert_eq!(place.bytes(Path::new("/spare/default.recovery")), None);
 }
 

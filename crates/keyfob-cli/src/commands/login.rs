@@ -217,8 +217,8 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "client_id": record.client_id.as_str(),
             "scopes": record.scopes.to_string(),
             "expires_at": client.expires_at(record).map(|t| t.to_string()),
-            "login": record.generation.login.as_str(),
-            "generation": record.generation.number,
+            "login": record.generation.login(),
+            "generation": record.generation.number(),
             "identity": record.identity,
             "device": match &signed_in.device {
                 Enrolment::Enrolled(device) => serde_json::json!({

@@ -92,7 +92,7 @@ fn lives(client: &Client, record: &Record, now: Timestamp) -> bool {
 
 /// Why the login has ended for good, if it has.
 fn ended(record: &Record) -> Option<&str> {
-    let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number)?;
+    let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number())?;
     Some(&refusal.why)
 }
 
@@ -249,8 +249,8 @@ fn json(
             "source": source,
             "header": grant::header_names(source).join(", "),
             "expires_at": record.map_or_else(|| noted.as_ref().and_then(|n| n.expires_at), |r| client.expires_at(r)).map(|t| t.to_string()),
-            "login": record.map(|r| r.generation.login.as_str()),
-            "generation": record.map(|r| r.generation.number),
+            "login": record.map(|r| r.generation.login()),
+            "generation": record.map(|r| r.generation.number()),
             "profile": record.map(|r| r.profile.as_str()),
             "state": state(client, survey, source),
             "later": survey.not_renewed.as_ref().map(report::error_json),

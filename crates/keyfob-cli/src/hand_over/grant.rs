@@ -44,7 +44,7 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     telemetry::used(client, &grant);
     if let (Some(rejected), None) = (&need.rejected, &grant.generation) {
         let what = format!("the credential from {} cannot be renewed", grant.source);
-        let why = format!("it is not the login {}, and it is used as it is", rejected.login.as_str());
+        let why = format!("it is not the login {}, and it is used as it is", rejected.login());
         return Err(Error::new(Id::ProviderRefused, what, why)
             .hint("replace it, or unset it to use the stored login")
             .into());

@@ -17,18 +17,17 @@ use crate::{
 /// Names one sign-in, at random: after signing out and in again it is another one, whatever the account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct LoginId(String);
+pub(super) struct LoginId(String);
 
 impl LoginId {
     /// A new one from 16 random octets.
-    #[must_use]
-    pub fn new(random: [u8; 16]) -> Self {
+    pub(super) fn new(random: [u8; 16]) -> Self {
         Self(hex(&random))
     }
 
     /// Its text: 32 lower-case hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    #[cfg(test)]
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
@@ -37,16 +36,50 @@ impl LoginId {
     }
 }
 
-/// Which state of which login: what `--rejected LOGIN:GENERATION` names.
+/// Which state of which login: a random id of the sign-in, and how many times its tokens have been replaced since.
 ///
-/// "Has somebody already renewed?", "is this the token the server rejected?" and "is this still the same
-/// login?" are comparisons of this pair.
+/// "Has another process renewed already?", "is this the token the API rejected?" and "is this still the same login?" are
+/// comparisons of two of these. Its text is `LOGIN:NUMBER`, what `keyfob token --rejected` takes: 32 lower-case
+/// hexadecimal digits, a colon, and a decimal number. It is not secret.
+///
+/// ```
+/// use keyfob_core::login::record::Generation;
+///
+/// let generation: Generation = "000102030405060708090a0b0c0d0e0f:3".parse()?;
+/// assert_eq!((generation.login(), generation.number()), ("000102030405060708090a0b0c0d0e0f", 3));
+/// assert_eq!(generation.to_string(), "000102030405060708090a0b0c0d0e0f:3");
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Generation {
-    /// The sign-in.
-    pub login: LoginId,
-    /// How many times its tokens were replaced.
-    pub number: u64,
+    pub(super) login: LoginId,
+    pub(super) number: u64,
+}
+
+impl Generation {
+    /// A state of the sign-in that these 16 random octets name. The first has the number 0.
+    #[must_use]
+    pub fn new(random: [u8; 16], number: u64) -> Self {
+        Self { login: LoginId::new(random), number }
+    }
+
+    /// The id of the sign-in: 32 lower-case hexadecimal digits. Signing in again makes another one, also for the same
+    /// account.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login.0
+    }
+
+    /// How many times the tokens of this login have been replaced.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The state that follows: its tokens are others.
+    pub const fn advance(&mut self) {
+        self.number += 1;
+    }
 }
 
 impl core::fmt::Display for Generation {

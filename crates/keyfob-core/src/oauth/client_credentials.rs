@@ -113,7 +113,7 @@ mod tests {
             Some(ProviderTime(NOW.0).plus(refresh::ASSUMED)),
             "a silent provider is asked once an hour"
         );
-        assert_eq!((format!("{}", r.scopes), r.generation.number), ("a b".into(), 4));
+        assert_eq!((format!("{}", r.scopes), r.generation.number()), ("a b".into(), 4));
     }
 
     /// An administrator mends what is refused here; a login that has ended needs a person.

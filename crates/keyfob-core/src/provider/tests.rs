@@ -422,8 +422,7 @@ fn a_credential_goes_to_the_providers_own_origins_and_the_configured_ones() {
         assert!(!work.may_have_credential(other, None), "{other}");
     }
     // What a login's record says counts for its token, and the hosts of its own provider alone.
-    let id =
-        crate::login::record::Generation { login: crate::login::record::LoginId::new([7; 16]), number: 1 };
+    let id = crate::login::record::Generation::new([7; 16], 1);
     let mut work = work;
     work.client_id = ClientId::parse("agents").ok();
     let mut record = work.record(id, "default", Timestamp(0), None).unwrap();

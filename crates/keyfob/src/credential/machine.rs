@@ -7,11 +7,7 @@
 use keyfob_core::{
     Error, Id, Record, Result,
     contract::settings::Scopes,
-    login::{
-        due::Next,
-        record::{Generation, LoginId},
-        refresh,
-    },
+    login::{due::Next, record::Generation, refresh},
     oauth::{
         client_auth::{ClientAuth, Confidential},
         client_credentials,
@@ -62,7 +58,7 @@ fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     if !matches!(lease.read()?, Found::Nothing) {
         return Ok(());
     }
-    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    let generation = Generation::new(octets, 0);
     let record = environment.record(generation, session.setup.profile()?, session.world.clock.now(), None)?;
     lease.commit(&record).map(|_| ())
 }

@@ -2,10 +2,7 @@
 //! variable's value is used at most once; from then on the record is the login.
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source,
-    contract::names,
-    login::record::{Generation, LoginId},
-    source::Purpose,
+    Error, Id, Result, Secret, Source, contract::names, login::record::Generation, source::Purpose,
 };
 
 use crate::world::failure;
@@ -39,7 +36,7 @@ pub(crate) fn seeded(
             )),
             _ => error,
         };
-        let unspent = record_in(&*store).is_some_and(|record| record.generation.number == 0);
+        let unspent = record_in(&*store).is_some_and(|record| record.generation.number() == 0);
         if error.id() != Id::LoginRefused || !unspent {
             return error;
         }
@@ -61,7 +58,7 @@ fn plant(session: &Session, store: &dyn Store) -> Result<()> {
         return Ok(());
     }
     let token = session.setup.settings.refresh_token.as_ref().map(Secret::duplicate);
-    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    let generation = Generation::new(octets, 0);
     let mut record =
         environment.record(generation, session.setup.profile()?, session.world.clock.now(), token)?;
     record.narrowed = session.setup.settings.scopes.is_some();

@@ -4,10 +4,7 @@ use keyfob_core::{
     Ahead, Error, Id, Record, Result, Secret,
     contract::{names, settings::Scopes},
     error::escape,
-    login::{
-        record::{Generation, LoginId},
-        refresh,
-    },
+    login::{record::Generation, refresh},
     oauth::client_auth::SecretAt,
     oauth::{
         reply::Reply,
@@ -84,7 +81,7 @@ impl Session {
         let mut record = blank(self, &environment)?;
         match kind {
             TokenKind::Access => {
-                record.generation.number = 1;
+                record.generation.advance();
                 record.access_token = Some(token);
                 let unidentified = userinfo::tried(self, &mut record)?;
                 let origin = Origin::Brought { spent: false };
@@ -146,7 +143,7 @@ pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
 fn blank(session: &Session, environment: &Environment) -> Result<Record> {
     let mut octets = [0; 16];
     session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
-    let generation = Generation { login: LoginId::new(octets), number: 0 };
+    let generation = Generation::new(octets, 0);
     environment.record(generation, session.setup.profile()?, session.world.clock.now(), None)
 }
 
@@ -182,7 +179,7 @@ fn accept(
             let error = exchange_failed(id, why);
             // The one that somebody brought may be spent by now: what came for it is kept before anything is said.
             if let (Some(rotated), Origin::Brought { .. }) = (rotated, origin) {
-                record.generation.number = 1;
+                record.generation.advance();
                 record.refresh_token = Some(rotated);
                 save(session, record, None, origin, meant)?;
                 return Err(error.hint("the refresh token that came instead was kept: run `keyfob token`"));

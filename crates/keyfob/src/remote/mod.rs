@@ -92,9 +92,9 @@ impl Session {
             None => self.grant_for(Purpose::Remote, &Need::default())?,
         };
         // Somebody has signed in somewhere else meanwhile: what was judged above is not what is in hand.
-        let judged = login.map(|record| &record.generation.login);
+        let judged = login.map(|record| record.generation.login());
         if survey.winner != Some(grant.source)
-            || grant.generation.as_ref().map(|g| &g.login) != judged && judged.is_some()
+            || grant.generation.as_ref().map(|g| g.login()) != judged && judged.is_some()
         {
             let what = "the credential for the connection changed while it was prepared";
             return Err(Error::new(Id::LoginChanged, what, format!("it is now that from {}", grant.source)));

@@ -112,8 +112,6 @@ impl Order {
 mod tests {
     use std::os::unix::ffi::OsStringExt;
 
-    use keyfob_core::login::record::LoginId;
-
     use super::*;
 
     #[test]
@@ -129,7 +127,7 @@ mod tests {
         let whole = Order {
             record: odd(b"/h\xf6me/ada/de fault.json"),
             min_valid: i64::MAX,
-            rejected: Some(Generation { login: LoginId::new([7; 16]), number: 12 }),
+            rejected: Some(Generation::new([7; 16], 12)),
             seals_with: Some(KeyStore::Kernel),
             spare: vec![odd(b"/r\xfcn/keyfob"), "/run/keyfob".into()],
         };

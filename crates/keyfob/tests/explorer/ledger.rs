@@ -59,7 +59,7 @@ impl Ledger {
             ledger.note_written(machine, &path);
             if is_record(&path) {
                 let record = whole(machine, &path).unwrap();
-                ledger.newest = Some((login(&record), record.generation.number));
+                ledger.newest = Some((login(&record), record.generation.number()));
             }
         }
         ledger.note_durable(machine);
@@ -211,7 +211,7 @@ impl Ledger {
         }
         // Torn: only in the middle of being written in place.
         let Some(record) = whole(machine, &actor.record) else { return Ok(()) };
-        let (login, number) = (login(&record), record.generation.number);
+        let (login, number) = (login(&record), record.generation.number());
         if refresh(&record).is_none() {
             return Err("the record has lost its refresh token".into());
         }
@@ -312,7 +312,7 @@ impl Ledger {
         after.ended = self.ended_for_good.clone();
         let signed_out = self.newest.is_none();
         after.newest =
-            records.iter().find_map(|path| whole(machine, path)).map(|r| (login(&r), r.generation.number));
+            records.iter().find_map(|path| whole(machine, path)).map(|r| (login(&r), r.generation.number()));
         // A record that is torn now must be mended from its successor; one that is gone was being ended.
         if after.newest.is_none() && !signed_out {
             after.newest = self.newest.clone();

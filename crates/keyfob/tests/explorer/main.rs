@@ -38,7 +38,7 @@ use keyfob::{
             contract::settings::ClientId,
             login::{
                 identity::Identity,
-                record::{Generation, Login, LoginId},
+                record::{Generation, Login},
                 sealed::KeyStore,
             },
             provider::Endpoints,
@@ -58,7 +58,7 @@ const NOW: i64 = 1_000_000;
 fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
     let (access, refresh) = machine.server.mint(family.into(), Timestamp(issued));
     let account_uuid = Some("11111111-1111-4111-8111-111111111111".into());
-    let generation = Generation { login: LoginId::new([family; 16]), number: 0 };
+    let generation = Generation::new([family; 16], 0);
     let client_id = ClientId::parse("keyfob-local").unwrap();
     let login = Login {
         profile: "default",
@@ -167,7 +167,7 @@ fn holds(scenario: &Scenario) {
 
 /// Somebody whose access token an API has just answered with 401.
 fn rejected(_: &mut Machine) -> Job {
-    Job::Renew(Need { min_valid: 0, rejected: Some(Generation { login: LoginId::new([1; 16]), number: 0 }) })
+    Job::Renew(Need { min_valid: 0, rejected: Some(Generation::new([1; 16], 0)) })
 }
 
 fn logout(_: &mut Machine) -> Job {

@@ -319,7 +319,7 @@ fn broken(how: Broken, world: &World, store: &dyn Store) -> keyfob::Result<Repor
         Err(no) => refresh::unanswered(*record, no.sent, &no.why, now),
     };
     if how == Broken::GivesUp && after.error.is_some() {
-        let generation = after.record.generation.number;
+        let generation = after.record.generation.number();
         after.record.refused = Some(Refusal { generation, at: now, why: "no answer came".into() });
     }
     lease.commit(&after.record)?;
@@ -336,7 +336,7 @@ pub(crate) fn seal() -> Seal {
 }
 
 pub(crate) fn login(record: &Record) -> String {
-    record.generation.login.as_str().into()
+    record.generation.login().into()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests' own invented secrets")]

@@ -145,7 +145,7 @@ fn login(world: &World, seal: &Seal, path: &Path, fix: Fix) -> State {
     }
     match seen {
         Seen::Record(record) => {
-            let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number);
+            let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number());
             match refusal {
                 Some(refusal) => State::Wrong(Error::new(
                     Id::LoginRefused,
@@ -156,7 +156,7 @@ fn login(world: &World, seal: &Seal, path: &Path, fix: Fix) -> State {
                     "profile `{}` at {}, generation {}{}",
                     record.profile,
                     record.issuer,
-                    record.generation.number,
+                    record.generation.number(),
                     sealing(&store)
                 )),
             }

@@ -93,8 +93,8 @@ impl FileLease<'_> {
         bytes.truncate(end);
         bytes.push(b'\n');
         let follows = record.is_none_or(|record| {
-            candidate.generation.login == record.generation.login
-                && candidate.generation.number >= record.generation.number.saturating_add(ahead)
+            candidate.generation.login() == record.generation.login()
+                && candidate.generation.number() >= record.generation.number().saturating_add(ahead)
         });
         Ok(follows.then_some((*candidate, bytes)))
     }
