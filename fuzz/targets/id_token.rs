@@ -52,6 +52,6 @@ fn claims(text: &[u8]) {
     }
     assert!(said["exp"].as_f64().expect("a number") > 1_699_999_700.0);
     let identity = token.identity();
-    let texts = [identity.account_uuid, identity.email, identity.subject];
+    let texts = [identity.account_uuid, identity.email, identity.subject, identity.username];
     texts.iter().flatten().for_each(|text| keyfob_fuzz::assert_harmless(text));
 }

@@ -12,12 +12,16 @@ use keyfob_testkit::{Ran, Sandbox, now, stderr};
 
 /// A machine whose configuration names the provider by its issuer alone.
 fn machine() -> Sandbox {
+    machine_asking(&["openid", "email", "offline_access"])
+}
+
+fn machine_asking(scopes: &[&str]) -> Sandbox {
     let s = Sandbox::new();
     let home = s.home.path().join("keyfob");
     fs::create_dir_all(&home).expect("our directory");
     let config = format!(
         "environment = \"work\"\n[environments.work]\nissuer = \"{}\"\nclient_id = \"keyfob-local\"\n\
-         scopes = [\"openid\", \"email\", \"offline_access\"]\n",
+         scopes = {scopes:?}\n",
         s.server.base_url()
     );
     fs::write(home.join("config.toml"), config).expect("our file");
@@ -49,6 +53,27 @@ fn an_id_token_says_who_signed_in() {
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).expect("JSON");
     assert_eq!(status["identity"]["email"], "dev@example.com");
     assert!(status["identity"]["account_uuid"].is_string(), "the subject is a UUID here: {status}");
+}
+
+/// Not everybody asks for the address: then people are told the user name, and without that how the provider numbers them.
+#[test]
+fn a_login_without_an_address_has_a_name() {
+    for (scopes, expected) in [(&["openid", "profile"][..], Some("dev")), (&["openid"], None)] {
+        let s = machine_asking(scopes);
+        let output = login(&s);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let identity = s.record()["identity"].clone();
+        assert_eq!(identity["email"], serde_json::Value::Null, "{identity}");
+        let number = identity["account_uuid"].as_str().expect("an account").to_owned();
+        let name = expected.unwrap_or(&number);
+        assert!(stderr(&output).contains(&format!("as {name}")), "{}", stderr(&output));
+        let said =
+            |words: &[&str]| Ran::from(command(&s, words).output().expect("it runs")).answer().to_owned();
+        assert!(said(&["status"]).contains(&format!("as {name}")), "{}", said(&["status"]));
+        assert!(said(&["profiles"]).contains(name), "{}", said(&["profiles"]));
+        let listed: serde_json::Value = serde_json::from_str(&said(&["profiles", "--json"])).expect("JSON");
+        assert_eq!(listed["profiles"][0]["name"], name);
+    }
 }
 
 /// Each mistake ends the sign-in and what was granted: it may be somebody else who was signed in.

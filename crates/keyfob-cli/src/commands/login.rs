@@ -231,9 +231,8 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     } else {
         let who = record
             .identity
-            .email
-            .as_deref()
-            .map_or(String::new(), |email| format!(" as {}", terminal::plain(email)));
+            .known_name()
+            .map_or(String::new(), |name| format!(" as {}", terminal::plain(name)));
         Report::say(&format!("Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
         if client.setup().config.seal == Some(KeyStore::Kernel) {
             Report::say(

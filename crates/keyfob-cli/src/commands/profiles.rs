@@ -32,6 +32,7 @@ pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
                     "issuer": r.issuer,
                     "client_id": r.client_id.as_str(),
                     "email": r.identity.email,
+                    "name": r.identity.known_name(),
                     "expires_at": client.expires_at(r).map(|end| end.to_string()),
                     "seeded": p.seeded,
                     "ended": r.refused.is_some(),
@@ -45,7 +46,7 @@ pub(crate) fn run(global: &Global, args: &Profiles) -> Result {
     for p in &profiles {
         let r = &p.record;
         let mark = if r.profile == *current && !p.seeded { "*" } else { " " };
-        let who = r.identity.email.as_deref().map_or("-".into(), plain);
+        let who = r.identity.known_name().map_or("-".into(), plain);
         let state = match (&r.refused, p.seeded) {
             (Some(_), _) => "ended",
             (None, true) => "seeded by a variable",

@@ -121,13 +121,13 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
         }
         (Some(source), Some(record)) => {
             let who = identity
-                .email
-                .as_deref()
-                .map_or("Signed in".into(), |email| format!("Signed in as {}", plain(email)));
-            let who = match (&identity.email, survey.obstacle.as_ref().filter(|error| has_ended(error))) {
+                .known_name()
+                .map_or("Signed in".into(), |name| format!("Signed in as {}", plain(name)));
+            let who = match (identity.known_name(), survey.obstacle.as_ref().filter(|error| has_ended(error)))
+            {
                 (_, None) => who,
                 (None, Some(_)) => "No longer signed in".into(),
-                (Some(email), Some(_)) => format!("No longer signed in as {}", plain(email)),
+                (Some(name), Some(_)) => format!("No longer signed in as {}", plain(name)),
             };
             let who = match record.proof {
                 Some(_) => format!("A machine's client, `{}`", plain(record.client_id.as_str())),
@@ -267,6 +267,7 @@ fn json(
             "account_uuid": identity.account_uuid,
             "organization_uuid": identity.organization_uuid,
             "email": identity.email,
+            "name": identity.known_name(),
             "tagged_id": identity.tagged_id(&client.setup().settings.presets),
         },
         "sealed_by": sealed_by,

@@ -33,6 +33,17 @@ pub struct Identity {
     /// The subject of the ID token, where the provider speaks OpenID Connect: what its UserInfo must name as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// The user name at the provider (`preferred_username`): to be shown, never compared, since it may be given to somebody
+    /// else (OpenID Connect Core §5.7).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+}
+
+/// What can be a user name: text of one line that fits on it.
+pub(crate) fn username(text: &str) -> Option<String> {
+    let fits = |c: char| !c.is_control() && !c.is_whitespace() || c == ' ';
+    let text = text.trim();
+    ((1..=128).contains(&text.chars().count()) && text.chars().all(fits)).then(|| text.to_string())
 }
 
 impl Identity {
@@ -59,6 +70,7 @@ impl Identity {
                 .or_else(|| text(answer.get("email")))
                 .and_then(|text| values::email(&text).ok()),
             subject: text(answer.get("sub")),
+            username: text(answer.get("preferred_username")).as_deref().and_then(username),
         })
     }
 
@@ -71,6 +83,7 @@ impl Identity {
             organization_uuid: kept(self.organization_uuid),
             email: kept(self.email),
             subject: kept(self.subject),
+            username: kept(self.username),
         }
     }
 
@@ -87,6 +100,7 @@ impl Identity {
             organization_uuid: said.organization_uuid.or(self.organization_uuid),
             email: said.email.or(self.email),
             subject: said.subject,
+            username: said.username.or(self.username),
         })
     }
 
@@ -119,8 +133,15 @@ impl Identity {
     /// What people call it.
     #[must_use]
     pub fn name(&self) -> &str {
-        let names = [&self.email, &self.account_uuid, &self.subject];
-        names.into_iter().flatten().next().map_or("somebody", String::as_str)
+        self.known_name().unwrap_or("somebody")
+    }
+
+    /// The name that says most to a person, where there is any: the e-mail address, the user name, the account, or the
+    /// subject as the provider numbers it.
+    #[must_use]
+    pub fn known_name(&self) -> Option<&str> {
+        let names = [&self.email, &self.username, &self.account_uuid, &self.subject];
+        names.into_iter().flatten().next().map(String::as_str)
     }
 
     /// With what the variables say laid over it.
@@ -131,6 +152,7 @@ impl Identity {
             organization_uuid: presets.organization_uuid.clone().or(self.organization_uuid),
             email: presets.email.clone().or(self.email),
             subject: self.subject,
+            username: self.username,
         }
     }
 
@@ -211,6 +233,7 @@ mod tests {
                 organization_uuid: None,
                 email: some(email),
                 subject: some(subject),
+                username: None,
             }
         };
         for (one, two, another) in [
@@ -228,6 +251,26 @@ mod tests {
         let ada = who("", "7", "ada@b.c");
         assert!(ada.is_not("bob@b.c") && !ada.is_not("ADA@b.c") && !ada.is_not("bob"));
         assert!(!who("", "7", "").is_not("bob@b.c"), "nobody knows");
+    }
+
+    /// Not every provider gives out addresses, and not everybody asks for them.
+    #[test]
+    fn an_account_without_an_address_has_a_name_all_the_same() {
+        let name =
+            |body: &str| Identity::parse(body.as_bytes()).unwrap().known_name().map(ToString::to_string);
+        for (body, expected) in [
+            (r#"{"sub":"7","preferred_username":"ada","email":"a@b.c"}"#, Some("a@b.c")),
+            (r#"{"sub":"7","preferred_username":" ada lovelace "}"#, Some("ada lovelace")),
+            (r#"{"sub":"7","preferred_username":""}"#, Some("7")),
+            ("{\"sub\":\"7\",\"preferred_username\":\"a\\u001b[2J\"}", Some("7")),
+            (r#"{"sub":"7","preferred_username":7}"#, Some("7")),
+            ("{}", None),
+        ] {
+            assert_eq!(name(body).as_deref(), expected, "{body}");
+        }
+        let long = alloc::format!(r#"{{"sub":"7","preferred_username":"{}"}}"#, "a".repeat(129));
+        assert_eq!(name(&long).as_deref(), Some("7"));
+        assert_eq!(Identity::default().name(), "somebody");
     }
 
     #[test]
@@ -248,6 +291,7 @@ mod tests {
             organization_uuid: Some(ACCOUNT.into()),
             email: Some("a@b.c".into()),
             subject: Some("7".into()),
+            username: Some("ada".into()),
         };
         let presets = Presets { email: Some("b@c.d".into()), ..Presets::default() };
         let names = |account, email| {

@@ -14,7 +14,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::jwk::{Algorithm, Hash, Key, PublicKey, Scheme};
-use crate::{ProviderTime, Secret, contract::values, error::escape, json, login::identity::Identity};
+use crate::{
+    ProviderTime, Secret,
+    contract::values,
+    error::escape,
+    json,
+    login::identity::{Identity, username},
+};
 
 /// Seconds by which two clocks may differ before a token counts as ended, or as of the future.
 const LEEWAY: i64 = 300;
@@ -255,6 +261,7 @@ impl IdToken {
             organization_uuid: None,
             email: self.text("email").and_then(|email| values::email(email).ok()),
             subject: subject.map(ToString::to_string),
+            username: self.text("preferred_username").and_then(username),
         }
     }
 }
@@ -271,7 +278,7 @@ mod tests {
     fn claims() -> Value {
         json!({
             "iss": "https://server.example.com", "sub": "24400320", "aud": "s6BhdRkqt3", "nonce": "n-0S6_WzA2Mj",
-            "exp": 1_311_281_970, "iat": 1_311_280_970, "auth_time": 1_311_280_969, "email": "ada@example.com"
+            "exp": 1_311_281_970, "iat": 1_311_280_970, "auth_time": 1_311_280_969, "email": "ada@example.com", "preferred_username": "ada"
         })
     }
 
@@ -294,6 +301,7 @@ mod tests {
         let identity = IdToken::read(&token(&json!({"alg": "ES256"}), &claims())).unwrap().identity();
         assert_eq!(identity.subject.as_deref(), Some("24400320"));
         assert_eq!(identity.email.as_deref(), Some("ada@example.com"));
+        assert_eq!(identity.username.as_deref(), Some("ada"));
         assert_eq!(identity.account_uuid, None);
     }
 

@@ -34,6 +34,7 @@ pub(crate) fn userinfo(shared: &Shared, call: &mut Call) -> Reply {
         }
         if caller.scope.contains("profile") {
             claims["name"] = account::display_name(email).into();
+            claims["preferred_username"] = account::username(email).into();
         }
         Ok(claims)
     });

@@ -47,6 +47,9 @@ pub(crate) fn of(
         claims["email"] = about.email.into();
         claims["email_verified"] = true.into();
     }
+    if about.scope.contains("profile") {
+        claims["preferred_username"] = account::username(about.email).into();
+    }
     let mut header = object!({ "alg": "ES256", "typ": "JWT", "kid": shared.signer.thumbprint() });
     match fault {
         Some(FaultKind::IdTokenIssuer) => claims["iss"] = "https://elsewhere.example".into(),

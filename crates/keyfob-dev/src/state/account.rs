@@ -38,9 +38,13 @@ pub(crate) fn normalise(typed: &str) -> Option<String> {
     (!local.is_empty() && !local.contains('@') && printable && labels && email.len() <= 254).then_some(email)
 }
 
+/// The user name: what stands before the @.
+pub(crate) fn username(email: &str) -> &str {
+    email.split('@').next().unwrap_or(email)
+}
+
 pub(crate) fn display_name(email: &str) -> String {
-    let local = email.split('@').next().unwrap_or(email);
-    let words = local.split(['.', '_', '-', '+']).filter(|w| !w.is_empty());
+    let words = username(email).split(['.', '_', '-', '+']).filter(|w| !w.is_empty());
     words.map(capitalised).collect::<Vec<_>>().join(" ")
 }
 
