@@ -108,10 +108,27 @@ impl Screen {
         String::from_utf8_lossy(&self.shown.lock().expect("whole")).into_owned()
     }
 
-    /// Waits until this is shown. Everything before and after it.
+    /// The words that were shown: without styles, and without regard to where lines were broken.
+    pub(crate) fn words(&self) -> String {
+        let text = self.text();
+        let mut parts = text.split("\x1b[");
+        let mut plain = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // Only what selects a style (ECMA-48, SGR) is no word.
+            match part.split_once(|c: char| !c.is_ascii_digit() && c != ';') {
+                Some((numbers, rest)) if part[numbers.len()..].starts_with('m') => plain.push_str(rest),
+                _ => plain.extend(["\x1b[", part]),
+            }
+        }
+        plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Waits until this is shown, on one line or on several. Everything before and after it.
     #[track_caller]
     pub(crate) fn shows(&self, what: &str) -> String {
-        until(&format!("{what:?} on the screen"), || self.text().contains(what));
+        until(&format!("{what:?} on the screen"), || {
+            self.text().contains(what) || self.words().contains(what)
+        });
         self.text()
     }
 

@@ -23,6 +23,7 @@ use crate::{
     internal::Task,
     output::{
         self,
+        manner::Manner,
         report::{Failure, Report, Result},
         terminal::{self, Screen},
     },
@@ -141,7 +142,7 @@ pub(crate) fn show(address: &str, text: &str, qr: bool, clipboard: Option<&Scree
         screen.copy(address);
     }
     if qr {
-        Report::say(&output::qr(address));
+        Report::show(&output::qr(address));
     }
 }
 
@@ -233,7 +234,8 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             .identity
             .known_name()
             .map_or(String::new(), |name| format!(" as {}", terminal::plain(name)));
-        Report::say(&format!("Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
+        let mark = Manner::of_messages().mark(true);
+        Report::say(&format!("{mark}Signed in{who}: profile `{}` at {}.", record.profile, record.issuer));
         if client.setup().config.seal == Some(KeyStore::Kernel) {
             Report::say(
                 "It is sealed with a key that the kernel forgets when this machine restarts: sign in again then.",

@@ -137,7 +137,7 @@ fn page(client: &Client, survey: &Survey, now: Timestamp) -> Result<()> {
                 "{who} (from {source}: profile `{}` at {}).",
                 record.profile, record.issuer
             ))?;
-            Report::answer(&until(client, survey, record, now))?;
+            Report::prose(&until(client, survey, record, now))?;
             if let Some(later) = survey.not_renewed.as_ref().filter(|error| error.id() == Id::CoolingDown) {
                 Report::answer(&format!("The provider is not asked again yet: {}.", plain(later.why())))?;
             }

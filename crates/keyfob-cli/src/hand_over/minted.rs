@@ -1,15 +1,9 @@
 //! The warning about a token that was minted on this machine and ends soon: nothing renews it, and whoever pasted it
 //! into a job's settings hears of its end nowhere else.
 
-use keyfob::{
-    Client, Grant, Source, Timestamp,
-    internals::{
-        login::setup_token::SOON,
-        world::{Clock, system::clock::SystemClock},
-    },
-};
+use keyfob::{Client, Grant, Source, Timestamp, internals::login::setup_token::SOON};
 
-use crate::output::report::Report;
+use crate::output::{report::Report, when::Calendar};
 
 /// Looks into the notes of `setup-token` only where a token came from outside: a stored login has an end of its own.
 pub(crate) fn warn(client: &Client, grant: &Grant) {
@@ -19,7 +13,7 @@ pub(crate) fn warn(client: &Client, grant: &Grant) {
     let Ok(notes) = client.minted() else { return };
     let fingerprint = grant.credential.fingerprint();
     let end = notes.into_iter().find(|note| note.fingerprint == fingerprint).and_then(|note| note.expires_at);
-    if let Some(said) = end.and_then(|end| told(end, SystemClock.now())) {
+    if let Some(said) = end.and_then(|end| told(end, &Calendar::here())) {
         Report::say(&format!(
             "warning: the token from {} was minted here and {said}; `keyfob setup-token` mints another",
             grant.source
@@ -27,10 +21,10 @@ pub(crate) fn warn(client: &Client, grant: &Grant) {
     }
 }
 
-fn told(end: Timestamp, now: Timestamp) -> Option<String> {
-    match end.since(now) {
-        left if left <= 0 => Some(format!("ended {end}")),
-        left if left <= SOON => Some(format!("ends {end}, in {} days", left / (24 * 3600))),
+fn told(end: Timestamp, calendar: &Calendar) -> Option<String> {
+    match end.since(calendar.now()) {
+        left if left <= 0 => Some(format!("ended {}", calendar.ago(end))),
+        left if left <= SOON => Some(format!("ends {}", calendar.ahead(end))),
         _ => None,
     }
 }
@@ -41,9 +35,12 @@ mod tests {
 
     #[test]
     fn only_an_end_that_is_near_is_told() {
-        let now = Timestamp(1_000_000);
-        assert_eq!(told(now.plus(SOON + 1), now), None);
-        assert_eq!(told(now.plus(SOON), now), Some(format!("ends {}, in 14 days", now.plus(SOON))));
-        assert_eq!(told(now, now), Some(format!("ended {now}")));
+        let calendar = Calendar::here();
+        let now = calendar.now();
+        assert_eq!(told(now.plus(SOON + 1), &calendar), None);
+        let soon = told(now.plus(SOON), &calendar).expect("it is near");
+        assert!(soon.starts_with("ends ") && soon.ends_with(", in 14 days"), "{soon}");
+        let over = told(now, &calendar).expect("it is over");
+        assert!(over.starts_with("ended ") && over.ends_with(", 0 seconds ago"), "{over}");
     }
 }

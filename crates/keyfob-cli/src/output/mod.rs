@@ -1,7 +1,9 @@
 //! What a person or a script gets to see, and what a person types.
 
+pub(crate) mod manner;
 mod qr;
 pub(crate) mod report;
 pub(crate) mod terminal;
+pub(crate) mod when;
 
 pub(crate) use self::qr::qr;

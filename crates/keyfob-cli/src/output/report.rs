@@ -11,6 +11,8 @@ use keyfob::{
 };
 use serde::Serialize;
 
+use crate::output::manner::Manner;
+
 /// What a command comes to.
 pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
 
@@ -50,6 +52,11 @@ impl Report {
         })
     }
 
+    /// Prose of the answer: a person's terminal gets whole words at the end of each line.
+    pub(crate) fn prose(text: &str) -> Result<()> {
+        Self::answer(&Manner::of_answers().prose(text))
+    }
+
     /// The answer in JSON, on one line for scripts and indented for people.
     pub(crate) fn json(value: &impl Serialize) -> Result<()> {
         let text = if io::stdout().is_terminal() {
@@ -60,19 +67,24 @@ impl Report {
         Self::answer(&text.map_err(|_| Error::new(Id::Bug, "the answer", "it cannot be written as JSON"))?)
     }
 
-    /// A line for a person. That nobody reads it is no failure.
+    /// Prose for a person. That nobody reads it is no failure.
     pub(crate) fn say(text: &str) {
+        Self::show(&Manner::of_messages().prose(text));
+    }
+
+    /// Something for a person that is no prose and stays as it is: a picture, an escape sequence.
+    pub(crate) fn show(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// A failure that something else goes on after, in its three lines.
     pub(crate) fn tell(error: &Error) {
-        Self::say(&three_lines("error", error));
+        Self::show(&three_lines(Manner::of_messages(), "error", error));
     }
 
     /// A warning, in the three lines of an error.
     pub(crate) fn warn(error: &Error) {
-        Self::say(&three_lines("warning", error));
+        Self::show(&three_lines(Manner::of_messages(), "warning", error));
     }
 
     /// Tells a failure and gives its exit code.
@@ -91,14 +103,24 @@ fn unwritable(why: &str) -> Failure {
 }
 
 /// What failed, why, and one thing to do; the other failures of the same look below.
-fn three_lines(word: &str, error: &Error) -> String {
-    let mut text = format!("{word}: {}\ncause: {}\nhint:  {}", error.what(), error.why(), error.advice());
+fn three_lines(manner: Manner, word: &str, error: &Error) -> String {
+    let label = format!("{word}:");
+    let label = if word == "error" { manner.bad(&label) } else { manner.doubtful(&label) };
+    let lines = [
+        format!("{label} {}", error.what()),
+        format!("{} {}", manner.bold("cause:"), error.why()),
+        format!("{}  {}", manner.bold("hint:"), error.advice()),
+    ];
+    let mut text = manner.hanging(&lines.join("\n"), LABEL);
     for other in error.also() {
         text.push_str("\n\n");
-        text.push_str(&three_lines("error", other));
+        text.push_str(&three_lines(manner, "error", other));
     }
     text
 }
+
+/// How far in the text behind `cause: ` begins.
+const LABEL: usize = 7;
 
 /// An error for scripts: the id is stable, the words are not.
 pub(crate) fn error_json(error: &Error) -> serde_json::Value {

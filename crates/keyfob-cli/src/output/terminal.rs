@@ -99,14 +99,14 @@ impl Screen {
     pub(crate) fn link(&self, address: &str, text: &str) {
         if is_plain(address) {
             let text = plain(text);
-            Report::say(&format!("Or follow this link: \x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"));
+            Report::show(&format!("Or follow this link: \x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\"));
         }
     }
 
     /// Asks the terminal to put an address into the clipboard of the machine it is shown on (OSC 52).
     pub(crate) fn copy(&self, address: &str) {
         let wrapped = BASE64_STANDARD.encode(address);
-        Report::say(&format!(
+        Report::show(&format!(
             "\x1b]52;c;{wrapped}\x07The address is in the clipboard, if your terminal allows it."
         ));
     }
