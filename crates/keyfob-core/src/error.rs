@@ -30,7 +30,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the exit codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &[Self] = &[
         Self::Usage,
         Self::Contract,
         Self::LoginNeeded,

@@ -5,13 +5,27 @@ use core::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// What a credential is wanted for.
+use crate::contract::names;
+
+/// What a credential is wanted for. It decides which sources are asked, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Purpose {
-    /// Requests to the API.
+    /// Requests to the API over HTTP.
     Api,
-    /// Remote and bridge connections (WebSocket).
+    /// Remote and bridge connections (WebSocket). An API key never counts for these.
     Remote,
+}
+
+impl Purpose {
+    /// The word in reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Remote => "remote",
+        }
+    }
 }
 
 /// Which kind goes first when both are there: configuration `prefer`.
@@ -24,8 +38,19 @@ pub enum Prefer {
     OAuth,
 }
 
-/// A place a credential comes from.
+/// Where a credential comes from.
+///
+/// Its name is stable; `Display`, `FromStr` and JSON use it.
+///
+/// ```
+/// use keyfob_core::Source;
+///
+/// assert_eq!(Source::ApiKeyHelper.to_string(), "api-key-helper");
+/// assert_eq!("login".parse(), Ok(Source::Login));
+/// assert!("Login".parse::<Source>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// `ANTHROPIC_AUTH_TOKEN`.
     AuthToken,
@@ -51,9 +76,9 @@ pub enum Source {
 
 impl Source {
     /// Every source.
-    pub const ALL: [Source; 10] = {
+    pub const ALL: &[Source] = {
         use Source::*;
-        [
+        &[
             AuthToken,
             ApiKeyDescriptor,
             ApiKey,
@@ -85,6 +110,57 @@ impl Source {
     }
 }
 
+/// Where the credential of a source is kept. A new kind of source is a new variant here, and everything that looks at
+/// sources or reads them has to say what it does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptIn {
+    /// In the variable of this name.
+    Variable(&'static str),
+    /// On the descriptor that the variable of this name gives.
+    Descriptor(&'static str),
+    /// In the output of the API key helper.
+    Helper,
+    /// In the login that a refresh token in a variable seeded.
+    SeededLogin,
+    /// In the stored login.
+    Login,
+}
+
+/// Where the credential of this source is kept, and so how it is looked at and read.
+#[must_use]
+pub const fn kept_in(source: Source) -> KeptIn {
+    match source {
+        Source::AuthToken => KeptIn::Variable(names::AUTH_TOKEN),
+        Source::ApiKey => KeptIn::Variable(names::API_KEY),
+        Source::OauthToken => KeptIn::Variable(names::OAUTH_TOKEN),
+        Source::SessionToken => KeptIn::Variable(names::SESSION_TOKEN),
+        Source::ApiKeyDescriptor => KeptIn::Descriptor(names::API_KEY_DESCRIPTOR),
+        Source::OauthTokenDescriptor => KeptIn::Descriptor(names::OAUTH_DESCRIPTOR),
+        Source::WebSocketDescriptor => KeptIn::Descriptor(names::WEBSOCKET_DESCRIPTOR),
+        Source::ApiKeyHelper => KeptIn::Helper,
+        Source::RefreshToken => KeptIn::SeededLogin,
+        Source::Login => KeptIn::Login,
+    }
+}
+
+/// A text that names no [`Source`]. Displays the names there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownSource;
+
+impl fmt::Display for UnknownSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the sources are ")?;
+        for (number, source) in Source::ALL.iter().enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{source}")?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for UnknownSource {}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -98,10 +174,10 @@ impl Serialize for Source {
 }
 
 impl core::str::FromStr for Source {
-    type Err = ();
+    type Err = UnknownSource;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|source| source.name() == text).ok_or(())
+    fn from_str(text: &str) -> Result<Self, UnknownSource> {
+        Self::ALL.iter().copied().find(|source| source.name() == text).ok_or(UnknownSource)
     }
 }
 
@@ -140,7 +216,7 @@ pub const fn order(purpose: Purpose, prefer: Prefer) -> &'static [Source] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use alloc::{string::ToString, vec::Vec};
 
     fn names(purpose: Purpose, prefer: Prefer) -> Vec<&'static str> {
         order(purpose, prefer).iter().map(|s| s.name()).collect()
@@ -172,7 +248,11 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         for source in Source::ALL {
-            assert_eq!(source.name().parse(), Ok(source));
+            assert_eq!(source.name().parse(), Ok(*source));
         }
+        let told = UnknownSource.to_string();
+        assert!(
+            told.starts_with("the sources are auth-token, api-key-descriptor, ") && told.contains("login")
+        );
     }
 }

@@ -47,16 +47,11 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) approved: Option<PathBuf>,
     /// Use this source or fail; never use another
-    #[arg(long, global = true, value_name = "SOURCE", value_parser = source)]
+    #[arg(long, global = true, value_name = "SOURCE")]
     pub(crate) only: Option<Source>,
     /// Print the result as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    let all = || Source::ALL.map(Source::name).join(", ");
-    text.parse().map_err(|()| format!("the sources are {}", all()))
 }
 
 #[derive(Debug, Subcommand)]

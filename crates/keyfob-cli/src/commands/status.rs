@@ -260,7 +260,7 @@ fn json(
     let (sealed_by, seals_with) = client.sealing();
     let error = Error::all(problems.to_vec()).or_else(|| survey.broken.clone());
     serde_json::json!({
-        "purpose": match purpose { Purpose::Api => "api", Purpose::Remote => "remote" },
+        "purpose": purpose.word(),
         "winner": winner,
         "considered": survey.considered,
         "identity": {

@@ -12,7 +12,7 @@ pub(crate) fn page() -> String {
     );
     for kind in Kind::ALL {
         page.push_str(&format!("\n## Exit code {}: {}\n", kind.exit_code(), kind.title()));
-        for id in Id::ALL.iter().filter(|id| id.kind() == kind) {
+        for id in Id::ALL.iter().filter(|id| id.kind() == *kind) {
             page.push_str(&format!("\n### {}\n\nWhat to do: {}.\n", id.word(), id.advice()));
         }
     }

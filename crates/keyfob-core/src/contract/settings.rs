@@ -7,7 +7,10 @@ use alloc::{
 };
 use core::fmt;
 
-use crate::{Secret, contract::values::Expected};
+use crate::{
+    Secret,
+    contract::{names, values::Expected},
+};
 
 /// How long a helper's output is reused when nothing else is said, in milliseconds.
 pub const HELPER_TTL_MS: u64 = 300_000;
@@ -90,6 +93,19 @@ impl Settings {
     #[must_use]
     pub fn wants_approval(&self) -> bool {
         self.custom_url.is_some()
+    }
+
+    /// The credential that a variable of this name holds itself, if it is set.
+    #[must_use]
+    pub fn credential(&self, variable: &str) -> Option<&Secret> {
+        match variable {
+            names::AUTH_TOKEN => self.auth_token.as_ref(),
+            names::API_KEY => self.api_key.as_ref(),
+            names::OAUTH_TOKEN => self.oauth_token.as_ref(),
+            names::SESSION_TOKEN => self.session_token.as_ref(),
+            names::REFRESH_TOKEN => self.refresh_token.as_ref(),
+            _ => None,
+        }
     }
 
     /// The descriptors that are named, in the order of the contract.

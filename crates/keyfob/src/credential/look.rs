@@ -2,7 +2,11 @@
 
 use std::sync::PoisonError;
 
-use keyfob_core::{Error, Id, Record, Result, Secret, Source, contract::names};
+use keyfob_core::{
+    Error, Id, Record, Result, Source,
+    contract::names,
+    source::{KeptIn, kept_in},
+};
 
 use crate::{
     credential::grant::Considered,
@@ -72,29 +76,24 @@ pub(crate) fn look(session: &Session, source: Source) -> Look {
 
 fn present(session: &Session, source: Source) -> Look {
     let settings = &session.setup.settings;
-    let variable = |name: &str, secret: &Option<Secret>| match secret {
+    let variable = |name: &str| match settings.credential(name) {
         _ if let Err(error) = session.setup.readable(name) => Look::Broken(error),
         Some(secret) => Look::Here(format!("{name} is set ({})", secret.fingerprint())),
         None => Look::Nothing(format!("{name} is not set")),
     };
-    match source {
-        Source::AuthToken => variable(names::AUTH_TOKEN, &settings.auth_token),
-        Source::ApiKey => variable(names::API_KEY, &settings.api_key),
-        Source::OauthToken => variable(names::OAUTH_TOKEN, &settings.oauth_token),
-        Source::SessionToken => variable(names::SESSION_TOKEN, &settings.session_token),
-        Source::RefreshToken => match session.setup.seed() {
+    match kept_in(source) {
+        KeptIn::Variable(name) => variable(name),
+        KeptIn::SeededLogin => match session.setup.seed() {
             Err(error) => Look::Broken(error),
             Ok(Some(seed)) if settings.refresh_token.is_none() => inherited_seed(session, seed),
-            _ => variable(names::REFRESH_TOKEN, &settings.refresh_token),
+            _ => variable(names::REFRESH_TOKEN),
         },
-        Source::OauthTokenDescriptor => descriptor(session, names::OAUTH_DESCRIPTOR),
-        Source::ApiKeyDescriptor => descriptor(session, names::API_KEY_DESCRIPTOR),
-        Source::WebSocketDescriptor => descriptor(session, names::WEBSOCKET_DESCRIPTOR),
-        Source::ApiKeyHelper => match &session.setup.config.api_key_helper {
+        KeptIn::Descriptor(name) => descriptor(session, name),
+        KeptIn::Helper => match &session.setup.config.api_key_helper {
             Some(_) => Look::Here("the configuration names an api_key_helper".into()),
             None => Look::Nothing("the configuration names no api_key_helper".into()),
         },
-        Source::Login => login(session),
+        KeptIn::Login => login(session),
     }
 }
 

@@ -17,8 +17,7 @@ use std::sync::{Arc, PoisonError};
 
 use keyfob_core::{
     Error, Id, Result, Secret, Source,
-    contract::names,
-    source::{self, Purpose},
+    source::{self, KeptIn, Purpose, kept_in},
 };
 
 use crate::{
@@ -104,23 +103,16 @@ pub(crate) fn acquire(
     need: &Need,
     considered: Vec<Considered>,
 ) -> Result<Grant> {
-    let settings = &session.setup.settings;
-    let fixed = |secret: &Option<Secret>| {
-        let missing =
-            || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
-        secret.as_ref().map(Secret::duplicate).ok_or_else(missing)
-    };
-    let credential = match source {
-        Source::AuthToken => fixed(&settings.auth_token)?,
-        Source::ApiKey => fixed(&settings.api_key)?,
-        Source::OauthToken => fixed(&settings.oauth_token)?,
-        Source::SessionToken => fixed(&settings.session_token)?,
-        Source::OauthTokenDescriptor => read(session, names::OAUTH_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyDescriptor => read(session, names::API_KEY_DESCRIPTOR)?.duplicate(),
-        Source::WebSocketDescriptor => read(session, names::WEBSOCKET_DESCRIPTOR)?.duplicate(),
-        Source::ApiKeyHelper => helper::run(session)?,
-        Source::RefreshToken => return seed::seeded(session, purpose, need, considered),
-        Source::Login => {
+    let credential = match kept_in(source) {
+        KeptIn::Variable(name) => {
+            let missing =
+                || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
+            session.setup.settings.credential(name).map(Secret::duplicate).ok_or_else(missing)?
+        }
+        KeptIn::Descriptor(name) => read(session, name)?.duplicate(),
+        KeptIn::Helper => helper::run(session)?,
+        KeptIn::SeededLogin => return seed::seeded(session, purpose, need, considered),
+        KeptIn::Login => {
             return match stored(session, need)? {
                 Stored::Usable(usable) => login(session, purpose, *usable, considered),
                 Stored::Not(Look::Broken(error)) => Err(error),

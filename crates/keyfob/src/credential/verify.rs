@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Id, Result, Secret, Source, contract::names, source::Purpose};
+use keyfob_core::{
+    Error, Id, Result, Secret, Source,
+    source::{KeptIn, Purpose, kept_in},
+};
 
 use crate::{
     credential::{acquire, grant, look::nothing, survey::Survey},
@@ -78,12 +81,7 @@ pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<
 
 /// The descriptor that asking this source would empty.
 fn to_be_drained(session: &Session, source: Source) -> Option<i32> {
-    let variable = match source {
-        Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
-        Source::ApiKeyDescriptor => names::API_KEY_DESCRIPTOR,
-        Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
-        _ => return None,
-    };
+    let KeptIn::Descriptor(variable) = kept_in(source) else { return None };
     session
         .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
         .flatten()
