@@ -26,3 +26,4 @@ mod terminal;
 mod tools;
 mod trusted_device;
 mod visitor;
+mod waiting;

@@ -93,6 +93,17 @@ fn every_request_of_the_client_carries_it() {
     }
 }
 
+/// The command runs in the process that renews, whose standard error nobody reads: what it says comes through.
+#[test]
+fn what_the_command_says_reaches_the_person() {
+    let desktop = Desktop::new("client_secret_command = \"echo unlock the vault >&2; cat FILE\"", "");
+    let output = follow(&mut desktop.keyfob(&["login", "--no-browser"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = desktop.keyfob(&["token", "--min-valid", "7200"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("client_secret_command: unlock the vault\n"), "{}", stderr(&output));
+}
+
 /// A code typed on another device: the first request and each poll carry it.
 #[test]
 fn polls_carry_it_too() {

@@ -10,7 +10,12 @@ use keyfob::{
     },
 };
 
-use crate::{args::Global, internal::OwnProcess, output::report::Report, telemetry};
+use crate::{
+    args::Global,
+    internal::OwnProcess,
+    output::{progress, report::Report},
+    telemetry,
+};
 
 /// Everything this run is told. The command is a process of its own at its very start: descriptors named by
 /// variables were put there for it.
@@ -31,6 +36,7 @@ pub(crate) fn client(global: &Global, setup: Setup) -> Client {
     let mut world = system::world(setup.routes.clone());
     world.observe = telemetry::begin(&setup);
     world.notice = Arc::new(Report::say);
+    world.progress = Some(Arc::new(progress::show));
     let metrics = telemetry::word(&setup);
     Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
 }

@@ -30,6 +30,7 @@ use crate::{
     world::{
         World,
         system::{self, env},
+        waiting::Progress,
     },
 };
 
@@ -80,6 +81,28 @@ impl Client {
     #[must_use]
     pub fn renewing_in(mut self, worker: Detached) -> Self {
         self.session.spender = Arc::new(worker);
+        self
+    }
+
+    /// Whatever lasts longer than a second is told to this: what is waited for, and when that is over. While somebody
+    /// listens, a request has a second thread, which looks at the time. A fresh token needs neither.
+    ///
+    /// ```
+    /// use keyfob::{Progress, Purpose};
+    ///
+    /// // let client = Client::from_env()?;
+    /// # let client = keyfob::testing::Simulation::signed_in()?.client();
+    /// let client = client.on_progress(|progress| {
+    ///     if let Progress::Waiting(what) = progress {
+    ///         eprintln!("waiting for {what}");
+    ///     }
+    /// });
+    /// client.grant(Purpose::Api)?;
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_progress(mut self, listener: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.session.world.progress = Some(Arc::new(listener));
         self
     }
 

@@ -36,6 +36,7 @@ mod doctor;
 mod finding;
 #[doc(hidden)]
 pub mod internals;
+mod lasting;
 mod login;
 mod logout;
 mod profiles;
@@ -64,6 +65,7 @@ pub use logout::{Revocation, SignedOut};
 pub use remote::{Ended, Handshake, Stream, ended};
 pub use renewal::{Need, worker::Detached};
 pub use setup::Choices;
+pub use world::waiting::{Progress, Waiting};
 
 /// The examples of the guide, compiled with the tests.
 #[cfg(doctest)]

@@ -11,7 +11,7 @@ use keyfob::{
 };
 use serde::Serialize;
 
-use crate::output::manner::Manner;
+use crate::output::{manner::Manner, progress};
 
 /// What a command comes to.
 pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
@@ -43,6 +43,7 @@ impl Report {
     /// One line of the answer.
     pub(crate) fn answer(text: &str) -> Result<()> {
         Self::can_answer()?;
+        progress::clear();
         let mut out = io::stdout().lock();
         let written =
             out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
@@ -74,6 +75,7 @@ impl Report {
 
     /// Something for a person that is no prose and stays as it is: a picture, an escape sequence.
     pub(crate) fn show(text: &str) {
+        progress::clear();
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 use crate::world::failure;
 use crate::{
     credential::command,
+    lasting::Wait,
     session::Session,
-    world::{Event, Lock, World},
+    world::{Event, Lock, World, waiting::Waiting},
 };
 
 /// How long a failure is remembered, so that fifty processes do not run into it one after the other.
@@ -177,20 +178,26 @@ fn alone(world: &World, place: &std::path::Path) -> Result<Box<dyn crate::world:
     let lock = place.with_extension("lock");
     let mut waited = Duration::ZERO;
     let pause = Duration::from_millis(10);
+    let mut wait = Wait::new(world);
     loop {
         match world.files.lock(&lock) {
             Ok(Lock::Held(held)) => return Ok(held),
             Ok(_) if waited < PATIENCE => {
+                wait.look(|| Waiting::HelperOf { holder: holder(world, &lock) });
                 world.clock.sleep(pause);
                 waited += pause;
             }
             Ok(_) => {
-                let holder = world.files.holder(&lock).unwrap_or_else(|| "another process".into());
+                let holder = holder(world, &lock);
                 return Err(failed(&format!("{holder} has been running it for {} s", PATIENCE.as_secs())));
             }
             Err(error) => return Err(failed(&error.to_string())),
         }
     }
+}
+
+fn holder(world: &World, lock: &std::path::Path) -> String {
+    world.files.holder(lock).unwrap_or_else(|| "another process".into())
 }
 
 fn observed(world: &World, command: &str) -> Result<Secret> {

@@ -14,7 +14,10 @@ use keyfob_core::{
     oauth::{reply::Reply, token_request::Encoded},
 };
 
-use crate::world::{Answer, Connected, NoAnswer, Request, World};
+use crate::{
+    lasting,
+    world::{Answer, Connected, NoAnswer, Request, World, waiting::Waiting},
+};
 
 /// How long an exchange may take unless [`Call::within`] says otherwise.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -69,7 +72,9 @@ impl<'c> Call<'c> {
 
     /// Sends the request. An answer of any status will do.
     pub(crate) fn send(&self) -> Result<Answer, Failure> {
-        self.world.http.send(&self.request).map_err(Failure::NoAnswer)
+        let what = || Waiting::Provider { origin: origin(self.request.url) };
+        let sent = lasting::during(self.world, what, || self.world.http.send(&self.request));
+        sent.map_err(Failure::NoAnswer)
     }
 
     /// Sends the request, and takes only an answer of one of these statuses.

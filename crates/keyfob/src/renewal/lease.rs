@@ -5,8 +5,9 @@ use std::time::Duration;
 use keyfob_core::{Error, Id, Record, Result};
 
 use crate::{
+    lasting::Wait,
     store::{Found, Holder, Lease, Leased, Store},
-    world::World,
+    world::{World, waiting::Waiting},
 };
 
 /// How long a process waits for another one's renewal when it has nothing else to use. Longer than
@@ -19,12 +20,14 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// [`Id::LeaseBusy`] after [`PATIENCE`], naming the holder; why the disk does not accept writing.
 pub fn wait_for_lease<'s>(world: &World, store: &'s dyn Store) -> Result<Box<dyn Lease + 's>> {
     let mut waited = Duration::ZERO;
+    let mut wait = Wait::new(world);
     let mut pause = Duration::from_millis(1);
     loop {
         match store.try_lease()? {
             Leased::Lease(lease) => return Ok(lease),
             Leased::Busy(holder) if waited >= PATIENCE => return Err(busy(&holder, waited)),
-            Leased::Busy(_) => {
+            Leased::Busy(holder) => {
+                wait.look(|| Waiting::Lease { holder: holder.to_string() });
                 world.clock.sleep(pause);
                 waited += pause;
                 pause = (pause * 2).min(Duration::from_millis(32));

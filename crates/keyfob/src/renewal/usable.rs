@@ -13,8 +13,9 @@ use super::{
     spend::Spender,
 };
 use crate::{
+    lasting::{self, Wait},
     store::{Lease, Leased, Seen, Store},
-    world::World,
+    world::{World, waiting::Waiting},
 };
 
 /// A record whose access token may be used.
@@ -59,6 +60,7 @@ fn at_hand_or_renewed(
     let mut failure = None;
     let mut asking = Asking::new(world, need);
     let mut again = false;
+    let mut wait = Wait::new(world);
     loop {
         let at_hand = match store.look()? {
             // A damaged record has been set aside by this very call: that is the answer, not "nobody".
@@ -98,7 +100,12 @@ fn at_hand_or_renewed(
                     continue;
                 }
             },
-            Ok(Leased::Busy(holder)) => busy(&holder, waited),
+            Ok(Leased::Busy(holder)) => {
+                if at_hand.is_none() {
+                    wait.look(|| Waiting::Lease { holder: holder.to_string() });
+                }
+                busy(&holder, waited)
+            }
             // No lease, no renewal: what cannot be saved is not spent.
             Err(error) => {
                 failure = Some(error);
@@ -133,7 +140,9 @@ fn settle(
         Next::Early | Next::Renew => {}
     }
     // What cannot be asked is not begun.
-    if let Err(error) = world.http.ready().and_then(|()| spender.spend(world, store, lease, need)) {
+    let what = || Waiting::Renewal { profile: record.profile.clone(), issuer: record.issuer.clone() };
+    let spend = || lasting::during(world, what, || spender.spend(world, store, lease, need));
+    if let Err(error) = world.http.ready().and_then(|()| spend()) {
         // Renewed, but the disk took it only in another place: the token is as good as any. The old one is not
         // meant: that it could not be renewed must be said.
         let kept = if error.id() == Id::StoreFailed { mended(store, asking)? } else { None };

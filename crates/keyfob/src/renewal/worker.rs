@@ -13,10 +13,11 @@ use std::{
     os::{fd::AsFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Record, Result, contract};
+use keyfob_core::{Error, Id, Record, Result, contract, error::escape};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -71,6 +72,12 @@ struct Failure {
     hint: String,
 }
 
+/// A line for the person, from a command that the worker runs: before its report, and ended by a line break.
+#[derive(Serialize, Deserialize)]
+struct Notice {
+    notice: String,
+}
+
 /// What was heard of a worker.
 enum Heard {
     Report(Report),
@@ -95,7 +102,7 @@ impl Spender for Detached {
         let HandOver { lock, .. } = handed;
         let mut began = Began::Never;
         for program in &self.programs {
-            match self.start(program, &lock, &order) {
+            match self.start(world, program, &lock, &order) {
                 Heard::Report(Report { failed: None }) => return Ok(()),
                 Heard::Report(Report { failed: Some(r) }) => {
                     return Err(
@@ -137,7 +144,7 @@ impl Detached {
         work(&system::world(setup.routes), &order.into_iter().collect::<Vec<_>>())
     }
 
-    fn start(&self, program: &Path, lock: &File, order: &[OsString]) -> Heard {
+    fn start(&self, world: &World, program: &Path, lock: &File, order: &[OsString]) -> Heard {
         let never = Heard::Nothing(Began::Never);
         let Ok(lock) = lock.try_clone() else { return never };
         #[expect(clippy::disallowed_methods, reason = "the one place that starts the worker")]
@@ -151,7 +158,7 @@ impl Detached {
         let Ok(mut child) = command.spawn() else { return never };
         // Our copies of its streams are closed here.
         drop(command);
-        let said = child.stdout.take().map_or(Ok(Vec::new()), read_report);
+        let said = child.stdout.take().map_or(Ok(Vec::new()), |pipe| read_report(pipe, &*world.notice));
         let Ok(said) = said else { return Heard::Late(child.id()) };
         // Only so that nothing is left of it.
         let _ = child.wait();
@@ -166,7 +173,8 @@ impl Detached {
 
 struct Late;
 
-fn read_report(mut pipe: impl Read + AsFd) -> Result<Vec<u8>, Late> {
+/// The word that it began, and its report. Notices are passed on as they come.
+fn read_report(mut pipe: impl Read + AsFd, notice: &dyn Fn(&str)) -> Result<Vec<u8>, Late> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -178,10 +186,23 @@ fn read_report(mut pipe: impl Read + AsFd) -> Result<Vec<u8>, Late> {
         }
         match pipe.read(&mut chunk) {
             Ok(0) => return Ok(bytes),
-            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+            Ok(n) => {
+                bytes.extend_from_slice(&chunk[..n]);
+                pass_on(&mut bytes, notice);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Ok(bytes),
         }
+    }
+}
+
+/// Takes the notices that have come whole from behind the word that it began.
+fn pass_on(bytes: &mut Vec<u8>, notice: &dyn Fn(&str)) {
+    while let Some(end) = bytes.iter().skip(1).position(|octet| *octet == b'\n') {
+        if let Ok(line) = serde_json::from_slice::<Notice>(&bytes[1..=end]) {
+            notice(&escape(&line.notice));
+        }
+        bytes.drain(1..end + 2);
     }
 }
 
@@ -199,9 +220,16 @@ pub fn work(world: &World, order: &[OsString]) -> ExitCode {
         let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
     };
     say(&[BEGUN]);
+    let notice = move |text: &str| {
+        if let Ok(mut line) = serde_json::to_vec(&Notice { notice: text.into() }) {
+            line.push(b'\n');
+            say(&line);
+        }
+    };
+    let world = World { notice: Arc::new(notice), ..world.clone() };
     let failed = Order::from_args(order)
         .map_err(|wrong| misuse(&wrong.to_string()))
-        .and_then(|order| renew_inherited(world, &order))
+        .and_then(|order| renew_inherited(&world, &order))
         .err();
     let code = failed.as_ref().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code()));
     let failed = failed.map(|error| Failure {
@@ -242,6 +270,8 @@ fn renew_inherited(world: &World, order: &Order) -> Result<()> {
     if !is_lease(&lock, &store).map_err(cannot)? {
         return Err(misuse("its standard input is not the lease"));
     }
+    // The caller may be gone: whoever waits is told who is at work.
+    files::sign(&lock);
     // On the other side of a mount somebody may hold the record's own lock: wait for them, then read again.
     let mut waited = Duration::ZERO;
     loop {

@@ -7,13 +7,14 @@ mod keys;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 pub mod system;
+pub mod waiting;
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{Ahead, Error, Id, Record, Secret, Timestamp, oauth::reply::Reply};
 use zeroize::Zeroizing;
 
-use crate::world::headers::Headers;
+use crate::world::{headers::Headers, waiting::Listener};
 
 pub use keys::{KeyTrouble, Keys, WrappingKey};
 
@@ -299,14 +300,23 @@ pub struct Ran {
     pub failure: Option<String>,
 }
 
+/// What is heard of a command while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Heard<'h> {
+    /// It has been running for a second. Told once.
+    Slow,
+    /// More of its standard error: of a slow command as it comes, of one that worked at its end.
+    Said(&'h [u8]),
+}
+
 /// Commands the configuration names.
 pub trait Helper: Send + Sync {
     /// Runs a command line with `/bin/sh` in the home directory, without any credential in its environment
-    /// and for at most a minute. `slow` is called once when it takes longer than ten seconds.
+    /// and for at most a minute. `hear` is told of what the person in front of it should know.
     ///
     /// # Errors
     /// It cannot be started.
-    fn run(&self, command: &str, slow: &dyn Fn()) -> io::Result<Ran>;
+    fn run(&self, command: &str, hear: &mut dyn FnMut(Heard<'_>)) -> io::Result<Ran>;
     /// The value of a variable, for telling whether a helper's output may be reused.
     fn variable(&self, name: &str) -> Option<String>;
 }
@@ -328,6 +338,8 @@ pub struct World {
     pub keys: Arc<dyn Keys>,
     /// Takes a line for the person in front of it. The library itself prints nothing.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Is told what lasts longer than a second. `None`: nobody listens, and nothing is measured.
+    pub progress: Option<Listener>,
     /// Is told what may be worth counting. The library itself counts nothing and sends nothing.
     pub observe: Arc<dyn Fn(Event) + Send + Sync>,
 }

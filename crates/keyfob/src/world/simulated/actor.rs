@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::world::simulated::{Act, Bytes, Outcome, Stage};
 use crate::world::{
-    Answer, Clock, Connected, Entropy, Files, Held, Helper, Http, Lock, NoAnswer, Ran, Request,
+    Answer, Clock, Connected, Entropy, Files, Heard, Held, Helper, Http, Lock, NoAnswer, Ran, Request,
     headers::Headers,
 };
 
@@ -184,7 +184,7 @@ impl Files for Actor {
 }
 
 impl Helper for Actor {
-    fn run(&self, _: &str, _: &dyn Fn()) -> io::Result<Ran> {
+    fn run(&self, _: &str, _: &mut dyn FnMut(Heard<'_>)) -> io::Result<Ran> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

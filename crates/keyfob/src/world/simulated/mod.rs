@@ -84,6 +84,7 @@ pub fn world(stage: &Arc<dyn Stage>) -> World {
         helper: actor,
         keys: Arc::new(Vault::default()),
         notice: Arc::new(|_| {}),
+        progress: None,
         observe: Arc::new(|_| {}),
     }
 }

@@ -142,8 +142,7 @@ impl Files for Disk {
         // A umask may have taken permissions from us, and then nobody could open it again.
         usable(&file)?;
         works(path)?;
-        // For the message of whoever waits. Nobody trusts it, and nothing depends on it being written.
-        let _ = write_all(&file, format!("process {}\n", std::process::id()).as_bytes());
+        sign(&file);
         Ok(Lock::Held(Box::new(Locked(file))))
     }
 
@@ -319,6 +318,20 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// At the beginning, all of it, and nothing after it.
+/// Writes into a lock file whose it is: number and program, for the messages of whoever waits. Nobody trusts it, and nothing
+/// depends on it being written.
+pub(crate) fn sign(file: &File) {
+    let named = || std::env::args_os().next().map(PathBuf::from);
+    let program = std::env::current_exe().ok().or_else(named).unwrap_or_default();
+    let program = program.file_name().unwrap_or_default().to_string_lossy();
+    let program: String = program.chars().filter(|c| !c.is_control()).take(64).collect();
+    let who = match program.as_str() {
+        "" => format!("process {}\n", std::process::id()),
+        program => format!("process {} ({program})\n", std::process::id()),
+    };
+    let _ = write_all(file, who.as_bytes());
+}
+
 fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
     usable(file)?;
     file.write_all_at(bytes, 0)?;

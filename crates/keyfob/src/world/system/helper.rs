@@ -18,13 +18,15 @@ use rustix::{
 use zeroize::Zeroizing;
 
 use super::{env, owners};
-use crate::world::{Helper, Ran};
+use crate::world::{Heard, Helper, Ran};
 
 const LARGEST: usize = 64 * 1024;
 /// No pipe holds more than that (pipe(7), pipe-max-size), unless root raised it.
 const MOST_IN_A_PIPE: usize = 1024 * 1024;
 /// How often one looks whether the shell has ended, while nothing is heard from it.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+/// After so many looks without more, what came is passed on, whole line or not.
+const SETTLED: u32 = 30;
 
 /// `/bin/sh`.
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +39,12 @@ pub struct Shell {
 
 impl Default for Shell {
     fn default() -> Self {
-        Self { slow: Duration::from_secs(10), longest: Duration::from_secs(60) }
+        Self { slow: Duration::from_secs(1), longest: Duration::from_secs(60) }
     }
 }
 
 impl Helper for Shell {
-    fn run(&self, command: &str, slow: &dyn Fn()) -> io::Result<Ran> {
+    fn run(&self, command: &str, hear: &mut dyn FnMut(Heard<'_>)) -> io::Result<Ran> {
         #[expect(clippy::disallowed_methods, reason = "the one place that runs a configured command")]
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -56,7 +58,7 @@ impl Helper for Shell {
         let mut child = shell.spawn()?;
         let mut output = Stream::new(child.stdout.take().map(OwnedFd::from));
         let mut said = Stream::new(child.stderr.take().map(OwnedFd::from));
-        let ended = self.wait(&mut child, &mut [&mut output, &mut said], slow)?;
+        let ended = self.wait(&mut child, &mut output, &mut said, hear)?;
         // What was said before the end is in the pipes. Who else holds them is not waited for: an agent that the
         // command left behind keeps them for days.
         for stream in [&mut output, &mut said] {
@@ -67,6 +69,9 @@ impl Helper for Shell {
             Some(status) if !status.success() => Some(format!("it ended with {status}")),
             Some(_) => None,
         };
+        if failure.is_none() {
+            said.pass_on(hear);
+        }
         let said = String::from_utf8_lossy(&said.bytes).lines().last().map(escape).unwrap_or_default();
         Ok(Ran { output: output.bytes, said, failure })
     }
@@ -81,12 +86,14 @@ impl Shell {
     fn wait(
         &self,
         child: &mut Child,
-        streams: &mut [&mut Stream],
-        slow: &dyn Fn(),
+        output: &mut Stream,
+        said: &mut Stream,
+        hear: &mut dyn FnMut(Heard<'_>),
     ) -> io::Result<Option<ExitStatus>> {
         #[expect(clippy::disallowed_methods, reason = "a time-out, which the wall clock must not shorten")]
         let begun = Instant::now();
         let mut told = false;
+        let mut quiet = 0_u32;
         loop {
             if let Some(status) = child.try_wait().map_err(untold)? {
                 return Ok(Some(status));
@@ -99,9 +106,19 @@ impl Shell {
             }
             if taken >= self.slow && !told {
                 told = true;
-                slow();
+                hear(Heard::Slow);
             }
-            listen(streams, LOOK);
+            let before = said.bytes.len();
+            listen(&mut [&mut *output, &mut *said], LOOK);
+            // A line that is not ended may be all there is to come: it asks for something.
+            if said.bytes.len() > before {
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if told && (said.bytes.ends_with(b"\n") || quiet >= SETTLED) {
+                said.pass_on(hear);
+            }
         }
     }
 }
@@ -119,12 +136,14 @@ fn untold(error: io::Error) -> io::Error {
 struct Stream {
     pipe: Option<std::fs::File>,
     bytes: Zeroizing<Vec<u8>>,
+    /// How much of it has been passed on.
+    passed: usize,
 }
 
 impl Stream {
     fn new(pipe: Option<OwnedFd>) -> Self {
         // Never grown: growing would leave a copy of a secret behind.
-        Self { pipe: pipe.map(Into::into), bytes: Zeroizing::new(Vec::with_capacity(LARGEST + 1)) }
+        Self { pipe: pipe.map(Into::into), bytes: Zeroizing::new(Vec::with_capacity(LARGEST + 1)), passed: 0 }
     }
 
     /// One read, of something that poll(2) has seen. The answer is how much that was.
@@ -141,6 +160,14 @@ impl Stream {
                 self.pipe = None;
                 0
             }
+        }
+    }
+
+    fn pass_on(&mut self, hear: &mut dyn FnMut(Heard<'_>)) {
+        let new = &self.bytes[self.passed..];
+        if !new.is_empty() {
+            hear(Heard::Said(new));
+            self.passed = self.bytes.len();
         }
     }
 
@@ -186,7 +213,12 @@ mod tests {
     fn a_helper_that_does_not_end_is_ended() {
         let shell = Shell { slow: Duration::from_millis(50), longest: Duration::from_millis(250) };
         let told = Cell::new(0);
-        let ran = shell.run("sleep 600 & echo $!; sleep 600", &|| told.set(told.get() + 1)).unwrap();
+        let mut hear = |heard: Heard<'_>| {
+            if let Heard::Slow = heard {
+                told.set(told.get() + 1);
+            }
+        };
+        let ran = shell.run("sleep 600 & echo $!; sleep 600", &mut hear).unwrap();
         assert_eq!(ran.failure.as_deref(), Some("it took longer than 0.25 s"));
         assert_eq!(told.get(), 1, "whoever waits is told once");
         // What the shell had started is ended with it; whoever adopts it may take a moment to bury it.
@@ -195,7 +227,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
 
-        let ran = shell.run("echo key", &|| panic!("this one is not slow")).unwrap();
+        let ran = shell.run("echo key", &mut |heard| panic!("this one is not slow: {heard:?}")).unwrap();
         assert_eq!((ran.failure, &ran.output[..]), (None, &b"key\n"[..]));
     }
 
@@ -209,8 +241,10 @@ mod tests {
     #[test]
     fn what_a_helper_leaves_behind_is_not_waited_for() {
         let shell = Shell::default();
+        let mut not_slow =
+            |heard: Heard<'_>| assert!(!matches!(heard, Heard::Slow), "it waited for what was left behind");
         for leaves in ["sleep 30 & echo key; echo $! >&2", "(setsid sleep 30 & echo $! >&2); echo key"] {
-            let ran = shell.run(leaves, &|| panic!("it waited for what was left behind")).unwrap();
+            let ran = shell.run(leaves, &mut not_slow).unwrap();
             assert_eq!((ran.failure, &ran.output[..]), (None, &b"key\n"[..]), "{leaves}");
             let left = ran.said.parse().ok().and_then(rustix::process::Pid::from_raw).expect("its number");
             assert!(is_alive(left.as_raw_nonzero().get()), "what works on is left alone");
@@ -223,14 +257,39 @@ mod tests {
     fn everything_that_was_said_is_heard() {
         let shell = Shell::default();
         let ran = shell
-            .run("head -c 300000 /dev/zero | tr '\\0' x >&2; echo last >&2; printf key", &|| {})
+            .run("head -c 300000 /dev/zero | tr '\\0' x >&2; echo last >&2; printf key", &mut |_| {})
             .unwrap();
         assert_eq!((ran.failure, &ran.output[..]), (None, &b"key"[..]));
-        let ran = shell.run("head -c 300000 /dev/zero | tr '\\0' x; echo fine >&2; exit 3", &|| {}).unwrap();
+        let ran =
+            shell.run("head -c 300000 /dev/zero | tr '\\0' x; echo fine >&2; exit 3", &mut |_| {}).unwrap();
         assert_eq!(ran.output.len(), LARGEST + 1, "too much, as everybody can see");
         assert_eq!(
             (ran.failure.as_deref(), ran.said.as_str()),
             (Some("it ended with exit status: 3"), "fine")
         );
+    }
+
+    /// It may ask for something, and wait for it: then it is too late to tell that at its end.
+    #[test]
+    fn what_a_slow_command_says_is_heard_while_it_runs() {
+        let shell = Shell { slow: Duration::from_millis(50), longest: Duration::from_secs(30) };
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("touched");
+        let command = format!(
+            "printf 'early\n' >&2; sleep 0.2; printf 'touch your key' >&2; until [ -e {0} ]; do sleep 0.02; done; echo late >&2; echo key",
+            mark.display()
+        );
+        let mut said = Vec::new();
+        let mut hear = |heard: Heard<'_>| {
+            if let Heard::Said(text) = heard {
+                said.extend_from_slice(text);
+                if said.ends_with(b"touch your key") {
+                    std::fs::write(&mark, "").unwrap();
+                }
+            }
+        };
+        let ran = shell.run(&command, &mut hear).unwrap();
+        assert_eq!((ran.failure, &ran.output[..]), (None, &b"key\n"[..]));
+        assert_eq!(String::from_utf8_lossy(&said), "early\ntouch your keylate\n");
     }
 }

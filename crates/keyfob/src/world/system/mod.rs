@@ -37,6 +37,7 @@ pub fn world(routes: Routes) -> World {
         files: Arc::new(files::Disk),
         helper: Arc::new(helper::Shell::default()),
         notice: Arc::new(|_| {}),
+        progress: None,
         observe: Arc::new(|_| {}),
     }
 }

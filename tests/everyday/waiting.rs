@@ -1,0 +1,116 @@
+//! What lasts longer than a second says what it waits for, and on whom.
+
+use std::{
+    fs::{self, File},
+    process::Stdio,
+    time::Duration,
+};
+
+use keyfob_dev::Options;
+use keyfob_testkit::{Ran, Sandbox, stderr};
+
+use crate::screen::{Screen, until};
+
+const LEASE: &str = "Waiting for process 4711 (agent), which is at work on this login";
+
+/// Somebody else renews, and is stopped in the middle.
+fn held(s: &Sandbox) -> File {
+    s.expire();
+    let lock = s.record_path().with_extension("lock");
+    let held = File::options().read(true).write(true).open(&lock).expect("a lock file");
+    held.lock().expect("nobody else");
+    fs::write(&lock, "process 4711 (agent)\n").expect("ours");
+    held
+}
+
+/// In a log it is one plain line.
+#[test]
+fn a_busy_lease_is_told_with_number_and_program() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let held = held(&s);
+    let child = s.start_token();
+    std::thread::sleep(Duration::from_millis(1500));
+    drop(held);
+    let ran = Ran::from(child.wait_with_output().expect("it ends"));
+    ran.answer();
+    assert_eq!(ran.err, format!("{LEASE} …"), "{ran:?}");
+    // Whoever has it writes who it is.
+    let lock = fs::read_to_string(s.record_path().with_extension("lock")).expect("a lock file");
+    assert!(lock.starts_with("process ") && lock.ends_with(" (keyfob-tested)\n"), "{lock}");
+}
+
+/// At a terminal the line goes away again, and never runs into another one.
+#[test]
+fn a_terminal_shows_the_wait_and_takes_it_back() {
+    for (columns, shown) in [(100, LEASE), (40, "Waiting for process 4711 (agent), which")] {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        let held = held(&s);
+        let screen = Screen::new(columns);
+        let mut child = screen.start(s.keyfob(["token"]).env("TERM", "xterm"));
+        screen.shows(shown);
+        drop(held);
+        assert!(child.wait().expect("it ends").success(), "{}", screen.text());
+        until("the token", || screen.text().ends_with("\r\n"));
+        let text = screen.text();
+        let (wait, token) = text.trim_end().rsplit_once('\r').expect("the line was taken back");
+        assert!(token.len() > 20 && !token.contains("Waiting"), "{text:?}");
+        let line = wait.split('\r').next().expect("a line");
+        assert!(line.chars().count() < columns.into(), "{text:?}");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}
+
+#[test]
+fn a_slow_provider_is_told_by_its_address() {
+    let s = Sandbox::with(Options { latency: Duration::from_millis(1300), ..Options::default() });
+    let base = s.server.base_url();
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let words = ["login", "--with-token", "refresh"];
+    let login = s.feed(&words, &format!("{}\n", minted.refresh_token));
+    assert!(login.status.success(), "{}", stderr(&login));
+    assert!(
+        stderr(&login).starts_with(&format!("Waiting for an answer of {base} …\n")),
+        "{}",
+        stderr(&login)
+    );
+    s.expire();
+    let ran = s.run(&["token"]);
+    ran.answer();
+    let told = format!("Waiting for {base}, which was asked to renew the login of profile `default` …");
+    assert_eq!(ran.err, told, "once, although it is another process that asks");
+}
+
+/// What it asks for is heard while it waits for that, by whoever started the command.
+#[test]
+fn a_slow_helper_is_told_and_heard() {
+    let s = Sandbox::new();
+    let mark = s.home.path().join("touched");
+    fs::create_dir_all(s.home.path().join("keyfob")).expect("ours");
+    let script = format!(
+        "echo 'touch your key' >&2; until [ -e {} ]; do sleep 0.05; done; echo the-key",
+        mark.display()
+    );
+    let config = format!("api_key_helper = {script:?}\n");
+    fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
+    let screen = Screen::new(100);
+    let mut child = screen.start_piped(s.keyfob(["token"]).env("TERM", "xterm"));
+    screen.shows("Waiting for the configured api_key_helper");
+    screen.shows("api_key_helper: touch your key");
+    fs::write(&mark, "").expect("ours");
+    assert!(child.wait().expect("it ends").success(), "{}", screen.text());
+
+    // Another one waits for the first, and not for the command.
+    fs::remove_file(&mark).expect("ours");
+    let start = || {
+        let mut command = s.keyfob(["token"]);
+        command.env("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", "0");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+    };
+    let both = [start(), start()];
+    std::thread::sleep(Duration::from_millis(2500));
+    fs::write(&mark, "").expect("ours");
+    let said = both.map(|child| stderr(&child.wait_with_output().expect("it ends"))).concat();
+    assert!(said.contains("(keyfob-tested), which runs the configured api_key_helper …"), "{said}");
+}
