@@ -34,7 +34,7 @@ fn a_busy_lease_is_told_with_number_and_program() {
     drop(held);
     let ran = Ran::from(child.wait_with_output().expect("it ends"));
     ran.answer();
-    assert_eq!(ran.err, format!("{LEASE} …"), "{ran:?}");
+    assert_eq!(ran.err, format!("{LEASE} ..."), "{ran:?}");
     // Whoever has it writes who it is.
     let lock = fs::read_to_string(s.record_path().with_extension("lock")).expect("a lock file");
     assert!(lock.starts_with("process ") && lock.ends_with(" (keyfob-tested)\n"), "{lock}");
@@ -71,14 +71,14 @@ fn a_slow_provider_is_told_by_its_address() {
     let login = s.feed(&words, &format!("{}\n", minted.refresh_token));
     assert!(login.status.success(), "{}", stderr(&login));
     assert!(
-        stderr(&login).starts_with(&format!("Waiting for an answer of {base} …\n")),
+        stderr(&login).starts_with(&format!("Waiting for an answer of {base} ...\n")),
         "{}",
         stderr(&login)
     );
     s.expire();
     let ran = s.run(&["token"]);
     ran.answer();
-    let told = format!("Waiting for {base}, which was asked to renew the login of profile `default` …");
+    let told = format!("Waiting for {base}, which was asked to renew the login of profile `default` ...");
     assert_eq!(ran.err, told, "once, although it is another process that asks");
 }
 
@@ -112,5 +112,5 @@ fn a_slow_helper_is_told_and_heard() {
     std::thread::sleep(Duration::from_millis(2500));
     fs::write(&mark, "").expect("ours");
     let said = both.map(|child| stderr(&child.wait_with_output().expect("it ends"))).concat();
-    assert!(said.contains("(keyfob-tested), which runs the configured api_key_helper …"), "{said}");
+    assert!(said.contains("(keyfob-tested), which runs the configured api_key_helper ..."), "{said}");
 }

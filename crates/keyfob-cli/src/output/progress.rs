@@ -16,7 +16,7 @@ pub(crate) fn show(progress: &Progress) {
     let mut stderr = io::stderr().lock();
     match progress {
         Progress::Waiting(what) => {
-            let line = format!("Waiting for {what} …");
+            let line = format!("Waiting for {what} ...");
             // That nobody reads it is no failure.
             let _ = match columns() {
                 Some(columns) => {
