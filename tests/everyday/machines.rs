@@ -259,7 +259,7 @@ fn client_credentials_with_incomplete_configuration_are_refused() {
     let m = Machine::new();
     m.write(&format!("api_base = \"{}\"", m.s.server.base_url()));
     let error = m.fails(&["token"], 3, "config-malformed");
-    assert!(error.to_string().contains("environments.ci.client_secret_file"), "{error}");
+    assert!(error.to_string().contains("`client_secret_file` of [environments.ci]"), "{error}");
     assert!(m.s.server.requests().is_empty());
 }
 

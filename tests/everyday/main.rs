@@ -3,6 +3,7 @@
 mod accounts;
 mod brought;
 mod callback;
+mod configuration;
 mod conflicts;
 mod device_grant;
 mod doctor;

@@ -1,16 +1,15 @@
 //! One `[environments.NAME]` of the configuration file.
 
 use alloc::{
-    format,
     string::{String, ToString},
     vec::Vec,
 };
 
 use serde::Deserialize;
 
-use super::endpoints::with_endpoints;
+use super::{endpoints::with_endpoints, keys::Holds, mistake::Mistakes};
 use crate::{
-    Error, Id, Result,
+    Result,
     contract::{
         settings::{ClientId, Scopes},
         values::{self, Expected},
@@ -32,6 +31,7 @@ pub struct RawEnvironment {
     pub client_id: Option<String>,
     pub scopes: Option<Vec<String>>,
     pub redirect: Option<String>,
+    pub port: Option<i64>,
     pub prompt: Option<String>,
     pub dead_refresh_words: Option<Vec<String>>,
     pub grant: Option<String>,
@@ -57,6 +57,8 @@ pub struct Configured {
     pub scopes: Option<Scopes>,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
+    /// The port of the callback, if somebody fixed it.
+    pub port: Option<u16>,
     /// What the sign-in page must ask, if somebody chose that.
     pub prompt: Option<Prompt>,
     /// The provider's own words for a refresh token that is dead.
@@ -78,87 +80,114 @@ pub struct Configured {
 }
 
 impl Configured {
-    pub(super) fn parse(name: &str, raw: RawEnvironment) -> Result<Self> {
-        let confidential = confidential(name, &raw)?;
+    /// Reads one environment. What is wrong is noted, and left out.
+    pub(super) fn read(name: &str, raw: RawEnvironment, mistakes: &Mistakes) -> Self {
+        let at = Table { name, mistakes };
+        let confidential = confidential(&at, &raw);
         let is_machine = raw.grant.as_deref() == Some("client_credentials");
         let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
-        fn read<T>(
-            name: &str,
-            key: &str,
-            value: Option<String>,
-            parse: fn(&str) -> Result<T, Expected>,
-        ) -> Result<Option<T>> {
-            value
-                .map(|text| parse(&text).map_err(|why| wrong(&format!("environments.{name}.{key}"), why)))
-                .transpose()
+        if matches!(name, "production" | "local" | "custom") {
+            let leads = raw.leads_elsewhere();
+            for key in leads {
+                at.wrong(
+                    key,
+                    "expected its client, scopes, redirect, port, prompt and hosts only: its endpoints do not come \
+                     from here",
+                );
+            }
         }
-        let url = |key: &str, value| read(name, key, value, values::endpoint);
-        let base = |key: &str, value| -> Result<Option<String>> {
-            let base = read(name, key, value, values::issuer)?;
-            Ok(base.map(|base| base.trim_end_matches('/').to_string()))
+        let url = |key: &str, value| at.read(key, value, values::endpoint);
+        let base = |key: &str, value| {
+            at.read(key, value, values::issuer).map(|base| base.trim_end_matches('/').to_string())
         };
-        let endpoints = raw.endpoints(url)?;
+        let endpoints = raw.endpoints(|key, value| Ok(url(key, value))).unwrap_or_default();
         let scopes = match raw.scopes {
             None => None,
             // RFC 6749 §3.3: nothing is asked for, and the provider decides.
             Some(list) if list.is_empty() => Some(Scopes::default()),
             Some(list) if list.iter().any(|scope| scope.is_empty() || scope.contains(' ')) => {
-                let key = format!("environments.{name}.scopes");
-                return Err(wrong(&key, "expected a list with one scope name in each text"));
+                at.wrong("scopes", "expected a list with one scope name in each text");
+                None
             }
-            Some(list) => read(name, "scopes", Some(list.join(" ")), Scopes::parse)?,
+            Some(list) => at.read("scopes", Some(list.join(" ")), Scopes::parse),
         };
         let redirect_is_name = match raw.redirect.as_deref() {
             None | Some("127.0.0.1") => false,
             Some("localhost") => true,
             Some(_) => {
-                return Err(wrong(
-                    &format!("environments.{name}.redirect"),
-                    "expected \"127.0.0.1\" or \"localhost\"",
-                ));
+                at.wrong("redirect", "expected \"127.0.0.1\" or \"localhost\"");
+                false
             }
         };
+        let port = raw.port.and_then(|port| match u16::try_from(port) {
+            Ok(port) if port > 0 => Some(port),
+            _ => {
+                at.wrong("port", Holds::Port.expected());
+                None
+            }
+        });
         let dead_refresh_words = raw.dead_refresh_words.unwrap_or_default();
         if !dead_refresh_words.iter().all(|word| is_error_word(word)) {
-            let key = format!("environments.{name}.dead_refresh_words");
-            return Err(wrong(
-                &key,
-                "expected error codes, each with or without a status: \"403 some_code\"",
-            ));
+            let expected = "expected error codes, each with or without a status: \"403 some_code\"";
+            at.wrong("dead_refresh_words", expected);
         }
         let hosts = raw.hosts.unwrap_or_default();
-        let hosts = hosts.into_iter().map(|host| read(name, "hosts", Some(host), values::origin));
-        let hosts = hosts.filter_map(Result::transpose).collect::<Result<_>>()?;
-        let configured = Self {
+        let hosts = hosts.into_iter().filter_map(|host| at.read("hosts", Some(host), values::origin));
+        let hosts = hosts.collect();
+        Self {
             machine,
             confidential,
             hosts,
             dead_refresh_words,
-            issuer: read(name, "issuer", raw.issuer, values::issuer)?,
-            client_id: read(name, "client_id", raw.client_id, ClientId::parse)?,
+            issuer: at.read("issuer", raw.issuer, values::issuer),
+            client_id: at.read("client_id", raw.client_id, ClientId::parse),
             scopes,
             redirect_is_name,
-            prompt: read(name, "prompt", raw.prompt, Prompt::parse)?,
-            api_base: base("api_base", raw.api_base)?,
-            apps_base: base("apps_base", raw.apps_base)?,
-            console_base: base("console_base", raw.console_base)?,
-            endpoints: Endpoints { authorize_url: url("authorize_url", raw.authorize_url)?, ..endpoints },
-        };
-        if matches!(name, "production" | "local" | "custom") && configured.leads_somewhere() {
-            return Err(wrong(
-                &format!("environments.{name}"),
-                "expected its client, scopes, redirect, prompt and hosts only: its endpoints do not come from here",
-            ));
+            port,
+            prompt: at.read("prompt", raw.prompt, Prompt::parse),
+            api_base: base("api_base", raw.api_base),
+            apps_base: base("apps_base", raw.apps_base),
+            console_base: base("console_base", raw.console_base),
+            endpoints: Endpoints { authorize_url: url("authorize_url", raw.authorize_url), ..endpoints },
         }
-        Ok(configured)
+    }
+}
+
+impl RawEnvironment {
+    /// The keys that say where anything is asked.
+    fn leads_elsewhere(&self) -> Vec<&'static str> {
+        let machine = Some("client_credentials".to_string());
+        let places = [
+            ("issuer", self.issuer.is_some()),
+            ("grant", self.grant == machine),
+            ("api_base", self.api_base.is_some()),
+            ("apps_base", self.apps_base.is_some()),
+            ("console_base", self.console_base.is_some()),
+            ("authorize_url", self.authorize_url.is_some()),
+            ("token_url", self.token_url.is_some()),
+            ("revoke_url", self.revoke_url.is_some()),
+            ("introspect_url", self.introspect_url.is_some()),
+            ("device_url", self.device_url.is_some()),
+            ("profile_url", self.profile_url.is_some()),
+            ("userinfo_url", self.userinfo_url.is_some()),
+        ];
+        places.into_iter().filter_map(|(key, is_named)| is_named.then_some(key)).collect()
+    }
+}
+
+/// The table that is being read.
+struct Table<'t> {
+    name: &'t str,
+    mistakes: &'t Mistakes,
+}
+
+impl Table<'_> {
+    fn wrong(&self, key: &str, expected: &str) {
+        self.mistakes.note(&["environments", self.name, key], expected);
     }
 
-    /// Whether it says where anything is asked.
-    fn leads_somewhere(&self) -> bool {
-        let places = [&self.issuer, &self.api_base, &self.apps_base, &self.console_base];
-        self.machine.is_some()
-            || places.into_iter().any(Option::is_some)
-            || self.endpoints != Endpoints::default()
+    fn read<T>(&self, key: &str, value: Option<String>, parse: fn(&str) -> Result<T, Expected>) -> Option<T> {
+        parse(&value?).map_err(|why| self.wrong(key, why)).ok()
     }
 }
 
@@ -173,9 +202,12 @@ fn is_error_word(text: &str) -> bool {
 }
 
 /// The keys of a client's secret belong together: one without the others is a mistake. A machine must have one.
-fn confidential(name: &str, raw: &RawEnvironment) -> Result<Option<Confidential>> {
+fn confidential(at: &Table<'_>, raw: &RawEnvironment) -> Option<Confidential> {
     let (file, command) = (&raw.client_secret_file, &raw.client_secret_command);
-    let bad = |key: &str, expected: &str| Err(wrong(&format!("environments.{name}.{key}"), expected));
+    let bad = |key: &str, expected: &str| {
+        at.wrong(key, expected);
+        None
+    };
     let is_machine = match raw.grant.as_deref() {
         Some("client_credentials") => true,
         Some("authorization_code") | None => false,
@@ -195,7 +227,7 @@ fn confidential(name: &str, raw: &RawEnvironment) -> Result<Option<Confidential>
         (None, None) if raw.client_auth.is_some() => {
             return bad("client_auth", "expected client_secret_file or client_secret_command beside it");
         }
-        (None, None) => return Ok(None),
+        (None, None) => return None,
     };
     if raw.client_id.is_none() {
         return bad("client_id", "expected the client that the secret belongs to");
@@ -206,9 +238,5 @@ fn confidential(name: &str, raw: &RawEnvironment) -> Result<Option<Confidential>
         }
         known => known.flatten(),
     };
-    Ok(Some(Confidential { secret, proof }))
-}
-
-pub(super) fn wrong(key: &str, expected: &str) -> Error {
-    Error::new(Id::ConfigMalformed, format!("`{key}` in the configuration file is malformed"), expected)
+    Some(Confidential { secret, proof })
 }

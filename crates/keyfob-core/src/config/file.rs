@@ -4,7 +4,10 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
 use serde::Deserialize;
 
-use super::environment::{Configured, RawEnvironment, wrong};
+use super::{
+    environment::{Configured, RawEnvironment},
+    mistake::{Mistake, Mistakes},
+};
 use crate::{Error, Id, Result, error::escape, login::sealed::KeyStore, source::Prefer};
 
 /// The file as it is written.
@@ -84,22 +87,43 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// [`Id::ConfigMalformed`], naming the key.
+    /// [`Id::ConfigMalformed`] for every mistake, naming the key.
     pub fn parse(raw: RawConfig) -> Result<Self> {
+        Self::read(raw).map_err(|mistakes| {
+            let all = Error::all(mistakes.into_iter().map(Error::from).collect());
+            all.unwrap_or_else(|| {
+                Error::new(Id::Bug, "the configuration file", "it is refused without a reason")
+            })
+        })
+    }
+
+    /// The same for whoever knows on which line each key is.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub fn read(raw: RawConfig) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::default();
+        let wrong = |key: &str, expected: &str| mistakes.note(&[key], expected);
         let prefer = match raw.prefer.as_deref() {
             None | Some("api-key") => Prefer::ApiKey,
             Some("oauth") => Prefer::OAuth,
-            Some(_) => return Err(wrong("prefer", "expected \"api-key\" or \"oauth\"")),
+            Some(_) => {
+                wrong("prefer", "expected \"api-key\" or \"oauth\"");
+                Prefer::ApiKey
+            }
         };
         if raw.api_key_helper.as_ref().is_some_and(|helper| helper.trim().is_empty()) {
-            return Err(wrong("api_key_helper", "expected a command"));
+            wrong("api_key_helper", "expected a command");
         }
         if raw.api_key_helper_env.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-            return Err(wrong("api_key_helper_env", "expected names of variables"));
+            wrong("api_key_helper_env", "expected names of variables");
         }
         let mut outdated = Vec::new();
         let (key, word) = match (raw.seal, raw.store) {
-            (Some(_), Some(_)) => return Err(wrong("seal", "expected without `store`, its earlier name")),
+            (Some(_), Some(_)) => {
+                wrong("seal", "expected without `store`, its earlier name");
+                ("seal", None)
+            }
             (None, Some(word)) => {
                 let what = "the configuration file says `store`, which is called `seal` now";
                 let error = Error::new(Id::ConfigMalformed, what, "the earlier name is still read");
@@ -110,31 +134,33 @@ impl Config {
         };
         let seal = match word.as_deref() {
             None | Some("file") => None,
-            Some(word) => Some(
-                KeyStore::from_word(word)
-                    .ok_or_else(|| wrong(key, "expected \"file\", \"kernel\" or \"secret-service\""))?,
-            ),
+            Some(word) => KeyStore::from_word(word).or_else(|| {
+                wrong(key, "expected \"file\", \"kernel\" or \"secret-service\"");
+                None
+            }),
         };
         let mut environments = BTreeMap::new();
         for (name, raw) in raw.environments {
-            let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || !name.chars().all(fits) {
-                return Err(wrong(
-                    "environments",
-                    "expected names of letters, digits and the characters - _ .",
-                ));
+            if !is_name(&name) {
+                let expected = "expected a name of letters, digits and the characters - _ .";
+                mistakes.note(&["environments", &name], expected);
             }
-            let configured = Configured::parse(&name, raw)?;
+            let configured = Configured::read(&name, raw, &mistakes);
             environments.insert(name, configured);
         }
         if let Some(name) = raw.environment.as_deref() {
             let built_in = matches!(name, "production" | "staging" | "local");
             if name == "custom" || !built_in && !environments.contains_key(name) {
-                return Err(wrong(
-                    "environment",
-                    "expected production, staging, local, or another name under [environments]",
-                ));
+                let configured = environments.keys().map(String::as_str).filter(|name| *name != "custom");
+                let mut known: Vec<_> = configured.chain(["production", "staging", "local"]).collect();
+                known.sort_unstable();
+                known.dedup();
+                wrong("environment", &format!("expected the name of an environment: {}", known.join(", ")));
             }
+        }
+        let mistakes = mistakes.all();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
         }
         Ok(Self {
             prefer,
@@ -148,4 +174,11 @@ impl Config {
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
         })
     }
+}
+
+/// Whether an environment can be called this.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.chars().all(fits)
 }

@@ -4,8 +4,11 @@ pub mod approved;
 mod endpoints;
 mod environment;
 mod file;
+pub mod keys;
+mod mistake;
 #[cfg(test)]
 mod tests;
 
 pub use environment::{Configured, RawEnvironment};
-pub use file::{Config, RawConfig, RawTelemetry, Telemetry};
+pub use file::{Config, RawConfig, RawTelemetry, Telemetry, is_name};
+pub use mistake::Mistake;

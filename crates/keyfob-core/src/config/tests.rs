@@ -3,6 +3,7 @@ use alloc::{
     format,
     string::{String, ToString},
     vec,
+    vec::Vec,
 };
 
 use super::*;
@@ -224,4 +225,139 @@ fn the_earlier_name_of_seal_is_read_and_said() {
     let error = Config::parse(both).unwrap_err();
     assert_eq!(error.id(), crate::Id::ConfigMalformed);
     assert!(error.message().contains("`seal`") && error.message().contains("`store`"), "{error}");
+}
+
+/// People correct everything in one go.
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = |t: &str| Some(t.to_string());
+    let work = RawEnvironment {
+        issuer: text("ftp://id.example"),
+        redirect: text("0.0.0.0"),
+        port: Some(65536),
+        client_auth: text("basic"),
+        ..Default::default()
+    };
+    let production =
+        RawEnvironment { issuer: text("https://id.example"), port: Some(0), ..Default::default() };
+    let raw = RawConfig {
+        prefer: text("both"),
+        seal: text("keychain"),
+        environment: text("wrok"),
+        environments: BTreeMap::from([
+            ("work".to_string(), work),
+            ("production".to_string(), production),
+            ("a b".to_string(), RawEnvironment::default()),
+        ]),
+        ..Default::default()
+    };
+    let mistakes = Config::read(raw).expect_err("mistakes");
+    let mut paths: Vec<_> = mistakes.iter().map(|mistake| mistake.path().join(".")).collect();
+    paths.sort();
+    let expected = [
+        "environment",
+        "environments.a b",
+        "environments.production.issuer",
+        "environments.production.port",
+        "environments.work.client_auth",
+        "environments.work.issuer",
+        "environments.work.port",
+        "environments.work.redirect",
+        "prefer",
+        "seal",
+    ];
+    assert_eq!(paths, expected);
+    let named = mistakes.iter().find(|mistake| mistake.path() == ["environment"]).expect("noted");
+    assert!(named.expected().contains("local, production, staging, work"), "{}", named.expected());
+}
+
+#[test]
+fn the_port_of_the_callback_can_be_fixed() {
+    let with = |port| environment(RawEnvironment { port, ..Default::default() });
+    assert_eq!(with(Some(8000)).unwrap().environments["work"].port, Some(8000));
+    assert_eq!(with(None).unwrap().environments["work"].port, None);
+    for wrong in [-1, 0, 65_536, i64::MAX] {
+        assert!(with(Some(wrong)).is_err(), "{wrong}");
+    }
+}
+
+/// What is said of the keys is said of those that are read, and of no others.
+#[test]
+fn the_table_of_keys_is_what_is_read() {
+    use super::keys::{KEYS, Section};
+    let named = |section| {
+        let keys = KEYS.iter().filter(|key| key.section == section).map(|key| key.name);
+        keys.collect::<alloc::collections::BTreeSet<_>>()
+    };
+    let read = |fields: &[&'static str]| fields.iter().copied().collect::<alloc::collections::BTreeSet<_>>();
+    let mut top = read(fields::of::<RawConfig>());
+    assert!(top.remove("environments") && top.remove("telemetry"), "the tables");
+    assert_eq!(named(Section::Top), top);
+    assert_eq!(named(Section::Environment), read(fields::of::<RawEnvironment>()));
+    assert_eq!(named(Section::Telemetry), read(fields::of::<RawTelemetry>()));
+    let sections = [Section::Top, Section::Environment, Section::Telemetry];
+    assert_eq!(
+        sections.map(|section| named(section).len()).iter().sum::<usize>(),
+        KEYS.len(),
+        "none is there twice"
+    );
+}
+
+/// The names of a structure's fields, as its derived reader asks for them.
+mod fields {
+    use core::fmt;
+
+    use serde::{
+        Deserialize, Deserializer,
+        de::{self, Visitor},
+        forward_to_deserialize_any,
+    };
+
+    struct Asked<'a>(&'a mut &'static [&'static str]);
+
+    #[derive(Debug)]
+    struct Enough;
+
+    impl fmt::Display for Enough {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("enough")
+        }
+    }
+
+    impl core::error::Error for Enough {}
+
+    impl de::Error for Enough {
+        fn custom<T: fmt::Display>(_: T) -> Self {
+            Self
+        }
+    }
+
+    impl<'de> Deserializer<'de> for Asked<'_> {
+        type Error = Enough;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Enough> {
+            Err(Enough)
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Enough> {
+            *self.0 = fields;
+            Err(Enough)
+        }
+
+        forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    pub(super) fn of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+        let mut fields: &'static [&'static str] = &[];
+        let _ = T::deserialize(Asked(&mut fields));
+        fields
+    }
 }

@@ -136,6 +136,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         console_scopes: scopes.clone(),
         scopes,
         redirect_is_name: configured.redirect_is_name,
+        port: configured.port,
         prompt: configured.prompt.clone(),
         dead_refresh_words: configured.dead_refresh_words.clone(),
         machine: configured.machine.clone(),
@@ -182,6 +183,7 @@ impl Environment {
             self.console_scopes = scopes.clone();
         }
         self.redirect_is_name = configured.redirect_is_name;
+        self.port = configured.port;
         self.prompt.clone_from(&configured.prompt);
         self.dead_refresh_words.clone_from(&configured.dead_refresh_words);
         self

@@ -42,6 +42,8 @@ pub struct Environment {
     pub console_scopes: Scopes,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
+    /// The port of the callback, if somebody fixed it.
+    pub port: Option<u16>,
     /// What the sign-in page must ask, if somebody chose that.
     pub prompt: Option<Prompt>,
     /// The provider's own words for a refresh token that is dead.
@@ -104,6 +106,7 @@ impl Environment {
             scopes: Scopes::default(),
             console_scopes: Scopes::default(),
             redirect_is_name: false,
+            port: None,
             prompt: None,
             dead_refresh_words: Vec::new(),
             iss_promised: false,

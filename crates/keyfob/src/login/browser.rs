@@ -37,7 +37,7 @@ pub struct How {
     pub console: bool,
     /// No callback: the provider's page shows `code#state` to copy.
     pub paste: bool,
-    /// The port of the callback; 0 lets the system choose.
+    /// The port of the callback. 0: the one that the environment fixes, otherwise the system chooses.
     pub port: u16,
     /// An e-mail address to suggest to the provider. Another one's sign-in is then not saved unasked.
     pub hint: Option<String>,
@@ -72,7 +72,8 @@ impl Session {
             Some(_) => drop(renewal::wait_for_lease(&self.world, &*self.store()?)?),
         }
         let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
-        let bound = if how.paste { None } else { Some(Loopback::bind(host, how.port)) };
+        let port = if how.port == 0 { environment.port.unwrap_or(0) } else { how.port };
+        let bound = if how.paste { None } else { Some(Loopback::bind(host, port)) };
         let (mut loopback, redirect_uri, detour) = match bound {
             None => (None, environment.paste_redirect()?, None),
             Some(Ok(loopback)) => {

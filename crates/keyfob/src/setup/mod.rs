@@ -4,6 +4,7 @@
 pub(crate) mod certificates;
 pub mod chosen;
 pub(crate) mod code;
+pub(crate) mod config_file;
 pub mod descriptors;
 mod handed_over;
 pub mod home;
@@ -125,7 +126,9 @@ impl Setup {
             keep(Home::find(&places, files, &around, &mut warnings), &mut problems)
         };
         let config = match &home {
-            Some(home) => keep(trusted_files::config(&home.config, files), &mut problems),
+            Some(home) => trusted_files::config(&home.config, files)
+                .map_err(|mut found| problems.append(&mut found))
+                .ok(),
             None => None,
         };
         let environment_name = choices.environment.or_else(|| text(variables, "KEYFOB_ENVIRONMENT"));

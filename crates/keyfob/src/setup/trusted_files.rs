@@ -9,7 +9,10 @@ use keyfob_core::{
 };
 
 use crate::{
-    setup::trust::{Refusal, Surroundings},
+    setup::{
+        config_file,
+        trust::{Refusal, Surroundings},
+    },
     world::{
         Files, failure,
         system::{owners, shown},
@@ -32,14 +35,11 @@ fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Resu
 /// The configuration, if there is a file.
 ///
 /// # Errors
-/// [`Id::ConfigUnsafe`], [`Id::ConfigMalformed`].
-pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config> {
-    let Some(text) = read_trusted(path, files, false, Id::ConfigUnsafe)? else {
-        return Ok(Config::default());
-    };
-    let wrong = |why: String| Error::new(Id::ConfigMalformed, format!("{} is malformed", shown(path)), why);
-    let raw = toml::from_str(&text).map_err(|error| wrong(escape(error.message())))?;
-    Config::parse(raw)
+/// [`Id::ConfigUnsafe`]; [`Id::ConfigMalformed`] for every mistake.
+pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config, Vec<Error>> {
+    let text = read_trusted(path, files, false, Id::ConfigUnsafe).map_err(|error| vec![error])?;
+    let Some(text) = text else { return Ok(Config::default()) };
+    config_file::parse(path, &text)
 }
 
 /// The approved list: never through a variable or the working directory.

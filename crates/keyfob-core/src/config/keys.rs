@@ -1,0 +1,100 @@
+//! The keys of the configuration file as data: where each belongs, and what it holds. The reader itself is derived (see
+//! [`super::RawConfig`]), and a test holds the two together; this is for whoever tells people about a key.
+
+/// A part of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Above the first section.
+    Top,
+    /// Under `[environments.NAME]`.
+    Environment,
+    /// Under `[telemetry]`.
+    Telemetry,
+}
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Text in quotes.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// `true` or `false`.
+    Boolean,
+    /// The number of a port.
+    Port,
+}
+
+impl Holds {
+    /// What is expected in such a key, for people.
+    #[must_use]
+    pub const fn expected(self) -> &'static str {
+        match self {
+            Self::Text => "expected text in quotes",
+            Self::Texts => "expected a list of texts: [\"one\", \"another\"]",
+            Self::Boolean => "expected true or false, without quotes",
+            Self::Port => "expected a number from 1 to 65535, without quotes",
+        }
+    }
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// Where it belongs.
+    pub section: Section,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// Every key there is. Tables are none: `environments` and `telemetry`.
+pub const KEYS: &[Key] = &[
+    top("prefer", Holds::Text),
+    top("api_key_helper", Holds::Text),
+    top("api_key_helper_env", Holds::Texts),
+    top("environment", Holds::Text),
+    top("device_grant", Holds::Boolean),
+    top("seal", Holds::Text),
+    top("store", Holds::Text),
+    environment("issuer", Holds::Text),
+    environment("client_id", Holds::Text),
+    environment("grant", Holds::Text),
+    environment("client_secret_file", Holds::Text),
+    environment("client_secret_command", Holds::Text),
+    environment("client_auth", Holds::Text),
+    environment("scopes", Holds::Texts),
+    environment("redirect", Holds::Text),
+    environment("port", Holds::Port),
+    environment("prompt", Holds::Text),
+    environment("dead_refresh_words", Holds::Texts),
+    environment("hosts", Holds::Texts),
+    environment("api_base", Holds::Text),
+    environment("apps_base", Holds::Text),
+    environment("console_base", Holds::Text),
+    environment("authorize_url", Holds::Text),
+    environment("token_url", Holds::Text),
+    environment("revoke_url", Holds::Text),
+    environment("introspect_url", Holds::Text),
+    environment("device_url", Holds::Text),
+    environment("profile_url", Holds::Text),
+    environment("userinfo_url", Holds::Text),
+    Key { name: "email", section: Section::Telemetry, holds: Holds::Boolean },
+];
+
+const fn top(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Top, holds }
+}
+
+const fn environment(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Environment, holds }
+}
+
+impl Key {
+    /// The key of this name in this section.
+    #[must_use]
+    pub fn find(section: Section, name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.section == section && key.name == name)
+    }
+}

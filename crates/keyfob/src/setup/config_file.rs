@@ -1,0 +1,459 @@
+//! Reads the configuration file's text. What is wrong is told by its line and key, and all of it at once.
+
+use std::{ops::Range, path::Path};
+
+use keyfob_core::{
+    Error, Id,
+    config::{
+        Config, Mistake, RawConfig,
+        keys::{Holds, KEYS, Key, Section},
+    },
+    error::escape,
+};
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use crate::world::system::shown;
+
+/// Where people find every key.
+const MANUAL: &str = "`man keyfob-config` lists every key";
+
+/// The configuration that a text holds. `path` is where it was read, or will be written.
+///
+/// # Errors
+/// [`Id::ConfigMalformed`] for every mistake that can be found, with its line.
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, Vec<Error>> {
+    // The usual way, on which `keyfob token` is many times an hour: nothing is looked up twice.
+    if let Ok(raw) = toml::from_str::<RawConfig>(text)
+        && let Ok(config) = Config::read(raw)
+    {
+        return Ok(config);
+    }
+    let mut found = Found { path, text, mistakes: Vec::new() };
+    found.look();
+    if found.mistakes.is_empty() {
+        found.note(0, format!("{} is malformed", shown(path)), "it cannot be read".into(), MANUAL);
+    }
+    found.mistakes.sort_by_key(|(at, _)| *at);
+    Err(found.mistakes.into_iter().map(|(_, error)| error).collect())
+}
+
+/// What has been found, each by its place.
+struct Found<'f> {
+    path: &'f Path,
+    text: &'f str,
+    mistakes: Vec<(usize, Error)>,
+}
+
+/// A key with what it holds, as it is written.
+type Entry<'e, 'i> = (&'e Spanned<DeString<'i>>, &'e Spanned<DeValue<'i>>);
+
+/// Keeps the entries of which that is said.
+fn retain<'i>(
+    table: &mut DeTable<'i>,
+    mut keep: impl FnMut(&Spanned<DeString<'i>>, &mut Spanned<DeValue<'i>>) -> bool,
+) {
+    for (key, mut value) in std::mem::take(table) {
+        if keep(&key, &mut value) {
+            table.insert(key, value);
+        }
+    }
+}
+
+impl Found<'_> {
+    fn look(&mut self) {
+        let (whole, broken) = DeTable::parse_recoverable(self.text);
+        for error in &broken {
+            let at = error.span().map_or(0, |span| span.start);
+            let what = format!("{}, line {}: this is not TOML", shown(self.path), self.line(at));
+            let why = escape(error.message());
+            self.note(at, what, why, "correct that line; `man keyfob-config` shows a whole file");
+        }
+        // What a parser makes of the rest is a guess: nothing is said about that.
+        if !broken.is_empty() {
+            return;
+        }
+        let mut good = whole;
+        let mut unsure = Vec::new();
+        self.sections(good.get_mut(), &mut unsure);
+        let Ok(raw) = RawConfig::deserialize(toml::Deserializer::from(good.clone())) else { return };
+        let Err(mistakes) = Config::read(raw) else { return };
+        for mistake in mistakes {
+            // What was left out because it is wrong may be what is missed here.
+            if !unsure.iter().any(|path| mistake.path().starts_with(path)) {
+                self.value(good.get_ref(), &mistake);
+            }
+        }
+    }
+
+    /// Looks at every key, and leaves out what cannot be read.
+    fn sections(&mut self, top: &mut DeTable<'_>, unsure: &mut Vec<Vec<String>>) {
+        retain(top, |key, value| match (key.get_ref().as_ref(), value.get_ref()) {
+            ("environments", DeValue::Table(_)) | ("telemetry", DeValue::Table(_)) => true,
+            ("environments", _) => {
+                let expected = "expected tables: [environments.NAME]";
+                self.shape((key, value), "", expected)
+            }
+            ("telemetry", _) => self.shape((key, value), "", "expected a table: [telemetry]"),
+            (name, DeValue::Table(_)) => {
+                let name = escape(name);
+                let what = format!("there is no section [{name}]");
+                let why = match name.as_str() {
+                    "environment" | "env" => {
+                        "the tables of environments are called [environments.NAME]".into()
+                    }
+                    name if KEYS.iter().any(|key| key.name == name) => {
+                        format!("`{name}` is a key, and no table")
+                    }
+                    name => format!(
+                        "the sections are [telemetry] and [environments.NAME]: [environments.{name}]?"
+                    ),
+                };
+                self.note_at(key, &what, why, format!("correct that line; {MANUAL}"));
+                false
+            }
+            _ => self.key((key, value), Section::Top, ""),
+        });
+        for (name, value) in top.iter_mut() {
+            let DeValue::Table(table) = value.get_mut() else { continue };
+            if name.get_ref() == "telemetry" {
+                retain(table, |key, value| self.key((key, value), Section::Telemetry, "telemetry"));
+            } else {
+                retain(table, |name, value| match value.get_mut() {
+                    DeValue::Table(keys) => {
+                        let title = format!("environments.{}", escape(name.get_ref()));
+                        retain(keys, |key, value| {
+                            let is_good = self.key((key, value), Section::Environment, &title);
+                            if !is_good && Key::find(Section::Environment, key.get_ref()).is_some() {
+                                unsure.push(vec!["environments".into(), name.get_ref().to_string()]);
+                            }
+                            is_good
+                        });
+                        true
+                    }
+                    _ => {
+                        unsure.push(vec!["environment".into()]);
+                        self.shape((name, value), "environments", "expected a table: [environments.NAME]")
+                    }
+                });
+            }
+        }
+    }
+
+    /// Whether this key belongs here and holds what can be read.
+    fn key(&mut self, (key, value): Entry<'_, '_>, here: Section, title: &str) -> bool {
+        let name = key.get_ref().as_ref();
+        if let Some(known) = Key::find(here, name) {
+            return fits(known.holds, value.get_ref()) || {
+                self.shape((key, value), title, known.holds.expected())
+            };
+        }
+        let is = match here {
+            Section::Top => format!("`{}` is not a key of the part above the sections", escape(name)),
+            _ => format!("`{}` is not a key of [{title}]", escape(name)),
+        };
+        let elsewhere = KEYS.iter().find(|key| key.name == name);
+        let (why, hint) = match elsewhere.map(|key| key.section) {
+            Some(Section::Top) => {
+                ("it belongs above the first [section]".to_owned(), "move it there".to_owned())
+            }
+            Some(Section::Environment) => {
+                ("it belongs under [environments.NAME]".into(), "move it there".into())
+            }
+            Some(Section::Telemetry) => ("it belongs under [telemetry]".into(), "move it there".into()),
+            None => match nearest(name, here) {
+                Some(meant) => ("there is no such key".into(), format!("write `{meant}`, if that is meant")),
+                None => ("there is no such key".into(), "remove that line".into()),
+            },
+        };
+        self.note_at(key, &is, why, format!("{hint}; {MANUAL}"));
+        false
+    }
+
+    /// Notes that a key holds something of another kind. It is not read.
+    fn shape(&mut self, (key, value): Entry<'_, '_>, title: &str, expected: &str) -> bool {
+        let what = malformed(key.get_ref(), title);
+        let is = match value.get_ref() {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.note_at(key, &what, format!("{expected}; this is {is}"), format!("correct that line; {MANUAL}"));
+        false
+    }
+
+    /// Notes what is wrong with a value, at the key that holds it, or where that is missed.
+    fn value(&mut self, top: &DeTable<'_>, mistake: &Mistake) {
+        let (mut table, mut at) = (Some(top), 0..0);
+        for name in mistake.path() {
+            let Some((key, value)) =
+                table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name))
+            else {
+                break;
+            };
+            at = key.span();
+            table = value.get_ref().as_table();
+        }
+        let (title, key) = match mistake.path() {
+            [tables @ .., key] => (tables.join("."), key.as_str()),
+            [] => (String::new(), ""),
+        };
+        let what = malformed(key, &escape(&title));
+        self.place(at, &what, mistake.expected().to_owned(), format!("correct that line; {MANUAL}"));
+    }
+
+    fn note_at(&mut self, key: &Spanned<DeString<'_>>, what: &str, why: String, hint: String) {
+        self.place(key.span(), what, why, hint);
+    }
+
+    fn place(&mut self, at: Range<usize>, what: &str, why: String, hint: String) {
+        let what = format!("{}, line {}: {what}", shown(self.path), self.line(at.start));
+        self.note(at.start, what, why, hint);
+    }
+
+    fn note(
+        &mut self,
+        at: usize,
+        what: String,
+        why: String,
+        hint: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        self.mistakes.push((at, Error::new(Id::ConfigMalformed, what, why).hint(hint)));
+    }
+
+    /// The line of an octet, as editors count them.
+    fn line(&self, at: usize) -> usize {
+        let before = self.text.as_bytes().iter().take(at);
+        1 + before.filter(|octet| **octet == b'\n').count()
+    }
+}
+
+fn malformed(key: &str, title: &str) -> String {
+    match title {
+        "" => format!("`{}` is malformed", escape(key)),
+        title => format!("`{}` of [{title}] is malformed", escape(key)),
+    }
+}
+
+fn fits(holds: Holds, value: &DeValue<'_>) -> bool {
+    match holds {
+        Holds::Text => value.is_str(),
+        Holds::Texts => value.as_array().is_some_and(|list| list.iter().all(|one| one.get_ref().is_str())),
+        Holds::Boolean => value.is_bool(),
+        // One that is too large for the reader is told by its limits.
+        Holds::Port => {
+            let number = value.as_integer();
+            number.is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_ok())
+        }
+    }
+}
+
+/// The key that was probably meant: one of this section's, with two letters of another at most.
+fn nearest(name: &str, here: Section) -> Option<&'static str> {
+    let keys = KEYS.iter().filter(|key| key.section == here).map(|key| key.name);
+    let by_distance = keys.map(|key| (distance(name, key), key));
+    by_distance.filter(|(distance, _)| *distance <= 2).min().map(|(_, key)| key)
+}
+
+/// So many letters have to be put in, taken out or changed (Levenshtein).
+fn distance(one: &str, two: &str) -> usize {
+    if one.len() > 64 {
+        return usize::MAX;
+    }
+    let two: Vec<char> = two.chars().collect();
+    let mut row: Vec<usize> = (0..=two.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in two.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[two.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that is said of this text: line, what, why.
+    fn said(text: &str) -> Vec<String> {
+        let Err(all) = parse(Path::new("/c.toml"), text) else { return Vec::new() };
+        all.iter()
+            .map(|error| {
+                assert_eq!(error.id(), Id::ConfigMalformed);
+                assert!(error.advice().contains("man keyfob-config"), "{}", error.advice());
+                format!("{}: {}", error.what().strip_prefix("/c.toml, line ").expect("a line"), error.why())
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn says(text: &str, expected: &[&str]) {
+        assert_eq!(said(text), expected, "{text}");
+    }
+
+    #[test]
+    fn what_is_right_is_read() {
+        says("", &[]);
+        says(
+            "environment = \"work\"\n[environments.work]\nissuer = \"https://id.example\"\nport = 8000\n",
+            &[],
+        );
+        says("environments.work.issuer = \"https://id.example\"\ntelemetry = { email = false }", &[]);
+        says("\u{feff}seal = \"file\"\r\n", &[]);
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+        says(
+            "# mine\n[environments.work]\nissuer = \"https://id.example\"\nseal = \"kernel\"\n",
+            &["4: `seal` is not a key of [environments.work]: it belongs above the first [section]"],
+        );
+        says(
+            "issuer = \"https://id.example\"",
+            &[
+                "1: `issuer` is not a key of the part above the sections: it belongs under [environments.NAME]",
+            ],
+        );
+        says(
+            "[telemetry]\nclient_id = \"x\"",
+            &["2: `client_id` is not a key of [telemetry]: it belongs under [environments.NAME]"],
+        );
+        says(
+            "email = false",
+            &["1: `email` is not a key of the part above the sections: it belongs under [telemetry]"],
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_is_told_with_the_one_that_was_meant() {
+        let text = "[environments.work]\nclientid = \"x\"\nnonsense = 1\nscope = [\"a\"]\n";
+        let all = parse(Path::new("/c.toml"), text).expect_err("three unknown keys");
+        let hints: Vec<_> = all.iter().map(|error| error.advice().to_owned()).collect();
+        assert!(hints[0].starts_with("write `client_id`, if that is meant"), "{hints:?}");
+        assert!(hints[1].starts_with("remove that line"), "{hints:?}");
+        assert!(hints[2].starts_with("write `scopes`, if that is meant"), "{hints:?}");
+        assert_eq!(nearest("client_di", Section::Environment), Some("client_id"));
+        assert_eq!(nearest("x", Section::Environment), None);
+        assert_eq!(nearest(&"x".repeat(100_000), Section::Top), None);
+        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "abc")), (3, 3, 0));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_told() {
+        says(
+            "device_grant = \"false\"\nprefer = 1\n[environments.work]\nscopes = \"openid\"\nport = \"8000\"\n\
+             hosts = [1]\nissuer = [\"x\"]\n",
+            &[
+                "1: `device_grant` is malformed: expected true or false, without quotes; this is text",
+                "2: `prefer` is malformed: expected text in quotes; this is a number",
+                "4: `scopes` of [environments.work] is malformed: expected a list of texts: [\"one\", \"another\"]; \
+                 this is text",
+                "5: `port` of [environments.work] is malformed: expected a number from 1 to 65535, without quotes; \
+                 this is text",
+                "6: `hosts` of [environments.work] is malformed: expected a list of texts: [\"one\", \"another\"]; \
+                 this is a list",
+                "7: `issuer` of [environments.work] is malformed: expected text in quotes; this is a list",
+            ],
+        );
+    }
+
+    #[test]
+    fn tables_have_their_names() {
+        says(
+            "[environment.work]\nissuer = \"https://id.example\"\n",
+            &[
+                "1: there is no section [environment]: the tables of environments are called [environments.NAME]",
+            ],
+        );
+        says(
+            "[work]\nissuer = \"https://id.example\"\n",
+            &["1: there is no section [work]: the sections are [telemetry] and [environments.NAME]: \
+               [environments.work]?"],
+        );
+        says("[seal]\n", &["1: there is no section [seal]: `seal` is a key, and no table"]);
+        says(
+            "environments = 1",
+            &["1: `environments` is malformed: expected tables: [environments.NAME]; \
+                                    this is a number"],
+        );
+        says(
+            "[environments]\nwork = \"https://id.example\"\n",
+            &[
+                "2: `work` of [environments] is malformed: expected a table: [environments.NAME]; this is text",
+            ],
+        );
+        says(
+            "telemetry = false",
+            &["1: `telemetry` is malformed: expected a table: [telemetry]; this is true or false"],
+        );
+    }
+
+    /// Values too, at their own line, beside mistakes of every other kind; and nothing that only follows from another one.
+    #[test]
+    fn all_mistakes_are_told_by_line() {
+        says(
+            "prefer = \"both\"\nenvironment = \"wrok\"\nsael = \"kernel\"\n\n[environments.work]\n\
+             issuer = \"http://id.example\"\nredirect = \"0.0.0.0\"\n\n[environments.ci]\n\
+             grant = \"client_credentials\"\nclient_secret_file = 7\n\n[environments.production]\n\
+             token_url = \"https://id.example/t\"\n",
+            &[
+                "1: `prefer` is malformed: expected \"api-key\" or \"oauth\"",
+                "2: `environment` is malformed: expected the name of an environment: ci, local, production, \
+                 staging, work",
+                "3: `sael` is not a key of the part above the sections: there is no such key",
+                "6: `issuer` of [environments.work] is malformed: expected https (http is for loopback)",
+                "7: `redirect` of [environments.work] is malformed: expected \"127.0.0.1\" or \"localhost\"",
+                "11: `client_secret_file` of [environments.ci] is malformed: expected text in quotes; this is a number",
+                "14: `token_url` of [environments.production] is malformed: expected its client, scopes, redirect, port, \
+                 prompt and hosts only: its endpoints do not come from here",
+            ],
+        );
+        says(
+            "\n[environments.ci]\ngrant = \"client_credentials\"\nclient_id = \"ci\"\n",
+            &[
+                "2: `client_secret_file` of [environments.ci] is malformed: expected this or client_secret_command",
+            ],
+        );
+        says(
+            "[environments.\"a b\"]\nissuer = \"https://id.example\"\n",
+            &[
+                "1: `a b` of [environments] is malformed: expected a name of letters, digits and the characters - _ .",
+            ],
+        );
+    }
+
+    #[test]
+    fn broken_toml_is_told_by_line() {
+        let one = said("seal = \"file\"\n[environments.work\nissuer = \"https://id.example\"\n");
+        assert!(one[0].starts_with("2: this is not TOML: "), "{one:?}");
+        let two =
+            said("seal = file\nprefer = \"oauth\"\n[environments.work]\nissuer = \"https://id.example\n");
+        assert!(two[0].starts_with("1: ") && two.last().expect("two").starts_with("4: "), "{two:?}");
+        let twice = said("seal = \"file\"\n\nseal = \"file\"\n");
+        assert!(twice[0].starts_with("3: this is not TOML: duplicate key"), "{twice:?}");
+    }
+
+    /// A command in the file may hold what nobody else should read.
+    #[test]
+    fn no_value_is_repeated() {
+        for text in [
+            "api_key_helper = [\"hush\"]",
+            "api_key_helper = \"echo hush",
+            "hush\n",
+            "seal = \"hush\"",
+            "[environments.work]\nclient_secret_command = { hush = 1 }\n",
+        ] {
+            let error = parse(Path::new("/c.toml"), text).expect_err("malformed");
+            assert!(!format!("{error:?}").contains("hush"), "{text}: {error:?}");
+        }
+    }
+}
