@@ -1,5 +1,6 @@
 //! The command `keyfob`.
 
+mod advice;
 mod args;
 mod commands;
 mod hand_over;
@@ -14,6 +15,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::Parser;
 
 use crate::{
+    advice::{Given, Situation},
     args::Arguments,
     internal::Task,
     output::report::{Failure, Report, Result},
@@ -39,6 +41,12 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    Situation::begin(Given {
+        home: arguments.global.home.clone(),
+        profile: arguments.global.profile.clone(),
+        environment: arguments.global.environment.clone(),
+        command: words.iter().skip(1).find_map(|word| args::command_name(word)),
+    });
     finish(commands::run(&arguments), arguments.global.json)
 }
 

@@ -1,4 +1,5 @@
-//! The error type: a kind for programs, a stable id for scripts and documentation, three lines for people.
+//! The error type: a kind for programs, a stable id for scripts and documentation, a cause from which the program that
+//! talks to a person chooses the one thing to do.
 
 use alloc::{
     borrow::Cow,
@@ -7,6 +8,8 @@ use alloc::{
     vec::Vec,
 };
 use core::fmt;
+
+use crate::cause::Cause;
 
 /// What sort of failure it is; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,11 +73,11 @@ impl Kind {
 }
 
 macro_rules! ids {
-    ($($name:ident $word:literal $kind:ident $advice:literal,)*) => {
+    ($($name:ident $word:literal $kind:ident $when:literal,)*) => {
         /// The stable name of one failure. [`Id::ALL`] is the table the documents are made from.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Id { $(#[doc = concat!("`", $word, "`: ", $advice)] $name,)* }
+        pub enum Id { $(#[doc = concat!("`", $word, "`: ", $when, ".")] $name,)* }
 
         impl Id {
             /// Every id, in the order of the documents.
@@ -94,86 +97,88 @@ macro_rules! ids {
             #[must_use]
             pub const fn kind(self) -> Kind { match self { $(Id::$name => Kind::$kind,)* } }
 
-            /// The one thing to do, where the place that failed knows nothing better.
+            /// When it happens, for documents.
             #[must_use]
-            pub const fn advice(self) -> &'static str { match self { $(Id::$name => $advice,)* } }
+            pub const fn when(self) -> &'static str { match self { $(Id::$name => $when,)* } }
         }
     };
 }
 
 ids! {
-    Usage "usage" Usage "see `keyfob --help`",
-    VariableMalformed "variable-malformed" Contract "correct the variable or unset it; `keyfob env` shows all of them",
-    VariablesConflict "variables-conflict" Contract "unset all of them but one",
-    UrlNotApproved "url-not-approved" Contract "ask whoever runs this machine to add it to /etc/keyfob/approved.toml, or pass `--approved FILE`",
-    ApprovedListUnsafe "approved-list-unsafe" Contract "make the file writable by its owner alone",
-    ApprovedListMalformed "approved-list-malformed" Contract "correct the file; docs/configuration.md shows one",
-    ConfigMalformed "config-malformed" Contract "correct the file; docs/configuration.md shows one",
-    ConfigUnsafe "config-unsafe" Contract "make yourself the owner of the file, and the only one who can write it",
-    HomeUnsafe "home-unsafe" Contract "choose a directory of your own outside the repository, or choose this one explicitly with `--home DIR`",
-    CaFileUnsafe "ca-file-unsafe" Contract "name certificates outside the repository, where no other user can write, or unset it",
-    CaFileMalformed "ca-file-malformed" Contract "name the absolute path of a file of PEM certificates (or of a directory of them), or unset it",
-    ProxyMalformed "proxy-malformed" Contract "write it as http://host:port, or unset it",
-    EnvironmentUnknown "environment-unknown" Contract "define it in the configuration file under `environments`",
-    EnvironmentIncomplete "environment-incomplete" Contract "add the missing endpoint to the configuration file under `environments`",
-    ClientIdMissing "client-id-missing" Contract "use an API key, a token from the vendor's own `setup-token` in CLAUDE_CODE_OAUTH_TOKEN, or set CLAUDE_CODE_OAUTH_CLIENT_ID to a client registered for you",
-    DescriptorNotOpen "descriptor-not-open" Contract "open it for this process (for example 3<FILE), or unset the variable",
-    DescriptorUnusable "descriptor-unusable" Contract "pass a readable pipe, socket or file",
-    DescriptorContent "descriptor-content" Contract "write one token and nothing else to it",
-    HelperFailed "helper-failed" Contract "run the configured api_key_helper by hand and look at its output",
-    ClientSecret "client-secret" Contract "make the file readable by you alone (chmod 600), or run the command by hand and look at its output",
-    DeviceGrantOff "device-grant-off" Contract "use `keyfob login --no-browser`, which accepts a pasted code, or change the configuration",
-    SourceExcluded "source-excluded" Contract "drop `--only`, or provide that source",
-    LoginNeeded "login-needed" LoginNeeded "run `keyfob login`",
-    LoginRefused "login-refused" LoginNeeded "sign in again: `keyfob login`",
-    LoginChanged "login-changed" LoginNeeded "try again: the login was replaced or signed out in the meantime",
-    SeedSpent "seed-spent" LoginNeeded "create a new refresh token, and keep the store on a persistent volume",
-    RejectedStale "rejected-stale" Refused "the newest token was rejected right after it was issued; check the response of the API",
-    LoginDenied "login-denied" Refused "try again, and approve the request on the page",
-    CallbackInvalid "callback-invalid" Refused "start again with `keyfob login`",
-    StateMismatch "state-mismatch" Refused "paste the code from the page that this run opened",
-    IssuerMismatch "issuer-mismatch" Refused "do not continue: the response came from a different provider",
-    IdTokenInvalid "id-token-invalid" Refused "do not continue: somebody else may have been signed in; report it to the provider",
-    IdTokenUnread "id-token-unread" Refused "continue: the login is valid; only its account may be unknown",
-    OtherAccount "other-account" Refused "sign in as the account that is wanted, or say `--replace` to put this one in its place",
-    ProviderRefused "provider-refused" Refused "see the provider's message above; `keyfob doctor` checks the setup",
-    AnswerInvalid "answer-invalid" Refused "report it to the provider; nothing was lost",
-    MetadataInvalid "metadata-invalid" Refused "set the endpoints in the configuration or in the approved list",
-    TokenShort "token-short" Refused "ask for less with `--min-valid`, or renew more often",
-    Unreachable "unreachable" Unreachable "check the network and the proxy, then try again; the login is kept",
-    CoolingDown "cooling-down" Unreachable "wait as long as stated; the login is kept",
-    OutcomeUnknown "outcome-unknown" Unreachable "try again; the login is kept, and asked for again after growing pauses",
-    RenewalEnded "renewal-ended" Unreachable "try again; nothing was spent and the login is kept",
-    LoginTimeout "login-timeout" Unreachable "start again with `keyfob login`; `--no-browser` accepts a pasted code",
-    LeaseBusy "lease-busy" Store "wait for that process, or end it; nothing was changed",
-    LocksMissing "locks-missing" Store "keep the store on a local filesystem: set KEYFOB_HOME to a directory there",
-    StoreUnsafe "store-unsafe" Store "restrict it to yourself: chmod 700 the directory, chmod 600 the files",
-    StoreCorrupt "store-corrupt" Store "sign in again; the damaged file was kept",
-    StoreNewer "store-newer" Store "use the newer keyfob that wrote it",
-    StoreReadOnly "store-read-only" Store "make the store writable; the login is kept",
-    StoreFailed "store-failed" Store "make room or mend the disk, then try again; the login is kept",
-    KeyStoreUnavailable "key-store-unavailable" Store "make the key store reachable and unlock it, then try again; the login is kept",
-    SystemFailed "system-failed" Store "free what this machine is short of (open files, memory, processes), then try again; the login is kept",
-    NoHome "no-home" Store "set HOME or KEYFOB_HOME",
-    ExecFailed "exec-failed" Usage "check the command after `--`",
-    Bug "bug" Bug "please report it with the lines above",
+    Usage "usage" Usage "the command line is not understood, or asks for something that cannot be done",
+    VariableMalformed "variable-malformed" Contract "a variable is set to something that it cannot mean",
+    VariablesConflict "variables-conflict" Contract "variables that exclude one another are set at the same time",
+    UrlNotApproved "url-not-approved" Contract "an address was named that nobody has approved for credentials",
+    ApprovedListUnsafe "approved-list-unsafe" Contract "the approved list cannot be trusted: others could have written it, or it cannot be read",
+    ApprovedListMalformed "approved-list-malformed" Contract "the approved list has a mistake in it",
+    ConfigMalformed "config-malformed" Contract "the configuration file has a mistake in it",
+    ConfigUnsafe "config-unsafe" Contract "the configuration file cannot be trusted: others could have written it, or it cannot be read",
+    HomeUnsafe "home-unsafe" Contract "a directory that a variable names cannot be trusted with logins",
+    CaFileUnsafe "ca-file-unsafe" Contract "SSL_CERT_FILE or SSL_CERT_DIR names certificates that others could change",
+    CaFileMalformed "ca-file-malformed" Contract "SSL_CERT_FILE or SSL_CERT_DIR names something that holds no certificates",
+    ProxyMalformed "proxy-malformed" Contract "a variable names a proxy that cannot be used",
+    EnvironmentUnknown "environment-unknown" Contract "an environment was chosen that is not configured",
+    EnvironmentIncomplete "environment-incomplete" Contract "the environment lacks an endpoint that this needs",
+    ClientIdMissing "client-id-missing" Contract "there is no client id to sign in with",
+    DescriptorNotOpen "descriptor-not-open" Contract "a variable names a descriptor that is not open",
+    DescriptorUnusable "descriptor-unusable" Contract "a variable names a descriptor that cannot be read, or must not be read here",
+    DescriptorContent "descriptor-content" Contract "a descriptor does not hold exactly one credential",
+    HelperFailed "helper-failed" Contract "the configured `api_key_helper` gave no key",
+    ClientSecret "client-secret" Contract "the client's secret cannot be read, or the command that prints it failed",
+    DeviceGrantOff "device-grant-off" Contract "the configuration forbids signing in with a code on another device",
+    SourceExcluded "source-excluded" Contract "the only source that may be used has no credential",
+    LoginNeeded "login-needed" LoginNeeded "there is no credential, and a person has to sign in to get one",
+    LoginRefused "login-refused" LoginNeeded "the provider has ended the login; the stored record is kept",
+    LoginChanged "login-changed" LoginNeeded "the login was replaced or signed out while it was in use",
+    SeedSpent "seed-spent" LoginNeeded "the refresh token in a variable has been used up",
+    RejectedStale "rejected-stale" Refused "the newest token was rejected, and another one would be rejected as well",
+    LoginDenied "login-denied" Refused "the sign-in was declined",
+    CallbackInvalid "callback-invalid" Refused "what came back from the sign-in page cannot be understood",
+    StateMismatch "state-mismatch" Refused "what came back belongs to another sign-in than this one",
+    IssuerMismatch "issuer-mismatch" Refused "what came back is from another provider than the one that was asked",
+    IdTokenInvalid "id-token-invalid" Refused "the ID token is false: nobody must be signed in with it",
+    IdTokenUnread "id-token-unread" Refused "the ID token is not understood; the login is valid without it",
+    OtherAccount "other-account" Refused "another account signed in than the one that is stored or was asked for",
+    ProviderRefused "provider-refused" Refused "the provider answered, and said no",
+    AnswerInvalid "answer-invalid" Refused "the provider's answer cannot be used; nothing was lost",
+    MetadataInvalid "metadata-invalid" Refused "the provider's metadata is missing, or is not that of this provider",
+    TokenShort "token-short" Refused "the provider gives tokens for less time than was asked for",
+    Unreachable "unreachable" Unreachable "no answer came, or the answer was \"later\"",
+    CoolingDown "cooling-down" Unreachable "the last attempt failed a short while ago, and the next one has to wait",
+    OutcomeUnknown "outcome-unknown" Unreachable "the request was sent and its answer was lost; the login is kept",
+    RenewalEnded "renewal-ended" Unreachable "the process that renewed was ended before it asked; nothing was spent",
+    LoginTimeout "login-timeout" Unreachable "nobody finished the sign-in in time",
+    LeaseBusy "lease-busy" Store "another process is renewing the login and does not come to an end",
+    LocksMissing "locks-missing" Store "the file system of the store has no locks",
+    StoreUnsafe "store-unsafe" Store "the stored logins are open to other users, or belong to one",
+    StoreCorrupt "store-corrupt" Store "a stored login is damaged; the damaged file was kept",
+    StoreNewer "store-newer" Store "a stored login was written by a newer version",
+    StoreReadOnly "store-read-only" Store "the stored logins can be read but not changed",
+    StoreFailed "store-failed" Store "the disk refused to read or to write",
+    KeyStoreUnavailable "key-store-unavailable" Store "the login is sealed, and its key cannot be had",
+    SystemFailed "system-failed" Store "this machine is short of open files, memory or processes",
+    NoHome "no-home" Store "there is no home directory to keep logins in",
+    ExecFailed "exec-failed" Usage "the program could not be started",
+    Bug "bug" Bug "something happened that must not happen",
 }
 
-/// A failure: what failed (by the user's own name for it), why, and one thing to do.
+/// A failure: what failed (by the user's own name for it), and why.
 ///
 /// `Display` is one line for logs, [`core::error::Error::source`] the system's or a library's own error where there is
-/// one. The command prints [`Error::what`], [`Error::why`] and [`Error::advice`] on three lines.
+/// one. [`Error::cause`] says why as a type, with the data that a program needs to tell a person what to do: only the
+/// program knows its own commands, and which of them were used.
 ///
 /// No text in it ever holds a secret or the raw body of a reply. Texts that came from outside are escaped
 /// before they are put in (RFC 6749 §5.2 treats `error_description` as untrusted).
 ///
 /// ```
-/// use keyfob_core::{Error, Id};
+/// use keyfob_core::{Cause, Error, Id};
 ///
-/// let error = Error::new(Id::LoginNeeded, "no login for profile `work`", "nobody signed in yet");
+/// let error = Error::new(Id::LoginNeeded, "no login for profile `work`", "nobody signed in yet")
+///     .because(Cause::NotSignedIn { profile: "work".into(), environment: "production".into() });
 /// assert_eq!(error.exit_code(), 4);
 /// assert_eq!(error.to_string(), "no login for profile `work`: nobody signed in yet");
-/// assert_eq!(error.advice(), "run `keyfob login`");
+/// assert!(matches!(error.cause(), Some(Cause::NotSignedIn { profile, .. }) if profile == "work"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(alloc::boxed::Box<Inner>);
@@ -183,30 +188,38 @@ struct Inner {
     id: Id,
     what: String,
     why: String,
-    hint: Cow<'static, str>,
+    cause: Option<Cause>,
+    hint: Option<Cow<'static, str>>,
     also: Vec<Error>,
-    source: Option<Cause>,
+    source: Option<Underneath>,
 }
 
 /// The error underneath. Two failures are the same when they say the same, whatever caused them.
 #[derive(Clone, Debug)]
-struct Cause(Arc<dyn core::error::Error + Send + Sync>);
+struct Underneath(Arc<dyn core::error::Error + Send + Sync>);
 
-impl PartialEq for Cause {
+impl PartialEq for Underneath {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Cause {}
+impl Eq for Underneath {}
 
 impl Error {
-    /// A failure with the advice of its id.
+    /// A failure.
     pub fn new(id: Id, what: impl Into<String>, why: impl Into<String>) -> Self {
-        let hint = Cow::Borrowed(id.advice());
         // Here, so that no path and no word of a provider's has to be remembered: none moves the cursor or forges a line.
         let (what, why) = (harmless(what.into()), harmless(why.into()));
-        Self(alloc::boxed::Box::new(Inner { id, what, why, hint, also: Vec::new(), source: None }))
+        Self(alloc::boxed::Box::new(Inner {
+            id,
+            what,
+            why: without_number(why),
+            cause: None,
+            hint: None,
+            also: Vec::new(),
+            source: None,
+        }))
     }
 
     /// A failure that another error caused: that one says why, and is the [`core::error::Error::source`]. Only for
@@ -217,17 +230,33 @@ impl Error {
         cause: impl core::error::Error + Send + Sync + 'static,
     ) -> Self {
         let mut error = Self::new(id, what, cause.to_string());
-        error.0.source = Some(Cause(Arc::new(cause)));
+        error.0.source = Some(Underneath(Arc::new(cause)));
         error
     }
 
-    /// The same with better advice than the table has.
+    /// The same, with its cause.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+
+    /// The same, with its cause where that is known.
+    #[must_use]
+    pub fn maybe_because(self, cause: impl Into<Option<Cause>>) -> Self {
+        match cause.into() {
+            Some(cause) => self.because(cause),
+            None => self,
+        }
+    }
+
+    /// The same with the advice of the program that reports it. The library gives none: it gives a [`Cause`].
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
-        self.0.hint = match hint.into() {
+        self.0.hint = Some(match hint.into() {
             Cow::Owned(text) => Cow::Owned(harmless(text)),
             ours => ours,
-        };
+        });
         self
     }
 
@@ -270,10 +299,16 @@ impl Error {
         &self.0.why
     }
 
-    /// One thing to do.
+    /// Why, as a type, where that is known.
     #[must_use]
-    pub fn advice(&self) -> &str {
-        &self.0.hint
+    pub fn cause(&self) -> Option<&Cause> {
+        self.0.cause.as_ref()
+    }
+
+    /// What [`Error::hint`] was told.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.0.hint.as_deref()
     }
 
     /// The other failures found in the same look, without this one.
@@ -316,6 +351,22 @@ fn harmless(text: String) -> String {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) { text } else { escape_whole(&text) }
 }
 
+/// The text of a system's error without the number that is added to it: a person cannot do anything with that, and
+/// `source` has it.
+fn without_number(mut text: String) -> String {
+    const BEFORE: &str = " (os error ";
+    while let Some(start) = text.find(BEFORE) {
+        let number = &text[start + BEFORE.len()..];
+        match number.find(')') {
+            Some(end) if number[..end].bytes().all(|b| b.is_ascii_digit()) => {
+                text.replace_range(start..=start + BEFORE.len() + end, "");
+            }
+            _ => break,
+        }
+    }
+    text
+}
+
 /// The same for text of any length.
 #[must_use]
 pub fn escape_whole(text: &str) -> String {
@@ -339,12 +390,12 @@ mod tests {
     use alloc::{collections::BTreeSet, string::ToString, vec};
 
     #[test]
-    fn every_id_is_a_word_with_advice() {
+    fn every_id_is_a_word_with_a_meaning() {
         let words: BTreeSet<_> = Id::ALL.iter().map(|id| id.word()).collect();
         assert_eq!(words.len(), Id::ALL.len(), "two ids share a word");
         for id in Id::ALL {
             assert!(id.word().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", id.word());
-            assert!(!id.advice().is_empty() && !id.advice().ends_with('.'), "{}", id.word());
+            assert!(!id.when().is_empty() && !id.when().ends_with('.'), "{}", id.word());
         }
     }
 
@@ -357,12 +408,33 @@ mod tests {
         assert_eq!(Error::all(vec![]), None);
     }
 
+    /// Nobody can do anything with a number, and a sentence goes on behind it.
+    #[test]
+    fn the_number_of_a_system_error_is_left_out() {
+        let said = |why: &str| Error::new(Id::StoreFailed, "a", why).why().to_string();
+        assert_eq!(said("No such file or directory (os error 2)"), "No such file or directory");
+        assert_eq!(said("x: Not permitted (os error 1); y (os error 13)!"), "x: Not permitted; y!");
+        assert_eq!(said("it said (os error two)"), "it said (os error two)");
+    }
+
+    #[test]
+    fn causes_are_words_with_meanings_and_survive_being_handed_on() {
+        let samples = Cause::samples();
+        let words: BTreeSet<_> = samples.iter().map(Cause::word).collect();
+        assert_eq!(words.len(), samples.len(), "two causes share a word");
+        for cause in samples {
+            assert!(!cause.when().is_empty() && !cause.when().ends_with('.'), "{}", cause.word());
+            let text = serde_json::to_string(&cause).expect("it can be written");
+            assert_eq!(serde_json::from_str::<Cause>(&text).expect("it can be read"), cause, "{text}");
+        }
+    }
+
     #[test]
     fn text_from_outside_cannot_move_the_cursor() {
         let error =
             Error::new(Id::Usage, "/x\u{1b}[2J\nerror: all is well", "a\rb").hint(String::from("c\u{7}d"));
         assert_eq!(error.what(), "/x\\u{1b}[2J\\u{a}error: all is well");
-        assert_eq!((error.why(), error.advice()), ("a\\u{d}b", "c\\u{7}d"));
+        assert_eq!((error.why(), error.advice()), ("a\\u{d}b", Some("c\\u{7}d")));
         assert_eq!(escape("a\u{1b}[2Jb\u{202e}c\u{9b}"), "a\\u{1b}[2Jb\\u{202e}c\\u{9b}");
         assert_eq!(escape(&"x".repeat(300)).chars().count(), 201);
     }

@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod cause;
 pub mod config;
 pub mod contract;
 pub mod digest;
@@ -19,6 +20,7 @@ pub mod secret;
 pub mod source;
 pub mod time;
 
+pub use cause::Cause;
 pub use error::{Error, Id, Kind};
 pub use login::record::Record;
 pub use secret::Secret;

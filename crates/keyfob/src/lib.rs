@@ -54,8 +54,8 @@ mod world;
 pub use client::Client;
 pub use credential::grant::Grant;
 pub use keyfob_core::{
-    Error, Id as ErrorId, Kind as ErrorKind, Result, Secret, Source, Timestamp, oauth::device_code::Pending,
-    source::Purpose,
+    Cause, Error, Id as ErrorId, Kind as ErrorKind, Result, Secret, Source, Timestamp,
+    oauth::device_code::Pending, source::Purpose,
 };
 pub use login::{
     browser::{Attempt, Confirm, How, SignedIn, TokenKind},

@@ -31,6 +31,14 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
+/// The name of a command, if this word is one: the first such word of a command line is what was typed.
+pub(crate) fn command_name(word: &std::ffi::OsStr) -> Option<String> {
+    let word = word.to_str()?;
+    <Arguments as clap::CommandFactory>::command()
+        .find_subcommand(word)
+        .map(|found| found.get_name().to_owned())
+}
+
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "For every command")]
 pub(crate) struct Global {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use keyfob::internals::doctor::State;
 
 use crate::{
+    advice,
     args::{Doctor, Global},
     output::{
         report::{self, Report, Result},
@@ -42,7 +43,8 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
             State::Fine(text) => ("ok   ", terminal::plain_whole(text)),
             State::Mended(text) => ("fixed", terminal::plain_whole(text)),
             State::Wrong(error) => {
-                ("WRONG", format!("{}: {}\n{:22}{}", error.what(), error.why(), "", error.advice()))
+                let told = advice::told(error);
+                ("WRONG", format!("{}: {}\n{:22}{}", told.what, told.why, "", told.hint))
             }
         };
         Report::answer(&format!("{mark}  {:<14} {text}", finding.subject))?;

@@ -11,7 +11,10 @@ use keyfob::{
 };
 use serde::Serialize;
 
-use crate::output::{manner::Manner, progress};
+use crate::{
+    advice,
+    output::{manner::Manner, progress},
+};
 
 /// What a command comes to.
 pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
@@ -108,10 +111,11 @@ fn unwritable(why: &str) -> Failure {
 fn three_lines(manner: Manner, word: &str, error: &Error) -> String {
     let label = format!("{word}:");
     let label = if word == "error" { manner.bad(&label) } else { manner.doubtful(&label) };
+    let told = advice::told(error);
     let lines = [
-        format!("{label} {}", error.what()),
-        format!("{} {}", manner.bold("cause:"), error.why()),
-        format!("{}  {}", manner.bold("hint:"), error.advice()),
+        format!("{label} {}", told.what),
+        format!("{} {}", manner.bold("cause:"), told.why),
+        format!("{}  {}", manner.bold("hint:"), told.hint),
     ];
     let mut text = manner.hanging(&lines.join("\n"), LABEL);
     for other in error.also() {
@@ -127,11 +131,15 @@ const LABEL: usize = 7;
 /// An error for scripts: the id is stable, the words are not.
 pub(crate) fn error_json(error: &Error) -> serde_json::Value {
     let also: Vec<_> = error.also().iter().map(error_json).collect();
+    let told = advice::told(error);
     let mut value = serde_json::json!({
         "id": error.id().word(),
-        "message": error.message(),
-        "hint": error.advice(),
+        "message": format!("{}: {}", told.what, told.why),
+        "hint": told.hint,
     });
+    if let Some(cause) = error.cause() {
+        value["cause"] = cause.word().into();
+    }
     if !also.is_empty() {
         value["also"] = also.into();
     }

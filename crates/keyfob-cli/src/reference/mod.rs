@@ -1,5 +1,6 @@
 //! Reference pages, generated from the tables they document.
 
+mod causes;
 pub(crate) mod environment;
 pub(crate) mod errors;
 

@@ -9,7 +9,7 @@ use alloc::{
 
 use super::Endpoints;
 use crate::{
-    Ahead, Error, Id, Record, Result, Secret, Timestamp,
+    Ahead, Cause, Error, Id, Record, Result, Secret, Timestamp,
     contract::settings::{ClientId, Scopes},
     login::record::{Generation, Login},
     oauth::{
@@ -164,7 +164,9 @@ impl Environment {
             let what = format!("there is no OAuth client id for environment `{}`", self.name);
             let why =
                 "keyfob ships none: a client id identifies one application, and another's must not be used";
+            let vendor = self.name == "production";
             Error::new(Id::ClientIdMissing, what, why)
+                .because(Cause::NoClientId { environment: self.name.clone(), vendor })
         })
     }
 

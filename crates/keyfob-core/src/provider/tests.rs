@@ -1,7 +1,7 @@
 use alloc::{collections::BTreeMap, format, string::ToString, vec::Vec};
 
 use super::{Endpoints, Environment, resolve, well_known};
-use crate::{Id, Result, Timestamp};
+use crate::{Cause, Id, Result, Timestamp};
 
 use crate::{
     config::{
@@ -57,7 +57,7 @@ fn production_is_as_fixed() {
         None => {
             let error = e.require_client_id().expect_err("none is shipped");
             assert_eq!(error.id(), Id::ClientIdMissing);
-            assert!(error.advice().contains("API key") && error.advice().contains("setup-token"));
+            assert!(matches!(error.cause(), Some(Cause::NoClientId { vendor: true, .. })), "{error:?}");
         }
         Some(built_in) => {
             assert_eq!(e.require_client_id().unwrap().as_str(), built_in);

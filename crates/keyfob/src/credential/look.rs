@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use keyfob_core::{
-    Error, Id, Record, Result, Source,
+    Cause, Error, Id, Record, Result, Source,
     contract::names,
     source::{KeptIn, kept_in},
 };
@@ -47,7 +47,9 @@ pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
             why,
         );
     }
+    let environment = session.setup.environment.as_ref().map_or("", |environment| &environment.name);
     Error::new(Id::LoginNeeded, what, "no variable holds one and nobody has signed in")
+        .because(Cause::NotSignedIn { profile: profile.into(), environment: environment.into() })
 }
 
 pub(crate) fn excluded(session: &Session, source: Source) -> bool {

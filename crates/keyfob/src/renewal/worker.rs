@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Record, Result, contract, error::escape};
+use keyfob_core::{Cause, Error, Id, Record, Result, contract, error::escape};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -69,7 +69,7 @@ struct Failure {
     id: String,
     what: String,
     why: String,
-    hint: String,
+    cause: Option<Cause>,
 }
 
 /// A line for the person, from a command that the worker runs: before its report, and ended by a line break.
@@ -105,9 +105,8 @@ impl Spender for Detached {
             match self.start(world, program, &lock, &order) {
                 Heard::Report(Report { failed: None }) => return Ok(()),
                 Heard::Report(Report { failed: Some(r) }) => {
-                    return Err(
-                        Error::new(Id::from_word(&r.id).unwrap_or(Id::Bug), r.what, r.why).hint(r.hint)
-                    );
+                    return Err(Error::new(Id::from_word(&r.id).unwrap_or(Id::Bug), r.what, r.why)
+                        .maybe_because(r.cause));
                 }
                 Heard::Late(process) => {
                     let why = format!("process {process} has been renewing it for {} s", PATIENCE.as_secs());
@@ -236,7 +235,7 @@ pub fn work(world: &World, order: &[OsString]) -> ExitCode {
         id: error.id().word().into(),
         what: error.what().into(),
         why: error.why().into(),
-        hint: error.advice().into(),
+        cause: error.cause().cloned(),
     });
     say(&serde_json::to_vec(&Report { failed }).unwrap_or_default());
     code

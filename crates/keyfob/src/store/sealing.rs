@@ -381,7 +381,8 @@ mod tests {
         let lost = Seal::new(Arc::new(vault)).open(&path("a.json"), &bytes).expect_err("lost");
         assert_eq!(lost.id(), Id::KeyStoreUnavailable);
         assert!(
-            lost.why().contains("the kernel keyring") && lost.advice().contains("sign in again"),
+            lost.why().contains("the kernel keyring")
+                && lost.advice().is_some_and(|hint| hint.contains("sign in again")),
             "{lost}"
         );
     }

@@ -48,6 +48,12 @@ pub fn shown(path: &Path) -> String {
     escape_whole(&path.to_string_lossy())
 }
 
+/// The name of a user, where the system knows one.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok()?.map(|user| user.name)
+}
+
 /// The name a device of this machine is listed under when nobody gives it another one.
 #[must_use]
 pub fn machine_name() -> String {

@@ -1,0 +1,21 @@
+//! What is chosen for one failure.
+
+/// What a cause has to say: at least what to do, and the other lines where the situation lets them be said better.
+#[derive(Debug, Default)]
+pub(super) struct Choice {
+    pub(super) what: Option<String>,
+    pub(super) why: Option<String>,
+    pub(super) hint: String,
+}
+
+impl From<String> for Choice {
+    fn from(hint: String) -> Self {
+        Self { hint, ..Self::default() }
+    }
+}
+
+impl From<&str> for Choice {
+    fn from(hint: &str) -> Self {
+        Self { hint: hint.to_owned(), ..Self::default() }
+    }
+}

@@ -1,0 +1,50 @@
+//! The configuration file.
+
+use std::path::Path;
+
+use keyfob::internals::core::Cause;
+
+use super::{
+    choice::Choice,
+    situation::Situation,
+    words::{homely, list, nearest},
+};
+
+pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
+    let at = |path: &str, line: u64| format!("{}, line {line}", homely(Path::new(path)));
+    Some(match cause {
+        Cause::ConfigSyntax { path, line } => {
+            format!("correct {}; `man keyfob-config` shows one", at(path, *line)).into()
+        }
+        Cause::ConfigKeyUnknown { nearest: Some(nearest), .. } => {
+            format!("if you meant `{nearest}`, write that; `man keyfob-config` describes every key").into()
+        }
+        Cause::ConfigKeyUnknown { path, line, .. } => {
+            format!("remove {}; `man keyfob-config` describes every key", at(path, *line)).into()
+        }
+        Cause::ConfigKeyMisplaced { .. } => {
+            "move it above the first [section]; see `man keyfob-config`".into()
+        }
+        Cause::ConfigValue { path, line, .. } => {
+            format!("correct {}; `man keyfob-config` describes every key", at(path, *line)).into()
+        }
+        Cause::EnvironmentNotFound { name, known } => {
+            let built_in = ["production", "staging", "local"];
+            match nearest(name, known.iter().map(String::as_str).chain(built_in)) {
+                Some(meant) => format!("if you meant `{meant}`, say so").into(),
+                None if known.is_empty() => {
+                    format!("set it up: `keyfob init {name}`, or choose one of {}", list(built_in)).into()
+                }
+                None => format!(
+                    "choose one of {}, or set it up: `keyfob init {name}`",
+                    list(known.iter().map(String::as_str).chain(built_in))
+                )
+                .into(),
+            }
+        }
+        Cause::EnvironmentLacks { environment, key } => {
+            format!("set {key} of {}; see `man keyfob-config`", situation.section(environment)).into()
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,96 @@
+//! The one thing to do: chosen from what failed, from its cause, and from the situation of whoever called.
+//!
+//! The library says what failed and why ([`Error`] with its [`Cause`]); it knows nothing of commands and flags. Here, and
+//! nowhere else, a person is told what to type. So this is also the place that repeats the `--home`, `--profile` and
+//! `--environment` that were given, and that knows which logins there are.
+
+mod by_id;
+mod choice;
+mod configuration;
+mod given;
+mod network;
+mod people;
+mod places;
+mod situation;
+mod words;
+
+use keyfob::{Error, internals::core::Cause};
+
+use self::choice::Choice;
+pub(crate) use self::{given::Given, situation::Situation};
+
+/// The lines of a failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What failed.
+    pub(crate) what: String,
+    /// Why.
+    pub(crate) why: String,
+    /// The one thing to do.
+    pub(crate) hint: String,
+}
+
+/// The lines of this failure, in the situation of this run.
+pub(crate) fn told(error: &Error) -> Told {
+    choose(error, situation::of_this_run())
+}
+
+/// The same in a given situation.
+fn choose(error: &Error, situation: &Situation) -> Told {
+    let choice = match (error.advice(), error.cause()) {
+        // Whoever made this error is this command itself, and said what to do.
+        (Some(hint), _) => hint.into(),
+        (None, Some(cause)) => {
+            by_cause(error, cause, situation).unwrap_or_else(|| by_id::hint(error.id(), situation))
+        }
+        (None, None) => by_id::hint(error.id(), situation),
+    };
+    let line = |chosen: Option<String>, own: &str| {
+        chosen.map_or_else(|| own.to_owned(), |text| keyfob::internals::core::error::escape_whole(&text))
+    };
+    Told {
+        what: line(choice.what, error.what()),
+        why: line(choice.why, error.why()),
+        hint: line(Some(situation.given.repeat(&choice.hint)), ""),
+    }
+}
+
+/// What to do about a cause. `None`: nothing is known of it here, and the advice of the id stands.
+fn by_cause(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choice> {
+    people::choose(cause, situation)
+        .or_else(|| network::choose(cause, situation))
+        .or_else(|| places::choose(error, cause, situation))
+        .or_else(|| configuration::choose(cause, situation))
+}
+
+/// What the page of errors says about an id, or about one of its causes, in no particular situation.
+pub(crate) fn in_general(id: keyfob::ErrorId, cause: Option<&Cause>) -> String {
+    let error = Error::new(id, "", "").maybe_because(cause.cloned());
+    choose(&error, &Situation::default()).hint
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyfob::ErrorId as Id;
+
+    /// The page is made from this: a cause that is added to the library wants its own advice here.
+    #[test]
+    fn every_cause_has_advice_of_its_own() {
+        for cause in Cause::samples() {
+            let choice = by_cause(&Error::new(Id::Bug, "", ""), &cause, &Situation::default());
+            assert!(choice.is_some_and(|choice| !choice.hint.is_empty()), "{}", cause.word());
+        }
+    }
+
+    /// A hint is one sentence that goes on from "hint:", and names no page that an installed command does not have.
+    #[test]
+    fn a_hint_is_one_sentence_and_names_no_file_of_the_source_tree() {
+        let ids = Id::ALL.iter().map(|id| (id.word(), in_general(*id, None)));
+        let causes = Cause::samples().into_iter().map(|c| (c.word(), in_general(Id::Bug, Some(&c))));
+        for (word, hint) in ids.chain(causes) {
+            assert!(!hint.is_empty() && !hint.ends_with('.') && !hint.contains("docs/"), "{word}: {hint}");
+            assert!(hint.matches('`').count() % 2 == 0, "{word}: {hint}");
+        }
+    }
+}

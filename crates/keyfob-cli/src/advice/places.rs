@@ -1,0 +1,143 @@
+//! Files, directories, programs and the machine.
+
+use std::path::Path;
+
+use keyfob::{Error, ErrorId as Id, internals::core::Cause};
+
+use super::{
+    choice::Choice,
+    situation::Situation,
+    words::{homely, quoted},
+};
+
+pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choice> {
+    let id = error.id();
+    Some(match cause {
+        Cause::OtherOwner { path, owner, us } => other_owner(path, *owner, *us, situation),
+        Cause::OpenToOthers { path, directory, .. } => {
+            let mode = if *directory { "700" } else { "600" };
+            format!("make it yours alone: chmod {mode} {}", quoted(path)).into()
+        }
+        Cause::Missing { path } if id == Id::ClientSecret || id == Id::ApprovedListUnsafe => {
+            format!("create {}, or correct its name", quoted(path)).into()
+        }
+        Cause::Missing { path } => format!("create it: mkdir -p {}", quoted(path)).into(),
+        Cause::NoPermission { path } => no_permission(path, situation),
+        Cause::ReadOnly { path } => format!(
+            "mount {} so that it can be written, or choose another place: KEYFOB_HOME{}",
+            quoted(path),
+            situation.kept()
+        )
+        .into(),
+        Cause::DiskFull { .. } => format!("make room, then try again{}", situation.kept()).into(),
+        Cause::DiskFailed { .. } => format!("check the disk, then try again{}", situation.kept()).into(),
+        Cause::Exists { path } => format!("choose another name, or remove {}", quoted(path)).into(),
+        Cause::NotADirectory { path } => format!("name a directory, or move {} away", quoted(path)).into(),
+        Cause::NotAFile { .. } => "name a regular file".into(),
+        Cause::NotAbsolute { path } => {
+            format!("write the whole path, for example \"$PWD/{}\"", path.trim_start_matches("./")).into()
+        }
+        Cause::InRepository { .. } => {
+            "choose a directory outside the repository, or choose this one explicitly with `--home DIR`"
+                .into()
+        }
+        Cause::WorkingDirectoryGone {} => "change to a directory that exists: cd".into(),
+        Cause::MachineShort {} => format!(
+            "free what this machine is short of (open files, memory, processes), then try again{}",
+            situation.kept()
+        )
+        .into(),
+        Cause::RecoveredElsewhere { .. } => {
+            "make room on the disk and try again: the next run adopts the file that was kept".into()
+        }
+        Cause::HeldByProcess { .. } => "wait for that process, or end it; nothing was changed".into(),
+        Cause::SealedElsewhere { .. } => "sign in again: `keyfob login`".into(),
+        Cause::KeyStoreMissing { .. } => format!(
+            "start the key store, then try again; `keyfob doctor` says what is missing{}",
+            situation.kept()
+        )
+        .into(),
+        Cause::KeyStoreLocked { .. } => {
+            format!("unlock the key store, then try again{}", situation.kept()).into()
+        }
+        Cause::ProgramNotFound { program } => {
+            format!("check its name, and PATH: `command -v {}`", quoted(program)).into()
+        }
+        Cause::ProgramNotExecutable { program } => {
+            format!("make it executable: chmod +x {}", quoted(program)).into()
+        }
+        Cause::SecretEmpty { path } => {
+            format!("write the secret, and nothing else, into {}", quoted(path)).into()
+        }
+        Cause::CommandFailed { command, .. } => {
+            format!("run it by hand and look at what it says: {command}").into()
+        }
+        _ => return None,
+    })
+}
+
+/// A name for people: `ola`, or `user 1000`.
+fn user(uid: u32, situation: &Situation) -> String {
+    match uid {
+        0 => "root".into(),
+        uid => situation.user_name(uid).unwrap_or_else(|| format!("user {uid}")),
+    }
+}
+
+fn other_owner(path: &str, owner: u32, us: u32, situation: &Situation) -> Choice {
+    let (whose, we) = (user(owner, situation), user(us, situation));
+    // The home of somebody else, as `sudo` leaves it: whatever root makes there, its owner cannot use afterwards.
+    if us == 0 && owner != 0 {
+        return Choice {
+            what: Some(format!("these logins belong to {whose}, and you are root")),
+            why: Some(match home() {
+                Some(home) if path.starts_with(&home) => format!("HOME is {home}"),
+                _ => format!("{} is not root's", homely(Path::new(path))),
+            }),
+            hint: format!("run keyfob as {whose} (without sudo), or set HOME for root: sudo -H"),
+        };
+    }
+    if owner == 0 {
+        return Choice {
+            what: None,
+            why: Some(format!("it belongs to root, and this runs as {we}")),
+            hint: format!(
+                "give it to {we}: chown {us} {} (in a container: make it in the image, or run with --user 0)",
+                quoted(path)
+            ),
+        };
+    }
+    let chosen = if situation.given.home.is_some() {
+        "another --home"
+    } else {
+        "a directory of your own: KEYFOB_HOME"
+    };
+    Choice {
+        what: None,
+        why: Some(format!("it belongs to {whose}, and this runs as {we}")),
+        hint: format!("run keyfob as {whose}, or choose {chosen}"),
+    }
+}
+
+fn home() -> Option<String> {
+    let variables = keyfob::internals::world::system::env::variables();
+    variables.text("HOME").map(str::to_owned).filter(|home| home.len() > 1)
+}
+
+fn no_permission(path: &str, situation: &Situation) -> Choice {
+    // What is not there is not permitted by what is there above it.
+    let mut there = Path::new(path);
+    while !there.exists() {
+        match there.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => there = parent,
+            _ => break,
+        }
+    }
+    let us = situation.user().map_or("UID".into(), |uid| uid.to_string());
+    format!(
+        "give it to you (as root: chown {us} {}), or choose another place{}",
+        quoted(&there.display().to_string()),
+        situation.kept()
+    )
+    .into()
+}

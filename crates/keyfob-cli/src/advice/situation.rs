@@ -1,0 +1,159 @@
+//! What there is where somebody failed: which logins, which environment, which files. Looked at only when a hint needs it.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use keyfob::{
+    Client,
+    internals::{
+        core::{Record, contract::names},
+        renewal::InThread,
+        setup::{Choices, Setup},
+        world::system::{self, env, files::Disk},
+    },
+};
+
+use super::{given::Given, words::homely};
+
+/// The situation of one call.
+#[derive(Debug, Default)]
+pub(crate) struct Situation {
+    /// What was given on the command line.
+    pub(crate) given: Given,
+    here: OnceLock<Here>,
+    /// Whether there is anything to look at: a page of the manual is written in no situation.
+    real: bool,
+}
+
+/// What is there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Here {
+    /// The profile that counts.
+    pub(super) profile: String,
+    /// Whether it was named for this call.
+    pub(super) pinned: bool,
+    /// The environment that counts, where that can be told.
+    pub(super) environment: Option<String>,
+    /// Whether there is a client id to sign in with.
+    pub(super) has_client: bool,
+    /// What chose the environment.
+    pub(super) chosen_by: &'static str,
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+    /// The names of the configured environments.
+    pub(super) environments: Vec<String>,
+    /// Every login that can be read.
+    pub(super) logins: Vec<Login>,
+    /// Whether there is a login for this profile and environment, readable or not.
+    pub(super) has_login: bool,
+}
+
+/// A login that is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Login {
+    pub(super) profile: String,
+    pub(super) environment: String,
+    /// The account, where that is known.
+    pub(super) account: Option<String>,
+}
+
+static THIS_RUN: OnceLock<Situation> = OnceLock::new();
+
+/// That of this run: before the command line is read, one without choices.
+pub(super) fn of_this_run() -> &'static Situation {
+    THIS_RUN.get_or_init(|| Situation::real(Given::default()))
+}
+
+impl Situation {
+    fn real(given: Given) -> Self {
+        Self { given, here: OnceLock::new(), real: true }
+    }
+
+    /// Notes what was given. Called once, when the command line has been read.
+    pub(crate) fn begin(given: Given) {
+        let _ = THIS_RUN.set(Self::real(given));
+    }
+
+    /// What is there.
+    pub(super) fn here(&self) -> &Here {
+        self.here.get_or_init(|| if self.real { look(&self.given) } else { Here::default() })
+    }
+
+    /// Said where there is one: to somebody who is signing in for the first time it would be no comfort.
+    pub(super) fn kept(&self) -> &'static str {
+        if self.here().has_login { "; the login is kept" } else { "" }
+    }
+
+    /// The name of a user of this machine.
+    pub(super) fn user_name(&self, uid: u32) -> Option<String> {
+        self.real.then(|| system::user_name(uid)).flatten()
+    }
+
+    /// Who we are.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.real.then(|| rustix::process::geteuid().as_raw())
+    }
+
+    /// `[environments.work] in ~/.config/keyfob/config.toml`.
+    pub(super) fn section(&self, environment: &str) -> String {
+        let file = self.here().config.as_deref().map_or("the configuration file".into(), homely);
+        format!("[environments.{environment}] in {file}")
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(given: Given, here: Here) -> Self {
+        Self { given, here: OnceLock::from(here), real: false }
+    }
+}
+
+fn look(given: &Given) -> Here {
+    let variables = env::variables();
+    // Descriptors belong to the run itself, which has taken them over.
+    let choices = Choices {
+        home: given.home.clone(),
+        environment: given.environment.clone(),
+        profile: given.profile.clone(),
+        ..Choices::default()
+    };
+    let setup = Setup::read(variables, choices, &Disk, env::here().as_deref());
+    let set = |name: &str| variables.text(name).is_some();
+    let by_a_variable = [
+        (names::USE_LOCAL, setup.settings.local),
+        (names::USE_STAGING, setup.settings.staging),
+        (names::CUSTOM_URL, setup.settings.custom_url.is_some()),
+    ];
+    let chosen_by = by_a_variable
+        .into_iter()
+        .find_map(|(name, chosen)| chosen.then_some(name))
+        .or_else(|| given.environment.as_ref().map(|_| "--environment"))
+        .or_else(|| set("KEYFOB_ENVIRONMENT").then_some("KEYFOB_ENVIRONMENT"))
+        .or_else(|| setup.config.environment.as_ref().map(|_| "the configuration file"))
+        .unwrap_or("default");
+    let mut here = Here {
+        profile: setup.profile_name().to_owned(),
+        pinned: setup.pinned,
+        environment: setup.environment.as_ref().map(|environment| environment.name.clone()),
+        has_client: setup.environment.as_ref().is_some_and(|environment| environment.client_id.is_some()),
+        chosen_by,
+        config: setup.home.as_ref().map(|home| home.config.clone()),
+        environments: setup.config.environments.keys().cloned().collect(),
+        ..Here::default()
+    };
+    let world = system::world(setup.routes.clone());
+    let client = Client::with(setup, world, Arc::new(InThread));
+    here.has_login = client.store().is_ok_and(|store| store.path().exists());
+    let profiles = client.profiles().map(|(profiles, _)| profiles).unwrap_or_default();
+    here.logins =
+        profiles.iter().filter(|profile| !profile.seeded).map(|profile| login(&profile.record)).collect();
+    here
+}
+
+fn login(record: &Record) -> Login {
+    Login {
+        profile: record.profile.clone(),
+        environment: record.environment.clone(),
+        account: record.identity.email.clone(),
+    }
+}

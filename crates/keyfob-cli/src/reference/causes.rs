@@ -1,0 +1,96 @@
+//! Which errors can have which cause.
+
+use keyfob::internals::core::{Cause, Id};
+
+/// Where something is read from the disk or written to it.
+const FILES: &[Id] = &[
+    Id::StoreUnsafe,
+    Id::StoreFailed,
+    Id::StoreReadOnly,
+    Id::HomeUnsafe,
+    Id::ConfigUnsafe,
+    Id::ApprovedListUnsafe,
+    Id::ClientSecret,
+    Id::Usage,
+];
+/// Where a provider is asked.
+const NETWORK: &[Id] = &[Id::Unreachable, Id::OutcomeUnknown, Id::CoolingDown, Id::ProviderRefused];
+
+/// The ids of the errors that can have this cause.
+pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
+    match cause {
+        Cause::NotSignedIn { .. } => &[Id::LoginNeeded],
+        Cause::LoginEnded { .. } => &[Id::LoginRefused],
+        Cause::NoRefreshToken { .. } => &[Id::LoginNeeded],
+        Cause::SeedEnded { .. } => &[Id::LoginNeeded, Id::LoginRefused],
+        Cause::SeedSpent { .. } => &[Id::SeedSpent],
+        Cause::NoClientId { .. } => &[Id::ClientIdMissing],
+        Cause::PersonNotWanted { .. } => &[Id::Usage],
+        Cause::ProfileName { .. } => &[Id::Usage, Id::VariableMalformed, Id::StoreCorrupt],
+        Cause::Declined {} => &[Id::LoginDenied],
+        Cause::ScopeUnknown { .. } | Cause::RequestRefused { .. } => &[Id::ProviderRefused],
+        Cause::ClientUnknown { .. } | Cause::CodeRefused {} => &[Id::ProviderRefused],
+        Cause::NotAnAnswer {} => &[Id::CallbackInvalid],
+        Cause::OtherAttempt {} => &[Id::StateMismatch],
+        Cause::NobodyAnswered { .. } | Cause::InputEnded {} | Cause::CodeExpired {} => &[Id::LoginTimeout],
+        Cause::NoCodes { .. } => &[Id::DeviceGrantOff, Id::EnvironmentIncomplete],
+        Cause::PortTaken { .. } => &[Id::Usage],
+        Cause::RotatedKept {} => &[Id::AnswerInvalid, Id::ProviderRefused, Id::Unreachable],
+        Cause::AnotherAccount {} | Cause::KeptBeside { .. } => &[Id::OtherAccount],
+        Cause::AccountUnknown {} => &[Id::Unreachable],
+        Cause::TooOldToEnroll {} => &[Id::LoginNeeded],
+        Cause::DeviceTokenSet { .. } => &[Id::Usage],
+        Cause::DeviceUnreadable {} => &[Id::StoreCorrupt],
+        Cause::NotRevoked {} => &[Id::StoreCorrupt, Id::Unreachable],
+        Cause::TokenRejected { .. } | Cause::TokenNotAllowed { .. } => &[Id::ProviderRefused],
+        Cause::RejectedVariable { .. } => &[Id::ProviderRefused],
+        Cause::RejectedNewest {} => &[Id::RejectedStale],
+        Cause::IssuerSpelling { .. } | Cause::NoMetadata { .. } => &[Id::MetadataInvalid],
+        Cause::Busy { .. } => &[Id::Unreachable],
+        Cause::CoolingDown { .. } => &[Id::CoolingDown],
+        Cause::Uncertain {} => &[Id::OutcomeUnknown],
+        Cause::NameNotFound { .. }
+        | Cause::ConnectionRefused { .. }
+        | Cause::TooSlow { .. }
+        | Cause::CutOff { .. }
+        | Cause::NoConnection { .. }
+        | Cause::ProxyFailed { .. }
+        | Cause::ProxyPassword { .. }
+        | Cause::CertificateIssuer { .. }
+        | Cause::CertificateExpired { .. }
+        | Cause::CertificateEarly { .. }
+        | Cause::CertificateName { .. }
+        | Cause::CertificateKind { .. }
+        | Cause::NoCertificates {}
+        | Cause::NotTls { .. } => NETWORK,
+        Cause::OtherOwner { .. }
+        | Cause::OpenToOthers { .. }
+        | Cause::NotADirectory { .. }
+        | Cause::NotAFile { .. }
+        | Cause::Missing { .. }
+        | Cause::NoPermission { .. }
+        | Cause::ReadOnly { .. } => FILES,
+        Cause::DiskFull { .. } | Cause::DiskFailed { .. } => &[Id::StoreFailed],
+        Cause::Exists { .. } => &[Id::Usage],
+        Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
+            &[Id::HomeUnsafe, Id::CaFileUnsafe]
+        }
+        Cause::MachineShort {} => &[Id::SystemFailed],
+        Cause::RecoveredElsewhere { .. } => &[Id::StoreFailed],
+        Cause::ConfigSyntax { .. }
+        | Cause::ConfigKeyUnknown { .. }
+        | Cause::ConfigKeyMisplaced { .. }
+        | Cause::ConfigValue { .. } => &[Id::ConfigMalformed],
+        Cause::EnvironmentNotFound { .. } => &[Id::EnvironmentUnknown],
+        Cause::EnvironmentLacks { .. } => &[Id::EnvironmentIncomplete],
+        Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret],
+        Cause::SecretEmpty { .. } => &[Id::ClientSecret],
+        Cause::HeldByProcess { .. } => &[Id::LeaseBusy],
+        Cause::SealedElsewhere { .. } | Cause::KeyStoreMissing { .. } | Cause::KeyStoreLocked { .. } => {
+            &[Id::KeyStoreUnavailable]
+        }
+        Cause::ClockWrong {} => &[Id::Unreachable],
+        Cause::ProgramNotFound { .. } | Cause::ProgramNotExecutable { .. } => &[Id::ExecFailed],
+        _ => &[],
+    }
+}
