@@ -2,28 +2,32 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the shells")]
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
+use crate::screen::{Screen, until};
+
 use keyfob_testkit::{Sandbox, stderr};
+
+/// The command under the name that people have it by: shells complete what they find.
+fn own_name(s: &Sandbox) {
+    let bin = s.home.path().join("bin");
+    if !bin.exists() {
+        std::fs::create_dir_all(&bin).expect("ours");
+        std::os::unix::fs::symlink(keyfob_testkit::program(), bin.join("keyfob")).expect("ours");
+    }
+}
 
 /// What a program prints, which must end well.
 #[track_caller]
 fn printed(s: &Sandbox, program: &str, words: &[&str]) -> String {
-    // Under the name that people have it by: fish completes only what it finds.
-    let bin = s.home.path().join("bin");
-    let keyfob = bin.join("keyfob");
-    if !keyfob.exists() {
-        std::fs::create_dir_all(&bin).expect("ours");
-        std::os::unix::fs::symlink(keyfob_testkit::program(), &keyfob).expect("ours");
-    }
-    let command = bin.display();
     let output = Command::new(program)
         .args(words)
         .env_clear()
         .env("HOME", s.home.path())
-        .env("PATH", format!("{command}:/usr/local/bin:/usr/bin:/bin"))
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("TERM", "dumb")
         .current_dir(s.home.path())
         .output()
@@ -39,39 +43,219 @@ fn install(s: &Sandbox, words: &[&str]) -> PathBuf {
     path
 }
 
+/// A shell in a terminal, with somebody who presses TAB.
+struct Shell<'s> {
+    screen: Screen,
+    child: std::process::Child,
+    name: &'s str,
+}
+
+impl<'s> Shell<'s> {
+    /// An interactive shell that has just read its own start-up files, in a home where two people's logins and an
+    /// environment are.
+    fn start(s: &'s Sandbox, name: &'s str) -> Self {
+        own_name(s);
+        let config = "[environments.company]\nissuer = \"https://id.company.example\"\nclient_id = \"x\"\n";
+        std::fs::write(s.home.home().join("config.toml"), config).expect("ours");
+        let screen = Screen::new(200);
+        let mut command = Command::new(name);
+        match name {
+            "bash" => {
+                let rc = "PS1='ready> '; bind 'set bell-style none'; bind 'set enable-bracketed-paste off'\n\
+                          source /usr/share/bash-completion/bash_completion\n";
+                std::fs::write(s.home.path().join(".bashrc"), rc).expect("ours");
+                command.arg("-i");
+            }
+            "zsh" => {
+                let dir = s.home.path().join(".local/share/zsh/site-functions");
+                let rc = format!(
+                    "PS1='ready> '; unsetopt beep; unset zle_bracketed_paste; fpath=({} $fpath)\n\
+                     autoload -U compinit; compinit -D -u\n",
+                    dir.display()
+                );
+                std::fs::write(s.home.path().join(".zshrc"), rc).expect("ours");
+                command.arg("-i");
+            }
+            _ => {
+                let rc = "function fish_prompt; echo -n 'ready> '; end; set -g fish_greeting\n\
+                          set -g fish_autosuggestion_enabled 0\n";
+                std::fs::write(s.home.path().join(".config/fish/config.fish"), rc).expect("ours");
+            }
+        }
+        command.env_clear().env("HOME", s.home.path()).env("TERM", "xterm").env("LC_ALL", "C.UTF-8");
+        let bin = s.home.path().join("bin");
+        command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display()));
+        command.env("KEYFOB_HOME", s.home.home()).current_dir(s.home.path());
+        let child = screen.start(&command);
+        screen.shows("ready> ");
+        Self { screen, child, name }
+    }
+
+    /// Types a line that ends in a TAB, and runs what has become of it behind `echo`: the shell's own last word on it.
+    #[track_caller]
+    fn completes(&self, typed: &str, completed: &str) {
+        let before = self.screen.text().len();
+        self.screen.type_in(&format!("{typed}\t"));
+        // What TAB has added stands on the screen before the line is run: a shell drops what is typed meanwhile.
+        let last = completed.rsplit([' ', '=', ':']).next().unwrap_or(completed);
+        let shown = || plain(&self.screen.text()[before..]);
+        until(&format!("{}: {typed:?} to become {completed:?}: {}", self.name, shown()), || {
+            shown().contains(last)
+        });
+        self.screen.type_in("\u{15}");
+        self.ready();
+    }
+
+    /// Types a line, presses TAB until the shell lists what fits, and checks the list.
+    #[track_caller]
+    fn offers(&self, typed: &str, offered: &[&str], not: &[&str]) {
+        let before = self.screen.text().len();
+        self.screen.type_in(&format!("{typed}\t\t"));
+        let shown = || plain(&self.screen.text()[before..]);
+        for word in offered {
+            until(&format!("{}: {typed:?} to offer {word:?}", self.name), || shown().contains(word));
+        }
+        for word in not {
+            assert!(!shown().contains(word), "{}: {typed:?} offers {word:?}: {}", self.name, shown());
+        }
+        self.screen.type_in("\u{15}");
+        self.ready();
+    }
+
+    /// An empty line again, and a shell that reads it.
+    #[track_caller]
+    fn ready(&self) {
+        static MARK: AtomicUsize = AtomicUsize::new(0);
+        let mark = MARK.fetch_add(1, Ordering::Relaxed);
+        // The answer is on the screen, and the question, which looks otherwise, may be too.
+        self.screen.type_in(&format!("echo rea'dy'-{mark}\n"));
+        self.screen.shows(&format!("ready-{mark}"));
+    }
+
+    fn end(mut self) {
+        self.screen.type_in("exit\n");
+        self.child.wait().expect("it ends");
+    }
+}
+
+/// Without the sequences of a terminal.
+fn plain(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        plain.push_str(before);
+        let end = after.find(|c: char| c.is_ascii_alphabetic()).map_or(after.len(), |at| at + 1);
+        rest = &after[end..];
+    }
+    plain + rest
+}
+
+/// Real TABs: a command, a flag, the values of this machine, a program and its own completions.
 #[test]
-fn bash_completes() {
+fn tab_completes_in_every_shell() {
+    for name in ["bash", "zsh", "fish"] {
+        let s = Sandbox::new();
+        s.sign_in("work", "ada@example.com");
+        s.sign_in("ada@home", "ada@example.com");
+        install(&s, &["completions", name, "--install"]);
+        let shell = Shell::start(&s, name);
+        shell.completes("keyfob logi", "keyfob login");
+        shell.completes("keyfob login --cop", "keyfob login --copy");
+        shell.completes("keyfob token --profile wo", "keyfob token --profile work");
+        shell.completes("keyfob token --profile=wo", "keyfob token --profile=work");
+        shell.completes("keyfob --environment comp", "keyfob --environment company");
+        shell.completes("keyfob --only websock", "keyfob --only websocket-descriptor");
+        shell.completes("keyfob profiles use ada", "keyfob profiles use ada@home");
+        shell.completes(
+            "keyfob dev-server --fault duplicate-r",
+            "keyfob dev-server --fault duplicate-refresh-token",
+        );
+        shell
+            .completes("keyfob dev-server --fault code:odd", "keyfob dev-server --fault code:odd-token-type");
+        std::fs::create_dir(s.home.path().join("a-directory")).expect("ours");
+        shell.completes("keyfob --home a-dir", "keyfob --home a-directory");
+        shell.completes("keyfob exec -- setpri", "keyfob exec -- setpriv");
+        shell.completes(
+            "keyfob exec --profile work -- ls a-dir",
+            "keyfob exec --profile work -- ls a-directory",
+        );
+        shell.offers("keyfob ", &["login", "status"], &["browse", "export-metrics", "internal", "whoami"]);
+        shell.offers("keyfob --profile ", &["work", "ada@home"], &["bin", "config.toml"]);
+        shell.offers("keyfob exec ", &["--"], &["bin"]);
+        shell.end();
+    }
+}
+
+/// What another program's completion knows, it knows behind `exec --` too.
+#[test]
+fn tab_completes_the_words_of_the_program_that_is_run() {
+    for name in ["bash", "zsh", "fish"] {
+        let s = Sandbox::new();
+        s.sign_in("work", "ada@example.com");
+        install(&s, &["completions", name, "--install"]);
+        // A completion of the shell's own, so that no other package decides what this sees.
+        let (place, completion) = match name {
+            "bash" => {
+                (".local/share/bash-completion/completions/agent", "complete -W 'checkout cherry' agent\n")
+            }
+            "zsh" => {
+                (".local/share/zsh/site-functions/_agent", "#compdef agent\n_values agent checkout cherry\n")
+            }
+            _ => (".config/fish/completions/agent.fish", "complete -c agent -f -a 'checkout cherry'\n"),
+        };
+        let place = s.home.path().join(place);
+        std::fs::create_dir_all(place.parent().expect("a directory")).expect("ours");
+        std::fs::write(place, completion).expect("ours");
+        own_name(&s);
+        std::os::unix::fs::symlink("/bin/true", s.home.path().join("bin/agent")).expect("ours");
+        let shell = Shell::start(&s, name);
+        shell.completes("keyfob exec -- agent checko", "keyfob exec -- agent checkout");
+        shell.completes(
+            "keyfob exec --min-valid 60 -- agent --x cherr",
+            "keyfob exec --min-valid 60 -- agent --x cherry",
+        );
+        shell.offers("keyfob exec -- agent che", &["checkout", "cherry"], &[]);
+        shell.end();
+    }
+}
+
+/// Whatever is wrong on this machine, a prompt stays clean: no error, no network, no lock, no opened login.
+#[test]
+fn completing_says_nothing_but_what_fits() {
     let s = Sandbox::new();
-    let file = install(&s, &["completions", "bash", "--install"]);
-    let ask = "source \"$0\"; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _keyfob \"$1\" \"${!#}\" \"${COMP_WORDS[COMP_CWORD - 1]}\"; echo \"${COMPREPLY[@]}\"";
-    let file = file.to_str().expect("text");
-    let complete = |words: &[&str]| {
-        let words: Vec<_> = ["--norc", "-c", ask, file, "keyfob"].iter().chain(words).copied().collect();
-        printed(&s, "bash", &words).trim_end().to_owned()
+    s.sign_in("work", "ada@example.com");
+    let ask = |words: &[&str]| {
+        let typed: String = words.iter().map(|word| format!("{word}\0")).collect();
+        let before = s.server.requests().len();
+        let output = s.feed(&["internal:complete", "zsh"], &typed);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{words:?}");
+        assert_eq!(s.server.requests().len(), before, "{words:?} asks nobody");
+        String::from_utf8(output.stdout).expect("text")
     };
-    assert_eq!(complete(&["log"]), "login logout");
-    assert_eq!(complete(&["login", "--cop"]), "--copy");
-    assert_eq!(complete(&["completions", "z"]), "zsh");
+    assert_eq!(ask(&["keyfob", "--profile", ""]), "values\nwork\t\n");
+    let lock = s.home.idle();
+    assert_eq!(
+        ask(&["keyfob", "--profile", ""]),
+        "values\nwork\t\n",
+        "a lease that somebody has is not waited for"
+    );
+    drop(lock);
+    std::fs::write(s.home.home().join("config.toml"), "this is = not [toml").expect("ours");
+    assert!(ask(&["keyfob", "--environment", ""]).contains("production"));
+    assert_eq!(ask(&["keyfob", "--home", "/nonexistent", "--profile", ""]), "values\n");
+    assert_eq!(
+        ask(&["keyfob", "--nonsense", "more", "nonsense", "--profile="]),
+        "values\n--profile=work\t\n"
+    );
+    for odd in [&[][..], &["keyfob"], &["", ""], &["keyfob", "exec", "--", "--"]] {
+        ask(odd);
+    }
 }
 
 #[test]
-fn zsh_completes() {
+fn the_completion_of_bash_says_what_loads_it() {
     let s = Sandbox::new();
-    let file = install(&s, &["completions", "zsh", "--install"]);
-    let dir = file.parent().and_then(Path::to_str).expect("a directory");
-    let ask = "fpath=($1 $fpath); autoload -U compinit; compinit -D -u; autoload +X _keyfob && echo $_comps[keyfob]";
-    assert_eq!(printed(&s, "zsh", &["-f", "-c", ask, "zsh", dir]), "_keyfob\n");
-}
-
-#[test]
-fn fish_completes() {
-    let s = Sandbox::new();
-    install(&s, &["completions", "fish", "--install"]);
-    let complete = |line: &str| printed(&s, "fish", &["-c", &format!("complete -C '{line}'")]);
-    let shown = complete("keyfob log");
-    assert!(shown.lines().all(|line| line.starts_with("login\t") || line.starts_with("logout\t")), "{shown}");
-    assert_eq!(shown.lines().count(), 2);
-    assert!(complete("keyfob login --cop").starts_with("--copy\t"));
+    let output = s.output(&["completions", "bash", "--install"]);
+    assert!(stderr(&output).contains("bash-completion"), "{}", stderr(&output));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod advice;
 mod args;
 mod commands;
+mod completion;
 mod hand_over;
 mod internal;
 mod output;

@@ -82,6 +82,7 @@ pub(crate) enum ProfilesCommand {
     #[command(after_help = "Example:\n  keyfob profiles use work")]
     Use {
         /// The name of the profile
+        #[arg(value_name = "PROFILE")]
         name: String,
     },
 }

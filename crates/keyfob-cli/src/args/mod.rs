@@ -46,10 +46,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
     /// Use this login, ignoring OAuth tokens from variables (also KEYFOB_PROFILE)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
     /// Use this configured environment (also KEYFOB_ENVIRONMENT)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "ENVIRONMENT")]
     pub(crate) environment: Option<String>,
     /// Approve the custom OAuth URLs listed in this file
     #[arg(long, global = true, value_name = "FILE")]

@@ -20,12 +20,19 @@ use keyfob::{
 
 use crate::{
     args::Arguments,
+    completion,
     output::report::{Report, Result},
 };
 
+/// Where systems keep the package that loads completions of bash from a person's own directory.
+const BASH_COMPLETION: [&str; 3] = [
+    "/usr/share/bash-completion/bash_completion",
+    "/usr/local/share/bash-completion/bash_completion",
+    "/etc/bash_completion",
+];
+
 pub(crate) fn completions(shell: Shell, install: bool) -> Result {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "keyfob", &mut script);
+    let script = completion::script(shell);
     if !install {
         Report::answer(String::from_utf8_lossy(&script).trim_end())?;
         return Ok(ExitCode::SUCCESS);
@@ -42,11 +49,22 @@ pub(crate) fn completions(shell: Shell, install: bool) -> Result {
         }
     };
     put(&path, &script).map_err(|error| Error::caused_by(Id::Usage, shown(&path), error))?;
-    if let (Shell::Zsh, Some(dir)) = (shell, path.parent()) {
-        let dir = shown(dir);
-        Report::say(&format!("zsh looks there when .zshrc has, before compinit: fpath=({dir} $fpath)"));
+    let path_shown = shown(&path);
+    match (shell, path.parent()) {
+        (Shell::Zsh, Some(dir)) => {
+            let dir = shown(dir);
+            Report::say(&format!("zsh looks there when .zshrc has, before compinit: fpath=({dir} $fpath)"));
+        }
+        (Shell::Bash, _) if BASH_COMPLETION.iter().any(|place| Path::new(place).exists()) => {
+            Report::say("New shells load it when it is needed: the package bash-completion does that.");
+        }
+        (Shell::Bash, _) => Report::say(&format!(
+            "The package bash-completion would load it, and is not installed here (Debian: apt install \
+             bash-completion). Without it, write into ~/.bashrc: source {path_shown}"
+        )),
+        _ => {}
     }
-    Report::answer(&shown(&path))?;
+    Report::answer(&path_shown)?;
     Ok(ExitCode::SUCCESS)
 }
 

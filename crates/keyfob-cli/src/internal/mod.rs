@@ -1,9 +1,11 @@
-//! Processes of this program that are no commands: they renew, open the browser, send metrics, or are the demo's child.
+//! Processes of this program that are no commands: they renew, open the browser, send metrics, complete a command line for a
+//! shell, or are the demo's child.
 //!
-//! All of them are started by [`Task::command`] and recognised by [`Task::of`], before the command line is parsed: the
-//! parser, its help and its completions do not know them.
+//! They are started by [`Task::command`] (completion by the shell's script) and recognised by [`Task::of`], before the command
+//! line is parsed: the parser, its help and its completions do not know them.
 
 mod browse;
+mod complete;
 #[cfg(feature = "metrics")]
 mod export_metrics;
 mod renew;
@@ -20,6 +22,7 @@ pub(crate) fn run(task: Task, words: &[OsString]) -> ExitCode {
     let text = |at: usize| words.get(at).and_then(|word| word.to_str()).unwrap_or_default();
     let result = match task {
         Task::Renew => return renew::run(words),
+        Task::Complete => complete::run(words),
         Task::Browse => browse::run(text(0)),
         Task::Whoami => whoami::run(text(0)),
         #[cfg(feature = "metrics")]

@@ -9,6 +9,8 @@ use keyfob::internals::{core::contract, world::system::program};
 pub(crate) enum Task {
     /// Renews one login, in a session of its own.
     Renew,
+    /// Says what fits where a half-typed command line ends.
+    Complete,
     /// Opens an address in the browser.
     Browse,
     /// Starts the process that sends what a run counted, and ends.
@@ -20,12 +22,14 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    const ALL: [Self; 5] = [Self::Renew, Self::Browse, Self::ExportMetrics, Self::SendMetrics, Self::Whoami];
+    const ALL: [Self; 6] =
+        [Self::Renew, Self::Complete, Self::Browse, Self::ExportMetrics, Self::SendMetrics, Self::Whoami];
 
     /// The first argument that makes this program such a process.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Renew => "internal:renew",
+            Self::Complete => "internal:complete",
             Self::Browse => "internal:browse",
             Self::ExportMetrics => "internal:export-metrics",
             Self::SendMetrics => "internal:send-metrics",

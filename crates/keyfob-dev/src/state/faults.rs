@@ -120,6 +120,21 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+impl Fault {
+    /// Every kind for every sort of request, those of the default first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let grants = std::iter::once(FaultGrant::Refresh).chain(PREFIXES.map(|(_, grant)| grant));
+        grants.flat_map(|grant| FaultKind::ALL.iter().map(move |kind| Self { grant, kind: *kind }))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prefix = PREFIXES.iter().find(|(_, grant)| *grant == self.grant).map_or("", |(prefix, _)| prefix);
+        write!(f, "{prefix}{}", self.kind.word())
+    }
+}
+
 impl From<FaultKind> for Fault {
     fn from(kind: FaultKind) -> Self {
         Self { grant: FaultGrant::Refresh, kind }
@@ -215,6 +230,9 @@ mod tests {
     fn every_word_is_read_back() {
         for kind in FaultKind::ALL {
             assert_eq!(kind.word().parse(), Ok(Fault::from(*kind)));
+        }
+        for fault in Fault::all() {
+            assert_eq!(fault.to_string().parse(), Ok(fault));
         }
         let plan: FaultPlan = "code:drop-after=3".parse().expect("known");
         assert_eq!(plan.fault, Fault { grant: FaultGrant::Code, kind: FaultKind::DropAfter });

@@ -8,6 +8,7 @@
 mod examine;
 mod lease;
 mod logins;
+mod names;
 mod recovery;
 mod store;
 
@@ -17,6 +18,7 @@ use keyfob_core::{Error, Id, Record, Result, login::sealed::KeyStore};
 
 pub use lease::FileLease;
 pub use logins::FileLogins;
+pub use names::profiles;
 pub use store::FileStore;
 
 use crate::{

@@ -1,0 +1,16 @@
+//! What a shell offers.
+
+use clap::builder::StyledStr;
+
+/// One thing that fits, and what it means.
+pub(super) struct Candidate {
+    pub(super) word: String,
+    pub(super) about: String,
+}
+
+impl Candidate {
+    /// A word of the parser with its help.
+    pub(super) fn new(word: impl Into<String>, about: Option<&StyledStr>) -> Self {
+        Self { word: word.into(), about: about.map(ToString::to_string).unwrap_or_default() }
+    }
+}
