@@ -246,8 +246,8 @@ causes! {
         "a line of the file is not TOML",
     ConfigKeyUnknown "config-key-unknown" { path: String, line: u64, key: String, nearest: Option<String> }
         "a key of the file is unknown",
-    ConfigKeyMisplaced "config-key-misplaced" { path: String, line: u64, key: String, section: String }
-        "a key of the file stands below a section that it does not belong to",
+    ConfigKeyMisplaced "config-key-misplaced" { path: String, line: u64, key: String, place: String }
+        "a key of the file stands in a part that it does not belong to",
     ConfigValue "config-value" { path: String, line: u64, key: String }
         "the value of a key is malformed",
     EnvironmentNotFound "environment-not-found" { name: String, known: Vec<String> }

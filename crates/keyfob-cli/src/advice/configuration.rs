@@ -14,19 +14,19 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
     let at = |path: &str, line: u64| format!("{}, line {line}", homely(Path::new(path)));
     Some(match cause {
         Cause::ConfigSyntax { path, line } => {
-            format!("correct {}; `man keyfob-config` shows one", at(path, *line)).into()
+            format!("correct {}; `man keyfob-config` shows a whole file", at(path, *line)).into()
         }
         Cause::ConfigKeyUnknown { nearest: Some(nearest), .. } => {
-            format!("if you meant `{nearest}`, write that; `man keyfob-config` describes every key").into()
+            format!("if you meant `{nearest}`, write that; `man keyfob-config` lists every key").into()
         }
         Cause::ConfigKeyUnknown { path, line, .. } => {
-            format!("remove {}; `man keyfob-config` describes every key", at(path, *line)).into()
+            format!("remove {}; `man keyfob-config` lists every key", at(path, *line)).into()
         }
-        Cause::ConfigKeyMisplaced { .. } => {
-            "move it above the first [section]; see `man keyfob-config`".into()
+        Cause::ConfigKeyMisplaced { place, .. } => {
+            format!("move it {place}; `man keyfob-config` lists every key").into()
         }
         Cause::ConfigValue { path, line, .. } => {
-            format!("correct {}; `man keyfob-config` describes every key", at(path, *line)).into()
+            format!("correct {}; `man keyfob-config` lists every key", at(path, *line)).into()
         }
         Cause::EnvironmentNotFound { name, known } => {
             let built_in = ["production", "staging", "local"];

@@ -3,7 +3,7 @@
 use std::{ops::Range, path::Path};
 
 use keyfob_core::{
-    Error, Id,
+    Cause, Error, Id,
     config::{
         Config, Mistake, RawConfig,
         keys::{Holds, KEYS, Key, Section},
@@ -18,8 +18,17 @@ use toml::{
 
 use crate::world::system::shown;
 
-/// Where people find every key.
-const MANUAL: &str = "`man keyfob-config` lists every key";
+/// What sort of mistake it is.
+enum Wrong {
+    /// It is not TOML.
+    Syntax,
+    /// This key holds something that it cannot mean.
+    Value(String),
+    /// This key belongs into this section.
+    Misplaced(String, &'static str),
+    /// There is no such key; perhaps this one was meant.
+    Unknown(String, Option<&'static str>),
+}
 
 /// The configuration that a text holds. `path` is where it was read, or will be written.
 ///
@@ -35,7 +44,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Config, Vec<Error>> {
     let mut found = Found { path, text, mistakes: Vec::new() };
     found.look();
     if found.mistakes.is_empty() {
-        found.note(0, format!("{} is malformed", shown(path)), "it cannot be read".into(), MANUAL);
+        found.note(0, format!("{} is malformed", shown(path)), "it cannot be read".into(), Wrong::Syntax);
     }
     found.mistakes.sort_by_key(|(at, _)| *at);
     Err(found.mistakes.into_iter().map(|(_, error)| error).collect())
@@ -70,7 +79,7 @@ impl Found<'_> {
             let at = error.span().map_or(0, |span| span.start);
             let what = format!("{}, line {}: this is not TOML", shown(self.path), self.line(at));
             let why = escape(error.message());
-            self.note(at, what, why, "correct that line; `man keyfob-config` shows a whole file");
+            self.note(at, what, why, Wrong::Syntax);
         }
         // What a parser makes of the rest is a guess: nothing is said about that.
         if !broken.is_empty() {
@@ -112,7 +121,7 @@ impl Found<'_> {
                         "the sections are [telemetry] and [environments.NAME]: [environments.{name}]?"
                     ),
                 };
-                self.note_at(key, &what, why, format!("correct that line; {MANUAL}"));
+                self.note_at(key, &what, why, Wrong::Value(name));
                 false
             }
             _ => self.key((key, value), Section::Top, ""),
@@ -156,20 +165,18 @@ impl Found<'_> {
             _ => format!("`{}` is not a key of [{title}]", escape(name)),
         };
         let elsewhere = KEYS.iter().find(|key| key.name == name);
-        let (why, hint) = match elsewhere.map(|key| key.section) {
-            Some(Section::Top) => {
-                ("it belongs above the first [section]".to_owned(), "move it there".to_owned())
+        let (why, wrong) = match elsewhere.map(|key| key.section) {
+            Some(section) => {
+                let place = match section {
+                    Section::Top => "above the first [section]",
+                    Section::Environment => "under [environments.NAME]",
+                    Section::Telemetry => "under [telemetry]",
+                };
+                (format!("it belongs {place}"), Wrong::Misplaced(escape(name), place))
             }
-            Some(Section::Environment) => {
-                ("it belongs under [environments.NAME]".into(), "move it there".into())
-            }
-            Some(Section::Telemetry) => ("it belongs under [telemetry]".into(), "move it there".into()),
-            None => match nearest(name, here) {
-                Some(meant) => ("there is no such key".into(), format!("write `{meant}`, if that is meant")),
-                None => ("there is no such key".into(), "remove that line".into()),
-            },
+            None => ("there is no such key".into(), Wrong::Unknown(escape(name), nearest(name, here))),
         };
-        self.note_at(key, &is, why, format!("{hint}; {MANUAL}"));
+        self.note_at(key, &is, why, wrong);
         false
     }
 
@@ -184,7 +191,8 @@ impl Found<'_> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.note_at(key, &what, format!("{expected}; this is {is}"), format!("correct that line; {MANUAL}"));
+        let wrong = Wrong::Value(escape(key.get_ref()));
+        self.note_at(key, &what, format!("{expected}; this is {is}"), wrong);
         false
     }
 
@@ -205,26 +213,32 @@ impl Found<'_> {
             [] => (String::new(), ""),
         };
         let what = malformed(key, &escape(&title));
-        self.place(at, &what, mistake.expected().to_owned(), format!("correct that line; {MANUAL}"));
+        let wrong = Wrong::Value(escape(key));
+        self.place(at, &what, mistake.expected().to_owned(), wrong);
     }
 
-    fn note_at(&mut self, key: &Spanned<DeString<'_>>, what: &str, why: String, hint: String) {
-        self.place(key.span(), what, why, hint);
+    fn note_at(&mut self, key: &Spanned<DeString<'_>>, what: &str, why: String, wrong: Wrong) {
+        self.place(key.span(), what, why, wrong);
     }
 
-    fn place(&mut self, at: Range<usize>, what: &str, why: String, hint: String) {
+    fn place(&mut self, at: Range<usize>, what: &str, why: String, wrong: Wrong) {
         let what = format!("{}, line {}: {what}", shown(self.path), self.line(at.start));
-        self.note(at.start, what, why, hint);
+        self.note(at.start, what, why, wrong);
     }
 
-    fn note(
-        &mut self,
-        at: usize,
-        what: String,
-        why: String,
-        hint: impl Into<std::borrow::Cow<'static, str>>,
-    ) {
-        self.mistakes.push((at, Error::new(Id::ConfigMalformed, what, why).hint(hint)));
+    fn note(&mut self, at: usize, what: String, why: String, wrong: Wrong) {
+        let (path, line) = (shown(self.path), self.line(at) as u64);
+        let cause = match wrong {
+            Wrong::Syntax => Cause::ConfigSyntax { path, line },
+            Wrong::Value(key) => Cause::ConfigValue { path, line, key },
+            Wrong::Misplaced(key, place) => {
+                Cause::ConfigKeyMisplaced { path, line, key, place: place.into() }
+            }
+            Wrong::Unknown(key, nearest) => {
+                Cause::ConfigKeyUnknown { path, line, key, nearest: nearest.map(str::to_owned) }
+            }
+        };
+        self.mistakes.push((at, Error::new(Id::ConfigMalformed, what, why).because(cause)));
     }
 
     /// The line of an octet, as editors count them.
@@ -289,7 +303,7 @@ mod tests {
         all.iter()
             .map(|error| {
                 assert_eq!(error.id(), Id::ConfigMalformed);
-                assert!(error.advice().contains("man keyfob-config"), "{}", error.advice());
+                assert!(error.cause().is_some(), "{error}");
                 format!("{}: {}", error.what().strip_prefix("/c.toml, line ").expect("a line"), error.why())
             })
             .collect()
@@ -337,10 +351,12 @@ mod tests {
     fn an_unknown_key_is_told_with_the_one_that_was_meant() {
         let text = "[environments.work]\nclientid = \"x\"\nnonsense = 1\nscope = [\"a\"]\n";
         let all = parse(Path::new("/c.toml"), text).expect_err("three unknown keys");
-        let hints: Vec<_> = all.iter().map(|error| error.advice().to_owned()).collect();
-        assert!(hints[0].starts_with("write `client_id`, if that is meant"), "{hints:?}");
-        assert!(hints[1].starts_with("remove that line"), "{hints:?}");
-        assert!(hints[2].starts_with("write `scopes`, if that is meant"), "{hints:?}");
+        let meant = |error: &Error| match error.cause() {
+            Some(Cause::ConfigKeyUnknown { line, nearest, .. }) => (*line, nearest.clone()),
+            other => panic!("{other:?}"),
+        };
+        let meant: Vec<_> = all.iter().map(meant).collect();
+        assert_eq!(meant, [(2, Some("client_id".into())), (3, None), (4, Some("scopes".into()))]);
         assert_eq!(nearest("client_di", Section::Environment), Some("client_id"));
         assert_eq!(nearest("x", Section::Environment), None);
         assert_eq!(nearest(&"x".repeat(100_000), Section::Top), None);
