@@ -1,4 +1,4 @@
-// Makes the pictures of the guide: node screenshots.mjs DIRECTORY
+// Makes the pictures of the guides: node screenshots.mjs DIRECTORY
 
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";

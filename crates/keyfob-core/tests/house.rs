@@ -16,7 +16,7 @@ fn pages() -> Vec<PathBuf> {
         let entries = fs::read_dir(dir).expect("a directory of the workspace");
         entries.map(|entry| entry.expect("an entry").path())
     };
-    let all = in_directory(root()).chain(in_directory(root().join("docs")));
+    let all = [".", "docs", "docs/how-to"].into_iter().flat_map(|dir| in_directory(root().join(dir)));
     all.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
 }
 

@@ -67,7 +67,7 @@ pub use renewal::{Need, worker::Detached};
 pub use setup::Choices;
 pub use world::waiting::{Progress, Waiting};
 
-/// The examples of the guide, compiled with the tests.
+/// The examples of the how-to guide, compiled with the tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide.md")]
+#[doc = include_str!("../../../docs/how-to/programs.md")]
 pub struct Guide;
