@@ -438,4 +438,25 @@ mod tests {
         assert_eq!(escape("a\u{1b}[2Jb\u{202e}c\u{9b}"), "a\\u{1b}[2Jb\\u{202e}c\\u{9b}");
         assert_eq!(escape(&"x".repeat(300)).chars().count(), 201);
     }
+
+    #[test]
+    fn each_kind_has_a_title_of_its_own() {
+        let titles: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.title()).collect();
+        assert!(titles.len() == Kind::ALL.len() && !titles.contains(""), "{titles:?}");
+    }
+
+    /// Failures are compared by what they say: an error underneath cannot be compared.
+    #[test]
+    fn a_cause_says_why_and_is_the_source() {
+        let error = || Error::caused_by(Id::Usage, "a", core::fmt::Error);
+        assert_eq!(error(), error());
+        assert_ne!(
+            error(),
+            Error::new(Id::Usage, "a", error().why()),
+            "one is caused by another, one is not"
+        );
+        let source = core::error::Error::source(&error()).map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some(error().why()));
+        assert!(core::error::Error::source(&Error::new(Id::Usage, "a", "b")).is_none());
+    }
 }

@@ -255,4 +255,14 @@ mod tests {
             told.starts_with("the sources are auth-token, api-key-descriptor, ") && told.contains("login")
         );
     }
+
+    /// Reports, metrics and the command line call a source the same, and every one otherwise.
+    #[test]
+    fn a_source_has_one_name() {
+        let shown: alloc::collections::BTreeSet<_> = Source::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(shown.len(), Source::ALL.len());
+        for source in Source::ALL {
+            assert_eq!(source.to_string().parse(), Ok(*source));
+        }
+    }
 }

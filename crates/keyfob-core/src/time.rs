@@ -90,7 +90,7 @@ impl Ahead {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC; moments beyond the year 9999 show as its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = jiff::Timestamp::from_second(self.0).unwrap_or(if self.0 < 0 {
+        let moment = jiff::Timestamp::from_second(self.0).unwrap_or(if self.0.is_negative() {
             jiff::Timestamp::MIN
         } else {
             jiff::Timestamp::MAX
@@ -124,5 +124,15 @@ mod tests {
     fn timestamp_addition_saturates() {
         assert_eq!(Timestamp(i64::MAX).plus(1), Timestamp(i64::MAX));
         assert!(Timestamp(i64::MAX).to_string().starts_with("9999-12-30"));
+        assert!(Timestamp(i64::MIN).to_string().starts_with("-009999-01-02"));
+    }
+
+    #[test]
+    fn what_passed_since_is_what_has_to_be_added() {
+        for (earlier, later) in [(0, 0), (5, 12), (12, 5), (-3, 4)] {
+            let (earlier, later) = (Timestamp(earlier), Timestamp(later));
+            assert_eq!(earlier.plus(later.since(earlier)), later);
+        }
+        assert_eq!(Timestamp(i64::MAX).since(Timestamp(i64::MIN)), i64::MAX);
     }
 }

@@ -272,6 +272,7 @@ mod tests {
             "https://oauth.company.com/authorize/tenant",
             "https://oauth.company.com/x/../authorize",
             "https://oauth.company.com/authorize?tenant=7",
+            "https://oauth.company.com/authorize/b%C3%BCcher%20und%20mehr",
             "https://xn--bcher-kva.example:8443/oauth/x",
             "https://B\u{dc}CHER.example:8443/oauth",
         ] {

@@ -361,3 +361,37 @@ mod fields {
         fields
     }
 }
+
+/// RFC 6749 §3.3: an empty list is an answer, and not the same as none.
+#[test]
+fn to_ask_for_no_scope_is_a_choice() {
+    let scopes = |scopes| {
+        let config = environment(RawEnvironment { scopes, ..Default::default() }).unwrap();
+        config.environments["work"].scopes.clone().map(|scopes| scopes.to_string())
+    };
+    assert_eq!(scopes(Some(vec![])).as_deref(), Some(""));
+    assert_eq!(scopes(Some(vec!["a".into(), "b".into()])).as_deref(), Some("a b"));
+    assert_eq!(scopes(None), None);
+}
+
+#[test]
+fn an_environment_has_a_name_that_can_be_typed() {
+    let named = |name: &str| {
+        let environments = BTreeMap::from([(name.to_string(), RawEnvironment::default())]);
+        Config::parse(RawConfig { environments, ..RawConfig::default() })
+    };
+    for name in ["work", "Work-2", "a_b.c"] {
+        assert!(named(name).is_ok(), "{name}");
+    }
+    for name in ["", "a b", "w\u{f6}rk", "a/b"] {
+        assert!(named(name).is_err(), "{name:?}");
+    }
+}
+
+#[test]
+fn the_device_grant_is_off_where_somebody_turned_it_off() {
+    let off = |device_grant| {
+        Config::parse(RawConfig { device_grant, ..RawConfig::default() }).unwrap().device_grant_is_off
+    };
+    assert_eq!([None, Some(true), Some(false)].map(off), [false, false, true]);
+}

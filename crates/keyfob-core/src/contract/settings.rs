@@ -276,10 +276,23 @@ mod tests {
             assert!(Scopes::parse(wrong).is_err(), "{wrong:?}");
         }
         assert_eq!(Scopes::parse("b  a b ").map(|scopes| scopes.to_string()).as_deref(), Ok("b a"));
-        assert!(ClientId::parse("9d1c250a e61b").is_ok());
+        assert!(ClientId::parse("9d1c250a e61b").is_ok() && ClientId::parse("!~").is_ok());
         assert!(ClientId::parse(&"a".repeat(512)).is_ok() && ClientId::parse(&"a".repeat(513)).is_err());
         for wrong in ["", " a", "a ", "a\n", "ä"] {
             assert!(ClientId::parse(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_longest_scope_that_is_read() {
+        let granted = |length| Scopes::granted(&"a".repeat(length)).is_some();
+        assert!(granted(65_536) && !granted(65_537));
+    }
+
+    #[test]
+    fn a_custom_url_alone_wants_approval() {
+        assert!(!Settings::default().wants_approval());
+        let custom_url = Some("https://oauth.company.com/authorize".into());
+        assert!(Settings { custom_url, ..Settings::default() }.wants_approval());
     }
 }

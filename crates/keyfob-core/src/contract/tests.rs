@@ -206,3 +206,23 @@ fn a_bearer_prefix_is_taken_off_once() {
         "expected a token, and there is none"
     );
 }
+
+#[test]
+fn each_sort_of_value_has_its_word_and_its_rule() {
+    for say in [Kind::word, Kind::rule] {
+        let said: BTreeSet<_> = Kind::ALL.iter().map(|kind| say(*kind)).collect();
+        assert!(said.len() == Kind::ALL.len() && !said.contains(""), "{said:?}");
+    }
+}
+
+/// What a shell makes of it is the example again.
+#[test]
+fn an_export_line_sets_the_example() {
+    for v in VARIABLES.iter().chain(REFERENCED) {
+        let line = v.export();
+        let value = line.strip_prefix(&format!("export {}=", v.name)).expect(&line);
+        let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+        assert_eq!(quoted.unwrap_or(value), v.example);
+        assert_eq!(quoted.is_some(), v.example.contains(' '), "{line}");
+    }
+}

@@ -343,8 +343,22 @@ mod tests {
             assert!(email(right).is_ok(), "{right}");
         }
         for wrong in [
-            "", "a", "@", "a@", "@b", "a@b@c", "a b@c", "a\n@c", "a..b@c", ".a@c", "a@-b", "a@b..c", "a@b.",
+            "",
+            "a",
+            "@",
+            "a@",
+            "@b",
+            "a@b@c",
+            "a b@c",
+            "a\n@c",
+            "a..b@c",
+            ".a@c",
+            "a@-b",
+            "a@b..c",
+            "a@b.",
             "a<b@c",
+            "a\u{202e}b@c",
+            "a@b\u{202e}c",
         ] {
             assert!(email(wrong).is_err(), "{wrong:?}");
         }
@@ -440,5 +454,27 @@ mod tests {
         assert!(endpoint("http://127.0.0.1:3/token").is_ok());
         assert!(endpoint("http://id.example/token").is_err());
         assert_eq!(issuer("https://id.example").as_deref(), Ok("https://id.example"));
+    }
+
+    /// RFC 5321 §4.5.3.1, and what an attribute of a metric may be.
+    #[test]
+    fn lengths_end_where_they_are_said_to() {
+        let address = |domain: usize| {
+            let labels = ["d".repeat(63), "d".repeat(63), "d".repeat(domain - 128)];
+            alloc::format!("{}@{}", "l".repeat(64), labels.join("."))
+        };
+        assert_eq!(address(189).len(), 254);
+        assert!(email(&address(189)).is_ok() && email(&address(190)).is_err());
+        assert!(tag(&"t".repeat(256)).is_ok() && tag(&"t".repeat(257)).is_err());
+    }
+
+    /// Somebody who looks for an invisible character is told that it is one.
+    #[test]
+    fn a_character_that_does_not_show_is_named() {
+        for wrong in
+            ["https://x /", "https://x/\u{1}", "https://x/\u{7f}", "https://x\\y", "https://x/\u{a0}"]
+        {
+            assert_eq!(url(wrong), Err("expected a URL without blanks, control characters or backslashes"));
+        }
     }
 }

@@ -229,4 +229,15 @@ pub(crate) mod tests {
         assert_eq!(told(1), "the answer to the last renewal was lost");
         assert_eq!(told(2), "the answers to 2 renewals were lost");
     }
+
+    /// Half of it has to be gone before a wish is repeated that the renewal before did not fulfil; one that it did fulfil
+    /// is repeated whenever it is not fulfilled any more.
+    #[test]
+    fn a_wish_is_repeated_where_a_renewal_fulfils_it() {
+        let mut r = record(NOW, 3600);
+        r.generation.number = 2;
+        let wish = |min_valid, seconds| word(&r, &Ask { min_valid, ..at(seconds) });
+        assert_eq!((wish(3600, 0), wish(3600, 1)), ("use", "renew"));
+        assert_eq!((wish(3601, 1), wish(3601, 1800), wish(3601, 1801)), ("use", "use", "renew"));
+    }
 }

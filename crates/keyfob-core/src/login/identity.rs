@@ -322,4 +322,36 @@ mod tests {
         let preset = Presets { tagged_id: Some("acct_12345_prod".into()), ..Presets::default() };
         assert_eq!(Identity::default().tagged_id(&preset).as_deref(), Some("acct_12345_prod"));
     }
+
+    #[test]
+    fn whatever_is_missing_has_to_be_looked_up() {
+        let all = Presets {
+            account_uuid: Some(ACCOUNT.into()),
+            organization_uuid: Some(ACCOUNT.into()),
+            email: Some("a@b.c".into()),
+            ..Presets::default()
+        };
+        assert!(!Identity::needs_lookup(&all));
+        for missing in [
+            Presets { account_uuid: None, ..all.clone() },
+            Presets { organization_uuid: None, ..all.clone() },
+            Presets { email: None, ..all },
+        ] {
+            assert!(Identity::needs_lookup(&missing), "{missing:?}");
+        }
+    }
+
+    /// A profile that repeats the token it was asked with does not put it into reports.
+    #[test]
+    fn what_was_sent_is_nobodys_name() {
+        let sent =
+            Sent::new(None, &[("Authorization", crate::Secret::from("Bearer at-12345@b.c".to_string()))]);
+        let said = |email: &str| Identity {
+            account_uuid: Some(ACCOUNT.into()),
+            email: Some(email.into()),
+            ..Identity::default()
+        };
+        assert_eq!(said("a@b.c").without(&sent), said("a@b.c"));
+        assert_eq!(said("at-12345@b.c").without(&sent), Identity { email: None, ..said("") });
+    }
 }

@@ -234,4 +234,10 @@ mod tests {
         assert!(!Envelope::is_one(b"{\"version\": 1}") && Envelope::is_one(br#"{"sealed":"kernel"}"#));
         assert_eq!(KeyId::new([0xab; 16]).as_str(), "ab".repeat(16));
     }
+
+    #[test]
+    fn each_key_store_has_a_name_of_its_own() {
+        let names = KeyStore::ALL.map(KeyStore::name);
+        assert!(names[0] != names[1] && names.iter().all(|name| name.starts_with("the ")), "{names:?}");
+    }
 }

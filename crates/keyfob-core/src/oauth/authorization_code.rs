@@ -563,4 +563,26 @@ mod tests {
             assert!(!is_user_code(other), "{other}");
         }
     }
+
+    #[test]
+    fn a_pasted_mistake_is_called_what_it_is() {
+        let why = |text: &str| flow().pasted(text).err().unwrap().why().to_string();
+        for (text, said) in [
+            ("is that the code?", "it has blanks in it: paste the code alone"),
+            ("see https://id.example/?tenant=7", "this address holds no code: copy it after signing in"),
+            ("https://id.example/?tenant=7", "this address holds no code: copy it after signing in"),
+            ("/callback?tenant=7", "this address holds no code: copy it after signing in"),
+        ] {
+            assert_eq!(why(text), said, "{text}");
+        }
+    }
+
+    /// A code is the provider's own text: nothing in it is decoded that was not encoded for an address.
+    #[test]
+    fn a_plain_number_sign_leaves_the_code_as_it_is() {
+        for code in ["co%41de", "a+b", "x%23y"] {
+            assert_eq!(id(flow().pasted(&format!("{code}#{}", state()))), Ok(code.into()));
+        }
+        assert_eq!(id(flow().pasted("co%41de")), Ok("co%41de".into()));
+    }
 }

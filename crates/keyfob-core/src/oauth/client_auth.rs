@@ -118,4 +118,14 @@ mod tests {
         );
         assert_eq!(Record::decode(&bytes).unwrap().secret_at, r.secret_at);
     }
+
+    /// The configuration, the metadata and the record call a method by one name.
+    #[test]
+    fn a_method_is_found_by_the_name_it_is_kept_under() {
+        for proof in [Proof::Basic, Proof::Post] {
+            let kept = serde_json::to_value(proof).unwrap();
+            assert_eq!(Proof::named(kept.as_str().unwrap()), Some(proof));
+        }
+        assert_eq!(Proof::named("none"), None);
+    }
 }

@@ -72,7 +72,7 @@ mod tests {
         },
         oauth::client_auth::Proof,
     };
-    use alloc::vec::Vec;
+    use alloc::{string::ToString, vec::Vec};
 
     const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -128,5 +128,29 @@ mod tests {
             assert!(matches!(next(&after.record, &Ask::at(NOW.plus(62))), Next::Stop(_)), "for a moment");
             assert!(matches!(next(&after.record, &Ask::at(NOW.plus(64))), Next::Renew));
         }
+    }
+
+    /// RFC 6749 §4.4.2.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the request holds no secret")]
+    fn the_request_names_its_grant_and_its_scopes() {
+        let body = |scopes: &Scopes| request(scopes).encode(None).body.1.expose().to_string();
+        assert_eq!(body(&Scopes::parse("a b").unwrap()), "grant_type=client_credentials&scope=a+b");
+        assert_eq!(body(&Scopes::default()), "grant_type=client_credentials");
+    }
+
+    /// RFC 6749 §5.1: what was asked for was granted, unless nothing was asked for: then only the answer says it.
+    #[test]
+    fn what_a_machine_asked_for_is_what_it_has() {
+        let scopes = |asked: &str, said: &str| {
+            let asked = Scopes::parse(asked).unwrap_or_default();
+            let body = format!(r#"{{"access_token":"a4","token_type":"Bearer"{said}}}"#);
+            let mut before = machine();
+            before.scopes = Scopes::parse("before").unwrap();
+            format!("{}", answered(before, &asked, &reply(200, &body), NOW, None).record.scopes)
+        };
+        assert_eq!(scopes("", r#","scope":"given""#), "given");
+        assert_eq!(scopes("", ""), "");
+        assert_eq!(scopes("asked", ""), "asked");
     }
 }

@@ -288,4 +288,29 @@ mod tests {
             }
         }
     }
+
+    /// RFC 8628 §3.1 and §3.4, the requests of its own examples.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the specification's own invented code")]
+    fn the_requests_are_those_of_rfc_8628() {
+        let client = ClientId::parse("1406020730").unwrap();
+        let body = |request: TokenRequest| request.encode(None).body.1.expose().to_string();
+        let scopes = Scopes::parse("example_scope").unwrap();
+        assert_eq!(body(start(&client, &scopes)), "client_id=1406020730&scope=example_scope");
+        let pending = Pending::read(&reply(200, STARTED)).unwrap();
+        assert_eq!(
+            body(pending.poll(&client)),
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code\
+                &device_code=GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS&client_id=1406020730"
+        );
+    }
+
+    #[test]
+    fn a_code_for_the_person_is_one_they_can_type() {
+        let read = |code: &str| Pending::read(&reply(200, &STARTED.replacen("WDJB-MJHT", code, 1)));
+        assert_eq!(read(&"A".repeat(32)).unwrap().user_code.len(), 32);
+        for wrong in [String::new(), " ".into(), "A".repeat(33), "A\\u0007".into()] {
+            assert_eq!(read(&wrong).expect_err(&wrong).id(), Id::AnswerInvalid);
+        }
+    }
 }

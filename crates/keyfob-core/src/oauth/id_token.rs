@@ -270,6 +270,7 @@ impl IdToken {
 mod tests {
     use super::*;
     use crate::oauth::jwk;
+    use alloc::vec::Vec;
     use serde_json::{Value, json};
 
     const NOW: ProviderTime = ProviderTime(1_311_281_000);
@@ -322,6 +323,9 @@ mod tests {
             ("exp", json!("1311281970"), ""),
             ("exp", json!(1_311_281_970.5), ""),
             ("exp", json!("soon"), "does not say when it ends (`exp`)"),
+            ("exp", json!("inf"), "does not say when it ends (`exp`)"),
+            ("exp", json!("1e99"), "does not say when it ends (`exp`)"),
+            ("exp", json!(""), "does not say when it ends (`exp`)"),
             ("exp", Value::Null, "does not say when it ends (`exp`)"),
             ("iat", json!("lately"), ""),
             ("email", json!(["ada@example.com"]), ""),
@@ -465,5 +469,26 @@ mod tests {
         let (head, _) = whole.rsplit_once('.').unwrap();
         let read = IdToken::read(&Secret::new(format!("{head}.AQID"))).ok().unwrap();
         assert_eq!(read.signature(), [1, 2, 3]);
+    }
+
+    /// RFC 8725 §3.1: the key decides what it may verify, and the token has no say in it.
+    #[test]
+    fn a_key_verifies_only_what_is_made_with_its_kind() {
+        let key = |key| Key { id: None, only_for: None, key };
+        let keys = [
+            key(PublicKey::Rsa { modulus: Vec::new(), exponent: Vec::new() }),
+            key(PublicKey::P256(Vec::new())),
+            key(PublicKey::P384(Vec::new())),
+            key(PublicKey::Ed25519(Vec::new())),
+        ];
+        for (algorithm, kind) in
+            [("RS256", 0), ("RS512", 0), ("PS256", 0), ("PS384", 0), ("ES256", 1), ("ES384", 2), ("EdDSA", 3)]
+        {
+            let token = IdToken::read(&token(&json!({"alg": algorithm}), &claims())).unwrap();
+            let found: Vec<_> = token.candidates(&keys).collect();
+            assert!(found.len() == 1 && core::ptr::eq(found[0], &raw const keys[kind].key), "{algorithm}");
+        }
+        let unknown = IdToken::read(&token(&json!({"alg": "ES512"}), &claims())).unwrap();
+        assert_eq!(unknown.candidates(&keys).count(), 0);
     }
 }

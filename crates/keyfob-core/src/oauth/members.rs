@@ -214,3 +214,37 @@ fn string_length(text: &[u8]) -> Option<usize> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rotated(body: &str) -> Option<Secret> {
+        Members::of_json(body.as_bytes()).and_then(|members| members.rotated())
+    }
+
+    /// What was read of a broken answer counts, unless what was not read may say something else of it.
+    #[test]
+    fn the_refresh_token_of_a_broken_answer_is_kept_while_there_is_one() {
+        for rest in [
+            "",
+            "}",
+            ",",
+            " something behind it that is no JSON at all",
+            ", something that is none",
+            "} </html>",
+        ] {
+            let body = alloc::format!(r#"{{"refresh_token":"rt-2"{rest}"#);
+            assert!(rotated(&body).is_some_and(|token| token.same_as("rt-2")), "{body}");
+        }
+        for rest in [
+            r#","refresh_token":"rt-3"}"#,
+            r#", something "refresh_token":"rt-3"}"#,
+            r#"} "refresh_token":"rt-3""#,
+            r#","x" "refresh_token":"rt-3"}"#,
+        ] {
+            let body = alloc::format!(r#"{{"refresh_token":"rt-2"{rest}"#);
+            assert!(rotated(&body).is_none(), "{body}");
+        }
+    }
+}

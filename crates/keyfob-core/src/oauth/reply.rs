@@ -83,3 +83,26 @@ impl Reply {
         Some(seconds.clamp(0, cap))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8259 §11, RFC 6839 §3.1, and what some send instead. A suffix is one of something.
+    #[test]
+    fn what_calls_itself_json() {
+        let is_json = |kind: &str| Reply { content_type: Some(kind.into()), ..Reply::default() }.is_json();
+        for kind in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "text/json",
+            "application/x+JSON",
+            "a+json",
+        ] {
+            assert!(is_json(kind), "{kind}");
+        }
+        for kind in ["+json", "json", "", "text/html", "application/jsonp", "application/x+json5"] {
+            assert!(!is_json(kind), "{kind}");
+        }
+    }
+}

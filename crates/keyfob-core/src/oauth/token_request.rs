@@ -87,13 +87,17 @@ impl TokenRequest {
         reason = "the body of the one request that these parameters are for"
     )]
     fn form(&self) -> Secret {
-        // An octet takes at most three, so that the text is never moved, and no copy of it stays behind.
-        let room =
-            self.parameters.iter().map(|(name, value)| 3 * (name.len() + value.expose().len()) + 2).sum();
+        // Room for all of it, so that the text is never moved, and no copy of it stays behind.
+        let room = self.parameters.iter().map(|(name, value)| longest(name, value.expose())).sum();
         let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(room));
         form.extend_pairs(self.parameters.iter().map(|(name, value)| (name, value.expose())));
         Secret::from(form.finish())
     }
+}
+
+/// What a parameter takes at most, its two signs included: an octet may take three.
+const fn longest(name: &str, value: &str) -> usize {
+    3 * (name.len() + value.len()) + 2
 }
 
 #[cfg(test)]
@@ -161,5 +165,13 @@ mod tests {
             body.expose(),
             "grant_type=refresh_token&refresh_token=a%26b%3Dc+d%25&resource=https%3A%2F%2Fa.example%2F%3Fx%3D1"
         );
+    }
+
+    #[test]
+    fn there_is_room_for_the_worst_and_no_more() {
+        for (name, value) in [("&&", "==="), ("&", ""), ("&&&&", "=")] {
+            let form = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
+            assert_eq!(longest(name, value), form.len() + 1, "one for the sign between two: {form}");
+        }
     }
 }

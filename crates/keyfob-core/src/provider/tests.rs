@@ -148,6 +148,7 @@ fn well_known_places() {
             "https://example.com/issuer1/.well-known/openid-configuration"
         ]
     );
+    assert_eq!(well_known("https://a/b/c")[0], "https://a/.well-known/oauth-authorization-server/b/c");
     assert_eq!(
         well_known("https://example.com")[0],
         "https://example.com/.well-known/oauth-authorization-server"
@@ -511,4 +512,37 @@ fn the_built_in_environments_are_whole() {
         assert_eq!(scopes, ["user:profile user:inference", "org:create_api_key user:profile"]);
         assert!(environment.sign_in(false).unwrap().0.starts_with("http"));
     }
+}
+
+/// A secret belongs to the client it was written beside.
+#[test]
+fn another_client_does_not_get_the_configured_ones_secret() {
+    let raw = RawEnvironment {
+        client_id: Some("ours".into()),
+        client_secret_file: Some("/run/secret".into()),
+        ..at("work")
+    };
+    let config = config("work", raw);
+    let secret = |client: &str| {
+        resolved(&[("CLAUDE_CODE_OAUTH_CLIENT_ID", client)], &config, Some("work")).unwrap().secret_at()
+    };
+    assert!(secret("ours").is_some() && secret("mine").is_none());
+}
+
+/// Where nobody chose any, a person's login has the scopes of the built-in ones, and a machine's those of its provider.
+#[test]
+fn scopes_that_nobody_chose() {
+    let scopes = |e: Environment| [e.scopes.to_string(), e.console_scopes.to_string()];
+    let usual = ["user:profile user:inference"; 2];
+    assert_eq!(scopes(resolved(&[], &config("work", at("work")), Some("work")).unwrap()), usual);
+    let url = "https://oauth.company.com/authorize";
+    let custom = settings(&[("CLAUDE_CODE_CUSTOM_OAUTH_URL", url)]);
+    assert_eq!(scopes(resolve(&custom, &Config::default(), None, &approved(url)).unwrap()), usual);
+    let machine = RawEnvironment {
+        client_id: Some("ci".into()),
+        grant: Some("client_credentials".into()),
+        client_secret_file: Some("/run/secret".into()),
+        ..at("ci")
+    };
+    assert_eq!(scopes(resolved(&[], &config("ci", machine), Some("ci")).unwrap()), [""; 2]);
 }
