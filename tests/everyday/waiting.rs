@@ -1,13 +1,15 @@
-//! What lasts longer than a second says what it waits for, and on whom.
+//! What lasts longer than a second says what it waits for, and on whom; `--wait` waits for what passes by itself.
+#![expect(clippy::disallowed_methods, reason = "tests take the time")]
 
 use std::{
     fs::{self, File},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use keyfob_dev::Options;
-use keyfob_testkit::{Ran, Sandbox, stderr};
+use keyfob_dev::{FaultKind, Options};
+use keyfob_testkit::{Ran, Sandbox, now, stderr, token_requests};
+use serde_json::json;
 
 use crate::screen::{Screen, until};
 
@@ -113,4 +115,53 @@ fn a_slow_helper_is_told_and_heard() {
     fs::write(&mark, "").expect("ours");
     let said = both.map(|child| stderr(&child.wait_with_output().expect("it ends"))).concat();
     assert!(said.contains("(keyfob-tested), which runs the configured api_key_helper ..."), "{said}");
+}
+
+/// `Retry-After` is obeyed to the second, with one word about it; nothing is asked meanwhile.
+#[test]
+fn wait_outlasts_a_provider_that_says_later() {
+    for command in
+        [&["token"][..], &["header"], &["exec", "--env", "T", "--wait", "20", "--", "sh", "-c", "echo $T"]]
+    {
+        let s = Sandbox::new();
+        s.sign_in("default", "ada@example.com");
+        s.expire();
+        s.server.inject(FaultKind::Status429, 2);
+        let before = token_requests(&s.server);
+        let wait: &[&str] = if command.len() > 1 { &[] } else { &["--wait", "20"] };
+        let ran = s.run(&[command, wait].concat());
+        assert!(ran.answer().len() > 20, "{ran:?}");
+        assert_eq!(
+            ran.err.lines().filter(|line| line.starts_with("Waiting for up to 20 s: ")).count(),
+            1,
+            "{ran:?}"
+        );
+        assert!(ran.err.contains("rate_limited"), "{ran:?}");
+        assert_eq!(token_requests(&s.server) - before, 3, "one request for each time it was allowed");
+    }
+}
+
+/// What is not over in time, or cannot be, ends as it would have without waiting.
+#[test]
+fn a_wait_in_vain_ends_like_none() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    s.expire();
+    s.server.inject(FaultKind::Status503, None);
+    let begun = Instant::now();
+    s.run(&["token", "--json", "--wait", "3"]).failed(6, "unreachable");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    // Longer than anybody wants to wait: told at once.
+    s.edit(|record| {
+        record["cooldown"] =
+            json!({ "since": now(), "until": now() + 500, "times": 1, "why": "the provider answered 429" });
+    });
+    let begun = Instant::now();
+    let ran = s.run(&["token", "--json", "--wait", "60"]);
+    ran.failed(6, "cooling-down");
+    assert!(begun.elapsed() < Duration::from_secs(20) && !ran.err.contains("Waiting"), "{ran:?}");
+    // Nor is anything waited for that a person has to do.
+    let nobody = Sandbox::new();
+    nobody.run(&["token", "--json", "--wait", "60"]).failed(4, "login-needed");
+    assert_eq!(s.run(&["token", "--wait", "86401"]).code, Some(2));
 }

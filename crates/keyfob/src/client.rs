@@ -1,7 +1,7 @@
 //! The public face: one setup, one world, and the questions a program asks of them. Every method is one line into the
 //! room it belongs to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keyfob_core::{
     Error, Record, Result, Secret, Source, Timestamp,
@@ -133,6 +133,16 @@ impl Client {
     /// As [`Client::grant`].
     pub fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
         self.session.grant_for(purpose, need)
+    }
+
+    /// The same, but what passes by itself is waited for, within this time: a provider's "later" until it may be asked
+    /// again, an unreachable one with growing pauses, a process that keeps the login. When that would take longer, the
+    /// error comes at once.
+    ///
+    /// # Errors
+    /// As [`Client::grant`].
+    pub fn grant_within(&self, purpose: Purpose, need: &Need, patience: Duration) -> Result<Grant> {
+        self.session.grant_within(purpose, need, patience)
     }
 
     /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another

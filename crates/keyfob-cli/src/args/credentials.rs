@@ -9,6 +9,7 @@ use keyfob::internals::core::login::record::Generation;
 #[command(after_help = "Examples:
   keyfob token                                 prints the token
   keyfob token --min-valid 600                 valid for at least ten minutes, if it can be renewed
+  keyfob token --wait 60                       waits for a provider that is busy, for up to a minute
   keyfob token --json                          with expiry, login, generation and source
   keyfob token --rejected LOGIN:GENERATION     after a 401: renews it if it is still the newest
   git -c credential.helper='!keyfob token --format git-credential' fetch")]
@@ -71,6 +72,9 @@ pub(crate) struct Wanted {
     /// fingerprint, as `token --json` names them
     #[arg(long, value_name = "LOGIN:GENERATION")]
     pub(crate) rejected: Option<Rejected>,
+    /// Wait up to this long where the provider says "later", cannot be reached, or another process keeps the login
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) wait: u64,
     /// For a remote connection (WebSocket) instead of the API
     #[arg(long)]
     pub(crate) remote: bool,

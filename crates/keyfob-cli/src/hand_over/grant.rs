@@ -1,5 +1,7 @@
 //! The credential a command was asked for, by the options that `token`, `header` and `exec` have in common.
 
+use std::time::Duration;
+
 use keyfob::{
     Client, Error, Grant, Purpose,
     internals::{core::Id, renewal::Need, setup::Setup},
@@ -40,7 +42,10 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
         None => None,
     };
     let need = Need { min_valid: wanted.min_valid, rejected };
-    let grant = client.grant_for(purpose, &need)?;
+    let grant = match wanted.wait {
+        0 => client.grant_for(purpose, &need)?,
+        seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds))?,
+    };
     telemetry::used(client, &grant);
     if let (Some(rejected), None) = (&need.rejected, &grant.generation) {
         let what = format!("the credential from {} cannot be renewed", grant.source);

@@ -129,22 +129,31 @@ fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error>
         let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
         return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
     }
+    let (until, why) = forbidden(record, now)?;
+    let why = format!("{why}; asking again is allowed in {} s", until.since(now));
+    Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+}
+
+/// Until when the provider is not asked again, and why.
+fn forbidden(record: &Record, now: ProviderTime) -> Option<(ProviderTime, String)> {
     // Only the provider's word ends a login. Asking again after a lost answer cannot make anything worse: a provider
     // that counts the reuse has ended the login already. But it is asked ever more seldom.
     let unknown = record.unknown_now().map(|unknown| (unknown, unknown.since.plus(pause(unknown.times))));
     if let Some((unknown, until)) = unknown.filter(|(u, until)| u.since <= now.plus(SKEW) && now < *until) {
-        let why = format!(
-            "{}, so nobody knows whether its refresh token is still good; asking again is allowed in {} s",
-            unknown.told(),
-            until.since(now)
-        );
-        return Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why));
+        let why = format!("{}, so nobody knows whether its refresh token is still good", unknown.told());
+        return Some((until, why));
     }
     // A cool-down that begins in the future was set by a clock that has been stepped back since.
     let cooldown = record.cooldown.as_ref().filter(|c| c.since <= now.plus(SKEW) && now < c.until)?;
-    let seconds = cooldown.until.since(now);
-    let why = format!("{}; asking again is allowed in {seconds} s", cooldown.why);
-    Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+    Some((cooldown.until, cooldown.why.clone()))
+}
+
+/// Seconds until the provider may be asked again, for whoever would rather wait than fail. `None`: it may be asked now, or
+/// waiting helps nothing.
+#[must_use]
+pub fn allowed_in(record: &Record, ask: &Ask) -> Option<i64> {
+    let now = ask.time(record);
+    Some(forbidden(record, now)?.0.since(now))
 }
 
 /// Seconds before the next request, after so many without an answer: the first retry follows when the access token has

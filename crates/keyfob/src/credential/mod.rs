@@ -7,6 +7,7 @@ pub mod grant;
 pub mod helper;
 pub mod look;
 pub(crate) mod machine;
+mod patient;
 mod rejected;
 pub(crate) mod seed;
 mod stored;

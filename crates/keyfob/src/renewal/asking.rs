@@ -46,6 +46,11 @@ impl<'a> Asking<'a> {
         if self.need.min_valid > 0 { due::falls_short(record, &self.ask(record)) } else { None }
     }
 
+    /// Seconds until its provider may be asked again, if that is forbidden now.
+    pub(crate) fn allowed_in(&mut self, record: &Record) -> Option<i64> {
+        due::allowed_in(record, &self.ask(record))
+    }
+
     fn ask(&mut self, record: &Record) -> Ask {
         let first = self.first.get_or_insert_with(|| record.generation.clone());
         let replaced = *first != record.generation;
