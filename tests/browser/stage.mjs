@@ -79,6 +79,17 @@ class Run {
     return value;
   }
 
+  /** What it says to a person, as soon as it says something like this: the first group. */
+  async says(pattern) {
+    const end = Date.now() + DEADLINE;
+    while (Date.now() < end) {
+      const found = pattern.exec(this.stderr)?.[1];
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`keyfob ${this.words.join(" ")} did not say ${pattern}: ${this.stderr}`);
+  }
+
   type(text) {
     this.child.stdin.write(text);
   }
@@ -90,7 +101,7 @@ class Run {
 }
 
 /** Debian's Chromium, or the one CHROMIUM names, in a new profile. */
-export function openBrowser() {
+export function openBrowser(...more) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     // Its own sandbox needs an ordinary user.
@@ -102,6 +113,7 @@ export function openBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

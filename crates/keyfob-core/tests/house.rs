@@ -43,7 +43,10 @@ fn links_lead_somewhere() {
     };
     for page in pages() {
         let text = fs::read_to_string(&page).expect("a page");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        // Pictures come for both colour schemes, which only HTML can say.
+        let pictures = text.split(" src=\"").skip(1).chain(text.split(" srcset=\"").skip(1));
+        for link in links.chain(pictures.filter_map(|rest| rest.split('"').next())) {
             if link.contains("://") {
                 continue;
             }

@@ -14,7 +14,10 @@ use crate::{
         ending::Ending,
     },
     oauth::{authorize, device_grant, id_token, introspect, metadata, revoke, token},
-    pages,
+    pages::{
+        self, device,
+        sign_in::{CONSENT_PATH, SIGN_IN_PATH},
+    },
     state::{addresses::PREFIXES, redirect::PASTE_PATH, shared::Shared},
 };
 
@@ -25,11 +28,15 @@ const ROUTES: &[(&str, &[(Method, Handler)])] = &[
     ("/api/oauth/profile", &[(Method::GET, profile::profile)]),
     ("/v1/whoami", &[(Method::GET, profile::whoami)]),
     ("/oauth/authorize", &[(Method::GET, authorize::request), (Method::POST, authorize::form)]),
+    (SIGN_IN_PATH, &[(Method::GET, authorize::sign_in_page)]),
+    (CONSENT_PATH, &[(Method::GET, authorize::consent_page)]),
     (PASTE_PATH, &[(Method::GET, pages::paste::show)]),
     ("/v1/oauth/revoke", &[(Method::POST, revoke::answer)]),
     ("/v1/oauth/introspect", &[(Method::POST, introspect::answer)]),
     ("/v1/oauth/device/code", &[(Method::POST, device_grant::request)]),
-    ("/device", &[(Method::GET, device_grant::page), (Method::POST, device_grant::form)]),
+    (device::ENTER_PATH, &[(Method::GET, device_grant::page), (Method::POST, device_grant::form)]),
+    (device::CONSENT_PATH, &[(Method::GET, device_grant::consent_page)]),
+    (device::DONE_PATH, &[(Method::GET, device_grant::done_page)]),
     ("/oauth/userinfo", &[(Method::GET, profile::userinfo), (Method::POST, profile::userinfo)]),
     ("/oauth/jwks", &[(Method::GET, id_token::keys)]),
     ("/api/auth/trusted_devices", &[(Method::POST, devices::enrol)]),

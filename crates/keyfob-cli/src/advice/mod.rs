@@ -35,6 +35,12 @@ pub(crate) fn told(error: &Error) -> Told {
     choose(error, situation::of_this_run())
 }
 
+/// The same as an error, for what tells it by itself: the page that ends a sign-in.
+pub(crate) fn told_error(error: &Error) -> Error {
+    let Told { what, why, hint } = told(error);
+    Error::new(error.id(), what, why).hint(hint)
+}
+
 /// The same in a given situation.
 fn choose(error: &Error, situation: &Situation) -> Told {
     let choice = match (error.advice(), error.cause()) {

@@ -19,6 +19,7 @@ use keyfob::{
 };
 
 use crate::{
+    advice,
     args::{Global, Login},
     internal::Task,
     output::{
@@ -69,6 +70,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         port: args.port,
         hint: args.email.clone(),
         lasting: None,
+        tell: Some(advice::told_error),
     };
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;

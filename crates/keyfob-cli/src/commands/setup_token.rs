@@ -24,6 +24,7 @@ use keyfob::{
 };
 
 use crate::{
+    advice,
     args::{Global, SetupToken},
     commands::login,
     output::{
@@ -47,7 +48,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Report::can_answer()?;
     }
     let lasting = Some(args.days.saturating_mul(24 * 3600));
-    let how = How { paste: args.paste, lasting, ..How::default() };
+    let how = How { paste: args.paste, lasting, tell: Some(advice::told_error), ..How::default() };
     let minted = client.begin_login(&how).and_then(|attempt| {
         Report::say("Sign in to mint a token. Open this address:\n");
         Report::say(attempt.url());

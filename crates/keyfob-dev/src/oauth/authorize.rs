@@ -11,7 +11,10 @@ use crate::{
         form::Form,
     },
     oauth::resource,
-    pages,
+    pages::{
+        self,
+        sign_in::{CONSENT_PATH, SIGN_IN_PATH},
+    },
     state::{
         account::{self, DEFAULT_EMAIL},
         addresses::PREFIXES,
@@ -23,6 +26,11 @@ use crate::{
         transaction::{TRANSACTION_LIFE, Transaction},
     },
 };
+
+/// What is typed into a form is shown again up to here; no address is longer.
+const LONGEST_TYPED: usize = 254;
+const GONE: &str =
+    "This sign-in has ended or was never begun here. Start again from the program that asked for it.";
 
 /// An error that may be told to the client through the browser (RFC 6749 §4.1.2.1).
 struct Told(&'static str, &'static str);
@@ -52,6 +60,7 @@ pub(crate) fn request(shared: &Shared, call: &mut Call) -> Reply {
         redirect_uri: redirect_uri.to_owned(),
         scope: Scopes::parse(scope::DEFAULT).unwrap_or_else(|| unreachable!("the default scopes are known")),
         email: form.optional("login_hint").and_then(account::normalise),
+        typed: None,
         expires_at: 0,
         challenge: String::new(),
         nonce: form.optional("nonce").map(str::to_owned),
@@ -117,48 +126,69 @@ pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
         Ok(form) => form,
         Err(text) => return pages::untrusted(call, text),
     };
-    let gone =
-        "This sign-in has ended or was never begun here. Start again from the program that asked for it.";
-    let Some(id) = form.optional("transaction") else { return pages::untrusted(call, gone) };
+    let Some((id, mut transaction)) = waiting(shared, &form) else { return pages::untrusted(call, GONE) };
     let digest = Digest::of(id);
-    let now = shared.clock.now();
-    let found = shared.read(|tables, _| tables.transactions.get(&digest).cloned());
-    let Some(mut transaction) = found.filter(|t| now < t.expires_at) else {
-        return pages::untrusted(call, gone);
-    };
-    call.note.client_id = Some(transaction.client_id.clone());
-    match (form.optional("decision"), &transaction.email) {
+    let to = |path| pages::see_other(call, path, &[("transaction", id)]);
+    let (outcome, reply) = match (form.optional("decision"), &transaction.email) {
         (Some("deny"), _) => {
-            call.note.outcome = "denied";
             shared.change(|tables, _| tables.transactions.remove(&digest));
-            back(&transaction, &[("error", "access_denied"), ("error_description", "the person declined")])
+            let declined = [("error", "access_denied"), ("error_description", "the person declined")];
+            ("denied", back(&transaction, &declined))
         }
-        (Some("allow"), Some(email)) => {
-            call.note.outcome = "approved";
-            let approved = approve(shared, &transaction, Some(digest), email);
-            approved.unwrap_or_else(|error| Refusal::from(error).reply(call))
-        }
-        (Some("back"), _) => {
-            call.note.outcome = "sign-in-page";
-            pages::sign_in::ask(call, &transaction, id, None)
-        }
+        (Some("allow"), Some(email)) => match approve(shared, &transaction, Some(digest), email) {
+            Ok(reply) => ("approved", reply),
+            Err(error) => return Refusal::from(error).reply(call),
+        },
+        (Some("back"), _) => ("sign-in-page", to(SIGN_IN_PATH)),
         _ => {
             let typed = form.optional("email").unwrap_or_default();
-            let Some(email) = account::normalise(typed) else {
-                call.note.outcome = "no-address";
-                return pages::sign_in::ask(
-                    call,
-                    &transaction,
-                    id,
-                    Some("Type an e-mail address such as dev@example.com."),
-                );
-            };
-            transaction.email = Some(email);
-            shared.change(|tables, _| tables.transactions.insert(digest, transaction.clone()));
-            call.note.outcome = "consent-page";
-            pages::sign_in::consent(call, &transaction, id)
+            let email = account::normalise(typed);
+            let known = email.is_some();
+            transaction.typed = (!known).then(|| typed.chars().take(LONGEST_TYPED).collect());
+            transaction.email = email.or(transaction.email);
+            shared.change(|tables, _| tables.transactions.insert(digest, transaction));
+            if known { ("consent-page", to(CONSENT_PATH)) } else { ("no-address", to(SIGN_IN_PATH)) }
         }
-    }
+    };
+    call.note.outcome = outcome;
+    reply
+}
+
+/// `GET`: who is it, of a request that waits.
+pub(crate) fn sign_in_page(shared: &Shared, call: &mut Call) -> Reply {
+    page(shared, call, |call, transaction, id| {
+        call.note.outcome = "sign-in-page";
+        pages::sign_in::ask(call, transaction, id)
+    })
+}
+
+/// `GET`: the question whether to allow it, once it is known who is asked.
+pub(crate) fn consent_page(shared: &Shared, call: &mut Call) -> Reply {
+    page(shared, call, |call, transaction, id| match &transaction.email {
+        Some(email) => {
+            call.note.outcome = "consent-page";
+            pages::sign_in::consent(call, transaction, email, id)
+        }
+        None => {
+            call.note.outcome = "sign-in-page";
+            pages::sign_in::ask(call, transaction, id)
+        }
+    })
+}
+
+fn page(shared: &Shared, call: &mut Call, show: impl Fn(&mut Call, &Transaction, &str) -> Reply) -> Reply {
+    let query = Form::parse(call.parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let Some((id, transaction)) = waiting(shared, &query) else { return pages::untrusted(call, GONE) };
+    call.note.client_id = Some(transaction.client_id.clone());
+    show(call, &transaction, id)
+}
+
+/// The request a form or an address names, with that name.
+fn waiting<'f>(shared: &Shared, form: &'f Form) -> Option<(&'f str, Transaction)> {
+    let id = form.optional("transaction")?;
+    let now = shared.clock.now();
+    let found = shared.read(|tables, _| tables.transactions.get(&Digest::of(id)).cloned());
+    found.filter(|transaction| now < transaction.expires_at).map(|transaction| (id, transaction))
 }
 
 fn ask(shared: &Shared, call: &mut Call, mut transaction: Transaction) -> Result<Reply, NoEntropy> {
@@ -169,7 +199,7 @@ fn ask(shared: &Shared, call: &mut Call, mut transaction: Transaction) -> Result
         transaction.expires_at = now.saturating_add(TRANSACTION_LIFE);
         tables.transactions.insert(Digest::of(&id), transaction.clone());
     });
-    Ok(pages::sign_in::ask(call, &transaction, &id, None))
+    Ok(pages::sign_in::ask(call, &transaction, &id))
 }
 
 /// Issues a code and sends the browser back with it; the waiting request ends in the same transition.

@@ -12,11 +12,14 @@ use crate::{
         client_auth,
         id_token::{self, About},
     },
-    pages::{self, device},
+    pages::{
+        self,
+        device::{self, Ending, Problem},
+    },
     state::{
         account::{self, DEFAULT_EMAIL},
         clients::Client,
-        codes::{Answer, DEVICE_CODE_LIFE, Waiting, normalised},
+        codes::{Answer, DEVICE_CODE_LIFE, Waiting, WrongCode, normalised},
         credential::{self, DEVICE_CODE, Digest, NoEntropy},
         scope::{self, Scopes},
         shared::Shared,
@@ -34,7 +37,7 @@ const JITTER_MS: u64 = 500;
 const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 /// What a person decides about a user code; shared by the page and by the host of the server.
-pub(crate) fn decide(shared: &Shared, user_code: &str, email: Option<&str>) -> Result<(), &'static str> {
+pub(crate) fn decide(shared: &Shared, user_code: &str, email: Option<&str>) -> Result<(), WrongCode> {
     shared.change(|tables, now| {
         let waiting = tables.device_codes.find(user_code, now)?;
         waiting.answer = email.map_or(Answer::Denied, |email| Answer::Approved(email.to_owned()));
@@ -149,11 +152,45 @@ fn issue(
     })
 }
 
+fn query(call: &Call) -> Form {
+    Form::parse(call.parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default()
+}
+
 /// `GET /device`: where a person types the code, which `verification_uri_complete` fills in (§3.3.1).
 pub(crate) fn page(_: &Shared, call: &mut Call) -> Reply {
-    let form = Form::parse(call.parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let form = query(call);
+    let typed = |name| form.optional(name).unwrap_or_default();
     call.note.outcome = "device-page";
-    device::enter(call, form.optional("user_code").unwrap_or_default(), "", None)
+    device::enter(call, typed("user_code"), typed("email"), Problem::from_word(typed("problem")))
+}
+
+/// `GET /device/consent`: the code, to be compared, and the question.
+pub(crate) fn consent_page(shared: &Shared, call: &mut Call) -> Reply {
+    let form = query(call);
+    let typed = form.optional("user_code").unwrap_or_default();
+    let address = form.optional("email").unwrap_or_default();
+    let found = shared.change(|tables, now| tables.device_codes.find(typed, now).cloned());
+    let problem = match (account::normalise(address), found) {
+        (Some(email), Ok(waiting)) => {
+            call.note.outcome = "consent-page";
+            return device::consent(call, &waiting, &spelled(typed), &email);
+        }
+        (None, _) => Problem::Address,
+        (_, Err(wrong)) => Problem::Code(wrong),
+    };
+    call.note.outcome = "device-page";
+    device::enter(call, typed, address, Some(problem))
+}
+
+/// `GET /device/done`: how it ended.
+pub(crate) fn done_page(_: &Shared, call: &mut Call) -> Reply {
+    match query(call).optional("ending").and_then(Ending::from_word) {
+        Some(ending) => {
+            call.note.outcome = "ending-page";
+            device::done(ending)
+        }
+        None => pages::untrusted(call, "There is nothing to see here. Start again with the code."),
+    }
 }
 
 /// `POST /device`: the code and an address, then the decision.
@@ -162,36 +199,43 @@ pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
         Ok(form) => form,
         Err(text) => return pages::untrusted(call, text),
     };
-    let typed = form.optional("user_code").unwrap_or_default();
-    let address = form.optional("email").unwrap_or_default();
-    let Some(email) = account::normalise(address) else {
-        call.note.outcome = "no-address";
-        return device::enter(call, typed, address, Some("Type an e-mail address such as dev@example.com."));
+    // What goes on in an address is no longer than the fields allow.
+    let field = |name, most: usize| -> String {
+        form.optional(name).unwrap_or_default().chars().take(most).collect()
     };
-    let decided = match form.optional("decision") {
-        Some("allow") => decide(shared, typed, Some(&email)).map(|()| "approved"),
-        Some("deny") => decide(shared, typed, None).map(|()| "denied"),
-        _ => {
-            let found = shared.change(|tables, now| tables.device_codes.find(typed, now).cloned());
-            match found {
-                Ok(waiting) => {
-                    call.note.outcome = "consent-page";
-                    return device::consent(call, &waiting, &spelled(typed), &email);
-                }
-                Err(problem) => Err(problem),
-            }
-        }
-    };
-    match decided {
-        Ok(outcome) => {
-            call.note.outcome = outcome;
-            device::done(outcome == "approved")
-        }
+    let (typed, address) = (field("user_code", 16), field("email", 254));
+    let (typed, address) = (typed.as_str(), address.as_str());
+    let decision = form.optional("decision");
+    let (outcome, path, last) = match next(shared, decision, typed, address) {
+        Ok(Some(ending)) => (ending.word(), device::DONE_PATH, vec![("ending", ending.word())]),
+        Ok(None) => ("consent-page", device::CONSENT_PATH, vec![("user_code", typed), ("email", address)]),
         Err(problem) => {
-            call.note.outcome = "wrong-user-code";
-            device::enter(call, typed, &email, Some(problem))
+            let outcome = if problem == Problem::Address { "no-address" } else { "wrong-user-code" };
+            let again = vec![("user_code", typed), ("email", address), ("problem", problem.word())];
+            (outcome, device::ENTER_PATH, again)
         }
+    };
+    call.note.outcome = outcome;
+    pages::see_other(call, path, &last)
+}
+
+/// What a form leads to: an ending, or the question whether to allow it.
+fn next(
+    shared: &Shared,
+    decision: Option<&str>,
+    typed: &str,
+    address: &str,
+) -> Result<Option<Ending>, Problem> {
+    if decision == Some("cancel") {
+        return Ok(Some(Ending::Cancelled));
     }
+    let email = account::normalise(address).ok_or(Problem::Address)?;
+    match decision {
+        Some("allow") => decide(shared, typed, Some(&email)).map(|()| Some(Ending::Approved)),
+        Some("deny") => decide(shared, typed, None).map(|()| Some(Ending::Declined)),
+        _ => shared.change(|tables, now| tables.device_codes.find(typed, now).map(|_| None)),
+    }
+    .map_err(Problem::Code)
 }
 
 fn new_user_code() -> Result<String, NoEntropy> {

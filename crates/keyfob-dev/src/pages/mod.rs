@@ -6,9 +6,12 @@ pub(crate) mod sign_in;
 
 use http::{
     StatusCode,
-    header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, ORIGIN, REFERRER_POLICY, X_FRAME_OPTIONS},
+    header::{
+        CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, ORIGIN, REFERRER_POLICY,
+        X_FRAME_OPTIONS,
+    },
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::{
     http::{
@@ -19,12 +22,22 @@ use crate::{
 };
 
 pub(crate) const STYLE_PATH: &str = "/assets/keyfob-dev.css";
+/// The design and the mark are keyfob's own: links to its files, because this crate depends on none of ours.
+const STYLE: &str = concat!(include_str!("design.css"), include_str!("style.css"));
+const MARK: &str = include_str!("mark.svg");
+
+/// How something ended.
+#[derive(Clone, Copy)]
+pub(crate) enum Sign {
+    Good,
+    Bad,
+}
 
 pub(crate) fn style(_: &Shared, call: &mut Call) -> Reply {
     call.note.outcome = "ok";
     let mut reply = status_only(StatusCode::OK);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
-    *reply.body_mut() = include_str!("style.css").into();
+    *reply.body_mut() = STYLE.into();
     reply
 }
 
@@ -39,20 +52,50 @@ pub(crate) fn own_form(call: &Call) -> Result<Form, &'static str> {
     call.form().map_err(|refusal| refusal.description)
 }
 
-pub(crate) fn address_field(email: &str, problem: Option<&str>, focus: bool) -> Markup {
+/// What the person typed and cannot be used is told at its field, which gets the focus.
+pub(crate) fn address_field(email: &str, wrong: bool, focus: bool) -> Markup {
     html! {
         label for="email" { "E-mail address" }
-        input #email type="email" name="email" value=(email) autocomplete="email" autofocus[focus] required maxlength="254"
-            aria-invalid=[problem.map(|_| "true")] aria-describedby=[problem.map(|_| "problem")];
-        @if let Some(problem) = problem { p #problem .problem role="alert" { (problem) } }
+        input #email type="email" name="email" value=(email) autocomplete="email" autofocus[focus || wrong] required
+            maxlength="254" aria-invalid=[wrong.then_some("true")] aria-describedby=[wrong.then_some("problem")];
+        @if wrong { (problem("Type an e-mail address such as dev@example.com.")) }
     }
+}
+
+pub(crate) fn problem(text: &str) -> Markup {
+    html! { p #problem .problem role="alert" { (text) } }
+}
+
+/// A heading that says how it ended.
+pub(crate) fn outcome(sign: Sign, title: &str) -> Markup {
+    let (class, path) = match sign {
+        Sign::Good => ("sign good", "m4.5 12.5 5 5 10-11"),
+        Sign::Bad => ("sign bad", "M12 4v9m0 6.5v.01"),
+    };
+    html! {
+        div .outcome {
+            svg class=(class) viewBox="0 0 24 24" aria-hidden="true" { path d=(path); }
+            h1 { (title) }
+        }
+    }
+}
+
+/// Sends a browser that has sent a form on to a page of ours, so that Back and Reload never send it again.
+pub(crate) fn see_other(call: &Call, path: &str, parameters: &[(&str, &str)]) -> Reply {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let mut reply = status_only(StatusCode::SEE_OTHER);
+    harden(&mut reply, "");
+    if let Ok(to) = HeaderValue::from_str(&format!("{}{path}?{query}", call.prefix)) {
+        reply.headers_mut().insert(LOCATION, to);
+    }
+    reply
 }
 
 pub(crate) fn scope_list(scope: Scopes) -> Markup {
     html! {
         p { "It will be able to:" }
         ul .scopes {
-            @for name in scope.names() { li { (meaning(name)) " " code { (name) } } }
+            @for name in scope.names() { li { span { (meaning(name)) } " " code { (name) } } }
         }
     }
 }
@@ -64,13 +107,15 @@ pub(crate) fn front(_: &Shared, call: &mut Call) -> Reply {
     let body = html! {
         h1 { "keyfob development provider" }
         p { "An OAuth 2.0 authorization server for development and tests, at " code { (call.base.as_str()) } "." }
-        p { a href=(metadata) { "What it can do" } " · " a href="/device" { "Enter a device code" } }
+        p { a href="/device" { "Enter a device code" } }
+        p { a href=(metadata) { "What it can do" } " (its metadata)" }
     };
     page(StatusCode::OK, "keyfob-dev", "", &body)
 }
 
 pub(crate) fn error(status: StatusCode, text: &str) -> Reply {
-    page(status, "Cannot continue", "", &html! { h1 { "Cannot continue" } p role="alert" { (text) } })
+    let title = "Cannot continue";
+    page(status, title, "", &html! { (outcome(Sign::Bad, title)) p role="alert" { (text) } })
 }
 
 pub(crate) fn page(status: StatusCode, title: &str, form_action: &str, body: &Markup) -> Reply {
@@ -82,11 +127,15 @@ pub(crate) fn page(status: StatusCode, title: &str, form_action: &str, body: &Ma
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " · keyfob-dev" }
+                link rel="icon" href={ "data:image/svg+xml," (MARK) };
                 link rel="stylesheet" href=(STYLE_PATH);
             }
             body {
                 header role="banner" { p { "Development provider - not for production" } }
-                main { (body) }
+                main {
+                    p .brand { (PreEscaped(MARK)) " keyfob" }
+                    (body)
+                }
             }
         }
     };
@@ -101,7 +150,7 @@ pub(crate) fn page(status: StatusCode, title: &str, form_action: &str, body: &Ma
 /// browsers apply that directive to the redirect which answers a form.
 pub(crate) fn harden(reply: &mut Reply, form_action: &str) {
     let policy = format!(
-        "default-src 'none'; style-src 'self'; form-action 'self' {form_action}; base-uri 'none'; \
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self' {form_action}; base-uri 'none'; \
          frame-ancestors 'none'"
     );
     let headers = reply.headers_mut();

@@ -11,8 +11,8 @@ use crate::{
         call::{Call, Reply, status_only},
         form::Form,
     },
-    pages::{harden, page},
-    state::shared::Shared,
+    pages::{Sign, harden, outcome, page},
+    state::{credential::Digest, shared::Shared},
 };
 
 /// A browser keeps no larger cookie.
@@ -22,7 +22,7 @@ const COOKIE: &str = "shown";
 /// The page that shows the code to copy, for clients that no redirect reaches. A browser's address bar and history
 /// must not keep the code (RFC 9700 §4.3.1): it is sent on to the same page without a query, which finds in a cookie
 /// what to show.
-pub(crate) fn show(_: &Shared, call: &mut Call) -> Reply {
+pub(crate) fn show(shared: &Shared, call: &mut Call) -> Reply {
     let query = call.parts.uri.query().unwrap_or_default();
     if !query.is_empty() && query.len() <= LARGEST_COOKIE && call.header("sec-fetch-dest") == Some("document")
     {
@@ -36,11 +36,18 @@ pub(crate) fn show(_: &Shared, call: &mut Call) -> Reply {
         (Some(code), state, None) => {
             call.note.outcome = "code-shown";
             let shown = format!("{code}#{}", state.unwrap_or_default());
+            let digest = Digest::of(code);
+            let client =
+                shared.read(|tables, _| tables.codes.get(&digest).map(|code| code.client_id.clone()));
             let body = html! {
                 h1 { "Almost there" }
-                p #what { "Copy this code and paste it into the program that asked for it." }
+                p #what {
+                    "Copy this code and paste it where "
+                    @if let Some(client) = client { strong { (client) } } @else { "the program" }
+                    " waits for it, most likely a terminal."
+                }
                 output .code tabindex="0" aria-labelledby="what" { (shown) }
-                p .hint { "It works once, for a few minutes. Then close this page." }
+                p .hint { "One click selects all of it. It works once, for a few minutes; then close this tab." }
             };
             ("Copy the code", body)
         }
@@ -48,7 +55,7 @@ pub(crate) fn show(_: &Shared, call: &mut Call) -> Reply {
             call.note.outcome = "error-shown";
             let text = form.optional("error_description").unwrap_or("There is no code in this address.");
             let body = html! {
-                h1 { "Not signed in" }
+                (outcome(Sign::Bad, "Not signed in"))
                 p { (text) @if let Some(error) = error { " " code { (error) } } }
             };
             ("Not signed in", body)

@@ -9,14 +9,21 @@ use crate::{
     state::{redirect, transaction::Transaction},
 };
 
-pub(crate) fn ask(call: &Call, transaction: &Transaction, id: &str, problem: Option<&str>) -> Reply {
-    let email = transaction.email.as_deref().unwrap_or_default();
+/// Where they lie for a request that waits; what they send goes to the authorization endpoint.
+pub(crate) const SIGN_IN_PATH: &str = "/oauth/sign-in";
+pub(crate) const CONSENT_PATH: &str = "/oauth/consent";
+const FORM_PATH: &str = "/oauth/authorize";
+
+/// Asks who it is. What was typed before and is no address is told.
+pub(crate) fn ask(call: &Call, transaction: &Transaction, id: &str) -> Reply {
+    let typed = transaction.typed.as_deref();
+    let email = typed.or(transaction.email.as_deref()).unwrap_or_default();
     let body = html! {
         h1 { "Sign in" }
         p { "to continue to " strong { (transaction.client_id) } }
-        form method="post" action={ (call.prefix) (call.path) } {
+        form method="post" action={ (call.prefix) (FORM_PATH) } {
             input type="hidden" name="transaction" value=(id);
-            (address_field(email, problem, true))
+            (address_field(email, typed.is_some(), true))
             div .buttons {
                 button .primary type="submit" { "Continue" }
                 button type="submit" name="decision" value="deny" formnovalidate { "Cancel" }
@@ -28,15 +35,14 @@ pub(crate) fn ask(call: &Call, transaction: &Transaction, id: &str, problem: Opt
     page(StatusCode::OK, "Sign in", &action, &body)
 }
 
-pub(crate) fn consent(call: &Call, transaction: &Transaction, id: &str) -> Reply {
+pub(crate) fn consent(call: &Call, transaction: &Transaction, email: &str, id: &str) -> Reply {
     let host = redirect::host(&transaction.redirect_uri);
-    let email = transaction.email.as_deref().unwrap_or_default();
     let body = html! {
         h1 { "Allow " strong { (transaction.client_id) } "?" }
         p { "Signed in as " strong { (email) } "." }
         (scope_list(transaction.scope))
         p { "You will be sent to " strong .host { (host) } "." }
-        form method="post" action={ (call.prefix) (call.path) } {
+        form method="post" action={ (call.prefix) (FORM_PATH) } {
             input type="hidden" name="transaction" value=(id);
             div .buttons {
                 button .primary type="submit" name="decision" value="allow" { "Allow" }

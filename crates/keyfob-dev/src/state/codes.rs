@@ -48,6 +48,15 @@ pub(crate) enum Answer {
     Denied,
 }
 
+/// Why a typed code leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WrongCode {
+    /// It is unknown, used or expired.
+    Unknown,
+    /// Nobody may try for a while.
+    TooMany,
+}
+
 impl DeviceCodes {
     pub(crate) fn sweep(&mut self, now: u64) {
         // An expired code is remembered for a while, so that its client learns `expired_token`.
@@ -55,12 +64,12 @@ impl DeviceCodes {
     }
 
     /// The unanswered request with this user code. Wrong guesses are counted.
-    pub(crate) fn find(&mut self, typed: &str, now: u64) -> Result<&mut Waiting, &'static str> {
+    pub(crate) fn find(&mut self, typed: &str, now: u64) -> Result<&mut Waiting, WrongCode> {
         if now >= self.wrong_since.saturating_add(60) {
             (self.wrong, self.wrong_since) = (0, now);
         }
         if self.wrong >= WRONG_CODES {
-            return Err("Too many wrong codes. Wait a minute.");
+            return Err(WrongCode::TooMany);
         }
         let code = normalised(typed);
         let open = |w: &&mut Waiting| w.user_code == code && w.answer == Answer::None && now < w.expires_at;
@@ -68,7 +77,7 @@ impl DeviceCodes {
         if found.is_none() {
             self.wrong += 1;
         }
-        found.ok_or("This code is unknown, used or expired.")
+        found.ok_or(WrongCode::Unknown)
     }
 }
 

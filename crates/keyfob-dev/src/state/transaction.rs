@@ -12,6 +12,8 @@ pub(crate) struct Transaction {
     pub(crate) redirect_uri: String,
     pub(crate) scope: Scopes,
     pub(crate) email: Option<String>,
+    /// What was typed last and is no address.
+    pub(crate) typed: Option<String>,
     pub(crate) expires_at: u64,
     pub(crate) challenge: String,
     pub(crate) nonce: Option<String>,

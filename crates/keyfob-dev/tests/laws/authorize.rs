@@ -23,6 +23,11 @@ fn press(server: &DevServer, form: Pairs<'_>) -> Answer {
     post(server, "/oauth/authorize", &[], form)
 }
 
+/// The page a pressed button leads to.
+fn next(server: &DevServer, form: Pairs<'_>) -> Answer {
+    sent_on(server, &press(server, form))
+}
+
 /// RFC 6749 §4.1.2, RFC 9207 §2: the answer names code, state and issuer.
 #[test]
 fn the_answer_brings_code_state_and_issuer() {
@@ -62,7 +67,7 @@ fn unanswered_requests_are_bounded() {
     (0..1023).for_each(|_| assert_eq!(authorize(&server, &[]).status, 200));
     let answer = |id| press(&server, &[("transaction", id), ("email", "ada@example.com")]);
     assert_eq!((answer(&first).status, last_outcome(&server)), (400, "error-page".to_owned()));
-    assert_eq!((answer(&second).status, last_outcome(&server)), (200, "consent-page".to_owned()));
+    assert_eq!((answer(&second).status, last_outcome(&server)), (303, "consent-page".to_owned()));
 }
 
 /// RFC 6749 §4.1.2.1, RFC 9700 §2.1: no redirect to where nobody registered.
@@ -175,9 +180,10 @@ fn a_person_signs_in_and_consents() {
     assert!(page.body.contains("Development provider - not for production"));
     assert!(page.body.contains("<html lang=\"en\">") && page.body.contains("<label for=\"email\">"));
     let id = transaction(&page);
-    let refused = press(&server, &[("transaction", &id), ("email", "<b>x")]);
+    let refused = next(&server, &[("transaction", &id), ("email", "<b>x")]);
     assert!(refused.body.contains("role=\"alert\"") && !refused.body.contains("<b>"));
-    let consent = press(&server, &[("transaction", &id), ("email", "Ada.Lovelace@Example.org")]);
+    assert!(refused.body.contains("value=\"&lt;b&gt;x\""), "what was typed is still there");
+    let consent = next(&server, &[("transaction", &id), ("email", "Ada.Lovelace@Example.org")]);
     for shown in
         ["keyfob-local", "user:profile", "user:inference", "127.0.0.1:49152", "ada.lovelace@example.org"]
     {
@@ -190,6 +196,35 @@ fn a_person_signs_in_and_consents() {
         keyfob_dev::account_uuid("ada.lovelace@example.org")
     );
     assert_eq!(press(&server, &[("transaction", &id), ("decision", "allow")]).status, 400, "used up");
+}
+
+/// Back and Reload never ask to send a form again: each is answered with the address of a page, which can be had
+/// as often as wanted until the sign-in has ended.
+#[test]
+fn every_form_is_answered_with_the_address_of_a_page() {
+    let server = manual();
+    let id = transaction(&get(&server, &format!("/apps{}", path(&[])), &[]));
+    let pressed = |form: Pairs<'_>| {
+        let which = [("transaction", id.as_str())];
+        let form = with(&which, form);
+        let answer = post(&server, "/apps/oauth/authorize", &[], &form);
+        assert_eq!(answer.status, 303, "{answer:?}");
+        answer.header("location").expect("an address").to_owned()
+    };
+    let page = |of: &str| format!("/apps/oauth/{of}?transaction={id}");
+    assert_eq!(pressed(&[("email", "nobody")]), page("sign-in"));
+    assert_eq!(pressed(&[("email", "ada@example.com")]), page("consent"));
+    assert_eq!(pressed(&[("decision", "back")]), page("sign-in"));
+    for _ in 0..2 {
+        assert!(get(&server, &page("consent"), &[]).body.contains("Signed in as <strong>ada@example.com"));
+        let again = get(&server, &page("sign-in"), &[]);
+        assert!(again.body.contains("value=\"ada@example.com\"") && !again.body.contains("alert"));
+    }
+    assert!(pressed(&[("decision", "allow")]).starts_with(CALLBACK));
+    for gone in ["consent", "sign-in"] {
+        let answer = get(&server, &page(gone), &[]);
+        assert!(answer.status == 400 && answer.body.contains("has ended"), "{answer:?}");
+    }
 }
 
 /// RFC 6749 §4.1.2.1.
@@ -210,13 +245,15 @@ fn a_form_must_be_our_own_and_in_order() {
     let server = manual();
     let id = transaction(&get(&server, &path(&[]), &[]));
     let early = press(&server, &[("transaction", &id), ("decision", "allow")]);
-    assert_eq!(early.status, 200, "the sign-in page again");
+    assert!(sent_on(&server, &early).body.contains("<h1>Sign in</h1>"), "the sign-in page again");
+    let unasked = get(&server, &format!("/oauth/consent?transaction={id}"), &[]);
+    assert!(unasked.body.contains("<h1>Sign in</h1>"), "nobody is asked who has not said who they are");
     let form = [("transaction", id.as_str()), ("email", "a@example.org")];
     for headers in [[("sec-fetch-site", "cross-site")], [("origin", "https://evil.example")]] {
         assert_eq!(post(&server, "/oauth/authorize", &headers, &form).status, 400, "{headers:?}");
     }
     let own = [("sec-fetch-site", "same-origin"), ("origin", "null")];
-    assert_eq!(post(&server, "/oauth/authorize", &own, &form).status, 200);
+    assert_eq!(post(&server, "/oauth/authorize", &own, &form).status, 303);
     assert_eq!(press(&server, &[("transaction", "kdev-tx-guess"), ("decision", "allow")]).status, 400);
     server.advance(601);
     assert_eq!(press(&server, &[("transaction", &id), ("decision", "allow")]).status, 400);
@@ -261,7 +298,10 @@ fn the_paste_page_shows_code_and_state() {
     let server = server();
     let page = get(&server, "/apps/oauth/code/callback?code=abc&state=%3Cb%3E", &[]);
     assert_eq!(page.status, 200);
-    assert!(page.body.contains("abc#&lt;b&gt;"));
+    assert!(page.body.contains("abc#&lt;b&gt;") && page.body.contains("where the program waits"));
+    let code = code(&server, &[]);
+    let page = get(&server, &format!("/oauth/code/callback?code={code}&state=s"), &[]);
+    assert!(page.body.contains("where <strong>keyfob-local</strong> waits"), "whose it is, is told");
     let error = get(&server, "/oauth/code/callback?error=access_denied&error_description=no%3Ci%3E", &[]);
     assert!(error.body.contains("access_denied") && error.body.contains("no&lt;i&gt;"));
 }

@@ -159,6 +159,13 @@ pub(crate) fn post(server: &DevServer, path: &str, headers: Pairs<'_>, form: Pai
     request(server, "POST", path, &all, &encode(form))
 }
 
+/// The page a form's answer leads to, which is one of the server's own.
+pub(crate) fn sent_on(server: &DevServer, answer: &Answer) -> Answer {
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let path = answer.header("location").filter(|to| to.starts_with('/')).expect("a page of the server");
+    get(server, path, &[])
+}
+
 /// `base` with some parameters replaced; an empty value takes one away.
 pub(crate) fn with<'a>(base: Pairs<'a>, changes: Pairs<'a>) -> Vec<(&'a str, &'a str)> {
     let kept = base.iter().filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));

@@ -97,15 +97,60 @@ fn a_person_compares_the_code_and_decides() {
     let page = get(&server, &format!("/device?user_code={code}"), &[]);
     assert!(page.status == 200 && page.body.contains(code));
     let form = [("user_code", code), ("email", DEFAULT_EMAIL)];
-    let consent = post(&server, "/device", &[], &form);
+    let consent = sent_on(&server, &post(&server, "/device", &[], &form));
     for shown in [code, LOCAL_CLIENT_ID, "user:inference", DEFAULT_EMAIL] {
         assert!(consent.body.contains(shown), "{shown}");
     }
     assert_eq!(poll(&server, &begun, LOCAL_CLIENT_ID).error(), "authorization_pending");
     let allow = with(&form, &[("decision", "allow")]);
     assert_eq!(post(&server, "/device", &[("sec-fetch-site", "cross-site")], &allow).status, 400);
-    assert!(post(&server, "/device", &[], &allow).body.contains("Signed in"));
+    let done = sent_on(&server, &post(&server, "/device", &[], &allow));
+    assert!(done.body.contains("<h1>Signed in</h1>"), "{done:?}");
     assert_eq!(poll(&server, &begun, LOCAL_CLIENT_ID).status, 200);
+}
+
+/// What is wrong is told at its own field, which has the focus; what was right in the other one stays.
+#[test]
+fn a_mistake_is_told_at_its_field() {
+    let server = manual();
+    let begun = begin(&server);
+    let code = user_code(&begun);
+    let sent = |code: &str, email: &str| {
+        sent_on(&server, &post(&server, "/device", &[], &[("user_code", code), ("email", email)])).body
+    };
+    let field = |page: &str, name: &str| {
+        let at = page.find(&format!("<input id=\"{name}\"")).expect("the field");
+        page[at..].split('>').next().expect("its end").to_owned()
+    };
+    let wrong = " aria-invalid=\"true\" aria-describedby=\"problem\"";
+    for (page, about, other, kept) in [
+        (sent("BBBB-BBBB", "ada@example.com"), "user_code", "email", "ada@example.com"),
+        (sent(code, "ada"), "email", "user_code", code),
+    ] {
+        let (about, other) = (field(&page, about), field(&page, other));
+        assert!(about.contains(wrong) && about.contains(" autofocus"), "{about}");
+        assert!(!other.contains("aria-invalid") && !other.contains("autofocus"), "{other}");
+        assert!(other.contains(&format!("value=\"{kept}\"")), "{other}");
+        assert_eq!(page.matches("role=\"alert\"").count(), 1);
+        let at = |text: &str| page.find(text).expect("it is there");
+        assert!(at(&about) < at("role=\"alert\""), "it stands below its field");
+    }
+    // A link can lead no further than to what a person would see anyway.
+    let forged = get(&server, "/device/consent?user_code=BBBB-BBBB&email=eve@example.com", &[]);
+    assert!(forged.body.contains("<h1>Sign in a device</h1>"));
+}
+
+/// Whoever does not want to go on can say so, and nothing has happened.
+#[test]
+fn cancelling_leaves_the_code_waiting() {
+    let server = manual();
+    let begun = begin(&server);
+    let cancel = [("user_code", user_code(&begun)), ("decision", "cancel")];
+    let page = sent_on(&server, &post(&server, "/device", &[], &cancel));
+    assert!(page.body.contains("<h1>Cancelled</h1>"), "{page:?}");
+    assert_eq!(poll(&server, &begun, LOCAL_CLIENT_ID).error(), "authorization_pending");
+    assert!(server.approve_device(user_code(&begun), DEFAULT_EMAIL));
+    assert_eq!(get(&server, "/device/done?ending=whatever", &[]).status, 400);
 }
 
 /// RFC 8628 §5.1: guessing is limited.

@@ -17,6 +17,7 @@ use crate::world::failure;
 use crate::{
     login::{
         callback::{Arrival, Callback, Host, Loopback},
+        closing_page::{Closing, For},
         establish::{Meant, establish},
         paste::Paste,
         setup_token::{self, Minted},
@@ -43,6 +44,9 @@ pub struct How {
     pub hint: Option<String>,
     /// Ask for a token that lasts so many seconds instead of a renewable login: see [`Attempt::wait_for_token`].
     pub lasting: Option<u64>,
+    /// How the host tells a failure, with what to do as its [hint](Error::hint): the page that ends the sign-in says the
+    /// same as the host. Without it, the page says what failed and why.
+    pub tell: Option<fn(&Error) -> Error>,
 }
 
 /// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
@@ -57,6 +61,7 @@ pub struct Attempt<'c> {
     detour: Option<Error>,
     lasting: Option<u64>,
     email: Option<String>,
+    tell: Option<fn(&Error) -> Error>,
 }
 
 impl Session {
@@ -121,6 +126,7 @@ impl Session {
             detour,
             lasting: how.lasting,
             email: how.hint.clone(),
+            tell: how.tell,
         })
     }
 
@@ -178,7 +184,9 @@ impl Attempt<'_> {
         mistaken: &mut dyn FnMut(&Error),
         confirm: Confirm<'_>,
     ) -> Result<SignedIn> {
-        self.answered(pasted, patience, mistaken, |attempt, code| {
+        let tell =
+            |signed_in: &SignedIn, meant: For<'_>| Closing::signed_in(&signed_in.record.identity, meant);
+        self.answered(pasted, patience, mistaken, tell, |attempt, code| {
             let reply = attempt.exchange(code)?;
             let flow = &attempt.flow;
             let meant = Meant { email: attempt.email.as_deref(), confirm };
@@ -197,14 +205,20 @@ impl Attempt<'_> {
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
     ) -> Result<Minted> {
-        self.answered(pasted, patience, mistaken, |attempt, code| {
-            Minted::read(
-                attempt.session,
-                &attempt.environment,
-                &attempt.flow.request().scopes,
-                &attempt.exchange(code)?,
-            )
-        })
+        self.answered(
+            pasted,
+            patience,
+            mistaken,
+            |_, meant| Closing::minted(meant),
+            |attempt, code| {
+                Minted::read(
+                    attempt.session,
+                    &attempt.environment,
+                    &attempt.flow.request().scopes,
+                    &attempt.exchange(code)?,
+                )
+            },
+        )
     }
 
     fn answered<T>(
@@ -212,6 +226,7 @@ impl Attempt<'_> {
         pasted: Option<&Receiver<Result<String>>>,
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
+        tell: impl Fn(&T, For<'_>) -> Closing,
         finish: impl Fn(&Self, &Code) -> Result<T>,
     ) -> Result<T> {
         let clock = self.session.world.clock.clone();
@@ -222,7 +237,7 @@ impl Attempt<'_> {
             match self.next_arrival() {
                 Some(Arrival::Callback(callback)) if self.flow.is_ours(&callback.query) => {
                     let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
-                    self.close(Some(callback), result.is_ok());
+                    self.close(Some(callback), &result, &tell);
                     return result;
                 }
                 Some(Arrival::Callback(callback)) => {
@@ -258,7 +273,7 @@ impl Attempt<'_> {
                     last = Some(error);
                 }
                 result => {
-                    self.close(None, result.is_ok());
+                    self.close(None, &result, &tell);
                     return result;
                 }
             }
@@ -273,14 +288,30 @@ impl Attempt<'_> {
 
     /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the
     /// page to the end, or has it open in a second tab, is told there too.
-    fn close(&mut self, first: Option<Callback>, signed_in: bool) {
+    fn close<T>(
+        &mut self,
+        first: Option<Callback>,
+        result: &Result<T>,
+        tell: &impl Fn(&T, For<'_>) -> Closing,
+    ) {
         let Some(loopback) = &mut self.loopback else { return };
+        let profile = self.session.setup.profile_name();
+        let profile = self.lasting.is_none().then_some(profile);
+        let meant = For { profile, issuer: self.environment.issuer() };
+        let closing = match result {
+            Ok(done) => tell(done, meant),
+            Err(error) => {
+                Closing::failed(&self.tell.map_or_else(|| error.clone(), |tell| tell(error)), meant)
+            }
+        };
+        let path = closing.path;
+        loopback.set_closing(closing);
         let mut told = 0;
         let mut next = first.map(Arrival::Callback);
         loop {
             match next.take().or_else(|| loopback.next(Duration::ZERO)) {
                 Some(Arrival::Callback(callback)) if self.flow.is_ours(&callback.query) => {
-                    callback.finish(signed_in);
+                    callback.finish(path);
                     told += 1;
                 }
                 Some(Arrival::Callback(callback)) => callback.refuse(),

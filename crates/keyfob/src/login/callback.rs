@@ -21,9 +21,9 @@ use rustix::{
 
 use crate::{
     login::{
-        closing_page::{page, respond},
+        closing_page::{Closing, notice, respond},
         peer,
-        visit::{self, LARGEST, NOT_SIGNED_IN, OPEN, PATH, SIGNED_IN, Visit},
+        visit::{self, LARGEST, OPEN, PATH, Visit},
     },
     world::{Clock, failure, system::clock::SystemClock},
 };
@@ -54,6 +54,8 @@ pub struct Loopback {
     listeners: Vec<TcpListener>,
     visitors: VecDeque<Visitor>,
     arrived: VecDeque<Arrival>,
+    /// How it ended, once it has.
+    closing: Option<Closing>,
     closing_pages: usize,
     opening: Option<Opening>,
 }
@@ -118,7 +120,7 @@ impl Loopback {
         }
         let port = listeners[0].local_addr().map_err(failed)?.port();
         let (visitors, arrived) = (VecDeque::new(), VecDeque::new());
-        Ok(Self { host, port, listeners, visitors, arrived, closing_pages: 0, opening: None })
+        Ok(Self { host, port, listeners, visitors, arrived, closing: None, closing_pages: 0, opening: None })
     }
 
     /// The redirect URI to register and to send.
@@ -135,6 +137,11 @@ impl Loopback {
         let address = format!("http://{}:{}{path}", self.host, self.port);
         self.opening = Some(Opening { path, to, given: false });
         address
+    }
+
+    /// How it ended: whoever was sent to the closing page finds this one.
+    pub(super) fn set_closing(&mut self, closing: Closing) {
+        self.closing = Some(closing);
     }
 
     /// Gives so many tabs the moment they need to follow to the closing page.
@@ -264,16 +271,14 @@ impl Loopback {
                 self.open(&visitor);
             }
             Visit::Other { .. } => respond(stream, "404 Not Found", &[], ""),
-            Visit::SignedIn => {
-                let text = "You can close this tab and go back to the terminal.";
-                respond(stream, "200 OK", &[], &page("You are signed in", text));
-                self.closing_pages += 1;
-            }
-            Visit::NotSignedIn => {
-                let text = "The terminal says why. You can close this tab.";
-                respond(stream, "200 OK", &[], &page("You are not signed in", text));
-                self.closing_pages += 1;
-            }
+            // It says who signed in: nobody else's business, and nothing before there is an end.
+            Visit::Closing => match &self.closing {
+                Some(closing) if !peer::is_another_users(stream, visitor.peer) => {
+                    respond(stream, "200 OK", &[], &closing.page);
+                    self.closing_pages += 1;
+                }
+                _ => respond(stream, "404 Not Found", &[], ""),
+            },
             Visit::Refused { status, headers } => respond(stream, status, headers, ""),
         }
         visitor.answered = true;
@@ -292,7 +297,12 @@ impl Loopback {
             respond(&visitor.stream, "302 Found", &[("Location", &opening.to)], "");
         } else {
             let text = "Open the long address that the terminal shows instead.";
-            respond(&visitor.stream, "410 Gone", &[], &page("This address has been opened already", text));
+            respond(
+                &visitor.stream,
+                "410 Gone",
+                &[],
+                &notice("This address has been opened already", &[text]),
+            );
             let what = "the address that begins this sign-in was opened twice";
             let why = "if that was not you, another user of this machine did, and may answer in your place";
             let error = Error::new(Id::StateMismatch, what, why)
@@ -303,8 +313,8 @@ impl Loopback {
 
     /// Says on both sides what is in the way of an answer, and the way round.
     fn hinder(&mut self, stream: &TcpStream, status: &str, query: Option<String>, why: &str) {
-        let text = "Copy the address of this page, and paste it into the terminal.";
-        respond(stream, status, &[], &page("This answer could not be taken", text));
+        let texts = [why, "Copy the address of this page, and paste it into the terminal"];
+        respond(stream, status, &[], &notice("This answer could not be taken", &texts));
         let Some(query) = query else { return };
         let error = Error::new(Id::CallbackInvalid, "the answer of the sign-in page was not taken", why)
             .hint("copy the address of the page that says so, and paste it here");
@@ -314,22 +324,15 @@ impl Loopback {
 
 impl Callback {
     /// Sends the browser on to a page without code or state in its address, and shows it there.
-    pub fn finish(self, signed_in: bool) {
-        let path = if signed_in { SIGNED_IN } else { NOT_SIGNED_IN };
+    pub(super) fn finish(self, path: &str) {
         respond(&self.stream, "303 See Other", &[("Location", path)], "");
     }
 
     /// Tells the browser that this was not the answer waited for.
     pub fn refuse(self) {
-        respond(
-            &self.stream,
-            "400 Bad Request",
-            &[],
-            &page(
-                "This is not the answer keyfob is waiting for",
-                "Go back to the tab that keyfob opened, or start again with keyfob login.",
-            ),
-        );
+        let text = "Go back to the tab that keyfob opened, or start again with `keyfob login`";
+        let page = notice("This is not the answer keyfob is waiting for", &[text]);
+        respond(&self.stream, "400 Bad Request", &[], &page);
     }
 }
 
@@ -377,6 +380,7 @@ fn lacks_family(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::login::closing_page::For;
     use std::{io::Write, thread};
 
     const SOON: Duration = Duration::from_secs(20);
@@ -398,7 +402,7 @@ mod tests {
             match loopback.next(AGAIN) {
                 Some(Arrival::Callback(callback)) => {
                     let query = callback.query.clone();
-                    callback.finish(true);
+                    callback.finish("/signed-in");
                     let error = Error::new(Id::Bug, "finished", "");
                     arrived.push(Arrival::Hindered { query: Some(query), error });
                 }
@@ -443,8 +447,25 @@ mod tests {
             answer.starts_with("HTTP/1.1 303") && answer.contains("\r\nLocation: /signed-in\r\n"),
             "{answer}"
         );
-        let (page, _) = ask(&mut loopback, "GET /signed-in HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
-        assert!(page.contains("You are signed in") && page.contains("frame-ancestors 'none'"));
+    }
+
+    /// Nobody is told how it ended before it has, and then as often as they ask, by whatever name.
+    #[test]
+    fn the_closing_page_is_told_when_there_is_an_end() {
+        let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
+        let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
+        for path in ["/signed-in", "/not-signed-in"] {
+            assert!(ask(&mut loopback, &get(path)).0.starts_with("HTTP/1.1 404"));
+        }
+        let error = Error::new(Id::LoginDenied, "signing in was refused", "the provider said access_denied");
+        let meant = For { profile: Some("default"), issuer: "https://id.example" };
+        loopback.set_closing(Closing::failed(&error, meant));
+        for path in ["/signed-in", "/not-signed-in", "/not-signed-in"] {
+            let (page, arrived) = ask(&mut loopback, &get(path));
+            assert!(page.contains("You are not signed in") && page.contains("access_denied"), "{page}");
+            assert!(page.contains("frame-ancestors 'none'") && arrived.is_empty());
+        }
+        assert_eq!(loopback.closing_pages, 3);
     }
 
     /// Connections that say little and stay long: the newest is heard all the same, and the oldest goes.

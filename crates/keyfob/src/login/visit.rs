@@ -1,12 +1,11 @@
 //! Classifies a request to the loopback callback.
 
+use crate::login::closing_page::{NOT_SIGNED_IN, SIGNED_IN};
+
 /// The path of the callback.
 pub(super) const PATH: &str = "/callback";
 /// Where the page lies that begins a sign-in.
 pub(super) const OPEN: &str = "/open/";
-/// The closing pages.
-pub(super) const SIGNED_IN: &str = "/signed-in";
-pub(super) const NOT_SIGNED_IN: &str = "/not-signed-in";
 /// A browser's whole request head. It brings the cookies of every application that was ever developed on this host: they
 /// do not know ports.
 pub(super) const LARGEST: usize = 256 * 1024;
@@ -17,25 +16,15 @@ const FIELDS: usize = 1024;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Visit {
     /// For the callback, with its query.
-    Callback {
-        query: String,
-    },
-    /// A closing page.
-    SignedIn,
-    NotSignedIn,
+    Callback { query: String },
+    /// The closing page, by either of its names.
+    Closing,
     /// Another page.
-    Other {
-        path: String,
-    },
+    Other { path: String },
     /// A head beyond every bound; with its query where it was for the callback.
-    TooLarge {
-        query: Option<String>,
-    },
+    TooLarge { query: Option<String> },
     /// Nothing of ours.
-    Refused {
-        status: &'static str,
-        headers: &'static [(&'static str, &'static str)],
-    },
+    Refused { status: &'static str, headers: &'static [(&'static str, &'static str)] },
 }
 
 fn refused(status: &'static str) -> Visit {
@@ -85,8 +74,7 @@ pub(super) fn of(head: &[u8], whole: bool, names: &[String]) -> Visit {
     match (request.method.unwrap_or(""), path.as_str()) {
         ("GET", PATH) if prefetch => refused("503 Service Unavailable"),
         ("GET", PATH) => Visit::Callback { query },
-        ("GET", SIGNED_IN) => Visit::SignedIn,
-        ("GET", NOT_SIGNED_IN) => Visit::NotSignedIn,
+        ("GET", SIGNED_IN | NOT_SIGNED_IN) => Visit::Closing,
         ("HEAD", PATH) => refused("204 No Content"),
         ("GET", _) if prefetch && path.starts_with(OPEN) => refused("503 Service Unavailable"),
         ("GET", _) => Visit::Other { path },
