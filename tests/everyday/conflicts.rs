@@ -53,7 +53,10 @@ fn shadowed_login_warns_in_scripts() {
         let output = run(&s, words, &[TOKEN]);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let said = stderr(&output);
-        assert!(said.contains("warning: oauth-token is used and comes before login"), "{words:?}: {said}");
+        assert!(
+            said.contains("warning: CLAUDE_CODE_OAUTH_TOKEN is used and comes before the stored login"),
+            "{words:?}: {said}"
+        );
         assert!(!said.contains("invented"), "{said}");
     }
     assert_eq!(String::from_utf8_lossy(&run(&s, &["token"], &[TOKEN]).stdout), "kdev-at-invented\n");
@@ -114,7 +117,9 @@ fn named_profile_ignores_tokens_in_variables() {
     let said = json(&token);
     let passed_over = ["auth-token", "api-key", "api-key-helper", "oauth-token", "refresh-token"];
     assert_eq!((&said["source"], &said["shadows"]), (&"login".into(), &passed_over.into()));
-    assert!(stderr(&token).contains(&passed_over.join(", ")), "{}", stderr(&token));
+    let typed = "ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY, the configured api_key_helper, CLAUDE_CODE_OAUTH_TOKEN, \
+                 CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
+    assert!(stderr(&token).contains(typed), "{}", stderr(&token));
     // Nor is another source taken where that login is not there.
     let nobody = run(&s, &["--profile", "nobody", "token", "--json"], &tokens);
     assert_eq!(json(&nobody)["error"]["id"], "login-needed");
@@ -131,13 +136,17 @@ fn named_profile_ignores_tokens_in_variables() {
 fn what_is_shadowed_is_said_either_way() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
-    for (config, source, shadows) in [("prefer = \"oauth\"\n", "login", "api-key"), ("", "api-key", "login")]
-    {
+    let (login, key) = (("login", "the stored login"), ("api-key", "ANTHROPIC_API_KEY"));
+    for (config, source, shadows) in [("prefer = \"oauth\"\n", login, key), ("", key, login)] {
         std::fs::write(s.home.path().join("keyfob/config.toml"), config).expect("ours");
         let ran = run(&s, &["token", "--json"], &[KEY]);
         let said = json(&ran);
-        assert_eq!((&said["source"], &said["shadows"]), (&source.into(), &[shadows][..].into()), "{said}");
-        let warning = format!("{source} is used and comes before {shadows}");
+        assert_eq!(
+            (&said["source"], &said["shadows"]),
+            (&source.0.into(), &[shadows.0][..].into()),
+            "{said}"
+        );
+        let warning = format!("{} is used and comes before {}", source.1, shadows.1);
         assert!(stderr(&ran).contains(&warning), "{}", stderr(&ran));
     }
 }

@@ -130,6 +130,27 @@ fn a_machine_asks_for_itself_and_asks_again() {
     assert!(String::from_utf8_lossy(&page.stdout).starts_with("A machine's client, `ci`"), "{page:?}");
 }
 
+/// UserInfo tells a machine nothing, and says so with 403: that is not "not accepted", which is 401.
+#[test]
+fn verifying_the_token_of_a_machine_is_not_asking_whose_it_is() {
+    let m = Machine::new();
+    let base = m.s.server.base_url();
+    m.write(&format!(
+        "issuer = \"{base}\"\ntoken_url = \"{base}/v1/oauth/token\"\nuserinfo_url = \"{base}/oauth/userinfo\"\n\
+         client_secret_file = \"{}\"\n",
+        m.file().display()
+    ));
+    m.json(&["token"]);
+    let said = m.json(&["status", "--verify"]);
+    assert_eq!(
+        (&said["verified"], &said["verification"], &said["error"]),
+        (&true.into(), &"accepted-without-account".into(), &Value::Null),
+        "{said}"
+    );
+    let page = String::from_utf8(m.run(&["status", "--verify"]).stdout).expect("text");
+    assert!(page.contains("Verified: the provider knows it, but does not tell it whose it is"), "{page}");
+}
+
 /// One lease: a hundred processes that start together ask once.
 #[test]
 fn client_credentials_are_requested_once_by_many_processes() {

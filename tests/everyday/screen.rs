@@ -108,6 +108,14 @@ impl Screen {
         String::from_utf8_lossy(&self.shown.lock().expect("whole")).into_owned()
     }
 
+    /// Everything that was shown by a program that has ended: all of it has arrived when what is written behind it has.
+    #[track_caller]
+    pub(crate) fn whole(&self) -> String {
+        const BEHIND: &str = "~ that was all ~";
+        self.stream().write_all(BEHIND.as_bytes()).expect("a terminal");
+        self.shows(BEHIND).replace(BEHIND, "")
+    }
+
     /// The words that were shown: without styles, and without regard to where lines were broken.
     pub(crate) fn words(&self) -> String {
         let text = self.text();

@@ -34,31 +34,68 @@ fn status_without_a_login_exits_1() {
     let s = Sandbox::new();
     let (code, said, page) = status(&s, &[], &[]);
     assert_eq!((code, &said["winner"]), (Some(1), &Value::Null));
-    assert!(text(&page).starts_with("Not signed in (profile `default`). Run `keyfob login`."), "{page:?}");
+    assert_eq!(said["error"]["id"], "login-needed");
+    assert!(text(&page).starts_with("Not signed in (profile `default` in environment `local`)."), "{page:?}");
+    assert!(text(&page).contains("`keyfob login`") && text(&page).lines().count() == 3, "{page:?}");
     assert!(s.server.requests().is_empty());
 }
 
-/// The first line says who and with what, the second until when; nobody is asked and nothing is renewed.
+/// Three lines: who, with what and where, until when by the reader's clock; nobody is asked and nothing is renewed.
 #[test]
-fn status_shows_account_credential_and_expiry_in_two_lines() {
+fn status_answers_in_three_lines_and_shows_the_rest_when_asked() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     let before = s.server.requests().len();
-    let (code, said, page) = status(&s, &[], &[("ANTHROPIC_API_KEY", "")]);
+    let variables = [("ANTHROPIC_API_KEY", ""), ("TZ", "XYZ-14")];
+    let (code, said, page) = status(&s, &[], &variables);
     assert_eq!(code, Some(0));
     let page = text(&page);
     let lines: Vec<_> = page.lines().collect();
-    assert!(
-        lines[0].starts_with("Signed in as ada@example.com (from login: profile `default` at http"),
-        "{page}"
-    );
-    assert!(lines[1].starts_with("Valid until ") && lines[1].ends_with(" minutes), then renewed."), "{page}");
-    assert!(page.contains("  * login "), "{page}");
+    let base = s.server.base_url();
+    assert_eq!(lines.len(), 3, "{page}");
+    assert_eq!(lines[0], "Signed in as ada@example.com.");
+    assert_eq!(lines[1], format!("With the login of profile `default` in environment `local` ({base})."));
+    assert!(lines[2].starts_with("Valid until ") && lines[2].contains(" XYZ, in "), "{page}");
+    assert!(lines[2].ends_with(" minutes; then it is renewed."), "{page}");
+
     assert_eq!(said["winner"]["state"], "valid");
     assert_eq!(said["winner"]["header"], "Authorization");
+    assert_eq!(said["winner"]["scopes"], json!(["user:profile", "user:inference"]));
+    assert_eq!(said["winner"]["cooldown"], Value::Null);
+    for within in [&said["winner"], &said["environment"]] {
+        assert_eq!((&within["issuer"], &within["client_id"]), (&json!(base), &json!("keyfob-local")));
+    }
+    assert_eq!(
+        (&said["winner"]["environment"], &said["environment"]["name"]),
+        (&json!("local"), &json!("local"))
+    );
     assert_eq!(said["identity"]["email"], "ada@example.com");
     assert_eq!(said["considered"].as_array().expect("a list").len(), 8, "every source, in order");
+
+    let (_, _, all) = status(&s, &["--all"], &variables);
+    let all = text(&all);
+    assert!(all.starts_with(&page.lines().take(2).collect::<Vec<_>>().join("\n")), "{all}");
+    for shown in
+        ["\nClient         keyfob-local\n", "\nScopes         user:profile user:inference\n", "  * login "]
+    {
+        assert!(all.contains(shown), "{shown}: {all}");
+    }
     assert_eq!(s.server.requests().len(), before, "no network");
+}
+
+/// A credential that nobody stored is named as the person named it, and so is what it keeps from being used.
+#[test]
+fn status_names_a_source_by_what_was_typed() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let (code, _, page) = status(&s, &[], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]);
+    let page = text(&page);
+    assert_eq!(code, Some(0));
+    assert!(page.starts_with("Using ANTHROPIC_API_KEY.\nIn environment `local` ("), "{page}");
+    assert!(page.contains("! Not used: the stored login; ANTHROPIC_API_KEY comes first."), "{page}");
+    let (_, _, page) = status(&s, &["--profile", "default"], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]);
+    let named = "! Not used: ANTHROPIC_API_KEY; profile `default` was named, and means its login alone.";
+    assert!(text(&page).contains(named), "{}", text(&page));
 }
 
 /// What a stored login can have come to, in a word for scripts and an exit code for shells.
@@ -67,15 +104,15 @@ fn status_names_every_state_of_a_login() {
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("soon");
     type Change = fn(&mut Value, i64);
     let states: [(&str, Option<i32>, &str, Change); 4] = [
-        ("renewal-due", Some(0), "renewed when next asked for", |r, now| r["expires_at"] = json!(now - 60)),
-        ("expired", Some(1), "cannot be renewed", |r, now| {
+        ("renewal-due", Some(0), "renewed when next asked for.", |r, now| r["expires_at"] = json!(now - 60)),
+        ("expired", Some(4), "cannot be renewed. Run `keyfob login`.", |r, now| {
             r["expires_at"] = json!(now - 60);
             r["refresh_token"] = Value::Null;
         }),
         ("outcome-unknown", Some(0), "outcome of its last renewal is unknown", |r, now| {
             r["unknown"] = json!({ "generation": r["generation"], "since": now, "times": 1 });
         }),
-        ("ended", Some(1), "It has ended: revoked", |r, now| {
+        ("ended", Some(4), "It has ended: revoked. Run `keyfob login`.", |r, now| {
             r["expires_at"] = json!(now - 60);
             r["refused"] = json!({ "generation": r["generation"], "at": now, "why": "revoked" });
         }),
@@ -106,10 +143,34 @@ fn status_verify_asks_the_provider() {
     assert_eq!((code, &said["verified"]), (Some(0), &json!(true)));
     assert!(text(&page).contains("Verified: the provider accepts it."));
     let (code, said, page) = status(&s, &["--verify"], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]);
-    assert_eq!((code, &said["verified"]), (Some(5), &json!(false)));
+    assert_eq!(
+        (code, &said["verified"], &said["verification"]),
+        (Some(5), &json!(false), &json!("rejected"))
+    );
     assert!(stderr(&page).contains("does not accept"), "{}", stderr(&page));
     assert!(!format!("{said}{page:?}").contains("invented"));
 
+    // What the provider has ended it rejects, and signing in again is what helps.
+    edit(&s, |r| r["refused"] = json!({ "generation": r["generation"], "at": 1, "why": "revoked" }));
+    assert!(status(&s, &["--verify"], &[]).0 == Some(0), "the provider takes the token to its end");
+    s.server.advance(2 * 3600);
+    let (code, said, page) = status(&s, &["--verify"], &[]);
+    assert_eq!((code, &said["verified"]), (Some(4), &json!(false)), "{said}");
+    assert!(stderr(&page).contains("`keyfob login`"), "{}", stderr(&page));
+    // There is nothing to verify in a token that is over.
+    edit(&s, |r| {
+        r["expires_at"] = json!(keyfob_testkit::now() - 60);
+        r["refused"] = Value::Null;
+    });
+    let (code, said, page) = status(&s, &["--verify"], &[]);
+    assert_eq!(
+        (code, &said["verified"], &said["verification"]),
+        (Some(0), &Value::Null, &json!("not-asked"))
+    );
+    assert!(text(&page).contains("Not verified: there is no access token now"), "{}", text(&page));
+
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
     let command = || s.keyfob(["status", "--verify", "--json"]);
     let (mut first, mut second) = (command(), s.keyfob(["status"]));
     let Sandbox { server, home } = s;
@@ -131,6 +192,9 @@ fn status_reports_problems_and_still_shows_the_rest() {
 
     let (code, said, page) = status(&s, &[], &[("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "99")]);
     assert_eq!((code, said["error"]["id"].as_str()), (Some(3), Some("descriptor-not-open")));
+    assert!(text(&page).starts_with("No credential can be used now."), "{}", text(&page));
+    assert_eq!(stderr(&page).matches("error: ").count(), 1, "once: {}", stderr(&page));
+    let (_, _, page) = status(&s, &["--all"], &[("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "99")]);
     assert!(text(&page).contains("  ! oauth-token-descriptor"), "{}", text(&page));
     assert!(text(&page).contains("  ~ login "), "what it would have been: {}", text(&page));
 }
@@ -162,14 +226,13 @@ fn status_says_what_a_program_would_get() {
     edit(&s, cooling);
     let (code, said, page) = status(&s, &[], &[]);
     assert_eq!(
-        (code, &said["winner"]["state"], &said["winner"]["later"]["id"]),
-        (Some(0), &json!("valid"), &json!("cooling-down"))
+        (code, &said["winner"]["state"], &said["winner"]["cooldown"]["why"]),
+        (Some(0), &json!("valid"), &json!("the provider answered 503"))
     );
-    assert!(
-        text(&page).contains("not asked again yet: the provider answered 503; asking again is allowed in"),
-        "{}",
-        text(&page)
-    );
+    let lines = text(&page);
+    let line = lines.lines().nth(3).expect("a line of its own");
+    assert!(line.starts_with("! The provider is not asked again before "), "{lines}");
+    assert!(line.ends_with(" minutes: the provider answered 503."), "{lines}");
     // At its end: what `token` says.
     edit(&s, |record| record["expires_at"] = json!(now - 60));
     let (code, said, _) = status(&s, &[], &[]);
@@ -184,7 +247,20 @@ fn status_says_what_a_program_would_get() {
     });
     let (code, _, page) = status(&s, &[], &[]);
     assert!(text(&page).starts_with("No longer signed in as ada@example.com"), "{}", text(&page));
-    assert_eq!((code, s.output(&["token"]).status.code()), (Some(1), Some(4)));
+    assert_eq!((code, s.output(&["token"]).status.code()), (Some(4), Some(4)));
+    // The provider has ended it, and its token is good a while longer: used, and not without a word.
+    edit(&s, |r| r["expires_at"] = json!(now + 1800));
+    let (code, said, page) = status(&s, &[], &[]);
+    assert_eq!((code, &said["winner"]["state"]), (Some(0), &json!("ended")), "{said}");
+    assert!(
+        text(&page).contains("It has ended: revoked. Its token may still work until "),
+        "{}",
+        text(&page)
+    );
+    let token = s.output(&["token"]);
+    assert_eq!(token.status.code(), Some(0));
+    assert!(stderr(&token).contains("warning: the login of profile `default`"), "{}", stderr(&token));
+    assert!(stderr(&token).contains("has ended"), "{}", stderr(&token));
 
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
@@ -196,7 +272,7 @@ fn status_says_what_a_program_would_get() {
         (code, &said["winner"], &said["error"]["id"]),
         (Some(7), &Value::Null, &json!("store-corrupt"))
     );
-    assert!(text(&page).starts_with("A credential is there but cannot be used."), "{}", text(&page));
+    assert!(text(&page).starts_with("No credential can be used now."), "{}", text(&page));
     assert_eq!(s.output(&["token"]).status.code(), Some(7));
 }
 

@@ -214,7 +214,7 @@ fn escape_sequences_reach_only_those_who_know_them() {
             child.kill().expect("our child");
         }
         child.wait().expect("our child");
-        screen.text()
+        screen.whole()
     };
     let (login, help, wrong): (&[&str], &[&str], &[&str]) =
         (&["login", "--no-browser"], &["login", "--help"], &["login", "--no-browsr"]);
@@ -238,6 +238,35 @@ fn escape_sequences_reach_only_those_who_know_them() {
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
         assert!(refused.stdout.is_empty() && stderr(&refused).contains("--copy cannot reach a clipboard"));
     }
+}
+
+/// A person's terminal gets bold and a mark, and whole words at the end of each line.
+#[test]
+fn prose_is_dressed_and_wrapped_for_a_terminal_and_left_alone_for_a_pipe() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let variables = [("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")];
+    let screen = Screen::new(40);
+    let mut child = screen.start(s.keyfob(["status"]).envs(variables));
+    assert!(child.wait().expect("it ends").success());
+    let text = screen.shows("; then it is renewed.");
+    assert!(
+        text.starts_with("\u{1b}[1m\u{1b}[32m✓\u{1b}[0m Signed in as \u{1b}[1mada@example.com"),
+        "{text:?}"
+    );
+    assert!(
+        screen.words().starts_with("✓ Signed in as ada@example.com. With the login of profile"),
+        "{text:?}"
+    );
+    let plain = text.replace("\u{1b}[1m", "").replace("\u{1b}[32m", "").replace("\u{1b}[0m", "");
+    assert!(plain.lines().all(|line| line.trim_end().chars().count() <= 40), "{plain}");
+    assert!(plain.contains("environment `local`"), "a name in backquotes stays whole: {plain}");
+    let piped = s.keyfob(["status"]).envs(variables).output().expect("it runs");
+    let piped = String::from_utf8(piped.stdout).expect("text");
+    assert!(
+        piped.starts_with("Signed in as ada@example.com.\nWith the login of profile `default` in"),
+        "{piped}"
+    );
 }
 
 /// Nobody is there: what waits for a person alone ends at once and says why; what waits for a browser goes on.

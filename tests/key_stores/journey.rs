@@ -72,7 +72,7 @@ pub(crate) fn there_and_back(home: &Home, store: &str) {
     assert!(said.answer().contains("It is not sealed; from its next renewal on it is sealed"), "{said:?}");
     home.renew().answer();
     assert!(home.plain_tokens().is_empty());
-    assert!(home.run(&["status"]).answer().contains("It is sealed with a key in the "));
+    assert!(home.run(&["status", "--all"]).answer().contains("Stored         sealed with a key in the "));
 
     home.configure("file");
     let said = home.run(&["status"]);

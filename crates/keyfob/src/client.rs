@@ -11,7 +11,7 @@ use keyfob_core::{
 };
 
 use crate::{
-    credential::{grant::Grant, survey::Survey},
+    credential::{grant::Grant, standing::Standing, survey::Survey, verify::Verified},
     doctor::{self, Finding},
     login::{
         browser::{Attempt, How},
@@ -194,7 +194,7 @@ impl Client {
     /// # Errors
     /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when there is none, [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when it is not accepted,
     /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
-    pub fn verify(&self, purpose: Purpose) -> Result<()> {
+    pub fn verify(&self, purpose: Purpose) -> Result<Verified> {
         self.session.verify(purpose)
     }
 
@@ -313,6 +313,12 @@ impl Client {
     #[must_use]
     pub fn expires_at(&self, record: &Record) -> Option<Timestamp> {
         self.session.expires_at(record)
+    }
+
+    /// Where a stored login stands now.
+    #[must_use]
+    pub fn standing(&self, record: &Record) -> Standing {
+        self.session.standing(record)
     }
 
     /// The provider everything is asked of.

@@ -52,7 +52,7 @@ mod trusted_device;
 mod world;
 
 pub use client::Client;
-pub use credential::grant::Grant;
+pub use credential::{grant::Grant, verify::Verified};
 pub use keyfob_core::{
     Cause, Error, Id as ErrorId, Kind as ErrorKind, Result, Secret, Source, Timestamp,
     oauth::device_code::Pending, source::Purpose,

@@ -74,7 +74,7 @@ pub(crate) enum Command {
     Header(Header),
     /// Run a program with the credential, and with no other one in its environment
     Exec(Exec),
-    /// Show the account, the credential in use, its expiry, and what it shadows
+    /// Show who is signed in, with what and until when
     Status(Status),
     /// Show the effect of each variable of the contract
     Env(Env),
@@ -125,10 +125,17 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob status              the credential in use, its expiry, and what it shadows
+  keyfob status              who, with what and until when, and what will bite
+  keyfob status --all        also every source in its order, account, client and scopes
   keyfob status --verify     also asks the provider whether it accepts the credential
-  keyfob status --json       for scripts; exit code 1: not signed in")]
+  keyfob status --json       for scripts
+
+Exit code: 0 if a program would get a credential, 1 if nobody has signed in, otherwise what `keyfob token` would
+end with, such as 4 for a login that has ended.")]
 pub(crate) struct Status {
+    /// Show every source in its order and everything known of the login
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Show what a remote connection (WebSocket) would use instead of the API
     #[arg(long)]
     pub(crate) remote: bool,

@@ -12,14 +12,13 @@ use std::{
 };
 
 use keyfob::{
-    Error, Secret, Timestamp,
+    Error, Secret,
     internals::{
         core::Id,
         login::{
             browser::How,
             setup_token::{Note, SOON},
         },
-        world::{Clock, system::clock::SystemClock},
     },
 };
 
@@ -30,6 +29,7 @@ use crate::{
     output::{
         report::{Report, Result},
         terminal::{self, plain},
+        when::Calendar,
     },
     session,
 };
@@ -77,9 +77,9 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Report::warn(&error);
     }
     hand_over(global, &minted.token, &note, out)?;
-    let end = note
-        .expires_at
-        .map_or("the provider did not say when it ends".into(), |end| format!("it ends {end}"));
+    let end = note.expires_at.map_or("the provider did not say when it ends".into(), |end| {
+        format!("it ends {}", Calendar::here().ahead(end))
+    });
     Report::say(&format!(
         "Minted a token for `{}`; {end}. It is not kept here and will not be shown again.",
         note.scopes
@@ -137,14 +137,14 @@ fn list(global: &Global, notes: &[Note]) -> Result {
         Report::json(&notes.iter().map(json).collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let now = SystemClock.now();
+    let calendar = Calendar::here();
     for note in notes {
         let name = note.name.as_deref().map_or("-".into(), plain);
         Report::answer(&format!(
             "{}  {name:<20} {:<24} {}",
             note.fingerprint,
             plain(&note.scopes),
-            ends(note, now)
+            ends(note, &calendar)
         ))?;
     }
     if notes.is_empty() {
@@ -154,13 +154,11 @@ fn list(global: &Global, notes: &[Note]) -> Result {
 }
 
 /// When a token ends, in words.
-pub(crate) fn ends(note: &Note, now: Timestamp) -> String {
+pub(crate) fn ends(note: &Note, calendar: &Calendar) -> String {
     match note.expires_at {
         None => "the provider did not say when it ends".into(),
-        Some(end) if end <= now => format!("ended {end}"),
-        Some(end) if end.since(now) <= SOON => {
-            format!("ENDS SOON: {end}, in {} days", end.since(now) / (24 * 3600))
-        }
-        Some(end) => format!("ends {end}"),
+        Some(end) if end <= calendar.now() => format!("ended {}", calendar.ago(end)),
+        Some(end) if end.since(calendar.now()) <= SOON => format!("ENDS SOON: {}", calendar.ahead(end)),
+        Some(end) => format!("ends {}", calendar.ahead(end)),
     }
 }

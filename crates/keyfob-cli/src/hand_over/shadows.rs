@@ -1,23 +1,47 @@
 //! Which credentials were there and not used, and the warning about them.
 
-use keyfob::{Grant, internals::credential::grant::Outcome};
+use keyfob::{
+    Grant, Source,
+    internals::{core::contract::names, credential::grant::Outcome},
+};
 
 use crate::output::report::Report;
 
 /// The sources that are there and were not used.
 pub(crate) fn names(grant: &Grant) -> Vec<&'static str> {
-    let shadowed = grant.considered.iter().filter(|c| c.outcome == Outcome::Shadowed);
-    shadowed.map(|c| c.source.name()).collect()
+    shadowed(grant).map(Source::name).collect()
+}
+
+fn shadowed(grant: &Grant) -> impl Iterator<Item = Source> {
+    grant.considered.iter().filter(|c| c.outcome == Outcome::Shadowed).map(|c| c.source)
+}
+
+/// What a person typed to have this source: the name of a variable, where it is one.
+pub(crate) const fn typed(source: Source) -> &'static str {
+    match source {
+        Source::AuthToken => names::AUTH_TOKEN,
+        Source::ApiKeyDescriptor => names::API_KEY_DESCRIPTOR,
+        Source::ApiKey => names::API_KEY,
+        Source::ApiKeyHelper => "the configured api_key_helper",
+        Source::OauthToken => names::OAUTH_TOKEN,
+        Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
+        Source::RefreshToken => names::REFRESH_TOKEN,
+        Source::Login => "the stored login",
+        Source::SessionToken => names::SESSION_TOKEN,
+        Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,
+        // What this command does not know by a better name yet.
+        other => other.name(),
+    }
 }
 
 /// The commonest surprise is a credential nobody meant: a variable that silently wins over the account, or the account
 /// over a variable. Said in scripts too, where nobody asks `status`.
 pub(crate) fn warn(grant: &Grant) {
-    let shadowed = names(grant);
+    let shadowed: Vec<_> = shadowed(grant).map(typed).collect();
     if !shadowed.is_empty() {
         Report::say(&format!(
-            "warning: {} is used and comes before {}; `keyfob status` says why, `--only SOURCE` forbids it",
-            grant.source,
+            "warning: {} is used and comes before {}; `keyfob status --all` says why, `--only SOURCE` forbids it",
+            typed(grant.source),
             shadowed.join(", ")
         ));
     }

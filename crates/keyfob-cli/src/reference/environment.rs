@@ -55,7 +55,7 @@ fn which_wins(page: &mut String) {
     page.push_str(&format!(
         "\n## Which credential wins\n\n\
          The first source that is present is used; if it is broken, that is an error, and no later source is tried.\n\
-         `keyfob status` shows the source in use, the ones it shadows, and why each earlier one was skipped. A 401 never\n\
+         `keyfob status --all` shows the source in use, those it shadows, and why each earlier one was skipped. A 401 never\n\
          leads to another source.\n\n\
          For API requests:\n\n\
          1. `{}` → `Authorization: Bearer`\n\

@@ -121,10 +121,10 @@ fn early(record: &Record, jitter: u16) -> i64 {
 
 /// Why asking the provider is pointless or forbidden.
 fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error> {
-    let login = format!("the login of profile `{}` at {}", record.profile, record.issuer);
-    if let Some(refusal) = record.refused.as_ref().filter(|r| r.generation == record.generation.number) {
-        return Some(Error::new(Id::LoginRefused, format!("{login} has ended"), refusal.why.clone()));
+    if let Some(error) = ended(record) {
+        return Some(error);
     }
+    let login = title(record);
     if !record.can_renew() {
         let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
         return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
@@ -132,6 +132,23 @@ fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error>
     let (until, why) = forbidden(record, now)?;
     let why = format!("{why}; asking again is allowed in {} s", until.since(now));
     Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+}
+
+fn title(record: &Record) -> String {
+    format!("the login of profile `{}` at {}", record.profile, record.issuer)
+}
+
+/// Why this login will never be renewed again, if the provider has said so. Its access token may be good still.
+#[must_use]
+pub fn ended(record: &Record) -> Option<Error> {
+    let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number)?;
+    Some(Error::new(Id::LoginRefused, format!("{} has ended", title(record)), refusal.why.clone()))
+}
+
+/// Until when the provider is not to be asked, and why, while that is so.
+#[must_use]
+pub fn paused(record: &Record, ask: &Ask) -> Option<(ProviderTime, String)> {
+    forbidden(record, ask.time(record))
 }
 
 /// Until when the provider is not asked again, and why.

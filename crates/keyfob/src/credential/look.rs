@@ -118,6 +118,10 @@ fn descriptor(session: &Session, name: &'static str) -> Look {
     if kept || session.has_inherited(name) {
         return Look::Here(format!("{name} names descriptor {number}"));
     }
+    // One that could not be taken over has been told as what it is.
+    if let Some(problem) = session.setup.problems.iter().find(|problem| problem.what().starts_with(name)) {
+        return Look::Broken(problem.clone());
+    }
     let what = format!("{name} names descriptor {number}, which was not taken over");
     let why = "the program that embeds keyfob did not allow descriptors to be taken over, or it was refused";
     Look::Broken(Error::new(Id::DescriptorUnusable, what, why))

@@ -10,9 +10,10 @@ pub(crate) mod machine;
 mod patient;
 mod rejected;
 pub(crate) mod seed;
+pub mod standing;
 mod stored;
 pub mod survey;
-mod verify;
+pub(crate) mod verify;
 
 use std::sync::{Arc, PoisonError};
 

@@ -2,16 +2,15 @@
 
 use keyfob_core::{
     Error, Record, Source,
-    login::due::Next,
     source::{self, Purpose},
 };
 
 use crate::{
     credential::{
         grant::{Considered, Outcome},
-        look::{Look, look, record_at_hand, record_in, seed_store},
+        look::{Look, look, nothing, record_at_hand, record_in, seed_store},
+        standing::Standing,
     },
-    renewal::{Asking, Need},
     session::Session,
 };
 
@@ -26,10 +25,10 @@ pub struct Survey {
     pub considered: Vec<Considered>,
     /// What stopped the search, if something did.
     pub broken: Option<Error>,
-    /// Why a program would get nothing of that login now, if that is so.
-    pub obstacle: Option<Error>,
-    /// Why it would not be renewed now, though its token may be good still.
-    pub not_renewed: Option<Error>,
+    /// Where that login stands.
+    pub standing: Option<Standing>,
+    /// Why there is no winner, where nothing is broken.
+    pub nobody: Option<Error>,
 }
 
 impl Survey {
@@ -41,8 +40,8 @@ impl Survey {
             record: None,
             considered: Vec::new(),
             broken: None,
-            obstacle: None,
-            not_renewed: None,
+            standing: None,
+            nobody: None,
         };
         for &source in source::order(purpose, session.setup.config.prefer) {
             let (outcome, reason) = match look(session, source) {
@@ -71,16 +70,9 @@ impl Survey {
             Some(Source::RefreshToken) => seed_store(session).ok().and_then(|store| record_in(&*store)),
             _ => None,
         };
-        if let Some(record) = &survey.record {
-            let stops = |min_valid| {
-                let need = Need { min_valid, rejected: None };
-                match Asking::new(&session.world, &need).next(record) {
-                    Next::Stop(error) => Some(error),
-                    Next::Use | Next::Early | Next::Renew => None,
-                }
-            };
-            // The rule that decides when somebody asks, asked for a token that no token could replace.
-            (survey.obstacle, survey.not_renewed) = (stops(0), stops(i64::MAX));
+        survey.standing = survey.record.as_deref().map(|record| session.standing(record));
+        if survey.winner.is_none() && survey.broken.is_none() {
+            survey.nobody = Some(nothing(session, &survey.considered));
         }
         survey
     }

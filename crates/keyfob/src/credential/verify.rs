@@ -15,9 +15,20 @@ use crate::{
     trusted_device,
 };
 
+/// What the provider said of a credential that it does not reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verified {
+    /// It accepts it, and tells whose it is.
+    Accepted,
+    /// It knows it, but does not tell such a credential whose it is (403): it is a machine's own, or its scopes are for
+    /// something else. A credential that is not accepted gets 401 (RFC 6750 §3.1).
+    Withheld,
+}
+
 impl Session {
     /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
-    pub(crate) fn verify(&self, purpose: Purpose) -> Result<()> {
+    pub(crate) fn verify(&self, purpose: Purpose) -> Result<Verified> {
         let survey = Survey::of(self, purpose);
         if let Some(error) = survey.broken {
             return Err(error);
@@ -42,9 +53,10 @@ impl Session {
         let call = provider::get(&self.world, url).with(headers).within(Duration::from_secs(15));
         match call.expect(&[200]) {
             Ok(answer) => match answer.headers.secret(trusted_device::HEADER) {
-                Some(successor) => self.renew_device(&successor),
-                None => Ok(()),
+                Some(successor) => self.renew_device(&successor).map(|()| Verified::Accepted),
+                None => Ok(Verified::Accepted),
             },
+            Err(Failure::Status(answer)) if answer.reply.status == 403 => Ok(Verified::Withheld),
             Err(failure @ Failure::Status(_)) => {
                 Err(failure.error("the provider does not accept the credential"))
             }

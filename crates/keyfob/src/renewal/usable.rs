@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use keyfob_core::{
     Error, Id, Record, Result,
-    login::{due::Next, refresh},
+    login::{
+        due::{self, Next},
+        refresh,
+    },
 };
 
 use super::{
@@ -44,7 +47,9 @@ pub fn usable(
     let usable = at_hand_or_renewed(world, store, need, spender)?;
     Ok(usable.map(|usable| {
         let short = Asking::new(world, need).falls_short(&usable.record);
-        Usable { warning: usable.warning.or(short), ..usable }
+        // Its token may be good to its end. Whoever uses it should know that no other will follow.
+        let ended = || due::ended(&usable.record);
+        Usable { warning: usable.warning.or(short).or_else(ended), ..usable }
     }))
 }
 

@@ -1,0 +1,63 @@
+//! What `status` and `whoami` look at.
+
+use keyfob::{
+    Client, Error, Purpose, Source,
+    internals::{credential::survey::Survey, login::setup_token::Note},
+};
+
+use crate::{args::Global, session};
+
+/// Everything that was found out.
+pub(crate) struct Found {
+    pub(crate) client: Client,
+    pub(crate) purpose: Purpose,
+    pub(crate) survey: Survey,
+    /// What is wrong, each once.
+    pub(crate) problems: Vec<Error>,
+    /// What is wrong and stops nothing.
+    pub(crate) warnings: Vec<Error>,
+    /// What is known of the token in use, if it was minted on this machine.
+    pub(crate) minted: Option<Note>,
+}
+
+impl Found {
+    /// Looks, and asks nobody.
+    pub(crate) fn look(global: &Global, remote: bool, verify: bool) -> Self {
+        let setup = session::setup(global);
+        // Only what is asked of the provider needs the way there.
+        let refused = setup.routes.check().err().filter(|_| verify);
+        let mut problems: Vec<_> = setup.problems.iter().cloned().chain(refused).collect();
+        let warnings = setup.told().filter(|told| !problems.contains(told)).collect();
+        let client = session::client(global, setup);
+        let purpose = if remote { Purpose::Remote } else { Purpose::Api };
+        let survey = client.survey(purpose);
+        if let Some(broken) = survey.broken.clone().filter(|broken| !problems.contains(broken)) {
+            problems.push(broken);
+        }
+        let minted = (survey.winner == Some(Source::OauthToken)).then(|| minted_here(&client)).flatten();
+        Self { client, purpose, survey, problems, warnings, minted }
+    }
+
+    /// What a program that asks now would end with: 0 if it got a credential. That nobody has signed in is 1 here, so that
+    /// it differs from a login that has ended.
+    pub(crate) fn code(&self) -> u8 {
+        if !self.client.setup().problems.is_empty() {
+            return 3;
+        }
+        if let Some(error) = self.problems.first() {
+            return error.exit_code();
+        }
+        let obstacle = self.survey.standing.as_ref().and_then(|standing| standing.obstacle.as_ref());
+        match (self.survey.winner, obstacle) {
+            (None, _) => 1,
+            (Some(_), None) => 0,
+            (Some(_), Some(error)) => error.exit_code(),
+        }
+    }
+}
+
+/// What is known of the token in the variable, if it was minted on this machine.
+fn minted_here(client: &Client) -> Option<Note> {
+    let fingerprint = client.setup().settings.oauth_token.as_ref()?.fingerprint();
+    client.minted().ok()?.into_iter().find(|note| note.fingerprint == fingerprint)
+}

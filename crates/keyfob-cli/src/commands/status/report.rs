@@ -1,0 +1,101 @@
+//! `keyfob status --json`. docs/json/keyfob.schema.json says what each member means.
+
+use keyfob::{
+    Error, Source, Verified,
+    internals::{
+        core::{Record, login::sealed::KeyStore},
+        credential::{grant, standing::Standing},
+    },
+};
+use serde_json::{Value, json};
+
+use super::found::Found;
+use crate::output::report;
+
+/// The whole answer.
+pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Result<Verified>>) -> Value {
+    let (client, survey) = (&found.client, &found.survey);
+    let known = survey.record.as_ref().map(|record| record.identity.clone()).unwrap_or_default();
+    let presets = &client.setup().settings.presets;
+    let identity = known.overlaid(presets);
+    let (sealed_by, seals_with) = client.sealing();
+    let verdict = match verified {
+        Some(Ok(Verified::Withheld)) => Some("accepted-without-account"),
+        Some(Ok(_)) => Some("accepted"),
+        Some(Err(error)) if error.id() == keyfob::ErrorId::Unreachable => Some("unreachable"),
+        Some(Err(_)) => Some("rejected"),
+        None => asked.then_some("not-asked"),
+    };
+    let problem = Error::all(found.problems.clone()).or_else(|| survey.nobody.clone());
+    let rejected = verified.and_then(|verified| verified.as_ref().err());
+    json!({
+        "purpose": found.purpose.word(),
+        "winner": survey.winner.map(|source| winner(found, source)),
+        "environment": client.environment().ok().map(|environment| json!({
+            "name": environment.name,
+            "issuer": environment.issuer(),
+            "client_id": environment.client_id.as_ref().map(|id| id.as_str()),
+        })),
+        "considered": survey.considered,
+        "identity": {
+            "account_uuid": identity.account_uuid,
+            "organization_uuid": identity.organization_uuid,
+            "email": identity.email,
+            "name": identity.known_name(),
+            "tagged_id": identity.tagged_id(presets),
+        },
+        "sealed_by": sealed_by,
+        "store": seals_with.map_or("file", KeyStore::word),
+        "verified": verified.map(std::result::Result::is_ok),
+        "verification": verdict,
+        "error": problem.as_ref().or(rejected).map(report::error_json),
+    })
+}
+
+fn winner(found: &Found, source: Source) -> Value {
+    let survey = &found.survey;
+    let record = survey.record.as_deref();
+    let standing = survey.standing.as_ref();
+    let minted = found.minted.as_ref().and_then(|note| note.expires_at);
+    let end = standing.map_or(minted, |standing| standing.expires_at);
+    let later = standing.and_then(|standing| standing.obstacle.clone().or_else(|| standing.ended.clone()));
+    json!({
+        "source": source,
+        "header": grant::header_names(source).join(", "),
+        "expires_at": end.map(|end| end.to_string()),
+        "login": record.map(|record| record.generation.login()),
+        "generation": record.map(|record| record.generation.number()),
+        "handle": record.map(|record| record.generation.to_string()),
+        "profile": record.map(|record| record.profile.as_str()),
+        "environment": record.map(|record| record.environment.as_str()),
+        "issuer": record.map(|record| record.issuer.as_str()),
+        "client_id": record.map(|record| record.client_id.as_str()),
+        "scopes": record.map(|record| record.scopes.iter().collect::<Vec<_>>()),
+        "state": match (record, standing) {
+            (Some(record), Some(standing)) => state(record, standing),
+            _ if matches!(source, Source::Login | Source::RefreshToken) => "not-yet-exchanged",
+            _ => "as-it-is",
+        },
+        "cooldown": standing.and_then(|standing| standing.paused.as_ref()).map(|(until, why)| json!({
+            "until": until.to_string(),
+            "why": why,
+        })),
+        "obstacle": later.as_ref().map(report::error_json),
+    })
+}
+
+/// Where a stored login stands, in a word.
+pub(super) fn state(record: &Record, standing: &Standing) -> &'static str {
+    if standing.ended.is_some() {
+        return "ended";
+    }
+    if standing.paused.is_some() && standing.obstacle.is_some() {
+        return "cooling-down";
+    }
+    match (record.unknown_now(), standing.lives) {
+        (Some(_), _) => "outcome-unknown",
+        (None, true) => "valid",
+        (None, false) if record.can_renew() => "renewal-due",
+        (None, false) => "expired",
+    }
+}
