@@ -22,7 +22,7 @@ fn client(home: &Path) -> Client {
 }
 
 fn key(grant: &Grant) -> &str {
-    grant.credential.expose()
+    grant.credential().expose()
 }
 
 /// Two processes get a 401 for the same key. The first report runs the helper once more; the second finds that done.

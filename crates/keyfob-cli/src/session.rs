@@ -20,14 +20,16 @@ use crate::{
 /// Everything this run is told. The command is a process of its own at its very start: descriptors named by
 /// variables were put there for it.
 pub(crate) fn setup(global: &Global) -> Setup {
-    let choices = Choices {
-        home: global.home.clone(),
-        approved: global.approved.clone(),
-        environment: global.environment.clone(),
-        profile: global.profile.clone(),
-        descriptors: true,
-        given: Vec::new(),
-    };
+    let mut choices = global.home.iter().fold(Choices::new().inherit_descriptors(true), Choices::home);
+    if let Some(approved) = &global.approved {
+        choices = choices.approved(approved);
+    }
+    if let Some(environment) = &global.environment {
+        choices = choices.environment(environment);
+    }
+    if let Some(profile) = &global.profile {
+        choices = choices.profile(profile);
+    }
     Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref())
 }
 

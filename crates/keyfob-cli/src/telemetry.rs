@@ -129,13 +129,13 @@ pub(crate) fn used(client: &Client, grant: &Grant) {
         return;
     }
     // Whose it is belongs to the credential in use: a stored login knows, a variable's token does not.
-    let record = match grant.source {
-        Source::Login | Source::RefreshToken => client.survey(grant.purpose).record,
+    let record = match grant.source() {
+        Source::Login | Source::RefreshToken => client.survey(grant.purpose()).record,
         _ => None,
     };
     note(|state| {
         state.identity = record.map(|record| record.identity).unwrap_or_default();
-        state.batch.credentials.push(grant.source.name().into());
+        state.batch.credentials.push(grant.source().name().into());
     });
 }
 

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn send(url: &str, grant: &Grant) -> Result<(u16, String), ureq::Error> {
     let mut request = ureq::get(url).config().http_status_as_error(false).build();
     for (name, value) in grant.headers() {
-        request = request.header(*name, value.expose());
+        request = request.header(name, value.expose());
     }
     let mut answer = request.call()?;
     Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))

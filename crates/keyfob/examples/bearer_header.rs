@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let grant = client.grant(Purpose::Api)?;
     let mut request = ureq::get(&url);
     for (name, value) in grant.headers() {
-        request = request.header(*name, value.expose());
+        request = request.header(name, value.expose());
     }
     println!("{}", request.call()?.body_mut().read_to_string()?);
     Ok(())

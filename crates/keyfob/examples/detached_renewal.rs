@@ -20,7 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn expires_at() -> Result<String> {
-    let client = Client::new(Choices::default())?.renewing_in(Detached::this_program([WORKER]));
+    let client = Client::new(Choices::new())?.renewing_in(Detached::this_program([WORKER]));
     let grant = client.grant(Purpose::Api)?;
     Ok(grant.expires_at().map_or("nobody knows".into(), |end| end.to_string()))
 }

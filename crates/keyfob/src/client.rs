@@ -14,9 +14,10 @@ use crate::{
     credential::{grant::Grant, standing::Standing, survey::Survey, verify::Verified},
     doctor::{self, Finding},
     login::{
-        browser::{Attempt, How},
+        browser::Attempt,
         device_code::DeviceAttempt,
         establish::{Confirm, SignedIn, TokenKind},
+        options::LoginOptions,
         setup_token::Note,
     },
     logout::SignedOut,
@@ -45,7 +46,7 @@ use crate::{
 /// let grant = client.grant(Purpose::Api)?;
 /// for (name, value) in grant.headers() {
 ///     // Hand name and value to the HTTP client of your choice.
-///     assert_eq!((*name, format!("{value:?}").as_str()), ("Authorization", "Secret(…)"));
+///     assert_eq!((name, format!("{value:?}").as_str()), ("Authorization", "Secret(…)"));
 /// }
 /// assert_eq!(grant.source(), Source::Login);
 /// assert!(grant.expires_at().is_some());
@@ -57,12 +58,12 @@ pub struct Client {
 
 impl Client {
     /// A client from this process's environment and the user's files. Descriptors named by variables are not
-    /// touched: a host opts in with [`Choices::descriptors`] and [`Client::new`].
+    /// touched: a host opts in with [`Choices::inherit_descriptors`] and [`Client::new`].
     ///
     /// # Errors
     /// Every malformed variable, unsafe file and contradiction, all in one error.
     pub fn from_env() -> Result<Self> {
-        Self::new(Choices::default())
+        Self::new(Choices::new())
     }
 
     /// The same with choices of the host's own.
@@ -80,7 +81,7 @@ impl Client {
     /// renewal was cut off at the wrong moment is lost.
     #[must_use]
     pub fn renewing_in(mut self, worker: Detached) -> Self {
-        self.session.spender = Arc::new(worker);
+        self.session.spender = Arc::new(worker.into_worker());
         self
     }
 
@@ -204,7 +205,7 @@ impl Client {
     /// # Errors
     /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete), [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid); [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) for a
     /// taken port where the provider has no such page.
-    pub fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+    pub fn begin_login(&self, how: &LoginOptions) -> Result<Attempt<'_>> {
         self.session.begin_login(how)
     }
 

@@ -23,6 +23,10 @@ pub mod logout {
 pub mod profiles {
     pub use crate::profiles::*;
 }
+/// See `src/provider`.
+pub mod provider {
+    pub use crate::provider::*;
+}
 /// See `src/remote`.
 pub mod remote {
     pub use crate::remote::*;

@@ -52,14 +52,21 @@ mod trusted_device;
 mod world;
 
 pub use client::Client;
-pub use credential::{grant::Grant, verify::Verified};
+pub use credential::{
+    grant::{Considered, Grant, Outcome},
+    verify::Verified,
+};
 pub use keyfob_core::{
     Cause, Error, Id as ErrorId, Kind as ErrorKind, Result, Secret, Source, Timestamp,
-    oauth::device_code::Pending, source::Purpose,
+    login::record::Generation,
+    secret::Unfit,
+    source::{Purpose, UnknownSource},
 };
 pub use login::{
-    browser::{Attempt, Confirm, How, SignedIn, TokenKind},
+    browser::{Attempt, Confirm, SignedIn, TokenKind},
     device_code::DeviceAttempt,
+    options::LoginOptions,
+    setup_token::Minted,
 };
 pub use logout::{Revocation, SignedOut};
 pub use remote::{Ended, Handshake, Stream, ended};

@@ -13,16 +13,33 @@ use crate::{
 
 pub use crate::provider::revoke::Revocation;
 
-/// What signing out did.
+/// A login that was signed out: it is no longer on this machine, whatever the provider said.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SignedOut {
-    /// The profile.
-    pub profile: String,
-    /// The provider.
-    pub issuer: String,
-    /// At the provider.
-    pub revocation: Revocation,
+    profile: String,
+    issuer: String,
+    revocation: Revocation,
+}
+
+impl SignedOut {
+    /// The profile it was in.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// The issuer identifier of its provider (RFC 8414 §2).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether its tokens were revoked at the provider.
+    #[must_use]
+    pub const fn revocation(&self) -> &Revocation {
+        &self.revocation
+    }
 }
 
 impl Session {

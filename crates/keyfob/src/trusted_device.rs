@@ -3,7 +3,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, ProviderTime, Record, Result, Secret, Timestamp, digest, json};
+use keyfob_core::{
+    Error, Id, ProviderTime, Record, Result, Secret, Timestamp, digest, json, oauth::header::Header,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -140,13 +142,10 @@ impl Session {
     }
 
     /// The headers of a request to the stored login's provider, with the device token if there is one.
-    pub(crate) fn with_device(
-        &self,
-        mut headers: Vec<(&'static str, Secret)>,
-    ) -> Vec<(&'static str, Secret)> {
+    pub(crate) fn with_device(&self, mut headers: Vec<Header>) -> Vec<Header> {
         // A damaged file must not keep a report from asking: `device status` tells it.
         if let Ok(Some(device)) = self.device() {
-            headers.push((HEADER, device.token));
+            headers.push((HEADER.into(), device.token));
         }
         headers
     }
@@ -271,7 +270,7 @@ fn not_enrolled(what: &str, failure: Failure) -> Error {
     }
 }
 
-fn bearer(record: &Record) -> Result<Vec<(&'static str, Secret)>> {
+fn bearer(record: &Record) -> Result<Vec<Header>> {
     let token = record.access_token.as_ref().ok_or_else(|| {
         Error::new(
             Id::LoginNeeded,

@@ -23,7 +23,7 @@ fn client(number: i32, choices: Choices) -> Client {
     let variables: Variables =
         [(names::OAUTH_DESCRIPTOR.to_owned(), Some(number.to_string()))].into_iter().collect();
     let home = tempfile::tempdir().unwrap();
-    let choices = Choices { home: Some(home.path().join("keyfob")), ..choices };
+    let choices = choices.home(home.path().join("keyfob"));
     let setup = Setup::read(&variables, choices, &Disk, None);
     assert!(setup.problems.is_empty(), "{:?}", setup.problems);
     let world = system::world(setup.routes.clone());
@@ -49,19 +49,16 @@ fn a_host_that_opts_in_or_hands_one_over_gets_its_credential() {
         let (reader, mut writer) = pipe().unwrap();
         writer.write_all(b"the-token\n").unwrap();
         drop(writer);
-        let client = match by_number {
-            true => client(reader.into_raw_fd(), Choices { descriptors: true, ..Choices::default() }),
-            false => {
-                let number = reader.as_raw_fd();
-                let given = vec![(names::OAUTH_DESCRIPTOR, reader.into())];
-                client(number, Choices { given, ..Choices::default() })
-            }
+        let client = if by_number {
+            client(reader.into_raw_fd(), Choices::new().inherit_descriptors(true))
+        } else {
+            client(reader.as_raw_fd(), Choices::new().oauth_token_on(reader))
         };
         // Read once, then kept: it answers again.
         for _ in 0..2 {
             let grant = client.grant(Purpose::Api).unwrap();
-            assert_eq!(grant.source, Source::OauthTokenDescriptor);
-            assert!(grant.credential.same_as("the-token"));
+            assert_eq!(grant.source(), Source::OauthTokenDescriptor);
+            assert!(grant.credential().same_as("the-token"));
         }
     }
 }

@@ -170,7 +170,7 @@ fn a_key_store_that_lies_changes_nothing() {
     place.vault.lie();
     let world = place.world();
     let rejected = Generation::new([1; 16], 1);
-    let need = Need { min_valid: 0, rejected: Some(rejected) };
+    let need = Need::new().rejected(rejected);
     let error =
         renewal::usable(&world, &store(&world, Some(KeyStore::SecretService)), &need, &InThread).unwrap_err();
     assert!(error.why().contains("does not have it"), "{error}");

@@ -111,12 +111,13 @@ impl Situation {
 fn look(given: &Given) -> Here {
     let variables = env::variables();
     // Descriptors belong to the run itself, which has taken them over.
-    let choices = Choices {
-        home: given.home.clone(),
-        environment: given.environment.clone(),
-        profile: given.profile.clone(),
-        ..Choices::default()
-    };
+    let mut choices = given.home.iter().fold(Choices::new(), Choices::home);
+    if let Some(environment) = &given.environment {
+        choices = choices.environment(environment);
+    }
+    if let Some(profile) = &given.profile {
+        choices = choices.profile(profile);
+    }
     let setup = Setup::read(variables, choices, &Disk, env::here().as_deref());
     let set = |name: &str| variables.text(name).is_some();
     let by_a_variable = [

@@ -54,15 +54,15 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     loop {
         let mut handshake = client.handshake(args.url.as_deref(), expired.take().as_ref())?;
         telemetry::uses_network();
-        telemetry::used(&client, &handshake.grant);
+        telemetry::used(&client, handshake.grant());
         match open(&client, &handshake) {
             Ok(mut socket) => {
-                Report::say(&format!("Connected to {}.", terminal::plain(&handshake.url)));
+                Report::say(&format!("Connected to {}.", terminal::plain(handshake.url())));
                 let begun = monotonic();
                 let ended = converse(&mut socket, &lines)?;
                 if begun.elapsed() >= ENDURING {
                     pause = Duration::from_millis(250);
-                    handshake.grant.was_accepted();
+                    handshake.was_accepted();
                 }
                 match ended {
                     Ended::Done => return Ok(ExitCode::SUCCESS),
@@ -70,7 +70,7 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                         // One that was renewed for this and is closed again at once ends it (`Client::rejected`): the
                         // next would be closed too, and each costs a refresh token.
                         Report::say("The credential expired: renewing it.");
-                        expired = handshake.grant.generation.is_some().then_some(handshake.grant);
+                        expired = handshake.grant().generation().is_some().then(|| handshake.into_grant());
                         if expired.is_none() {
                             let what = "the connection was closed for an expired credential";
                             return Err(Error::new(
@@ -91,11 +91,11 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                         )
                         .into());
                     }
-                    Ended::Again => {}
+                    _ => {}
                 }
             }
-            Err(Opening::Rejected(401)) if handshake.grant.generation.is_some() => {
-                expired = Some(handshake.grant);
+            Err(Opening::Rejected(401)) if handshake.grant().generation().is_some() => {
+                expired = Some(handshake.into_grant());
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
@@ -129,8 +129,8 @@ enum Opening {
 )]
 fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
     let failed = |error: &dyn std::fmt::Display| Opening::Failed(terminal::plain(&error.to_string()));
-    let mut request = handshake.url.as_str().into_client_request().map_err(|error| failed(&error))?;
-    for (name, value) in &handshake.headers {
+    let mut request = handshake.url().into_client_request().map_err(|error| failed(&error))?;
+    for (name, value) in handshake.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| failed(&error))?;
         let mut value = HeaderValue::from_str(value.expose()).map_err(|error| failed(&error))?;
         value.set_sensitive(true);

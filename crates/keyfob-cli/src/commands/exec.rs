@@ -51,7 +51,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     command.env_remove(HANDED_OVER);
     // A keyfob below the program answers for the same login.
     command.env_remove(SEEDED_BY);
-    if let Some(seed) = seed.filter(|_| grant.source == Source::RefreshToken) {
+    if let Some(seed) = seed.filter(|_| grant.source() == Source::RefreshToken) {
         command.env(SEEDED_BY, seed);
     }
     if pinned {
@@ -93,21 +93,21 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
 
 #[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]
 fn in_variable(command: &mut Command, name: &str, grant: &Grant) {
-    command.env(name, grant.credential.expose());
+    command.env(name, grant.credential().expose());
 }
 
 /// The whole credential fits into the pipe, so that nobody has to stay and write.
 #[expect(clippy::disallowed_methods, reason = "the pipe is for this one child, which is told its number")]
 fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
     let (reader, mut writer) = io::pipe()?;
-    let credential = grant.credential.expose().as_bytes();
+    let credential = grant.credential().expose().as_bytes();
     make_room(&writer, credential.len())?;
     writer.write_all(credential)?;
     drop(writer);
     // The one descriptor that is meant to be inherited. No thread of ours can start a child meanwhile.
     fcntl_setfd(&reader, fcntl_getfd(&reader)? - FdFlags::CLOEXEC)?;
     let number = reader.as_raw_fd();
-    let variable = variable_for(grant.source);
+    let variable = variable_for(grant.source());
     command.env(variable, number.to_string());
     // A keyfob below the program must not look for it: the program will have read it.
     command.env(HANDED_OVER, format!("{variable}={number}:{}", fd::file_name(&reader)?));

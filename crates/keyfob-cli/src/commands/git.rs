@@ -90,8 +90,8 @@ pub(crate) fn answer(global: &Global, args: &Token) -> Result {
 /// `password_expiry_utc` keeps git from storing a dead one.
 #[expect(clippy::disallowed_methods, reason = "git asked for it, for a host it may go to")]
 fn lines(grant: &Grant) -> String {
-    let expiry = grant.expires_at.map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0));
-    format!("username=oauth2\npassword={}{expiry}", grant.credential.expose())
+    let expiry = grant.expires_at().map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0));
+    format!("username=oauth2\npassword={}{expiry}", grant.credential().expose())
 }
 
 #[cfg(test)]

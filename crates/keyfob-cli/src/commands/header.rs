@@ -13,19 +13,18 @@ pub(crate) fn run(global: &Global, args: &Header) -> Result {
     let grant = grant::grant(global, &args.wanted)?;
     if global.json {
         let headers: Vec<_> = grant
-            .headers
-            .iter()
+            .headers()
             .map(|(name, value)| serde_json::json!({ "name": name, "value": value.expose() }))
             .collect();
         Report::json(&serde_json::json!({
             "headers": headers,
-            "source": grant.source.name(),
+            "source": grant.source().name(),
             "shadows": shadows::names(&grant),
-            "expires_at": grant.expires_at.map(|t| t.to_string()),
+            "expires_at": grant.expires_at().map(|t| t.to_string()),
         }))?;
     } else {
         let lines: Vec<_> =
-            grant.headers.iter().map(|(name, value)| format!("{name}: {}", value.expose())).collect();
+            grant.headers().map(|(name, value)| format!("{name}: {}", value.expose())).collect();
         Report::answer(&lines.join("\n"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -8,12 +8,10 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Secret,
+    Client, Error, LoginOptions, Revocation, Secret, SignedIn, TokenKind,
     internals::{
         core::Id,
         core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
-        login::browser::{How, SignedIn, TokenKind},
-        logout::Revocation,
         trusted_device::Enrolment,
     },
 };
@@ -64,14 +62,11 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     if args.device {
         return with_code(global, args, &client, clipboard.as_ref());
     }
-    let how = How {
-        console: args.console,
-        paste: args.paste,
-        port: args.port,
-        hint: args.email.clone(),
-        lasting: None,
-        tell: Some(advice::told_error),
-    };
+    let mut how =
+        LoginOptions::new().console(args.console).paste(args.paste).port(args.port).tell(advice::told_error);
+    if let Some(email) = &args.email {
+        how = how.hint(email);
+    }
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
     if let Some(detour) = attempt.detour() {
@@ -151,23 +146,22 @@ pub(crate) fn show(address: &str, text: &str, qr: bool, clipboard: Option<&Scree
 /// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
 fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&Screen>) -> Result {
     let attempt = client.begin_device_login()?;
-    let shown = attempt.shown();
     if global.json {
         Report::json(&serde_json::json!({
-            "verification_uri": shown.verification_uri,
-            "verification_uri_complete": shown.verification_uri_complete,
-            "user_code": shown.user_code,
-            "expires_in": shown.expires_in,
+            "verification_uri": attempt.verification_uri(),
+            "verification_uri_complete": attempt.verification_uri_complete(),
+            "user_code": attempt.user_code(),
+            "expires_in": attempt.expires_in().as_secs(),
         }))?;
     } else {
         Report::say("Open this address on any device:\n");
-        Report::answer(&shown.verification_uri)?;
-        Report::say(&format!("\nand type this code:\n\n    {}\n", shown.user_code));
-        if let Some(complete) = &shown.verification_uri_complete {
+        Report::answer(attempt.verification_uri())?;
+        Report::say(&format!("\nand type this code:\n\n    {}\n", attempt.user_code()));
+        if let Some(complete) = attempt.verification_uri_complete() {
             Report::say(&format!("or open this one, and check that it shows the same code:\n{complete}\n"));
         }
     }
-    let address = shown.verification_uri_complete.as_ref().unwrap_or(&shown.verification_uri);
+    let address = attempt.verification_uri_complete().unwrap_or(attempt.verification_uri());
     show(address, "type the code", args.qr, clipboard);
     let mut told = i64::MAX;
     let mut left = |left| {
@@ -184,18 +178,18 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
 }
 
 fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) -> Result {
-    let record = &signed_in.record;
+    let record = signed_in.record();
     telemetry::signed_in(method(args), Ok(&record.identity));
-    if let Some(error) = &signed_in.unidentified {
+    if let Some(error) = signed_in.unidentified() {
         Report::warn(error);
     }
-    if let Some(Revocation::Failed(why)) = &signed_in.replaced {
+    if let Some(Revocation::Failed(why)) = signed_in.replaced() {
         Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
     }
-    if let Some(Revocation::Impossible(why)) = &signed_in.replaced {
+    if let Some(Revocation::Impossible(why)) = signed_in.replaced() {
         Report::say(&format!("The login this one replaces was not revoked: {why}."));
     }
-    match &signed_in.device {
+    match signed_in.device() {
         Enrolment::Enrolled(device) => Report::say(&format!(
             "The provider asked for it: this machine is a trusted device until {}.",
             device.expires_at.map(|end| end.to_string()).unwrap_or_default()
@@ -223,7 +217,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "login": record.generation.login(),
             "generation": record.generation.number(),
             "identity": record.identity,
-            "device": match &signed_in.device {
+            "device": match signed_in.device() {
                 Enrolment::Enrolled(device) => serde_json::json!({
                     "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string())
                 }),

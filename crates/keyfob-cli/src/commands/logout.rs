@@ -2,13 +2,7 @@
 
 use std::process::ExitCode;
 
-use keyfob::{
-    Error,
-    internals::{
-        core::Id,
-        logout::{Revocation, SignedOut},
-    },
-};
+use keyfob::{Error, Revocation, SignedOut, internals::core::Id};
 
 use crate::{
     args::{Global, Logout},
@@ -40,18 +34,19 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
         Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile_name()));
     }
     for one in &ended {
-        let place = format!("profile `{}` at {}", one.profile, one.issuer);
-        match &one.revocation {
+        let place = format!("profile `{}` at {}", one.profile(), one.issuer());
+        match one.revocation() {
             Revocation::Confirmed => {
                 Report::say(&format!("Signed out of {place}: revoked at the provider and removed here."));
-            }
-            Revocation::Impossible(why) => {
-                Report::say(&format!("Signed out of {place}: removed here; {why}."));
             }
             Revocation::Failed(why) => {
                 let what = format!("{place} was removed here but not revoked at the provider");
                 Report::warn(&Error::new(Id::Unreachable, what, terminal::plain(why))
                     .hint("until its tokens expire they work for whoever has a copy; revoke them on the provider's page"));
+            }
+            other => {
+                let why = other.reason().unwrap_or("it was not revoked");
+                Report::say(&format!("Signed out of {place}: removed here; {why}."));
             }
         }
     }
@@ -62,10 +57,10 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
 }
 
 fn json(one: &SignedOut) -> serde_json::Value {
-    let (outcome, reason) = match &one.revocation {
-        Revocation::Confirmed => ("confirmed", None),
-        Revocation::Failed(why) => ("failed", Some(why.as_str())),
-        Revocation::Impossible(why) => ("impossible", Some(*why)),
-    };
-    serde_json::json!({ "profile": one.profile, "issuer": one.issuer, "revocation": outcome, "reason": reason })
+    serde_json::json!({
+        "profile": one.profile(),
+        "issuer": one.issuer(),
+        "revocation": one.revocation().word(),
+        "reason": one.revocation().reason(),
+    })
 }

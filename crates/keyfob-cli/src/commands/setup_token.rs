@@ -12,13 +12,10 @@ use std::{
 };
 
 use keyfob::{
-    Error, Secret,
+    Error, LoginOptions, Secret,
     internals::{
         core::Id,
-        login::{
-            browser::How,
-            setup_token::{Note, SOON},
-        },
+        login::setup_token::{Note, SOON},
     },
 };
 
@@ -47,8 +44,8 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     if out.is_none() {
         Report::can_answer()?;
     }
-    let lasting = Some(args.days.saturating_mul(24 * 3600));
-    let how = How { paste: args.paste, lasting, tell: Some(advice::told_error), ..How::default() };
+    let lasting = Duration::from_secs(args.days.saturating_mul(24 * 3600));
+    let how = LoginOptions::new().paste(args.paste).lasting(lasting).tell(advice::told_error);
     let minted = client.begin_login(&how).and_then(|attempt| {
         Report::say("Sign in to mint a token. Open this address:\n");
         Report::say(attempt.url());
@@ -72,11 +69,11 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         }
         (Err(error), None) => return Err(error.into()),
     };
-    let note = Note { name: args.name.clone(), ..minted.note };
+    let note = Note { name: args.name.clone(), ..minted.note().clone() };
     if let Err(error) = client.remember_minted(note.clone()) {
         Report::warn(&error);
     }
-    hand_over(global, &minted.token, &note, out)?;
+    hand_over(global, minted.token(), &note, out)?;
     let end = note.expires_at.map_or("the provider did not say when it ends".into(), |end| {
         format!("it ends {}", Calendar::here().ahead(end))
     });

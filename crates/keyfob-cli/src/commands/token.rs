@@ -43,19 +43,19 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     if !global.json {
-        Report::answer(grant.credential.expose())?;
+        Report::answer(grant.credential().expose())?;
         return Ok(ExitCode::SUCCESS);
     }
     Report::json(&Answer {
-        token: grant.credential.expose(),
-        source: grant.source.name(),
-        fingerprint: grant.credential.fingerprint(),
-        expires_at: grant.expires_at.map(|t| t.to_string()),
-        login: grant.generation.as_ref().map(|g| g.login()),
-        generation: grant.generation.as_ref().map(|g| g.number()),
-        profile: grant.profile.as_deref(),
+        token: grant.credential().expose(),
+        source: grant.source().name(),
+        fingerprint: grant.credential().fingerprint(),
+        expires_at: grant.expires_at().map(|t| t.to_string()),
+        login: grant.generation().map(|g| g.login()),
+        generation: grant.generation().map(|g| g.number()),
+        profile: grant.profile(),
         shadows: shadows::names(&grant),
-        considered: &grant.considered,
+        considered: grant.considered(),
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ fn name(argument: &Arg) -> &str {
 
 /// Directories and configuration. No descriptor is taken over, and nothing is checked that a file does not decide.
 fn setup(home: Option<PathBuf>) -> Setup {
-    let choices = Choices { home, ..Choices::default() };
+    let choices = home.into_iter().fold(Choices::new(), Choices::home);
     Setup::read(env::variables(), choices, &Disk, env::here().as_deref())
 }
 

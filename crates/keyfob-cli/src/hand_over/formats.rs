@@ -11,8 +11,8 @@ use crate::args::Format;
 /// The answer, without its final newline.
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
 pub(crate) fn write(format: Format, grant: &Grant) -> Result<String, Error> {
-    let token = grant.credential.expose();
-    let end = grant.expires_at;
+    let token = grant.credential().expose();
+    let end = grant.expires_at();
     Ok(match format {
         // What git asks decides whether there is an answer: `commands/git.rs`.
         Format::GitCredential => String::new(),
@@ -25,11 +25,11 @@ pub(crate) fn write(format: Format, grant: &Grant) -> Result<String, Error> {
         Format::AwsProcess => json!({
             "Version": 1,
             "Token": token,
-            "TokenType": if is_key(grant.source) { "ApiKey" } else { "Bearer" },
+            "TokenType": if is_key(grant.source()) { "ApiKey" } else { "Bearer" },
             "Expiration": end.map(|end| end.to_string()),
         })
         .to_string(),
-        Format::Env => return for_files_of_variables(variable(grant.source), token),
+        Format::Env => return for_files_of_variables(variable(grant.source()), token),
     })
 }
 

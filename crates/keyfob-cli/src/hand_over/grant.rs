@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use keyfob::{
-    Client, Error, Grant, Purpose,
-    internals::{core::Id, renewal::Need, setup::Setup},
+    Client, Error, Grant, Need, Purpose,
+    internals::{core::Id, setup::Setup},
 };
 
 use crate::{
@@ -38,23 +38,26 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
             telemetry::used(client, &grant);
             return Ok(grant);
         }
-        Some(Rejected::Login(generation)) => Some(generation.clone()),
+        Some(Rejected::Login(generation)) => Some(generation),
         None => None,
     };
-    let need = Need { min_valid: wanted.min_valid, rejected };
+    let mut need = Need::new().min_valid(Duration::from_secs(wanted.min_valid.unsigned_abs()));
+    if let Some(rejected) = rejected {
+        need = need.rejected(rejected.clone());
+    }
     let grant = match wanted.wait {
         0 => client.grant_for(purpose, &need)?,
         seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds))?,
     };
     telemetry::used(client, &grant);
-    if let (Some(rejected), None) = (&need.rejected, &grant.generation) {
-        let what = format!("the credential from {} cannot be renewed", grant.source);
+    if let (Some(rejected), None) = (rejected, grant.generation()) {
+        let what = format!("the credential from {} cannot be renewed", grant.source());
         let why = format!("it is not the login {}, and it is used as it is", rejected.login());
         return Err(Error::new(Id::ProviderRefused, what, why)
             .hint("replace it, or unset it to use the stored login")
             .into());
     }
-    if let Some(warning) = &grant.warning {
+    if let Some(warning) = grant.warning() {
         Report::warn(warning);
     }
     minted::warn(client, &grant);

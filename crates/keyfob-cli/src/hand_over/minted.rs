@@ -7,16 +7,16 @@ use crate::output::{report::Report, when::Calendar};
 
 /// Looks into the notes of `setup-token` only where a token came from outside: a stored login has an end of its own.
 pub(crate) fn warn(client: &Client, grant: &Grant) {
-    if !matches!(grant.source, Source::OauthToken | Source::OauthTokenDescriptor) {
+    if !matches!(grant.source(), Source::OauthToken | Source::OauthTokenDescriptor) {
         return;
     }
     let Ok(notes) = client.minted() else { return };
-    let fingerprint = grant.credential.fingerprint();
+    let fingerprint = grant.credential().fingerprint();
     let end = notes.into_iter().find(|note| note.fingerprint == fingerprint).and_then(|note| note.expires_at);
     if let Some(said) = end.and_then(|end| told(end, &Calendar::here())) {
         Report::say(&format!(
             "warning: the token from {} was minted here and {said}; `keyfob setup-token` mints another",
-            grant.source
+            grant.source()
         ));
     }
 }

@@ -1,9 +1,6 @@
 //! Which credentials were there and not used, and the warning about them.
 
-use keyfob::{
-    Grant, Source,
-    internals::{core::contract::names, credential::grant::Outcome},
-};
+use keyfob::{Considered, Grant, Outcome, Source, internals::core::contract::names};
 
 use crate::output::report::Report;
 
@@ -13,7 +10,7 @@ pub(crate) fn names(grant: &Grant) -> Vec<&'static str> {
 }
 
 fn shadowed(grant: &Grant) -> impl Iterator<Item = Source> {
-    grant.considered.iter().filter(|c| c.outcome == Outcome::Shadowed).map(|c| c.source)
+    grant.considered().iter().filter(|c| c.outcome() == Outcome::Shadowed).map(Considered::source)
 }
 
 /// What a person typed to have this source: the name of a variable, where it is one.
@@ -41,7 +38,7 @@ pub(crate) fn warn(grant: &Grant) {
     if !shadowed.is_empty() {
         Report::say(&format!(
             "warning: {} is used and comes before {}; `keyfob status --all` says why, `--only SOURCE` forbids it",
-            typed(grant.source),
+            typed(grant.source()),
             shadowed.join(", ")
         ));
     }

@@ -47,9 +47,7 @@ impl Spender for OwnProcess {
         need: &Need,
     ) -> Result<(), Error> {
         telemetry::uses_network();
-        let arguments = vec![Task::Renew.word().into(), self.metrics.clone().into()];
-        let detached =
-            worker::Detached { programs: keyfob::internals::world::system::program::candidates(), arguments };
-        detached.spend(world, store, lease, need)
+        let arguments = [Task::Renew.word(), &*self.metrics];
+        worker::Worker::this_program(arguments).spend(world, store, lease, need)
     }
 }

@@ -3,21 +3,18 @@
 use std::process::ExitCode;
 
 use keyfob::{
-    Error, Secret,
+    Error, Source,
     internals::{
-        core::Id,
-        core::contract::names,
+        core::{Id, contract::names},
+        credential::grant,
+        provider,
         setup::descriptors::Inherited,
-        world::{
-            Request,
-            system::{self, env},
-        },
+        world::system::{self, env},
     },
 };
 
 use crate::output::report::{Report, Result};
 
-#[expect(clippy::disallowed_methods, reason = "the credential goes into the one header it is for")]
 pub(super) fn run(base: &str) -> Result {
     let variables = env::variables();
     let number = variables.text(names::OAUTH_DESCRIPTOR).and_then(|number| number.parse().ok());
@@ -25,17 +22,11 @@ pub(super) fn run(base: &str) -> Result {
         Error::new(Id::Usage, "no descriptor was handed over", "run this through `keyfob exec`")
     })?;
     let token = Inherited::take(names::OAUTH_DESCRIPTOR, number)?.read()?;
-    let url = format!("{base}/v1/whoami");
-    let request = Request {
-        method: "GET",
-        url: &url,
-        headers: vec![("Authorization", Secret::from(format!("Bearer {}", token.expose())))],
-        body: None,
-        timeout: std::time::Duration::from_secs(10),
-    };
     let world = system::world(system::routes::Routes::default());
+    let url = format!("{base}/v1/whoami");
+    let headers = grant::headers(Source::OauthTokenDescriptor, &token);
     let answer =
-        world.http.send(&request).map_err(|no| Error::new(Id::Unreachable, "the provider", no.why))?;
+        provider::get(&world, &url).with(headers).send().map_err(|failure| failure.error("the provider"))?;
     let body = answer.reply.quote(String::from_utf8_lossy(&answer.reply.body).trim());
     Report::answer(&format!("{} {body}", answer.reply.status))?;
     Ok(if answer.reply.status == 200 { ExitCode::SUCCESS } else { ExitCode::from(5) })

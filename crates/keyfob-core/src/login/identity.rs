@@ -344,8 +344,10 @@ mod tests {
     /// A profile that repeats the token it was asked with does not put it into reports.
     #[test]
     fn what_was_sent_is_nobodys_name() {
-        let sent =
-            Sent::new(None, &[("Authorization", crate::Secret::from("Bearer at-12345@b.c".to_string()))]);
+        let sent = Sent::new(
+            None,
+            &[("Authorization".into(), crate::Secret::from("Bearer at-12345@b.c".to_string()))],
+        );
         let said = |email: &str| Identity {
             account_uuid: Some(ACCOUNT.into()),
             email: Some(email.into()),

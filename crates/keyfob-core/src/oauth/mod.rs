@@ -4,6 +4,7 @@ pub mod authorization_code;
 pub mod client_auth;
 pub mod client_credentials;
 pub mod device_code;
+pub mod header;
 pub mod id_token;
 pub mod jwk;
 mod members;

@@ -9,7 +9,7 @@ use alloc::{borrow::ToOwned, collections::BTreeSet, format, string::String, vec:
 use base64::{Engine, alphabet, engine::general_purpose::GeneralPurpose, engine::general_purpose::NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::Secret;
+use crate::{Secret, oauth::header::Header};
 
 /// Members of a request that are no secret: what they say may be repeated.
 const PUBLIC: [&str; 15] = [
@@ -56,7 +56,7 @@ impl Sent {
     /// Those of a request with this body, a form or JSON, and these headers. Nothing is worked out before an answer has
     /// words.
     #[must_use]
-    pub fn new(body: Option<&Secret>, headers: &[(&'static str, Secret)]) -> Self {
+    pub fn new(body: Option<&Secret>, headers: &[Header]) -> Self {
         let headers = headers.iter().map(|(_, value)| value.duplicate()).collect();
         Self { body: body.map(Secret::duplicate), headers }
     }
@@ -263,11 +263,11 @@ mod tests {
     #[test]
     fn headers_and_json_are_looked_into() {
         let pair = BASE64.encode("client:s%26cret-of-it");
-        let basic = [("Authorization", Secret::from(format!("Basic {pair}")))];
+        let basic = [("Authorization".into(), Secret::from(format!("Basic {pair}")))];
         for said in [pair.as_str(), "s%26cret-of-it", "s&cret-of-it", "Basic Y2xpZW50OnMlMjZjcmV0LW9mLWl0"] {
             assert!(Sent::new(None, &basic).is_in(said), "{said}");
         }
-        let bearer = [("Authorization", Secret::from(String::from("Bearer at-1234567")))];
+        let bearer = [("Authorization".into(), Secret::from(String::from("Bearer at-1234567")))];
         assert_eq!(Sent::new(None, &bearer).cut("Bearer at-1234567 is unknown"), "Bearer […] is unknown");
         let json =
             Secret::from(String::from(r#"{"grant_type":"refresh_token","refresh_token":"rt-\"1234"}"#));

@@ -12,7 +12,10 @@ use alloc::{
 use crate::{
     Secret,
     contract::settings::{ClientId, Scopes},
-    oauth::client_auth::{ClientAuth, Proof},
+    oauth::{
+        client_auth::{ClientAuth, Proof},
+        header::Header,
+    },
 };
 
 /// The type of a body of parameters (RFC 6749 appendix B).
@@ -28,7 +31,7 @@ pub struct TokenRequest {
 #[derive(Debug)]
 pub struct Encoded {
     /// Further headers.
-    pub headers: Vec<(&'static str, Secret)>,
+    pub headers: Vec<Header>,
     /// The body and its type.
     pub body: (&'static str, Secret),
 }
@@ -71,7 +74,7 @@ impl TokenRequest {
         let mut headers = Vec::new();
         match auth.map(|auth| (auth.method, auth)) {
             None => {}
-            Some((Proof::Basic, auth)) => headers.push(("Authorization", auth.basic())),
+            Some((Proof::Basic, auth)) => headers.push(("Authorization".into(), auth.basic())),
             Some((Proof::Post, auth)) => {
                 if !self.parameters.iter().any(|(name, _)| name == "client_id") {
                     self = self.client(&auth.client);

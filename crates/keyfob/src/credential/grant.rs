@@ -1,52 +1,42 @@
 //! What a caller receives: headers to send, and the source of the credential.
 
-use keyfob_core::{Error, Id, Result, Secret, Source, Timestamp, login::record::Generation, source::Purpose};
+use keyfob_core::{
+    Error, Id, Result, Secret, Source, Timestamp, login::record::Generation, oauth::header::Header,
+    source::Purpose,
+};
 use serde::Serialize;
 
 use crate::{renewal::Usable, world::Clock};
 
-/// A credential, ready to be sent, that explains itself.
+/// A credential, ready to be sent, that says where it came from. What [`Client::grant`](crate::Client::grant) returns.
+///
+/// It is a snapshot: ask for another one before every request. It is never written anywhere by itself, and its `Debug`
+/// shows no secret.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Grant {
-    /// The headers: one, or two for the output of an API key helper.
-    #[doc(hidden)]
-    pub headers: Vec<(&'static str, Secret)>,
-    /// The credential alone, as `keyfob token` prints it.
-    #[doc(hidden)]
-    pub credential: Secret,
-    /// What it was wanted for.
-    #[doc(hidden)]
-    pub purpose: Purpose,
-    /// Where it came from.
-    #[doc(hidden)]
-    pub source: Source,
-    /// When it ends, by this machine's clock. `None`: nobody knows.
-    #[doc(hidden)]
-    pub expires_at: Option<Timestamp>,
-    /// Which state of which stored login, if it is one: what to name after a 401.
-    #[doc(hidden)]
-    pub generation: Option<Generation>,
-    /// The profile, if it is a stored login.
-    #[doc(hidden)]
-    pub profile: Option<String>,
-    /// Every source, in order: why those before it were passed over, and what it shadows.
-    #[doc(hidden)]
-    pub considered: Vec<Considered>,
-    /// Something the person should know although there is a credential.
-    #[doc(hidden)]
-    pub warning: Option<Error>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) credential: Secret,
+    pub(crate) purpose: Purpose,
+    pub(crate) source: Source,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) profile: Option<String>,
+    pub(crate) considered: Vec<Considered>,
+    pub(crate) warning: Option<Error>,
     /// Whether it was got in the place of one that was rejected.
     pub(crate) in_place_of_rejected: bool,
 }
 
 impl Grant {
-    /// The headers to send: one, or two for the output of an API key helper.
-    #[must_use]
-    pub fn headers(&self) -> &[(&'static str, Secret)] {
-        &self.headers
+    /// The headers to send with a request, each with its name and value: `Authorization: Bearer …` (RFC 6750 §2.1),
+    /// `X-Api-Key`, or both for the output of an API key helper; for a remote connection also the device token.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.headers.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// The credential alone, as `keyfob token` prints it.
+    /// The credential alone, as `keyfob token` prints it, without the name of a scheme. For a client library that builds
+    /// the header itself; [`Grant::source`] says which kind it is.
     #[must_use]
     pub const fn credential(&self) -> &Secret {
         &self.credential
@@ -64,7 +54,7 @@ impl Grant {
         self.source
     }
 
-    /// When it ends, by this machine's clock. `None`: nobody knows.
+    /// When it expires, by this machine's clock. `None` if that is unknown: a token from a variable, an API key.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
@@ -76,31 +66,68 @@ impl Grant {
         self.profile.as_deref()
     }
 
-    /// Something the person should know although there is a credential.
+    /// Which state of which stored login it is, if it is one. Its text can be passed on to another process, which names it in
+    /// [`Need::rejected`](crate::Need::rejected) or with `keyfob token --rejected`.
+    #[must_use]
+    pub const fn generation(&self) -> Option<&Generation> {
+        self.generation.as_ref()
+    }
+
+    /// Every source for this purpose, in order: why those before this one were passed over, and which ones it shadows.
+    #[must_use]
+    pub fn considered(&self) -> &[Considered] {
+        &self.considered
+    }
+
+    /// What the person should be told although there is a credential: a renewal that failed while the token is still valid,
+    /// or one that is valid for less time than [`Need::min_valid`](crate::Need::min_valid) asked for.
     #[must_use]
     pub const fn warning(&self) -> Option<&Error> {
         self.warning.as_ref()
     }
 
-    /// Says that it has been accepted since it was got. If it is rejected later, that is the first time.
+    /// Records that an API has accepted it. Without that, the rejection of a credential that [`Client::rejected`] returned is
+    /// an error ([`ErrorId::RejectedStale`]): a third would be rejected too.
+    ///
+    /// [`Client::rejected`]: crate::Client::rejected
+    /// [`ErrorId::RejectedStale`]: crate::ErrorId::RejectedStale
     pub fn was_accepted(&mut self) {
         self.in_place_of_rejected = false;
     }
 }
 
-/// One source and what came of it.
+/// What a search for a credential found at one source. See [`Grant::considered`].
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Considered {
-    /// Which.
-    pub source: Source,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// Why.
-    pub reason: String,
+    pub(crate) source: Source,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: String,
 }
 
-/// What came of a source.
+impl Considered {
+    /// Which source.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What the search found there.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Why, in words for a person. It names variables, profiles and providers, and no secret.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// What a search found at a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It has nothing: the search went on.
@@ -177,9 +204,10 @@ pub(crate) fn stored_grant(
 
 /// The headers of a credential (RFC 6750 §2.1 for bearer tokens).
 #[expect(clippy::disallowed_methods, reason = "the header's value is made here, and is a secret again")]
-pub(crate) fn headers(source: Source, credential: &Secret) -> Vec<(&'static str, Secret)> {
-    let bearer = || ("Authorization", Secret::from(format!("Bearer {}", credential.expose())));
-    let key = || ("X-Api-Key", credential.duplicate());
+#[must_use]
+pub fn headers(source: Source, credential: &Secret) -> Vec<Header> {
+    let bearer = || ("Authorization".into(), Secret::from(format!("Bearer {}", credential.expose())));
+    let key = || ("X-Api-Key".into(), credential.duplicate());
     match source {
         Source::ApiKey | Source::ApiKeyDescriptor => vec![key()],
         Source::ApiKeyHelper => vec![key(), bearer()],

@@ -65,7 +65,7 @@ pub(crate) fn grant(session: &Session, purpose: Purpose, need: &Need) -> Result<
     if purpose == Purpose::Remote
         && let Some(device) = session.device()?
     {
-        grant.headers.push((trusted_device::HEADER, device.token));
+        grant.headers.push((trusted_device::HEADER.into(), device.token));
     }
     Ok(grant)
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source,
+    Error, Id, Result, Source,
+    oauth::header::Header,
     source::{KeptIn, Purpose, kept_in},
 };
 
@@ -69,7 +70,7 @@ impl Session {
 ///
 /// # Errors
 /// [`Id::LoginNeeded`] when there is no winner; what is wrong with reading it.
-pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<(&'static str, Secret)>> {
+pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<Header>> {
     match (survey.winner, &survey.record) {
         (Some(source), Some(record)) => match &record.access_token {
             Some(token) => Ok(grant::headers(source, token)),

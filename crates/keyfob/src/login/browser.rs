@@ -19,6 +19,7 @@ use crate::{
         callback::{Arrival, Callback, Host, Loopback},
         closing_page::{Closing, For},
         establish::{Meant, establish},
+        options::LoginOptions,
         paste::Paste,
         setup_token::{self, Minted},
     },
@@ -31,24 +32,6 @@ use crate::{
 const CLOSING: Duration = Duration::from_millis(1500);
 /// How often a wait looks at the pasted text.
 const LOOK: Duration = Duration::from_millis(40);
-/// How to sign in.
-#[derive(Clone, Debug, Default)]
-pub struct How {
-    /// Through the console's page, for accounts that use API keys.
-    pub console: bool,
-    /// No callback: the provider's page shows `code#state` to copy.
-    pub paste: bool,
-    /// The port of the callback. 0: the one that the environment fixes, otherwise the system chooses.
-    pub port: u16,
-    /// An e-mail address to suggest to the provider. Another one's sign-in is then not saved unasked.
-    pub hint: Option<String>,
-    /// Ask for a token that lasts so many seconds instead of a renewable login: see [`Attempt::wait_for_token`].
-    pub lasting: Option<u64>,
-    /// How the host tells a failure, with what to do as its [hint](Error::hint): the page that ends the sign-in says the
-    /// same as the host. Without it, the page says what failed and why.
-    pub tell: Option<fn(&Error) -> Error>,
-}
-
 /// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
 /// listening already.
 pub struct Attempt<'c> {
@@ -59,7 +42,7 @@ pub struct Attempt<'c> {
     page: String,
     loopback: Option<Loopback>,
     detour: Option<Error>,
-    lasting: Option<u64>,
+    lasting: Option<Duration>,
     email: Option<String>,
     tell: Option<fn(&Error) -> Error>,
 }
@@ -67,7 +50,7 @@ pub struct Attempt<'c> {
 impl Session {
     /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
     /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
-    pub(crate) fn begin_login(&self, how: &How) -> Result<Attempt<'_>> {
+    pub(crate) fn begin_login(&self, how: &LoginOptions) -> Result<Attempt<'_>> {
         self.environment()?.for_a_person()?;
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
@@ -185,7 +168,7 @@ impl Attempt<'_> {
         confirm: Confirm<'_>,
     ) -> Result<SignedIn> {
         let tell =
-            |signed_in: &SignedIn, meant: For<'_>| Closing::signed_in(&signed_in.record.identity, meant);
+            |signed_in: &SignedIn, meant: For<'_>| Closing::signed_in(&signed_in.record().identity, meant);
         self.answered(pasted, patience, mistaken, tell, |attempt, code| {
             let reply = attempt.exchange(code)?;
             let flow = &attempt.flow;
@@ -333,7 +316,7 @@ impl Attempt<'_> {
     }
 
     fn exchange(&self, code: &Code) -> Result<Reply> {
-        let request = self.flow.exchange(code, self.lasting);
+        let request = self.flow.exchange(code, self.lasting.map(|time| time.as_secs()));
         token::ask(self.session, &self.environment, self.environment.token_url()?, request)
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     session::Session,
 };
 
-/// A sign-in that waits for a person somewhere else.
+/// A sign-in that waits for a person at another device (RFC 8628): show them [`user_code`](Self::user_code) and
+/// [`verification_uri`](Self::verification_uri), then [`wait`](Self::wait).
 pub struct DeviceAttempt<'c> {
     session: &'c Session,
     environment: Environment,
@@ -51,10 +52,29 @@ impl Session {
 }
 
 impl DeviceAttempt<'_> {
-    /// What to show.
+    /// The code to type (RFC 8628 §3.2). Show it even beside
+    /// [`verification_uri_complete`](Self::verification_uri_complete), so that the person can compare (§3.3.1).
     #[must_use]
-    pub fn shown(&self) -> &Pending {
-        &self.pending
+    pub fn user_code(&self) -> &str {
+        &self.pending.user_code
+    }
+
+    /// Where to type it: a web address, as the provider gave it.
+    #[must_use]
+    pub fn verification_uri(&self) -> &str {
+        &self.pending.verification_uri
+    }
+
+    /// The same with the code in it, for a link or a QR code, if the provider offers that.
+    #[must_use]
+    pub fn verification_uri_complete(&self) -> Option<&str> {
+        self.pending.verification_uri_complete.as_deref()
+    }
+
+    /// How long the code is good for, counted from the start of the attempt.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        Duration::from_secs(self.pending.expires_in.unsigned_abs())
     }
 
     /// Asks until the person has answered or the code has ended. A sign-in of another account than that of `email`, or than

@@ -6,6 +6,7 @@ mod closing_page;
 pub mod device_code;
 pub(crate) mod establish;
 pub(crate) mod id_token;
+pub(crate) mod options;
 mod paste;
 mod peer;
 pub mod setup_token;

@@ -27,13 +27,44 @@ const REMEMBERED: i64 = 30 * 24 * 3600;
 /// A token is warned about this long before it ends.
 pub const SOON: i64 = 14 * 24 * 3600;
 
-/// A token that lasts.
+/// A token that lasts. What [`Attempt::wait_for_token`](crate::Attempt::wait_for_token) returns.
+///
+/// It is kept nowhere: whoever drops this has lost it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Minted {
-    /// The token: shown or written once.
-    pub token: Secret,
-    /// What is kept of it.
-    pub note: Note,
+    token: Secret,
+    note: Note,
+}
+
+impl Minted {
+    /// The access token.
+    #[must_use]
+    pub const fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// When it expires, by this machine's clock. `None`: the provider did not say.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.note.expires_at
+    }
+
+    /// What it may be used for: scopes, separated by blanks (RFC 6749 §3.3).
+    #[must_use]
+    pub fn scopes(&self) -> &str {
+        &self.note.scopes
+    }
+}
+
+/// What the command keeps of it: no interface, see [`crate::internals`].
+#[doc(hidden)]
+impl Minted {
+    /// What can be kept of it.
+    #[must_use]
+    pub const fn note(&self) -> &Note {
+        &self.note
+    }
 }
 
 /// What is known of a token that was minted here.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use keyfob_core::{
     Error, Id, Secret,
-    oauth::{reply::Reply, token_request::Encoded},
+    oauth::{header::Header, reply::Reply, token_request::Encoded},
 };
 
 use crate::{
@@ -23,28 +23,28 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// A request that is ready to be sent, once or again.
-pub(crate) struct Call<'c> {
+pub struct Call<'c> {
     world: &'c World,
     request: Request<'c>,
 }
 
 /// Requests what is at this URL.
-pub(crate) fn get<'c>(world: &'c World, url: &'c str) -> Call<'c> {
+pub fn get<'c>(world: &'c World, url: &'c str) -> Call<'c> {
     Call::new(world, "GET", url, None)
 }
 
 /// Sends the parameters of a token request, or of one in the same form.
-pub(crate) fn post<'c>(world: &'c World, url: &'c str, request: Encoded) -> Call<'c> {
+pub fn post<'c>(world: &'c World, url: &'c str, request: Encoded) -> Call<'c> {
     Call::new(world, "POST", url, Some(request.body)).with(request.headers)
 }
 
 /// Sends a JSON document.
-pub(crate) fn post_json<'c>(world: &'c World, url: &'c str, document: Secret) -> Call<'c> {
+pub fn post_json<'c>(world: &'c World, url: &'c str, document: Secret) -> Call<'c> {
     Call::new(world, "POST", url, Some(("application/json", document)))
 }
 
 /// Asks for what is at this URL to be removed.
-pub(crate) fn delete<'c>(world: &'c World, url: &'c str) -> Call<'c> {
+pub fn delete<'c>(world: &'c World, url: &'c str) -> Call<'c> {
     Call::new(world, "DELETE", url, None)
 }
 
@@ -59,39 +59,39 @@ impl<'c> Call<'c> {
     }
 
     /// Adds headers.
-    pub(crate) fn with(mut self, headers: Vec<(&'static str, Secret)>) -> Self {
+    pub fn with(mut self, headers: Vec<Header>) -> Self {
         self.request.headers.extend(headers);
         self
     }
 
     /// Sets how long the whole exchange may take.
-    pub(crate) fn within(mut self, timeout: Duration) -> Self {
+    pub fn within(mut self, timeout: Duration) -> Self {
         self.request.timeout = timeout;
         self
     }
 
     /// Sends the request. An answer of any status will do.
-    pub(crate) fn send(&self) -> Result<Answer, Failure> {
+    pub fn send(&self) -> Result<Answer, Failure> {
         let what = || Waiting::Provider { origin: origin(self.request.url) };
         let sent = lasting::during(self.world, what, || self.world.http.send(&self.request));
         sent.map_err(Failure::NoAnswer)
     }
 
     /// Sends the request, and takes only an answer of one of these statuses.
-    pub(crate) fn expect(&self, statuses: &[u16]) -> Result<Answer, Failure> {
+    pub fn expect(&self, statuses: &[u16]) -> Result<Answer, Failure> {
         let answer = self.send()?;
         if statuses.contains(&answer.reply.status) { Ok(answer) } else { Err(Failure::Status(answer.into())) }
     }
 
     /// Sends the request once `connected` has written down that it is sent: see [`crate::world::Http::send_when`].
-    pub(crate) fn send_when(&self, connected: Connected) -> Result<Answer, NoAnswer> {
+    pub fn send_when(&self, connected: Connected) -> Result<Answer, NoAnswer> {
         self.world.http.send_when(&self.request, connected)
     }
 }
 
 /// Why a request did not get the answer it was for.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// No whole answer came.
     NoAnswer(NoAnswer),
     /// An answer of another status came.
@@ -100,7 +100,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// The answer of another status, if one came.
-    pub(crate) fn reply(&self) -> Option<&Reply> {
+    pub fn reply(&self) -> Option<&Reply> {
         match self {
             Self::NoAnswer(_) => None,
             Self::Status(answer) => Some(&answer.reply),
@@ -108,7 +108,7 @@ impl Failure {
     }
 
     /// What happened, in words.
-    pub(crate) fn why(self) -> String {
+    pub fn why(self) -> String {
         match self {
             Self::NoAnswer(no_answer) => no_answer.why,
             Self::Status(answer) => format!("the provider answered {}", answer.reply.status),
@@ -116,7 +116,7 @@ impl Failure {
     }
 
     /// The error of whoever wanted `what`.
-    pub(crate) fn error(self, what: impl Into<String>) -> Error {
+    pub fn error(self, what: impl Into<String>) -> Error {
         let id = match self {
             Self::NoAnswer(_) => Id::Unreachable,
             Self::Status(_) => Id::ProviderRefused,

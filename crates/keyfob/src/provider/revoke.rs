@@ -13,15 +13,40 @@ use crate::{
 /// No revocation waits longer for a provider that is busy.
 const LONGEST_WAIT: i64 = 10;
 
-/// What the provider said to the revocation (RFC 7009).
+/// What became of tokens at their provider (RFC 7009).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Revocation {
-    /// It confirmed: the refresh token and what was minted from it is dead.
+    /// They were revoked: the refresh token and what was issued for it no longer work.
     Confirmed,
-    /// It did not: until they expire by themselves the tokens work for whoever has them.
+    /// The provider could not be reached or did not agree, for this reason. Until they expire the tokens work for whoever has
+    /// a copy.
     Failed(String),
-    /// There was nothing to revoke, or this provider has no endpoint for it.
+    /// They were not revoked, for this reason: the provider has no endpoint for it, there was no token, or a login that is
+    /// kept might have ended with them.
     Impossible(&'static str),
+}
+
+impl Revocation {
+    /// The word in reports.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Failed(_) => "failed",
+            Self::Impossible(_) => "impossible",
+        }
+    }
+
+    /// Why the tokens were not revoked, if they were not.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Confirmed => None,
+            Self::Failed(why) => Some(why),
+            Self::Impossible(why) => Some(why),
+        }
+    }
 }
 
 /// Revokes the refresh token, which ends the access tokens minted from it too (RFC 7009 §2.1); an access token

@@ -2,7 +2,7 @@
 
 pub mod dial;
 
-use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, source::Purpose};
+use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, oauth::header::Header, source::Purpose};
 
 use crate::{
     credential::{grant::Grant, survey::Survey},
@@ -13,35 +13,40 @@ use crate::{
 };
 pub use dial::Stream;
 
-/// Everything a WebSocket client needs to open the connection.
+/// Everything a WebSocket client needs to open a connection. What [`Client::handshake`](crate::Client::handshake) returns.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Handshake {
-    /// `wss`, or `ws` on loopback.
-    #[doc(hidden)]
-    pub url: String,
-    /// The headers to add: the credential, and the device's token where there is one.
-    #[doc(hidden)]
-    pub headers: Vec<(&'static str, Secret)>,
-    /// The credential itself, to be named when the provider closes for an expired one.
-    #[doc(hidden)]
-    pub grant: Grant,
+    url: String,
+    headers: Vec<Header>,
+    grant: Grant,
 }
 
-/// What to do when a connection has ended.
+/// What to do when a connection has ended. See [`ended`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ended {
-    /// The credential has expired: renew it, then connect again at once.
+    /// The credential has expired: pass [`Handshake::into_grant`] to [`Client::handshake`](crate::Client::handshake), and
+    /// connect again at once.
     Renew,
-    /// It is not allowed: connecting again would be refused again.
+    /// The connection is not allowed: another one would be refused too.
     Stop,
-    /// It went away: connect again after a pause that grows.
+    /// It broke: connect again after a pause that grows.
     Again,
-    /// It was ended in order.
+    /// It was closed in order.
     Done,
 }
 
-/// What a close code means (RFC 6455 §7.4, and the provider's own 4401 and 4403).
+/// What the close code of a WebSocket means (RFC 6455 §7.4, and the provider's 4401 and 4403). `None` stands for a
+/// connection that broke without one.
+///
+/// ```
+/// use keyfob::{Ended, ended};
+///
+/// assert_eq!(ended(Some(1000)), Ended::Done);
+/// assert_eq!(ended(Some(4401)), Ended::Renew);
+/// assert_eq!(ended(None), Ended::Again);
+/// ```
 #[must_use]
 pub const fn ended(code: Option<u16>) -> Ended {
     match code {
@@ -101,7 +106,7 @@ impl Session {
         }
         // A device's token never leaves its provider.
         let mut headers: Vec<_> =
-            grant.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
+            grant.headers.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect();
         headers.retain(|(name, _)| is_own || *name != trusted_device::HEADER);
         Ok(Handshake { url, headers, grant })
     }
@@ -128,22 +133,33 @@ impl Session {
 }
 
 impl Handshake {
-    /// The address: `wss`, or `ws` on loopback.
+    /// The address to connect to: `wss`, or `ws` on loopback. The headers are for this address and no other.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The headers to add: the credential, and the device's token where there is one.
-    #[must_use]
-    pub fn headers(&self) -> &[(&'static str, Secret)] {
-        &self.headers
+    /// The headers to add: the credential, and the token of a trusted device where there is one. A device token is never
+    /// among them for an address outside the provider's own origins.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.headers.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// The credential itself, to be named when the provider closes for an expired one.
+    /// The credential in its headers.
     #[must_use]
     pub const fn grant(&self) -> &Grant {
         &self.grant
+    }
+
+    /// The same, to be named when the provider closes the connection for an expired one.
+    #[must_use]
+    pub fn into_grant(self) -> Grant {
+        self.grant
+    }
+
+    /// Records that the connection lasted: see [`Grant::was_accepted`].
+    pub fn was_accepted(&mut self) {
+        self.grant.was_accepted();
     }
 
     /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose

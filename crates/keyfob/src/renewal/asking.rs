@@ -1,5 +1,7 @@
 //! What is asked of a login, and the rule that judges its record by that.
 
+use std::time::Duration;
+
 use keyfob_core::{
     Record,
     login::{
@@ -10,13 +12,54 @@ use keyfob_core::{
 
 use crate::world::World;
 
-/// What the caller needs of a login.
+/// What a caller needs of a credential: an argument of [`Client::grant_for`](crate::Client::grant_for).
+///
+/// ```
+/// use std::time::Duration;
+/// use keyfob::{Need, Purpose};
+///
+/// // For an upload that takes a quarter of an hour.
+/// let need = Need::new().min_valid(Duration::from_secs(900));
+/// # let simulation = keyfob::testing::Simulation::signed_in()?;
+/// # simulation.advance(3000);
+/// # let client = simulation.client();
+/// let grant = client.grant_for(Purpose::Api, &need)?;
+/// # assert_eq!(simulation.renewals(), 1);
+/// # Ok::<(), keyfob::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Need {
-    /// Seconds the access token must still be good for.
-    pub min_valid: i64,
-    /// The generation an API answered 401 to: only that one is renewed.
-    pub rejected: Option<Generation>,
+    pub(crate) min_valid: i64,
+    pub(crate) rejected: Option<Generation>,
+}
+
+impl Need {
+    /// Whatever is valid.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The credential must be valid for at least this long (whole seconds), or is renewed first. One that cannot be
+    /// renewed is returned as it is. Where the provider never issues one that lasts so long, the best there is is returned,
+    /// and [`Grant::warning`] says so.
+    ///
+    /// [`Grant::warning`]: crate::Grant::warning
+    #[must_use]
+    pub fn min_valid(mut self, time: Duration) -> Self {
+        self.min_valid = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// An API answered 401 to this generation ([`Grant::generation`](crate::Grant::generation)): it is renewed if it is still
+    /// the newest. For a caller that has only the text of it; one that has the grant calls
+    /// [`Client::rejected`](crate::Client::rejected), which also ends a loop of rejections.
+    #[must_use]
+    pub fn rejected(mut self, generation: Generation) -> Self {
+        self.rejected = Some(generation);
+        self
+    }
 }
 
 /// What one call asks of a login. It remembers the generation it found to begin with: once that has been replaced, the

@@ -42,16 +42,24 @@ const PATIENCE: Duration = Duration::from_secs(150);
 const MOUNT_PATIENCE: Duration = Duration::from_secs(40);
 const MOUNT_LOOK: Duration = Duration::from_millis(10);
 
-/// Spends in a process of its own.
+/// A process that renews, and how it is started. Renewals in it outlive the program that asked for them: see
+/// [`Client::renewing_in`](crate::Client::renewing_in).
+///
+/// The calling program is started again with an argument that its `main` has to recognise before it does anything else:
+///
+/// ```no_run
+#[doc = include_str!("../../examples/detached_renewal.rs")]
+/// ```
 #[derive(Clone, Debug)]
 pub struct Detached {
-    /// The program whose first arguments lead to [`work`], in every way it may be reached. The first that works is
-    /// used; where none does, the calling process renews by itself.
-    #[doc(hidden)]
-    pub programs: Vec<PathBuf>,
-    /// Those arguments.
-    #[doc(hidden)]
-    pub arguments: Vec<OsString>,
+    worker: Worker,
+}
+
+/// Spends in a process of its own.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    programs: Vec<PathBuf>,
+    arguments: Vec<OsString>,
 }
 
 /// What a worker writes first of all. It stands before its report as a blank.
@@ -87,7 +95,7 @@ enum Heard {
     Late(u32),
 }
 
-impl Spender for Detached {
+impl Spender for Worker {
     fn spend(
         &self,
         world: &World,
@@ -128,19 +136,37 @@ impl Spender for Detached {
 }
 
 impl Detached {
-    /// Starts this very program again, with these arguments before those of the renewal. Its `main` must recognise them
-    /// and return [`Detached::work`] before it does anything else.
+    /// Starts the calling program again, with these arguments before those of the renewal. Its `main` must recognise them
+    /// and return [`Detached::work`] before it does anything else. If the program cannot be started, because its file was
+    /// replaced or removed, the calling process renews by itself.
+    #[must_use]
+    pub fn this_program<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        Self { worker: Worker::this_program(arguments) }
+    }
+
+    pub(crate) fn into_worker(self) -> Worker {
+        self.worker
+    }
+
+    /// What the started process does: it closes every inherited descriptor but the lock, leaves the session of its caller,
+    /// renews one login, and writes its report to standard output, which its caller reads. `order` is what follows the
+    /// arguments of [`Detached::this_program`]; nothing in it is secret.
+    ///
+    /// Call it first in `main`: threads and descriptors that were opened before end up in a process that outlives its
+    /// caller. Return the exit code as it is: it is the one of the error ([`Error::exit_code`]), or 0.
+    #[must_use]
+    pub fn work(order: impl IntoIterator<Item = OsString>) -> ExitCode {
+        let setup = Setup::read(env::variables(), Choices::new(), &files::Disk, Some(Path::new("/")));
+        work(&system::world(setup.routes), &order.into_iter().collect::<Vec<_>>())
+    }
+}
+
+impl Worker {
+    /// Starts the calling program again, in whichever way it can be reached, with these arguments before those of an
+    /// [`Order`]. They lead to [`work`].
     #[must_use]
     pub fn this_program<A: Into<OsString>>(arguments: impl IntoIterator<Item = A>) -> Self {
         Self { programs: program::candidates(), arguments: arguments.into_iter().map(Into::into).collect() }
-    }
-
-    /// The worker: what a process does that was started with the arguments of [`Detached::this_program`]. `order` is
-    /// what follows them.
-    #[must_use]
-    pub fn work(order: impl IntoIterator<Item = OsString>) -> ExitCode {
-        let setup = Setup::read(env::variables(), Choices::default(), &files::Disk, Some(Path::new("/")));
-        work(&system::world(setup.routes), &order.into_iter().collect::<Vec<_>>())
     }
 
     fn start(&self, world: &World, program: &Path, lock: &File, order: &[OsString]) -> Heard {
@@ -205,7 +231,7 @@ fn pass_on(bytes: &mut Vec<u8>, notice: &dyn Fn(&str)) {
     }
 }
 
-/// The worker: what [`Detached`] starts, with an [`Order`].
+/// The worker: what [`Worker`] starts, with an [`Order`].
 ///
 /// Called from the very start of `main`, before anything else was opened.
 pub fn work(world: &World, order: &[OsString]) -> ExitCode {

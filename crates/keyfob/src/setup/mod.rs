@@ -2,6 +2,7 @@
 //! any network use, whether needed or not, and all problems are reported together.
 
 pub(crate) mod certificates;
+pub(crate) mod choices;
 pub mod chosen;
 pub(crate) mod code;
 pub(crate) mod config_file;
@@ -16,7 +17,6 @@ pub(crate) mod trusted_files;
 
 use std::{
     ffi::OsString,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -30,7 +30,7 @@ use keyfob_core::{
     provider::environment::Environment,
 };
 
-pub use self::handed_over::HANDED_OVER;
+pub use self::{choices::Choices, handed_over::HANDED_OVER};
 use crate::{
     setup::{
         chosen::Chosen,
@@ -43,24 +43,6 @@ use crate::{
         system::{env, routes::Routes},
     },
 };
-
-/// What the command line, or a host, chooses. Everything else comes from the environment and the files.
-#[derive(Debug, Default)]
-pub struct Choices {
-    /// `--home DIR`.
-    pub home: Option<PathBuf>,
-    /// `--approved FILE`.
-    pub approved: Option<PathBuf>,
-    /// `--environment NAME`.
-    pub environment: Option<String>,
-    /// `--profile NAME`.
-    pub profile: Option<String>,
-    /// Whether descriptors named by variables may be taken over. A host says yes only when nothing of its
-    /// own can have one of those numbers.
-    pub descriptors: bool,
-    /// Descriptors a host hands over itself, by the name of their variable.
-    pub given: Vec<(&'static str, OwnedFd)>,
-}
 
 /// Everything a run was told, with everything that is wrong about it.
 #[derive(Debug)]

@@ -11,7 +11,10 @@ pub mod waiting;
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use keyfob_core::{Ahead, Error, Id, Record, Secret, Timestamp, oauth::reply::Reply};
+use keyfob_core::{
+    Ahead, Error, Id, Record, Secret, Timestamp,
+    oauth::{header::Header, reply::Reply},
+};
 use zeroize::Zeroizing;
 
 use crate::world::{headers::Headers, waiting::Listener};
@@ -59,7 +62,7 @@ pub struct Request<'r> {
     /// Absolute URL: https, or http on loopback.
     pub url: &'r str,
     /// Credentials to send as headers.
-    pub headers: Vec<(&'static str, Secret)>,
+    pub headers: Vec<Header>,
     /// The body and its type.
     pub body: Option<(&'static str, Secret)>,
     /// An upper bound for the whole exchange.

@@ -43,7 +43,6 @@ use keyfob::{
             },
             provider::Endpoints,
         },
-        renewal::Need,
         store::{Found, Store as _, files::FileStore},
         world::simulated::{Disk, Fate, Machine, Odd, Shared},
     },
@@ -121,7 +120,7 @@ fn bound(usual: u8) -> Option<u8> {
 }
 
 fn renew(_: &mut Machine) -> Job {
-    Job::Renew(Need::default())
+    Job::Renew(None)
 }
 
 const EXPIRED: i64 = 4000;
@@ -167,7 +166,7 @@ fn holds(scenario: &Scenario) {
 
 /// Somebody whose access token an API has just answered with 401.
 fn rejected(_: &mut Machine) -> Job {
-    Job::Renew(Need { min_valid: 0, rejected: Some(Generation::new([1; 16], 0)) })
+    Job::Renew(Some(Generation::new([1; 16], 0)))
 }
 
 fn logout(_: &mut Machine) -> Job {

@@ -17,7 +17,12 @@ use keyfob::{
         core::ProviderTime,
         core::{
             Record,
-            login::{due, record::Refusal, refresh, sealed::KeyStore},
+            login::{
+                due,
+                record::{Generation, Refusal},
+                refresh,
+                sealed::KeyStore,
+            },
         },
         logout,
         renewal::{self, Asking, Began, InThread, Need, Spender},
@@ -36,8 +41,8 @@ use keyfob::{
 /// What a process does.
 #[derive(Clone)]
 pub(crate) enum Job {
-    /// `renewal::usable` with this need.
-    Renew(Need),
+    /// `renewal::usable`, after an API has refused the token of this generation, if one has.
+    Renew(Option<Generation>),
     /// The same over and over, an hour after each failure, until there is a token.
     Persistent,
     /// The same where the process that is to renew cannot be started.
@@ -169,7 +174,10 @@ impl Actor {
 
     fn job(&self, world: &World, store: &dyn Store) -> keyfob::Result<Report> {
         match &self.job {
-            Job::Renew(need) => renew(world, store, need, &InThread),
+            Job::Renew(rejected) => {
+                let need = rejected.iter().cloned().fold(Need::new(), Need::rejected);
+                renew(world, store, &need, &InThread)
+            }
             Job::WithoutWorker => renew(world, store, &Need::default(), &NoWorker),
             Job::Persistent => {
                 for _ in 0..12 {
@@ -231,7 +239,7 @@ impl Actor {
 
     /// Whether an API refused the access token it had.
     pub(crate) fn was_rejected(&self) -> bool {
-        matches!(&self.job, Job::Renew(need) if need.rejected.is_some())
+        matches!(self.job, Job::Renew(Some(_)))
     }
 
     /// Whether it may end a login, or put another one in its place.

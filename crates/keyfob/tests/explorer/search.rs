@@ -8,7 +8,6 @@ use std::{
 
 use keyfob::internals::{
     core::Id,
-    renewal::Need,
     world::simulated::{Act, Disk, Fate, Outcome},
 };
 
@@ -42,7 +41,7 @@ pub(crate) fn explore(scenario: &Scenario) -> Result<Figures, Violation> {
     for actor in &scenario.actors {
         if !places.contains(&(actor.record.clone(), actor.ahead)) {
             places.push((actor.record.clone(), actor.ahead));
-            actors.push(Actor { job: Job::Renew(Need::default()), ..actor.clone() });
+            actors.push(Actor { job: Job::Renew(None), ..actor.clone() });
         }
     }
     let mut search = Search {

@@ -194,8 +194,8 @@ impl Page<'_> {
         let others: Vec<_> = survey
             .considered
             .iter()
-            .filter(|one| one.outcome == Outcome::Shadowed)
-            .map(|one| typed(one.source))
+            .filter(|one| one.outcome() == Outcome::Shadowed)
+            .map(|one| typed(one.source()))
             .collect();
         let pinned = self.found.client.setup().pinned && winner == Source::Login;
         let why = if pinned {
@@ -257,13 +257,14 @@ impl Page<'_> {
         }
         Report::answer("\nSources, in their order:")?;
         for one in &survey.considered {
-            let mark = match one.outcome {
+            let mark = match one.outcome() {
                 Outcome::Here => "*",
                 Outcome::Shadowed => "~",
                 Outcome::Broken => "!",
-                Outcome::Nothing => " ",
+                _ => " ",
             };
-            let line = format!("  {mark} {:<22} {:<9} {}", one.source.name(), one.outcome.word(), one.reason);
+            let line =
+                format!("  {mark} {:<22} {:<9} {}", one.source().name(), one.outcome().word(), one.reason());
             Report::answer(&self.manner.hanging(&line, REASON))?;
         }
         Ok(())

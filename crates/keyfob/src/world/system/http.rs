@@ -126,7 +126,7 @@ impl Http for Network {
         let mut builder =
             http::Request::builder().method(request.method).uri(uri).header("Accept", "application/json");
         for (name, value) in &request.headers {
-            builder = builder.header(*name, value.expose());
+            builder = builder.header(&**name, value.expose());
         }
         let malformed = |_| not_sent("the request cannot be written");
         // By the wall clock: sleep counts, as it does for the life of what is granted.
