@@ -265,4 +265,10 @@ mod tests {
             assert_eq!(source.to_string().parse(), Ok(*source));
         }
     }
+
+    #[test]
+    fn each_purpose_has_a_word_of_its_own() {
+        let (api, remote) = (Purpose::Api.word(), Purpose::Remote.word());
+        assert!(api != remote && !api.is_empty() && !remote.is_empty());
+    }
 }

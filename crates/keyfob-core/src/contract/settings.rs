@@ -295,4 +295,30 @@ mod tests {
         let custom_url = Some("https://oauth.company.com/authorize".into());
         assert!(Settings { custom_url, ..Settings::default() }.wants_approval());
     }
+
+    /// Each variable that holds a credential itself leads to its own, and no other one to any.
+    #[test]
+    fn a_variables_credential_is_its_own() {
+        let secrets = [
+            names::AUTH_TOKEN,
+            names::API_KEY,
+            names::OAUTH_TOKEN,
+            names::SESSION_TOKEN,
+            names::REFRESH_TOKEN,
+        ];
+        let [auth, key, oauth, session, refresh] = secrets.map(|name| Some(Secret::from(name.to_string())));
+        let settings = Settings {
+            auth_token: auth,
+            api_key: key,
+            oauth_token: oauth,
+            session_token: session,
+            refresh_token: refresh,
+            ..Settings::default()
+        };
+        for name in secrets {
+            assert!(settings.credential(name).is_some_and(|secret| secret.same_as(name)), "{name}");
+            assert!(Settings::default().credential(name).is_none(), "{name}");
+        }
+        assert!(settings.credential(names::CUSTOM_URL).is_none());
+    }
 }
