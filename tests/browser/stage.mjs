@@ -39,20 +39,29 @@ export class Stage {
     await rm(this.home, { recursive: true });
   }
 
-  start(words, environment) {
-    const run = new Run(words, { PATH: process.env.PATH, HOME: this.home, ...environment });
+  start(words, environment, program = command) {
+    const run = new Run(program, words, { PATH: process.env.PATH, HOME: this.home, ...environment });
     this.children.push(run);
     return run;
   }
 
   keyfob(...words) {
-    return this.start(words, {
+    return this.start(words, this.environment());
+  }
+
+  /** Another program, for which keyfob means this provider and this home. */
+  program(name, words, environment) {
+    return this.start(words, { ...this.environment(), ...environment }, name);
+  }
+
+  environment() {
+    return {
       KEYFOB_HOME: join(this.home, "keyfob"),
       USE_LOCAL_OAUTH: "1",
       CLAUDE_LOCAL_OAUTH_API_BASE: this.base,
       CLAUDE_LOCAL_OAUTH_APPS_BASE: this.base,
       CLAUDE_LOCAL_OAUTH_CONSOLE_BASE: this.base,
-    });
+    };
   }
 
   /** Begins to sign in; `url` is what a person would open. */
@@ -64,9 +73,9 @@ export class Stage {
 }
 
 class Run {
-  constructor(words, env) {
+  constructor(program, words, env) {
     this.words = words;
-    this.child = spawn(command, words, { env, stdio: ["pipe", "pipe", "pipe"] });
+    this.child = spawn(program, words, { env, stdio: ["pipe", "pipe", "pipe"] });
     this.stderr = "";
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.stderr += text));
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
@@ -77,6 +86,19 @@ class Run {
     const { value } = await within(this.lines.next(), `a line of keyfob ${this.words.join(" ")}`);
     if (value === undefined) throw new Error(`keyfob ${this.words.join(" ")}: ${this.stderr}`);
     return value;
+  }
+
+  /** All that it writes to standard output, until it has written this. */
+  async writes(text) {
+    let all = "";
+    const read = (async () => {
+      for await (const chunk of this.child.stdout) {
+        all += chunk;
+        if (all.includes(text)) return all;
+      }
+      throw new Error(`it ended: ${all}`);
+    })();
+    return within(read, text);
   }
 
   /** What it says to a person, as soon as it says something like this: the first group. */

@@ -63,7 +63,11 @@ impl Screen {
     }
 
     pub(crate) fn resize(&self, columns: u16) {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        self.set_size(columns, 24);
+    }
+
+    pub(crate) fn set_size(&self, columns: u16, lines: u16) {
+        let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("a terminal");
     }
 

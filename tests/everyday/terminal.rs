@@ -187,18 +187,46 @@ fn long_sign_in_url_is_printed_alone_and_copied() {
     assert_eq!(rest, "", "nothing but the address is on stdout");
 }
 
+/// The picture of a code to type fits into the smallest usual terminal, with the code below it; that of a whole address
+/// needs a larger one, and says so.
 #[test]
-fn a_code_fits_into_a_usual_terminal() {
+fn a_qr_code_is_shown_whole_or_not_at_all() {
     let s = Sandbox::new();
-    for words in [&["login", "--no-browser", "--qr"][..], &["login", "--device", "--qr"]] {
+    for (words, lines, fits) in [
+        (&["login", "--device", "--qr"][..], 24, true),
+        (&["login", "--device", "--qr"], 15, false),
+        (&["login", "--no-browser", "--qr"], 60, true),
+        (&["login", "--no-browser", "--qr"], 24, false),
+    ] {
         let screen = Screen::new(80);
+        screen.set_size(80, lines);
         let mut child = screen.start(s.keyfob(words).env("TERM", "xterm"));
         let text = screen.shows("Waiting");
-        let picture: Vec<_> = text.split("\r\n").filter(|line| line.contains('█')).collect();
-        assert!(picture.len() > 10, "{text}");
-        assert!(picture.iter().all(|line| line.chars().count() <= 80), "{text}");
         child.kill().expect("our child");
         child.wait().expect("our child");
+        let shown: Vec<_> = text.split("\r\n").collect();
+        let is_picture = |line: &&str| line.contains('█') || line.contains('▀');
+        let picture = shown.iter().filter(|line| is_picture(line)).count();
+        assert_eq!(picture > 10, fits, "{words:?} in {lines}: {text}");
+        let told = text.replace("\r\n", " ");
+        assert_eq!(told.contains(&format!("this terminal has 80 and {lines}")), !fits, "{text}");
+        let whole_address = words.contains(&"--no-browser");
+        assert_eq!(
+            told.contains("`keyfob login --device --qr` needs less room"),
+            !fits && whole_address,
+            "{text}"
+        );
+        if fits {
+            // From its margin on, nothing has scrolled away when the wait begins: the cursor's line counts too.
+            let first = shown.iter().position(is_picture).expect("a picture") - 2;
+            assert!(shown.len() - first < usize::from(lines), "{text}");
+            // Black on white, whatever the terminal's own colours are.
+            assert!(shown[first].starts_with("\u{1b}[30m\u{1b}[47m "), "{:?}", shown[first]);
+        }
+        if !whole_address {
+            let last = shown.iter().rposition(|line| line.starts_with("    ")).expect("the code");
+            assert_eq!(last + 3, shown.len(), "the code to type is the last thing above the wait: {text}");
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     args::{Global, Login},
     internal::Task,
     output::{
-        self,
+        self, Qr,
         manner::Manner,
         report::{Failure, Report, Result},
         terminal::{self, Screen},
@@ -91,7 +91,7 @@ fn sign_in(global: &Global, args: &Login) -> Result {
         Report::answer(attempt.url())?;
     }
     Report::say("");
-    show(attempt.url(), &format!("sign in at {}", environment.issuer()), args.qr, clipboard.as_ref());
+    show(attempt.url(), &format!("sign in at {}", environment.issuer()), clipboard.as_ref());
     if opens {
         open(client.setup(), attempt.page());
     }
@@ -101,11 +101,16 @@ fn sign_in(global: &Global, args: &Login) -> Result {
             "The browser is on another machine? `keyfob login --device` needs neither callback nor paste.",
         );
     }
-    Report::say(if attempt.listens() {
+    let waiting = if attempt.listens() {
         "Waiting for the browser. You can also paste the answer of the last page here:"
     } else {
         "Paste the code the page shows here:"
-    });
+    };
+    if args.qr {
+        let smaller = attempt.offers_code().then_some("`keyfob login --device --qr` needs less room.");
+        draw(attempt.url(), waiting, smaller);
+    }
+    Report::say(waiting);
     let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
         Report::tell(error);
@@ -130,16 +135,24 @@ fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>) -> bool {
     lines.recv().is_ok_and(|line| line.is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
 }
 
-/// The other ways to an address that has been printed: a link, the clipboard, a picture.
-pub(crate) fn show(address: &str, text: &str, qr: bool, clipboard: Option<&Screen>) {
+/// The other ways to an address that has been printed: a link, the clipboard.
+pub(crate) fn show(address: &str, text: &str, clipboard: Option<&Screen>) {
     if let Some(screen) = Screen::find() {
         screen.link(address, text);
     }
     if let Some(screen) = clipboard {
         screen.copy(address);
     }
-    if qr {
-        Report::show(&output::qr(address));
+}
+
+/// An address as a picture, if there is room for it and for what is said below; else how much room it takes, and what
+/// takes less.
+fn draw(address: &str, below: &str, smaller: Option<&str>) {
+    let manner = Manner::of_messages();
+    // One line more for the cursor, or for what is typed.
+    match output::qr(address, manner.prose(below).lines().count() + 1) {
+        Qr::Picture(picture) => Report::show(&picture),
+        Qr::NoRoom(told) => Report::say([&told, smaller.unwrap_or_default()].join(" ").trim_end()),
     }
 }
 
@@ -156,19 +169,30 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
     } else {
         Report::say("Open this address on any device:\n");
         Report::answer(attempt.verification_uri())?;
-        Report::say(&format!("\nand type this code:\n\n    {}\n", attempt.user_code()));
-        if let Some(complete) = attempt.verification_uri_complete() {
+        Report::say("");
+    }
+    let complete = attempt.verification_uri_complete();
+    let address = complete.unwrap_or(attempt.verification_uri());
+    show(address, "type the code", clipboard);
+    let waiting = |left: i64| format!("Waiting. The code is good for {left} s more.");
+    if args.qr {
+        // The code comes last: whatever scrolls away, it is what has to be typed or compared.
+        let code = format!("Type this code, or check that the page shows it:\n    {}", attempt.user_code());
+        let below = format!("{code}\n{}", waiting(attempt.expires_in().as_secs().cast_signed()));
+        draw(address, &below, None);
+        Report::say(&code);
+    } else if !global.json {
+        Report::say(&format!("and type this code:\n\n    {}\n", attempt.user_code()));
+        if let Some(complete) = complete {
             Report::say(&format!("or open this one, and check that it shows the same code:\n{complete}\n"));
         }
     }
-    let address = attempt.verification_uri_complete().unwrap_or(attempt.verification_uri());
-    show(address, "type the code", args.qr, clipboard);
     let mut told = i64::MAX;
     let mut left = |left| {
         // A countdown that can be read in a log: once a minute, not once a second.
         if told.saturating_sub(left) >= 60 {
             told = left;
-            Report::say(&format!("Waiting. The code is good for {left} s more."));
+            Report::say(&waiting(left));
         }
     };
     let confirm =

@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Report::say("Sign in to mint a token. Open this address:\n");
         Report::say(attempt.url());
         Report::say("");
-        login::show(attempt.url(), "sign in", false, None);
+        login::show(attempt.url(), "sign in", None);
         if !args.no_browser && !args.paste {
             login::open(client.setup(), attempt.page());
         }

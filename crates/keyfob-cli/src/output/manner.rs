@@ -6,7 +6,7 @@ use std::{
     os::fd::AsFd,
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{Ansi256Color, AnsiColor, Style};
 use keyfob::internals::{core::contract::Variables, world::system::env};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
@@ -22,6 +22,8 @@ pub(crate) struct Manner {
     columns: Option<usize>,
     /// Whether escape sequences for bold and colours are understood and wanted.
     styled: bool,
+    /// Whether there are more colours than the first sixteen, which everybody chooses for themselves.
+    palette: bool,
     /// Whether signs beyond ASCII are understood.
     signs: bool,
 }
@@ -57,7 +59,11 @@ impl Manner {
             locale.ends_with("utf-8") || locale.ends_with("utf8")
         });
         let columns = (columns > 0).then(|| columns.clamp(NARROWEST, WIDEST));
-        Self { columns, styled: capable && !plain, signs: capable && utf8 }
+        let palette = variables.text("COLORTERM").is_some()
+            || variables
+                .text("TERM")
+                .is_some_and(|term| term.contains("256color") || term.contains("direct"));
+        Self { columns, styled: capable && !plain, palette, signs: capable && utf8 }
     }
 
     fn styled(self, style: Style, text: &str) -> String {
@@ -82,6 +88,16 @@ impl Manner {
     /// What failed.
     pub(crate) fn bad(self, text: &str) -> String {
         self.styled(AnsiColor::Red.on_default().bold(), text)
+    }
+
+    /// Black on white, whatever the terminal's own colours are. `None`: it has none to choose.
+    pub(crate) fn on_paper(self, text: &str) -> Option<String> {
+        // The corners of the colour cube, which nobody redefines.
+        let style = match self.palette {
+            true => Ansi256Color(16).on(Ansi256Color(231)),
+            false => AnsiColor::Black.on(AnsiColor::White),
+        };
+        self.styled.then(|| format!("{style}{text}{style:#}"))
     }
 
     /// ✓ and a blank before something that is as it should be, ✗ before something that is not; nothing where nobody could
@@ -132,6 +148,15 @@ fn broken(line: &str, columns: usize, further: usize) -> String {
 
 /// What a blank of a command is while lines are broken.
 const HELD: &str = "\u{a0}";
+
+#[cfg(test)]
+impl Manner {
+    /// That of a terminal with these variables.
+    pub(crate) fn for_tests(columns: usize, variables: &[(&str, &str)]) -> Self {
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+        Self::of_terminal(columns, &pairs.collect())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,4 +7,4 @@ pub(crate) mod report;
 pub(crate) mod terminal;
 pub(crate) mod when;
 
-pub(crate) use self::qr::qr;
+pub(crate) use self::qr::{Qr, qr};
