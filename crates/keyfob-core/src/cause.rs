@@ -250,6 +250,8 @@ causes! {
         "a key of the file stands in a part that it does not belong to",
     ConfigValue "config-value" { path: String, line: u64, key: String }
         "the value of a key is malformed",
+    ConfigIsALink "config-is-a-link" { path: String }
+        "the configuration file is a link, which is not written through",
     EnvironmentNotFound "environment-not-found" { name: String, known: Vec<String> }
         "no environment of that name is configured",
     EnvironmentLacks "environment-lacks" { environment: String, key: String }

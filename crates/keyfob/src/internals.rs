@@ -25,7 +25,7 @@ pub mod profiles {
 }
 /// See `src/provider`.
 pub mod provider {
-    pub use crate::provider::*;
+    pub use crate::provider::{discovery::offer, *};
 }
 /// See `src/remote`.
 pub mod remote {

@@ -28,6 +28,9 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::ConfigValue { path, line, .. } => {
             format!("correct {}; `man keyfob-config` lists every key", at(path, *line)).into()
         }
+        Cause::ConfigIsALink { path } => {
+            format!("put those lines into {} yourself", homely(Path::new(path))).into()
+        }
         Cause::EnvironmentNotFound { name, known } => {
             let built_in = ["production", "staging", "local"];
             match nearest(name, known.iter().map(String::as_str).chain(built_in)) {

@@ -48,11 +48,22 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             format!("replace {variable}, or unset it to use the stored login").into()
         }
         Cause::RejectedNewest {} => "look at what the API says in its answer: another token would be rejected as well".into(),
-        Cause::IssuerSpelling { environment, configured, told } => Choice {
-            what: Some("the issuer must be exactly what the provider calls itself".into()),
-            why: Some(format!("it says {told}, the configuration says {configured}")),
-            hint: format!("write issuer = \"{told}\" in {}", situation.section(environment)),
-        },
+        Cause::IssuerSpelling { environment, configured, told } => {
+            let spelling = told.trim_end_matches('/') == configured.trim_end_matches('/');
+            let way = match environment.as_str() {
+                // Nothing is configured yet.
+                "" => format!("say `--issuer {told}`"),
+                name => format!("write issuer = \"{told}\" in {}", situation.section(name)),
+            };
+            Choice {
+                what: Some("the issuer must be exactly what the provider calls itself".into()),
+                why: Some(match environment.as_str() {
+                    "" => format!("it calls itself {told}, and you said {configured}"),
+                    _ => format!("it says {told}, the configuration says {configured}"),
+                }),
+                hint: if spelling { way } else { format!("if that is the provider you mean, {way}") },
+            }
+        }
         Cause::NoMetadata { .. } => {
             "check the issuer's address, or set the endpoints in the configuration file; see `man keyfob-config`".into()
         }

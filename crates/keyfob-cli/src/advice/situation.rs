@@ -155,6 +155,6 @@ fn login(record: &Record) -> Login {
     Login {
         profile: record.profile.clone(),
         environment: record.environment.clone(),
-        account: record.identity.email.clone(),
+        account: record.identity.known_name().map(str::to_owned),
     }
 }

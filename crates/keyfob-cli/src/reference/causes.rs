@@ -81,6 +81,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         | Cause::ConfigKeyUnknown { .. }
         | Cause::ConfigKeyMisplaced { .. }
         | Cause::ConfigValue { .. } => &[Id::ConfigMalformed],
+        Cause::ConfigIsALink { .. } => &[Id::ConfigUnsafe],
         Cause::EnvironmentNotFound { .. } => &[Id::EnvironmentUnknown],
         Cause::EnvironmentLacks { .. } => &[Id::EnvironmentIncomplete],
         Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret],

@@ -11,7 +11,7 @@ use crate::provider::{
     Endpoints,
     environment::{Discovery, Environment, origin},
 };
-use crate::{Error, Id, Result, contract::values, error::escape, json};
+use crate::{Cause, Error, Id, Result, contract::values, error::escape, json};
 
 /// Where an issuer's metadata may lie: RFC 8414 §3.1 puts the well-known part between host and path, OpenID
 /// Connect Discovery §4 appends it.
@@ -54,7 +54,12 @@ impl Environment {
         };
         let issuer = text("issuer").ok_or_else(|| refuse("it names no issuer".into()))?;
         if issuer != self.issuer {
-            return Err(refuse(format!("it is that of `{}`", escape(issuer))));
+            let cause = Cause::IssuerSpelling {
+                environment: self.name.clone(),
+                configured: self.issuer.clone(),
+                told: escape(issuer),
+            };
+            return Err(refuse(format!("it is that of `{}`", escape(issuer))).because(cause));
         }
         // RFC 8414 §2 has silence mean "no PKCE"; the largest providers take S256 and are silent about it. It is sent
         // in any case, and a provider that does not know it ignores it (RFC 6749 §3.1): nothing is lost by trying.

@@ -6,6 +6,7 @@ mod dead_refresh_words;
 pub mod endpoints;
 pub mod environment;
 pub mod metadata;
+pub mod offer;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result};
+use keyfob_core::{Error, Id, Result, provider::environment::Environment};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -45,6 +45,15 @@ pub enum Host {
     Literal,
     /// `localhost`: both address families are bound, because nobody knows which one the browser takes.
     Name,
+}
+
+/// The redirect address to register at the provider for this environment: with the port where that is fixed, and without
+/// one where the provider must take any (RFC 8252 §7.3).
+#[must_use]
+pub fn to_register(environment: &Environment) -> String {
+    let host = if environment.redirect_is_name { "localhost" } else { "127.0.0.1" };
+    let port = environment.port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("http://{host}{port}{PATH}")
 }
 
 /// A bound callback address, waiting. Dropping it frees the port.

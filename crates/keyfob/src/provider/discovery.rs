@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Result,
-    provider::{environment::Environment, is_metadata, well_known},
+    Cause, Error, Id, Result,
+    provider::{environment::Environment, is_metadata, offer::Offer, well_known},
 };
 
 use crate::{
@@ -21,7 +21,19 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
     if !environment.needs_discovery() {
         return Ok(environment.clone());
     }
-    let issuer = environment.issuer();
+    search(world, environment.issuer(), |metadata| environment.completed_by(metadata))
+}
+
+/// What the provider of this issuer offers, by its own metadata.
+///
+/// # Errors
+/// As a sign-in there would fail: [`Id::MetadataInvalid`], [`Id::Unreachable`].
+pub fn offer(world: &World, issuer: &str) -> Result<Offer> {
+    search(world, issuer, |metadata| Offer::read(issuer, metadata))
+}
+
+/// What `read` makes of an issuer's metadata, from the first place where they are what they must be.
+fn search<T>(world: &World, issuer: &str, read: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
     let mut unreachable = None;
     let mut answered = Vec::new();
     let mut refused = None;
@@ -31,8 +43,8 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
             Ok(answer) if !is_metadata(&answer.reply.body) => {
                 answered.push(format!("{url} answered something else"));
             }
-            Ok(answer) => match environment.completed_by(&answer.reply.body) {
-                Ok(complete) => return Ok(complete),
+            Ok(answer) => match read(&answer.reply.body) {
+                Ok(read) => return Ok(read),
                 Err(error) => drop(refused.get_or_insert(error)),
             },
             Err(Failure::Status(answer)) => answered.push(format!("{url} answered {}", answer.reply.status)),
@@ -45,6 +57,7 @@ pub(crate) fn complete(world: &World, environment: &Environment) -> Result<Envir
     let what = format!("the metadata of {issuer} could not be read");
     Err(match (answered.is_empty(), unreachable) {
         (true, Some(why)) => Error::new(Id::Unreachable, what, why),
-        _ => Error::new(Id::MetadataInvalid, what, answered.join("; ")),
+        _ => Error::new(Id::MetadataInvalid, what, answered.join("; "))
+            .because(Cause::NoMetadata { issuer: issuer.into() }),
     })
 }

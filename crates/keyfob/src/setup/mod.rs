@@ -6,6 +6,7 @@ pub(crate) mod choices;
 pub mod chosen;
 pub(crate) mod code;
 pub(crate) mod config_file;
+pub mod config_write;
 pub mod descriptors;
 mod handed_over;
 pub mod home;
@@ -154,6 +155,31 @@ impl Setup {
         }
     }
 
+    /// Reads the configuration again, which has been changed, and means this environment of it from now on. For whoever
+    /// has just set it up, and has made sure that no variable chooses another one.
+    ///
+    /// # Errors
+    /// As [`Setup::check`] would say.
+    pub fn choose(&mut self, name: &str, files: &dyn Files) -> Result<()> {
+        let found = |all: Vec<Error>| Error::all(all).map_or(Ok(()), Err);
+        match trusted_files::config(&self.require_home()?.config, files) {
+            Ok(config) => self.config = config,
+            Err(problems) => return found(problems),
+        }
+        let approved = ApprovedList::default();
+        let environment =
+            keyfob_core::provider::resolve(&self.settings, &self.config, Some(name), &approved)?;
+        self.environment = Some(environment);
+        self.problems.retain(|problem| !is_of_the_choice(problem));
+        self.check()
+    }
+
+    /// What is wrong besides the choice of an environment: that one may be about to be set up.
+    #[must_use]
+    pub fn problems_but_the_choice(&self) -> Vec<Error> {
+        self.problems.iter().filter(|problem| !is_of_the_choice(problem)).cloned().collect()
+    }
+
     /// All problems as one error.
     ///
     /// # Errors
@@ -241,6 +267,10 @@ impl Setup {
             Error::new(otherwise, "the set-up is incomplete", "nothing says which is meant")
         })
     }
+}
+
+fn is_of_the_choice(problem: &Error) -> bool {
+    matches!(problem.id(), Id::EnvironmentUnknown | Id::EnvironmentIncomplete)
 }
 
 fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {

@@ -37,9 +37,17 @@ fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Resu
 /// # Errors
 /// [`Id::ConfigUnsafe`]; [`Id::ConfigMalformed`] for every mistake.
 pub(crate) fn config(path: &Path, files: &dyn Files) -> Result<Config, Vec<Error>> {
-    let text = read_trusted(path, files, false, Id::ConfigUnsafe).map_err(|error| vec![error])?;
+    let text = config_text(path, files).map_err(|error| vec![error])?;
     let Some(text) = text else { return Ok(Config::default()) };
     config_file::parse(path, &text)
+}
+
+/// The text of the configuration, if there is a file.
+///
+/// # Errors
+/// [`Id::ConfigUnsafe`].
+pub(crate) fn config_text(path: &Path, files: &dyn Files) -> Result<Option<String>> {
+    read_trusted(path, files, false, Id::ConfigUnsafe)
 }
 
 /// The approved list: never through a variable or the working directory.
@@ -85,8 +93,13 @@ pub(crate) fn approved(
 }
 
 fn parse_approved(path: &Path, text: &str) -> Result<ApprovedList> {
-    let wrong =
-        |why: &str| Error::new(Id::ApprovedListMalformed, format!("{} is malformed", shown(path)), why);
-    let raw = toml::from_str(text).map_err(|error| wrong(&escape(error.message())))?;
-    ApprovedList::parse(raw).map_err(|error| wrong(error.why()))
+    let wrong = |place: String, why: &str| {
+        Error::new(Id::ApprovedListMalformed, format!("{}{place} is malformed", shown(path)), why)
+    };
+    let raw = toml::from_str(text).map_err(|error| {
+        let before = error.span().map(|span| text.as_bytes().iter().take(span.start));
+        let line = before.map(|before| 1 + before.filter(|octet| **octet == b'\n').count());
+        wrong(line.map(|line| format!(", line {line}")).unwrap_or_default(), &escape(error.message()))
+    })?;
+    ApprovedList::parse(raw).map_err(|error| wrong(String::new(), error.why()))
 }
