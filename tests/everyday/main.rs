@@ -11,6 +11,7 @@ mod environments;
 mod examples;
 mod helper;
 mod inherited;
+mod init;
 mod logout;
 mod machines;
 mod metrics;

@@ -4,6 +4,7 @@ mod advice;
 mod args;
 mod commands;
 mod completion;
+mod config_edit;
 mod hand_over;
 mod internal;
 mod output;

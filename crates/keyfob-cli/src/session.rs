@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use keyfob::{
-    Client,
+    Client, Error,
     internals::{
+        core::{
+            Id,
+            contract::{names, settings::Settings},
+        },
         setup::{Choices, Setup},
         world::system::{self, env as environment, files::Disk},
     },
@@ -13,7 +17,7 @@ use keyfob::{
 use crate::{
     args::Global,
     internal::OwnProcess,
-    output::{progress, report::Report},
+    output::{progress, report::Report, terminal},
     telemetry,
 };
 
@@ -30,7 +34,29 @@ pub(crate) fn setup(global: &Global) -> Setup {
     if let Some(profile) = &global.profile {
         choices = choices.profile(profile);
     }
-    Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref())
+    let setup = Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref());
+    if let (Some(flag), Some((variable, other))) =
+        (&global.environment, chosen_by_a_variable(&setup.settings))
+        && flag != other
+    {
+        let what = format!("--environment {} is not used", terminal::plain(flag));
+        let why = format!("{variable} chooses `{other}`, and the contract's variables come before flags");
+        Report::warn(
+            &Error::new(Id::VariablesConflict, what, why)
+                .hint(format!("unset {variable}, or leave the flag out")),
+        );
+    }
+    setup
+}
+
+/// The variable that chooses the environment before any flag and any file, and the environment.
+pub(crate) fn chosen_by_a_variable(settings: &Settings) -> Option<(&'static str, &'static str)> {
+    match settings {
+        Settings { local: true, .. } => Some((names::USE_LOCAL, "local")),
+        Settings { staging: true, .. } => Some((names::USE_STAGING, "staging")),
+        Settings { custom_url: Some(_), .. } => Some((names::CUSTOM_URL, "custom")),
+        _ => None,
+    }
 }
 
 /// A client that renews in a process of its own, so that the end of this one loses nothing.

@@ -8,6 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 #[command(after_help = "Examples:
   keyfob login                 opens the browser; also accepts a pasted code
   keyfob login --no-browser    prints the sign-in URL on stdout and waits
+  keyfob login --issuer https://login.company.com --client-id agents
+                               sets up a provider first, as `keyfob init` does
   keyfob login --device --qr   shows a code to type on another device
   keyfob login --copy          copies the URL to the clipboard of your own machine
   keyfob login --paste         if the browser cannot reach this machine: the page shows a code")]
@@ -45,6 +47,8 @@ pub(crate) struct Login {
     /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) provider: super::Provider,
 }
 
 /// What sort of token stdin holds.

@@ -1,6 +1,7 @@
 //! Command-line arguments.
 
 mod credentials;
+mod init;
 mod logins;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use keyfob::Source;
 
 pub(crate) use self::{
     credentials::{Exec, Format, Header, Rejected, Token, Wanted},
+    init::{Init, Provider},
     logins::{Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, TokenKind},
 };
 
@@ -17,6 +19,7 @@ pub(crate) use self::{
 #[derive(Debug, Parser)]
 #[command(name = "keyfob", version, disable_help_subcommand = true, max_term_width = 100)]
 #[command(after_help = "Examples:
+  keyfob init                        set up your provider, and sign in
   keyfob login                       sign in through the browser
   keyfob exec -- my-agent            run a program with the credential on a pipe
   curl -H \"$(keyfob header)\" URL     one request
@@ -64,6 +67,8 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Set up a provider: write it into the configuration, and sign in
+    Init(Init),
     /// Sign in
     Login(Login),
     /// Revoke the login and remove it from this machine

@@ -12,13 +12,15 @@ use keyfob::{
     internals::{
         core::Id,
         core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
+        setup::Setup,
         trusted_device::Enrolment,
     },
 };
 
 use crate::{
     advice,
-    args::{Global, Login},
+    args::{Global, Init, Login, Provider},
+    commands::set_up::set_up,
     internal::Task,
     output::{
         self, Qr,
@@ -30,7 +32,11 @@ use crate::{
 };
 
 pub(crate) fn run(global: &Global, args: &Login) -> Result {
-    let result = sign_in(global, args);
+    counted(args, sign_in(global, args))
+}
+
+/// Notes what did not come of it.
+fn counted(args: &Login, result: Result) -> Result {
     if let Err(Failure::Error(error)) = &result {
         telemetry::signed_in(method(args), Err(error));
     }
@@ -47,7 +53,23 @@ fn method(args: &Login) -> &'static str {
 }
 
 fn sign_in(global: &Global, args: &Login) -> Result {
-    let setup = session::setup(global);
+    if args.provider.issuer.is_none() {
+        return through(global, args, session::setup(global));
+    }
+    let Provider { issuer, client_id, scope } = args.provider.clone();
+    let wanted = Init { issuer, client_id, scope, ..Init::default() };
+    match set_up(global, &wanted, true)? {
+        Some(done) => through(global, args, done.setup),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Signs in to what this set-up means.
+pub(crate) fn with_setup(global: &Global, args: &Login, setup: Setup) -> Result {
+    counted(args, through(global, args, setup))
+}
+
+fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     setup.check_network()?;
     let client = session::client(global, setup);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
@@ -298,7 +320,7 @@ fn read_token() -> Result<Secret> {
 
 /// Opens the browser through a process without credentials in its environment. Never fatal: the address has
 /// been shown.
-pub(crate) fn open(setup: &keyfob::internals::setup::Setup, url: &str) {
+pub(crate) fn open(setup: &Setup, url: &str) {
     let mut command = Task::Browse.command();
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     // A repository sets variables, and a browser's starter runs what they name; relative words find nothing there.

@@ -12,10 +12,13 @@ mod env_report;
 pub(crate) mod exec;
 pub(crate) mod git;
 pub(crate) mod header;
+pub(crate) mod init;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod pages;
 pub(crate) mod profiles;
+mod set_up;
+mod set_up_report;
 pub(crate) mod setup_token;
 pub(crate) mod status;
 pub(crate) mod token;
@@ -29,6 +32,7 @@ use crate::{
 pub(crate) fn run(arguments: &Arguments) -> Result {
     let global = &arguments.global;
     match &arguments.command {
+        Command::Init(args) => init::run(global, args),
         Command::Login(args) => login::run(global, args),
         Command::Logout(args) => logout::run(global, args),
         Command::Token(args) => token::run(global, args),

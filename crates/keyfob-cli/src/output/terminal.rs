@@ -1,7 +1,7 @@
 //! Terminal output and input.
 
 use std::{
-    io::{self, BufRead, IsTerminal, Read},
+    io::{self, BufRead, IsTerminal, Read, Write},
     path::Path,
     sync::mpsc::{self, Receiver},
 };
@@ -12,7 +12,7 @@ use keyfob::{
     internals::{core::Id, world::system::env},
 };
 
-use crate::output::report::Report;
+use crate::output::{progress, report::Report};
 
 /// What is longer is no line anybody means.
 const LONGEST_LINE: usize = 1024 * 1024;
@@ -70,6 +70,38 @@ fn checked(line: &[u8], in_lines: fn() -> bool) -> Result<String, Error> {
             .hint("end this with Ctrl-C, run `stty -icanon`, sign in again, and `stty icanon` afterwards"));
     }
     Ok(text.to_owned())
+}
+
+/// Asks the person in front of it, and waits for a line. An empty one takes what is offered. Nobody else may be reading
+/// [`lines`] meanwhile.
+pub(crate) fn ask(question: &str, offered: Option<&str>) -> Result<String, Error> {
+    let ended = || {
+        let why = "the terminal was closed instead of an answer";
+        Error::new(Id::Usage, format!("nothing was answered to: {question}"), why).hint("start again")
+    };
+    loop {
+        let offer = offered.map(|offer| format!(" [{offer}]")).unwrap_or_default();
+        progress::clear();
+        let mut out = io::stderr().lock();
+        let _ = write!(out, "{question}{offer}: ").and_then(|()| out.flush());
+        drop(out);
+        let mut line = Vec::new();
+        let read = io::stdin().lock().take(KEPT_BY_A_TERMINAL as u64 + 1).read_until(b'\n', &mut line);
+        if !matches!(read, Ok(1..)) {
+            return Err(ended());
+        }
+        let answer = String::from_utf8_lossy(&line).trim().to_owned();
+        match (answer.is_empty(), offered) {
+            (false, _) => return Ok(answer),
+            (true, Some(offered)) => return Ok(offered.to_owned()),
+            (true, None) => {}
+        }
+    }
+}
+
+/// Asks for a yes, which an empty line is.
+pub(crate) fn agrees(question: &str) -> Result<bool, Error> {
+    Ok(matches!(ask(question, Some("Y/n"))?.as_str(), "Y/n" | "y" | "Y" | "yes"))
 }
 
 /// Whether a person is there to answer.
