@@ -2,7 +2,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests start the shells")]
 
 use std::{
-    path::PathBuf,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -258,23 +259,112 @@ fn the_completion_of_bash_says_what_loads_it() {
     assert!(stderr(&output).contains("bash-completion"), "{}", stderr(&output));
 }
 
+/// Every file below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 #[test]
 fn manual_pages_are_read_without_complaint() {
     let s = Sandbox::new();
     let dir = install(&s, &["man", "--install"]);
-    let pages: Vec<_> =
-        std::fs::read_dir(&dir).expect("pages").map(|page| page.expect("a page").path()).collect();
+    let pages = files(&dir);
     assert!(pages.len() > 20, "{pages:?}");
     for page in &pages {
         let page = page.to_str().expect("text");
         assert_eq!(printed(&s, "groff", &["-man", "-ww", "-z", "-Tutf8", page]), "", "{page}");
-        assert_eq!(printed(&s, "mandoc", &["-T", "lint", "-W", "error", page]), "", "{page}");
-        // Bold is a letter printed twice.
-        let shown = printed(&s, "mandoc", &["-T", "ascii", page]);
-        let shown: String = shown.split('\u{8}').fold(String::new(), |mut text, part| {
-            text.pop();
-            text + part
-        });
-        assert!(shown.contains("SYNOPSIS") && shown.contains("Example"), "{page} teaches nothing: {shown}");
+        // A page is the same whenever it is made, so it has no date.
+        let lint =
+            Command::new("mandoc").args(["-T", "lint", "-W", "warning", page]).output().expect("mandoc");
+        let said = String::from_utf8(lint.stdout).expect("text");
+        let said: Vec<_> = said.lines().filter(|line| !line.contains("missing date")).collect();
+        assert!(said.is_empty(), "{said:#?}");
     }
+    for section in
+        ["man1/keyfob-login.1", "man5/keyfob-config.5", "man7/keyfob-errors.7", "man7/keyfob-environment.7"]
+    {
+        assert!(dir.join(section).exists(), "{section}");
+    }
+}
+
+/// An ordinary user of Debian, whose `man` looks below the directories of PATH: what `--install` says makes it find them.
+#[test]
+fn the_installed_manual_is_found_by_an_ordinary_user() {
+    let home = tempfile::Builder::new().prefix("keyfob-reader-").tempdir().expect("a directory");
+    let keyfob = home.path().join("keyfob");
+    std::fs::copy(keyfob_testkit::program(), &keyfob).expect("a copy that anybody can run");
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).expect("ours");
+    // Root is no ordinary user; anybody else is one already.
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(home.path(), Some(65534), Some(65534)).expect("root may");
+    }
+    let run = |program: &Path, words: &[&str], more: &[(&str, String)]| {
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .env_clear()
+            .env("HOME", home.path())
+            .current_dir(home.path())
+            .env("LC_ALL", "C.UTF-8");
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("MANPAGER", "cat").envs(more.iter().cloned());
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.output().expect("it runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    let man = Path::new("man");
+    let found = |page: &str, more: &[(&str, String)]| run(man, &["-w", page], more).0;
+
+    let (ended_well, dir, said) = run(&keyfob, &["man", "--install"], &[]);
+    assert!(ended_well, "{said}");
+    assert!(said.contains("`man` does not look there yet"), "{said}");
+    assert!(!found("keyfob", &[]), "nothing had to be said");
+    // The line that was given, as a login shell reads it.
+    let line = said.lines().map(str::trim).find(|line| line.starts_with("export MANPATH=")).expect("a line");
+    let shell = Path::new("/bin/sh");
+    let (_, manpath, _) = run(shell, &["-c", &format!("{line}; printf %s \"$MANPATH\"")], &[]);
+    let with_line = [("MANPATH", manpath)];
+    for page in ["keyfob", "keyfob-login", "keyfob-config", "keyfob-errors", "ls"] {
+        assert!(found(page, &with_line), "{page}");
+    }
+    let (_, shown, _) = run(man, &["keyfob-config"], &with_line);
+    assert!(shown.contains("api_key_helper"), "{shown}");
+
+    // Whoever has ~/.local/bin in PATH needs no line, and is told none.
+    let path = [("PATH", format!("{}/.local/bin:/usr/bin:/bin", home.path().display()))];
+    let (_, again, said) = run(&keyfob, &["man", "--install"], &path);
+    assert_eq!((again, said.contains("MANPATH")), (dir, false), "{said}");
+    assert!(said.contains("man keyfob-login") && found("keyfob-login", &path), "{said}");
+}
+
+/// At a terminal a page is shown as people read it, with `man` and without.
+#[test]
+fn a_person_sees_no_troff() {
+    let s = Sandbox::new();
+    own_name(&s);
+    for path in ["/usr/local/bin:/usr/bin:/bin", "/nowhere"] {
+        let screen = Screen::new(80);
+        let keyfob = s.home.path().join("bin/keyfob");
+        // What starts it is found by its own path, what it starts by this one.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg(format!("PATH={path}")).arg(keyfob).args(["man", "profiles", "use"]);
+        command.env_clear().env("HOME", s.home.path()).env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+        command.env("LC_ALL", "C.UTF-8").env("MANPAGER", "cat").current_dir(s.home.path());
+        let mut child = screen.start(&command);
+        assert!(child.wait().expect("it ends").success(), "{}", screen.text());
+        // Bold is a letter printed twice, where the pager does not make something else of it.
+        let shown =
+            plain(&screen.shows("keyfob-errors")).split('\u{8}').fold(String::new(), |mut text, part| {
+                text.pop();
+                text + part
+            });
+        assert!(shown.contains("Make this profile the default") && shown.contains("EXIT STATUS"), "{shown}");
+        assert!(!shown.contains(".TH ") && !shown.contains("\\fB"), "{shown}");
+    }
+    let output = s.output(&["man", "no", "such"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("there is no manual page `no such`"), "{}", stderr(&output));
 }

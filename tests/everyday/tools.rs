@@ -165,7 +165,7 @@ fn shells_and_manuals_are_made_from_the_parser() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(s.out(&["completions", shell]).contains("keyfob"), "{shell}");
     }
-    assert!(s.out(&["man"]).contains(".TH keyfob"));
+    assert!(s.out(&["man"]).contains(".TH KEYFOB 1 "));
     let dir = s.home.path().join("man");
     s.out(&["man", "--out", dir.to_str().expect("text")]);
     assert!(dir.join("keyfob-login.1").exists());

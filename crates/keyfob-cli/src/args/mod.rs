@@ -110,22 +110,32 @@ pub(crate) enum Command {
         #[arg(long)]
         install: bool,
     },
-    /// Print the manual page, or write all of them into a directory
-    #[command(after_help = "Examples:
+    /// Show a page of the manual, or install all of them
+    Man(Man),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob man                            the page of keyfob itself
+  keyfob man config                     the configuration file; also environment and errors
+  keyfob man profiles use               the page of a command
   keyfob man --install                  then: man keyfob, man keyfob-login
-  keyfob man --out DIR                  one page for each command
-  keyfob man --errors                   every error id, and what to do")]
-    Man {
-        /// Write one page per command into this directory
-        #[arg(long, value_name = "DIR")]
-        out: Option<PathBuf>,
-        /// Install them in your data directory, where man finds them
-        #[arg(long, conflicts_with = "out")]
-        install: bool,
-        /// Print the reference page of error ids
-        #[arg(long, conflicts_with_all = ["out", "install"])]
-        errors: bool,
-    },
+  keyfob man --out DIR                  to package them
+
+In a pipe it prints a page as troff, for `man -l -` or `mandoc`.")]
+pub(crate) struct Man {
+    /// The command or subject; without one, the page of keyfob itself
+    #[arg(value_name = "PAGE")]
+    pub(crate) page: Vec<String>,
+    /// Write every page into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub(crate) out: Option<PathBuf>,
+    /// Install them in your data directory, and say how `man` finds them
+    #[arg(long, conflicts_with_all = ["page", "out"])]
+    pub(crate) install: bool,
+    /// Print docs/errors.md
+    #[arg(long, hide = true, conflicts_with_all = ["page", "out", "install"])]
+    pub(crate) errors: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]

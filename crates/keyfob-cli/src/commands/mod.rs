@@ -1,5 +1,6 @@
 //! The commands, one file each. This one only says which is whose.
 
+pub(crate) mod completions;
 pub(crate) mod connect;
 #[cfg(feature = "dev-server")]
 pub(crate) mod demo;
@@ -15,7 +16,8 @@ pub(crate) mod header;
 pub(crate) mod init;
 pub(crate) mod login;
 pub(crate) mod logout;
-pub(crate) mod pages;
+pub(crate) mod man;
+mod places;
 pub(crate) mod profiles;
 mod set_up;
 mod set_up_report;
@@ -49,9 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::DevServer(args) => dev_server::run(args),
         #[cfg(feature = "dev-server")]
         Command::Demo(args) => demo::run(args),
-        Command::Completions { shell, install } => pages::completions(*shell, *install),
-        Command::Man { errors: true, .. } => pages::errors(),
-        Command::Man { install: true, .. } => pages::install_manual(),
-        Command::Man { out, .. } => pages::manual(out.as_deref()),
+        Command::Completions { shell, install } => completions::run(*shell, *install),
+        Command::Man(args) => man::run(args),
     }
 }

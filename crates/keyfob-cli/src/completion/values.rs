@@ -34,6 +34,10 @@ pub(super) fn of(argument: &Arg, home: Option<PathBuf>) -> Vec<Candidate> {
         "SOURCE" => Source::ALL.iter().map(|source| plain(source.name())).collect(),
         #[cfg(feature = "dev-server")]
         "KIND[=COUNT]" => keyfob_dev::Fault::all().map(|fault| plain(&fault.to_string())).collect(),
+        "PAGE" => {
+            let pages = crate::reference::manual::names();
+            pages.map(|(word, about)| Candidate { word, about }).collect()
+        }
         _ => {
             let possible = argument.get_possible_values();
             let shown = possible.iter().filter(|value| !value.is_hide_set());

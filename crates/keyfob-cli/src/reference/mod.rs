@@ -3,6 +3,7 @@
 mod causes;
 pub(crate) mod environment;
 pub(crate) mod errors;
+pub(crate) mod manual;
 
 /// A page as it is committed under `docs/`.
 #[cfg(test)]

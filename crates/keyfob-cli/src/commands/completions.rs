@@ -1,0 +1,59 @@
+//! `keyfob completions`: the script a shell loads.
+
+use std::{path::Path, process::ExitCode};
+
+use clap_complete::Shell;
+use keyfob::{
+    Error,
+    internals::{core::Id, world::system::shown},
+};
+
+use crate::{
+    commands::places::{data_home, home_of, put},
+    completion,
+    output::report::{Report, Result},
+};
+
+/// Where systems keep the package that loads completions of bash from a person's own directory.
+const BASH_COMPLETION: [&str; 3] = [
+    "/usr/share/bash-completion/bash_completion",
+    "/usr/local/share/bash-completion/bash_completion",
+    "/etc/bash_completion",
+];
+
+pub(crate) fn run(shell: Shell, install: bool) -> Result {
+    let script = completion::script(shell);
+    if !install {
+        Report::answer(String::from_utf8_lossy(&script).trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let path = match shell {
+        Shell::Bash => data_home()?.join("bash-completion/completions/keyfob"),
+        Shell::Fish => home_of("XDG_CONFIG_HOME", ".config")?.join("fish/completions/keyfob.fish"),
+        Shell::Zsh => data_home()?.join("zsh/site-functions/_keyfob"),
+        other => {
+            let what = format!("completions for {other} cannot be installed");
+            return Err(Error::new(Id::Usage, what, "it has no directory of its own for them")
+                .hint(format!("load them from its profile: keyfob completions {other}"))
+                .into());
+        }
+    };
+    put(&path, &script).map_err(|error| Error::caused_by(Id::Usage, shown(&path), error))?;
+    let path_shown = shown(&path);
+    match (shell, path.parent()) {
+        (Shell::Zsh, Some(dir)) => {
+            let dir = shown(dir);
+            Report::say(&format!("zsh looks there when .zshrc has, before compinit: fpath=({dir} $fpath)"));
+        }
+        (Shell::Bash, _) if BASH_COMPLETION.iter().any(|place| Path::new(place).exists()) => {
+            Report::say("New shells load it when it is needed: the package bash-completion does that.");
+        }
+        (Shell::Bash, _) => Report::say(&format!(
+            "The package bash-completion would load it, and is not installed here (Debian: apt install \
+             bash-completion). Without it, write into ~/.bashrc: source {path_shown}"
+        )),
+        _ => {}
+    }
+    Report::answer(&path_shown)?;
+    Ok(ExitCode::SUCCESS)
+}

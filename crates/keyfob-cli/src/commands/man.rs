@@ -1,0 +1,150 @@
+//! `keyfob man`: shows, prints or installs the manual.
+
+use std::{
+    fs,
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use keyfob::{
+    Error,
+    internals::{
+        core::{Id, contract},
+        setup::{Choices, Setup},
+        world::system::{env, files::Disk, shown},
+    },
+};
+
+use crate::{
+    args::Man,
+    commands::places::{data_home, put},
+    output::{
+        manner::Manner,
+        report::{Report, Result},
+        terminal::plain,
+    },
+    reference::{errors, manual},
+};
+
+pub(crate) fn run(args: &Man) -> Result {
+    if args.errors {
+        Report::answer(errors::page().trim_end())?;
+    } else if args.install {
+        install()?;
+    } else if let Some(dir) = &args.out {
+        write(|page| dir.join(page.file()))?;
+    } else {
+        show(&args.page)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A page: for a person as `man` shows it, for a program as troff.
+fn show(words: &[String]) -> Result<()> {
+    let Some(page) = manual::find(words) else {
+        let all: Vec<_> = manual::names().map(|(name, _)| name).collect();
+        let what = format!("there is no manual page `{}`", plain(&words.join(" ")));
+        return Err(Error::new(Id::Usage, what, format!("the pages are {}", all.join(", ")))
+            .hint("choose one")
+            .into());
+    };
+    let troff = manual::troff(&page);
+    if !io::stdout().is_terminal() {
+        return Report::answer(troff.trim_end());
+    }
+    if read_by_man(&troff).is_ok_and(|shown| shown) {
+        return Ok(());
+    }
+    Report::answer(&manual::text(&page, Manner::of_answers()))
+}
+
+/// Has `man` show it, with the pager that somebody likes. Whether it did.
+fn read_by_man(troff: &str) -> io::Result<bool> {
+    let mut man = reader("man");
+    let mut child = man.args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A pager that is left early reads no further.
+        let _ = pipe.write_all(troff.as_bytes());
+    }
+    Ok(child.wait()?.success())
+}
+
+/// A program of the system's manual, without a credential, and without what leads into the repository one stands in: the
+/// pager is named by variables.
+#[expect(clippy::disallowed_methods, reason = "the manual is read by the system's own programs")]
+fn reader(program: &str) -> Command {
+    let mut command = Command::new(program);
+    let setup = Setup::read(env::variables(), Choices::default(), &Disk, env::here().as_deref());
+    let (changes, _) = setup.for_browser(env::variables());
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    for name in contract::secret_names() {
+        command.env_remove(name);
+    }
+    command.current_dir("/");
+    command
+}
+
+/// Installs every page where this user's `man` looks, and says so if it does not look there yet.
+fn install() -> Result<()> {
+    let dir = data_home()?.join("man");
+    write(|page| dir.join(format!("man{}", page.section)).join(page.file()))?;
+    let line = format!("export MANPATH=\"{}:$MANPATH\"", shown(&dir));
+    match looked_at(&dir) {
+        Some(Looked::Already) => Report::say("Read them: man keyfob, man keyfob-login, man keyfob-config"),
+        Some(Looked::WithLine) => {
+            Report::say(
+                "`man` does not look there yet. With this line in ~/.profile (zsh: ~/.zprofile), it does after the \
+                         next login:",
+            );
+            Report::show(&format!("  {line}"));
+            Report::say("Until then `keyfob man` shows the pages.");
+        }
+        Some(Looked::Never) => Report::say("`man` does not look there: `keyfob man` shows the pages."),
+        None => {
+            Report::say("There is no `man` here (Debian: apt install man-db): `keyfob man` shows the pages.");
+        }
+    }
+    Report::answer(&shown(&dir))
+}
+
+enum Looked {
+    Already,
+    /// Once `MANPATH` says so.
+    WithLine,
+    Never,
+}
+
+/// Whether `man` looks into a directory, as it says itself. `None`: there is none to ask.
+fn looked_at(dir: &Path) -> Option<Looked> {
+    let says = |variable: Option<&str>| {
+        let mut ask = reader("manpath");
+        if let Some(value) = variable {
+            ask.env("MANPATH", value);
+        }
+        let output = ask.arg("-q").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        let paths = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let same = |path: &str| fs::canonicalize(path).ok() == fs::canonicalize(dir).ok();
+        Some(output.status.success() && paths.split(':').any(same))
+    };
+    if says(None)? {
+        return Some(Looked::Already);
+    }
+    let today = env::variables().text("MANPATH").unwrap_or_default();
+    let with_line = says(Some(&format!("{}:{today}", dir.display())))?;
+    Some(if with_line { Looked::WithLine } else { Looked::Never })
+}
+
+fn write(place: impl Fn(&manual::Page) -> PathBuf) -> Result<()> {
+    for page in manual::pages() {
+        let place = place(&page);
+        put(&place, manual::troff(&page).as_bytes())
+            .map_err(|error| Error::caused_by(Id::Usage, shown(&place), error))?;
+    }
+    Ok(())
+}

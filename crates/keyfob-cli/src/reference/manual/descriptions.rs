@@ -1,0 +1,72 @@
+//! What a command does beyond its one line in the help: for whoever reads its page.
+
+/// The paragraphs about the command of this page.
+pub(super) fn of(page: &str) -> &'static [&'static str] {
+    match page {
+        "keyfob" => &[
+            "keyfob signs in once with OAuth 2.0, stores the login, renews it, and hands every program on the machine a valid \
+             credential. However many processes ask at once, a refresh token is spent once; a renewal outlives the program \
+             that asked for it; and nothing but the provider's word ends a login.",
+            "Results are on standard output, and nothing else is. Messages for people are on standard error. Every error says in \
+             three lines what failed, why, and one thing to do: keyfob-errors(7).",
+        ],
+        "keyfob-login" => &[
+            "Opens the provider's page in the browser and waits for its answer: on a port of 127.0.0.1 that only this run knows, \
+             or as text pasted at the terminal, whichever comes first. The answer is bound to this run (PKCE, RFC 7636, and \
+             state), so one that was meant for another is refused.",
+            "A login belongs to its profile, issuer and client. Signing in again replaces that login and no other, after the new one \
+             has been saved. If another account signs in than the one stored there, nothing is replaced without a question.",
+        ],
+        "keyfob-logout" => &[
+            "Asks the provider to revoke the tokens, then removes the login, and reports both. The login is removed also when the \
+             provider cannot be reached: then it is said that the tokens may still be valid.",
+        ],
+        "keyfob-token" => &[
+            "Prints the access token of the first source that has one, in the order of keyfob-environment(7). A login is renewed when \
+             it is near its end; while the token is fresh, this is one read of a file. Ask again before every use, and keep \
+             nothing: what is printed is always the newest, whoever renewed it.",
+            "A token on a terminal or in a variable of a shell is readable there. To send it, prefer keyfob-header(1); to give it to \
+             a program, keyfob-exec(1).",
+        ],
+        "keyfob-header" => &[
+            "Prints every header that has to go with a request, as `Name: value`: what `curl -H @-` reads from its standard input. \
+             As an argument of curl the credential would be visible to every user of the machine.",
+        ],
+        "keyfob-exec" => &[
+            "Runs a program that reads the credential from a pipe. Every variable of the contract that holds a credential is taken \
+             out of its environment; variables of other programs stay.",
+        ],
+        "keyfob-status" => &[
+            "Opens no connection, unless `--verify` asks for it, and changes nothing. Its exit status says whether a program would \
+             get a credential: 0, or 1 if not.",
+        ],
+        "keyfob-env" => &[
+            "Lists the variables of keyfob-environment(7) with their effect. The value of a secret is never shown.",
+        ],
+        "keyfob-setup-token" => &[
+            "Signs in once more and asks for a token that lasts, for a machine without a person. It is no login: it cannot be renewed, \
+             and this machine keeps only its fingerprint, name and end.",
+        ],
+        "keyfob-doctor" => &[
+            "Examines variables, files, locks, the provider, the clock and every source, and says of each whether it is as it should \
+             be. Without `--fix` it changes nothing.",
+        ],
+        "keyfob-profiles" => &[
+            "A profile is a name for a login. One that is named for a call (`--profile`, `KEYFOB_PROFILE`) means exactly its login: \
+             every other source is passed over, with a warning.",
+        ],
+        "keyfob-device" => &[
+            "Some providers want machines to be enrolled before they accept remote connections. The device's token is kept beside the \
+             logins and goes with such a connection as `X-Trusted-Device-Token`.",
+        ],
+        "keyfob-dev-server" => &[
+            "A complete OAuth and OpenID provider for development and tests, with faults on demand. It listens on loopback only. \
+             Anybody on this machine can sign in there as anybody.",
+        ],
+        "keyfob-completions" => &[
+            "Bash, zsh and fish ask keyfob itself what fits, and so complete profiles and environments of this machine, and behind \
+             `exec --` the words of the other program. The scripts for other shells know commands and options only.",
+        ],
+        _ => &[],
+    }
+}
