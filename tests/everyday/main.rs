@@ -16,6 +16,7 @@ mod logout;
 mod machines;
 mod metrics;
 mod openid;
+mod profiles;
 mod remote;
 mod screen;
 mod secrets;

@@ -56,6 +56,7 @@ fn finish(result: Result, json: bool) -> ExitCode {
     let code = match result {
         Ok(code) => code,
         Err(Failure::Pipe) => ExitCode::SUCCESS,
+        Err(Failure::Parser(error)) => usage(&error),
         Err(Failure::Error(error)) => Report::failure(&error, json),
     };
     telemetry::finish();

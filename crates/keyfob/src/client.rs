@@ -361,6 +361,31 @@ impl Client {
         self.session.use_profile(name)
     }
 
+    /// Whether there is a login of this profile, in whatever environment.
+    ///
+    /// # Errors
+    /// The logins cannot be listed.
+    pub fn has_profile(&self, name: &str) -> Result<bool> {
+        self.session.has_profile(name)
+    }
+
+    /// Gives every login of a profile to another name, which must have none. How many there were.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) where the other name has a login or is none; the store's: then nothing is lost, and the same
+    /// call goes on with what was begun.
+    pub fn rename_profile(&self, from: &str, to: &str) -> Result<usize> {
+        self.session.rename_profile(from, to)
+    }
+
+    /// Signs out of every login of a profile. One that cannot be signed out keeps no other from it.
+    ///
+    /// # Errors
+    /// The logins cannot be listed, or the choice of the profile cannot be taken back.
+    pub fn remove_profile(&self, name: &str) -> Result<(Vec<SignedOut>, Vec<Error>)> {
+        self.session.remove_profile(name)
+    }
+
     /// The environment with its endpoints discovered, where they must be.
     ///
     /// # Errors

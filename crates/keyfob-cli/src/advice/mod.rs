@@ -17,7 +17,11 @@ mod words;
 use keyfob::{Error, internals::core::Cause};
 
 use self::choice::Choice;
-pub(crate) use self::{given::Given, situation::Situation};
+pub(crate) use self::{
+    given::Given,
+    situation::Situation,
+    words::{nearest, quoted},
+};
 
 /// The lines of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::Path};
 use keyfob::internals::world::system::env;
 
 /// A word as a shell reads it back.
-pub(super) fn quoted(word: &str) -> Cow<'_, str> {
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,~".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.into();
@@ -23,7 +23,7 @@ pub(super) fn homely(path: &Path) -> String {
 }
 
 /// The nearest of some names, if one is near enough to be what was meant.
-pub(super) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = name.chars().count().div_ceil(3);
     let near = |known: &&str| distance(name, known) <= allowed;
     names.into_iter().filter(near).min_by_key(|known| distance(name, known))

@@ -73,8 +73,10 @@ pub(crate) struct Logout {
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob profiles            lists them
-  keyfob profiles use work   makes it the default")]
+  keyfob profiles                      lists them; `*` is the one that counts
+  keyfob profiles use work             makes it the one that counts; also: keyfob switch work
+  keyfob profiles rename work ada      its logins stay signed in
+  keyfob profiles remove work          signs out of it first")]
 pub(crate) struct Profiles {
     #[command(subcommand)]
     pub(crate) command: Option<ProfilesCommand>,
@@ -82,13 +84,37 @@ pub(crate) struct Profiles {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ProfilesCommand {
-    /// Make this profile the default
+    /// List the logins of this machine
+    #[command(after_help = "Example:\n  keyfob profiles list")]
+    List,
+    /// Make this profile the one that counts when none is named
     #[command(after_help = "Example:\n  keyfob profiles use work")]
-    Use {
+    Use(Switch),
+    /// Give a profile another name; its logins stay signed in
+    #[command(after_help = "Example:\n  keyfob profiles rename work ada")]
+    Rename {
+        /// The name it has
+        #[arg(value_name = "PROFILE")]
+        from: String,
+        /// The name it gets
+        #[arg(value_name = "NAME")]
+        to: String,
+    },
+    /// Sign out of every login of a profile and remove it
+    #[command(after_help = "Example:\n  keyfob profiles remove work")]
+    Remove {
         /// The name of the profile
         #[arg(value_name = "PROFILE")]
         name: String,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  keyfob switch work   the same as keyfob profiles use work")]
+pub(crate) struct Switch {
+    /// The name of the profile
+    #[arg(value_name = "PROFILE")]
+    pub(crate) name: String,
 }
 
 #[derive(Clone, Debug, Args)]

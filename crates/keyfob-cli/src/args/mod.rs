@@ -12,12 +12,20 @@ use keyfob::Source;
 pub(crate) use self::{
     credentials::{Exec, Format, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
-    logins::{Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, TokenKind},
+    logins::{
+        Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, Switch, TokenKind,
+    },
 };
 
 /// Signs a person or a machine in once and hands every program a valid credential.
 #[derive(Debug, Parser)]
-#[command(name = "keyfob", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    name = "keyfob",
+    bin_name = "keyfob",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:
   keyfob init                        set up your provider, and sign in
   keyfob login                       sign in through the browser
@@ -25,13 +33,14 @@ pub(crate) use self::{
   curl -H \"$(keyfob header)\" URL     one request
   keyfob status                      the account, the credential and its expiry
 
-Exit codes: 0 done, 1 not signed in (status), 2 usage, 3 a variable or file, 4 sign-in needed,
-5 refused by the provider, 6 unreachable, 7 store, 70 bug")]
+Exit codes: 0 done, 1 not signed in (status, whoami), 2 usage, 3 a variable or file,
+4 sign-in needed, 5 refused by the provider, 6 unreachable, 7 store, 70 bug")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Without one, the help is shown.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// The name of a command, if this word is one: the first such word of a command line is what was typed.
@@ -87,8 +96,17 @@ pub(crate) enum Command {
     SetupToken(SetupToken),
     /// Check everything that could keep a login from working
     Doctor(Doctor),
-    /// List the logins of this machine, or choose the default one
+    /// Show the account, in one line
+    #[command(after_help = "Examples:
+  keyfob whoami            the account, its profile and environment
+  keyfob whoami --json     for scripts
+
+Exit code: as of `keyfob status`.")]
+    Whoami,
+    /// List the logins of this machine; choose, rename or remove a profile
     Profiles(Profiles),
+    /// Make another profile the one that counts
+    Switch(Switch),
     /// Enrol this machine as a trusted device of the account, or remove it
     Device(Device),
     /// Open a WebSocket to the session endpoint; sends and prints lines
@@ -112,6 +130,18 @@ pub(crate) enum Command {
     },
     /// Show a page of the manual, or install all of them
     Man(Man),
+    /// Show the help of a command
+    #[command(after_help = "Examples:
+  keyfob help                the commands
+  keyfob help profiles use   one of them")]
+    Help {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Show the version
+    #[command(after_help = "Example:\n  keyfob version")]
+    Version,
 }
 
 #[derive(Clone, Debug, Default, Args)]

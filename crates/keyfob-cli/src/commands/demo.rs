@@ -155,7 +155,7 @@ impl Stage {
             "exec".as_ref(),
             "--".as_ref(),
             program.as_os_str(),
-            Task::Whoami.word().as_ref(),
+            Task::DemoChild.word().as_ref(),
             base.as_ref(),
         ];
         let output = self.output(words)?;

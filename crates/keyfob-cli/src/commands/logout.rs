@@ -22,18 +22,23 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
     let client = session::client(global, setup);
     let (ended, failed) =
         if args.all { client.logout_all()? } else { (client.logout()?.into_iter().collect(), Vec::new()) };
-    if global.json {
-        let logins: Vec<_> = ended.iter().map(json).collect();
-        let mut answer = serde_json::json!({ "logged_out": logins });
-        if let Some(error) = Error::all(failed.clone()) {
-            answer["error"] = report::error_json(&error);
-        }
-        Report::json(&answer)?;
-    }
     if ended.is_empty() && failed.is_empty() {
         Report::say(&format!("Nobody was signed in to profile `{}`.", client.setup().profile_name()));
     }
-    for one in &ended {
+    tell(global, &ended, &failed)
+}
+
+/// What became of each login.
+pub(super) fn tell(global: &Global, ended: &[SignedOut], failed: &[Error]) -> Result {
+    if global.json {
+        let logins: Vec<_> = ended.iter().map(json).collect();
+        let error = Error::all(failed.to_vec());
+        Report::json(&serde_json::json!({
+            "logged_out": logins,
+            "error": error.as_ref().map(report::error_json),
+        }))?;
+    }
+    for one in ended {
         let place = format!("profile `{}` at {}", one.profile(), one.issuer());
         match one.revocation() {
             Revocation::Confirmed => {
@@ -50,7 +55,7 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
             }
         }
     }
-    for error in &failed {
+    for error in failed {
         Report::warn(error);
     }
     Ok(failed.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code())))

@@ -13,6 +13,7 @@ mod env_report;
 pub(crate) mod exec;
 pub(crate) mod git;
 pub(crate) mod header;
+mod help;
 pub(crate) mod init;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -24,6 +25,7 @@ mod set_up_report;
 pub(crate) mod setup_token;
 pub(crate) mod status;
 pub(crate) mod token;
+mod whoami;
 
 use crate::{
     args::{Arguments, Command},
@@ -33,7 +35,8 @@ use crate::{
 /// Does what the command line asks for.
 pub(crate) fn run(arguments: &Arguments) -> Result {
     let global = &arguments.global;
-    match &arguments.command {
+    let Some(command) = &arguments.command else { return help::run(global, &[]) };
+    match command {
         Command::Init(args) => init::run(global, args),
         Command::Login(args) => login::run(global, args),
         Command::Logout(args) => logout::run(global, args),
@@ -44,7 +47,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Env(args) => env::run(global, args),
         Command::SetupToken(args) => setup_token::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
+        Command::Whoami => whoami::run(global),
         Command::Profiles(args) => profiles::run(global, args),
+        Command::Switch(args) => profiles::switch(global, &args.name),
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
         #[cfg(feature = "dev-server")]
@@ -53,5 +58,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Demo(args) => demo::run(args),
         Command::Completions { shell, install } => completions::run(*shell, *install),
         Command::Man(args) => man::run(args),
+        Command::Help { command } => help::run(global, command),
+        Command::Version => help::version(global),
     }
 }

@@ -6,11 +6,11 @@
 
 mod browse;
 mod complete;
+mod demo_child;
 #[cfg(feature = "metrics")]
 mod export_metrics;
 mod renew;
 mod task;
-mod whoami;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -24,7 +24,7 @@ pub(crate) fn run(task: Task, words: &[OsString]) -> ExitCode {
         Task::Renew => return renew::run(words),
         Task::Complete => complete::run(words),
         Task::Browse => browse::run(text(0)),
-        Task::Whoami => whoami::run(text(0)),
+        Task::DemoChild => demo_child::run(text(0)),
         #[cfg(feature = "metrics")]
         Task::ExportMetrics => export_metrics::detach(),
         #[cfg(feature = "metrics")]
@@ -38,7 +38,8 @@ pub(crate) fn run(task: Task, words: &[OsString]) -> ExitCode {
 fn finish(result: Result) -> ExitCode {
     match result {
         Ok(code) => code,
-        Err(Failure::Pipe) => ExitCode::SUCCESS,
+        // No task parses a command line.
+        Err(Failure::Pipe | Failure::Parser(_)) => ExitCode::SUCCESS,
         Err(Failure::Error(error)) => Report::failure(&error, false),
     }
 }

@@ -18,12 +18,12 @@ pub(crate) enum Task {
     /// Sends it.
     SendMetrics,
     /// Asks the provider whose credential it was handed, as the child of `keyfob demo`.
-    Whoami,
+    DemoChild,
 }
 
 impl Task {
     const ALL: [Self; 6] =
-        [Self::Renew, Self::Complete, Self::Browse, Self::ExportMetrics, Self::SendMetrics, Self::Whoami];
+        [Self::Renew, Self::Complete, Self::Browse, Self::ExportMetrics, Self::SendMetrics, Self::DemoChild];
 
     /// The first argument that makes this program such a process.
     pub(crate) const fn word(self) -> &'static str {
@@ -33,7 +33,7 @@ impl Task {
             Self::Browse => "internal:browse",
             Self::ExportMetrics => "internal:export-metrics",
             Self::SendMetrics => "internal:send-metrics",
-            Self::Whoami => "internal:whoami",
+            Self::DemoChild => "internal:demo-child",
         }
     }
 

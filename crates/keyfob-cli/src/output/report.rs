@@ -23,6 +23,8 @@ pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
 pub(crate) enum Failure {
     /// Something failed.
     Error(Error),
+    /// What the parser of the command line has to say: a help, or a mistake in it.
+    Parser(clap::Error),
     /// Whoever read our output has gone: that is their good right.
     Pipe,
 }

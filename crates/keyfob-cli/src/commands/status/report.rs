@@ -71,11 +71,7 @@ fn winner(found: &Found, source: Source) -> Value {
         "issuer": record.map(|record| record.issuer.as_str()),
         "client_id": record.map(|record| record.client_id.as_str()),
         "scopes": record.map(|record| record.scopes.iter().collect::<Vec<_>>()),
-        "state": match (record, standing) {
-            (Some(record), Some(standing)) => state(record, standing),
-            _ if matches!(source, Source::Login | Source::RefreshToken) => "not-yet-exchanged",
-            _ => "as-it-is",
-        },
+        "state": state(found, source),
         "cooldown": standing.and_then(|standing| standing.paused.as_ref()).map(|(until, why)| json!({
             "until": until.to_string(),
             "why": why,
@@ -84,8 +80,17 @@ fn winner(found: &Found, source: Source) -> Value {
     })
 }
 
+/// Where the credential in use stands, in a word.
+pub(crate) fn state(found: &Found, source: Source) -> &'static str {
+    match (&found.survey.record, &found.survey.standing) {
+        (Some(record), Some(standing)) => state_of(record, standing),
+        _ if matches!(source, Source::Login | Source::RefreshToken) => "not-yet-exchanged",
+        _ => "as-it-is",
+    }
+}
+
 /// Where a stored login stands, in a word.
-pub(super) fn state(record: &Record, standing: &Standing) -> &'static str {
+pub(crate) fn state_of(record: &Record, standing: &Standing) -> &'static str {
     if standing.ended.is_some() {
         return "ended";
     }

@@ -1,0 +1,37 @@
+//! `keyfob help` and `keyfob version`: what `--help` and `--version` print, for those who look for a command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    args::{Arguments, Global},
+    output::report::{Failure, Report, Result},
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The help of a command, or of all of them.
+pub(super) fn run(global: &Global, command: &[String]) -> Result {
+    let words = ["keyfob"].into_iter().chain(command.iter().map(String::as_str)).chain(["--help"]);
+    // The parser's own help is an early end of parsing: there is one text, whichever way it is asked for.
+    match Arguments::try_parse_from(words) {
+        Err(help) if help.use_stderr() => Err(Failure::Parser(help)),
+        Err(help) if global.json => {
+            let text = help.to_string();
+            Report::json(&serde_json::json!({ "version": VERSION, "help": text.trim_end() }))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(help) => Err(Failure::Parser(help)),
+        Ok(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+pub(super) fn version(global: &Global) -> Result {
+    if global.json {
+        Report::json(&serde_json::json!({ "version": VERSION }))?;
+    } else {
+        Report::answer(&format!("keyfob {VERSION}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
