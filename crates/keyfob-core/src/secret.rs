@@ -73,8 +73,9 @@ impl Secret {
     }
 }
 
-/// Why a text is no token.
+/// Why a text is no token. Displays as a predicate: "has a blank inside".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unfit {
     /// There is nothing in it.
     Empty,

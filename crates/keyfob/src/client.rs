@@ -1,42 +1,33 @@
 //! The public face: one setup, one world, and the questions a program asks of them. Every method is one line into the
-//! room it belongs to.
+//! room it belongs to; what the command asks besides is in [`crate::internals`].
 
 use std::{sync::Arc, time::Duration};
 
-use keyfob_core::{
-    Error, Record, Result, Secret, Source, Timestamp,
-    login::{record::Generation, sealed::KeyStore},
-    provider::environment::Environment,
-    source::Purpose,
-};
+use keyfob_core::{Error, Result, Secret, Source, source::Purpose};
 
 use crate::{
-    credential::{grant::Grant, standing::Standing, survey::Survey, verify::Verified},
-    doctor::{self, Finding},
+    credential::{grant::Grant, verify::Verified},
     login::{
         browser::Attempt,
         device_code::DeviceAttempt,
         establish::{Confirm, SignedIn, TokenKind},
         options::LoginOptions,
-        setup_token::Note,
     },
     logout::SignedOut,
-    profiles::Profile,
     remote::{Handshake, dial::Stream},
-    renewal::{InThread, Need, Spender, worker::Detached},
+    renewal::{InThread, Need, worker::Detached},
     session::Session,
     setup::{Choices, Setup},
-    store::Store,
-    trusted_device::{Device, Forgotten},
     world::{
-        World,
         system::{self, env},
         waiting::Progress,
     },
 };
 
-/// Hands out credentials. Cheap to keep, safe to share between threads; every call looks again at what other
-/// processes have done meanwhile.
+/// Hands out credentials, signs in and signs out.
+///
+/// It is cheap to keep and can be shared between threads. Nothing that another process may change is cached: every call
+/// reads the store again. Every call blocks, for as long as the network takes where a renewal is due.
 ///
 /// ```
 /// use keyfob::{Client, Purpose, Source};
@@ -53,20 +44,22 @@ use crate::{
 /// # Ok::<(), keyfob::Error>(())
 /// ```
 pub struct Client {
-    session: Session,
+    pub(crate) session: Session,
 }
 
 impl Client {
-    /// A client from this process's environment and the user's files. Descriptors named by variables are not
-    /// touched: a host opts in with [`Choices::inherit_descriptors`] and [`Client::new`].
+    /// Creates a client from the environment variables of this process and the files of its user. Uses no network.
+    ///
+    /// Descriptors that variables name are not touched: a host allows that with [`Choices::inherit_descriptors`] and
+    /// [`Client::new`].
     ///
     /// # Errors
-    /// Every malformed variable, unsafe file and contradiction, all in one error.
+    /// Every malformed variable, unsafe file and contradiction, all in one error: [`Error::also`] lists the further ones.
     pub fn from_env() -> Result<Self> {
         Self::new(Choices::new())
     }
 
-    /// The same with choices of the host's own.
+    /// Creates a client as [`Client::from_env`] does, with what the host chooses taking precedence.
     ///
     /// # Errors
     /// As [`Client::from_env`].
@@ -77,16 +70,16 @@ impl Client {
         Ok(Self::with(setup, world, Arc::new(InThread)))
     }
 
-    /// Renewals run in another process, which outlives this one. Without it they end with the host, and a login whose
-    /// renewal was cut off at the wrong moment is lost.
+    /// Runs renewals in another process, which outlives this one. Without it a renewal ends with the host, and if that is
+    /// killed between the provider's answer and the disk, the login is lost. A token that is still fresh starts no process.
     #[must_use]
     pub fn renewing_in(mut self, worker: Detached) -> Self {
         self.session.spender = Arc::new(worker.into_worker());
         self
     }
 
-    /// Whatever lasts longer than a second is told to this: what is waited for, and when that is over. While somebody
-    /// listens, a request has a second thread, which looks at the time. A fresh token needs neither.
+    /// Reports to this listener whatever takes longer than a second: what is waited for, and when that is over. With a
+    /// listener, each request starts a second thread, which watches the time; a fresh token needs neither.
     ///
     /// ```
     /// use keyfob::{Progress, Purpose};
@@ -107,28 +100,57 @@ impl Client {
         self
     }
 
-    /// Only this source counts: without it there is an error, never another identity.
+    /// Uses this source and no other. If it has no credential, that is an error, and never another identity. `None` lifts the
+    /// restriction.
+    ///
+    /// ```
+    /// use keyfob::{ErrorId, Purpose, Source};
+    ///
+    /// // let client = Client::from_env()?;
+    /// # let client = keyfob::testing::Simulation::signed_in()?.client();
+    /// let client = client.only(Source::ApiKey);
+    /// let error = client.grant(Purpose::Api).expect_err("there is a login, and no API key");
+    /// assert_eq!(error.id(), ErrorId::SourceExcluded);
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
     #[must_use]
-    pub fn only(mut self, source: Option<Source>) -> Self {
-        self.session.only = source;
+    pub fn only(mut self, source: impl Into<Option<Source>>) -> Self {
+        self.session.only = source.into();
         self
     }
 
-    /// The source everything is confined to, if it is.
+    /// Returns the source that [`Client::only`] restricts this client to.
     #[must_use]
     pub fn confined_to(&self) -> Option<Source> {
         self.session.confined_to()
     }
 
-    /// A credential for this purpose, renewed if that is due.
+    /// Returns a credential for this purpose, renewed first if that is due.
+    ///
+    /// The first source that is present is used; if it is broken, that is the error, and no later one is tried. A fresh token
+    /// costs one read of a file. When several processes find that a renewal is due, one of them renews. If a renewal fails
+    /// while the old token is still valid, that is returned, with a [warning](Grant::warning).
     ///
     /// # Errors
-    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nothing is there; otherwise what is wrong with the source that won.
+    /// - [`ErrorId::LoginNeeded`] if no source has a credential, [`ErrorId::SourceExcluded`] if the one that is allowed has
+    ///   none.
+    /// - [`ErrorId::LoginRefused`] if the provider has ended the login: a person has to sign in again.
+    /// - [`ErrorId::Unreachable`], [`ErrorId::CoolingDown`], [`ErrorId::OutcomeUnknown`], [`ErrorId::LeaseBusy`]: try again
+    ///   later. The login is kept.
+    /// - Otherwise what is wrong with the source: its descriptor, its helper, its file.
+    ///
+    /// [`ErrorId::LoginNeeded`]: crate::ErrorId::LoginNeeded
+    /// [`ErrorId::SourceExcluded`]: crate::ErrorId::SourceExcluded
+    /// [`ErrorId::LoginRefused`]: crate::ErrorId::LoginRefused
+    /// [`ErrorId::Unreachable`]: crate::ErrorId::Unreachable
+    /// [`ErrorId::CoolingDown`]: crate::ErrorId::CoolingDown
+    /// [`ErrorId::OutcomeUnknown`]: crate::ErrorId::OutcomeUnknown
+    /// [`ErrorId::LeaseBusy`]: crate::ErrorId::LeaseBusy
     pub fn grant(&self, purpose: Purpose) -> Result<Grant> {
         self.session.grant(purpose)
     }
 
-    /// The same, good for at least so many seconds where it can be renewed.
+    /// Returns a credential as [`Client::grant`] does, that also meets this need.
     ///
     /// # Errors
     /// As [`Client::grant`].
@@ -136,18 +158,18 @@ impl Client {
         self.session.grant_for(purpose, need)
     }
 
-    /// The same, but what passes by itself is waited for, within this time: a provider's "later" until it may be asked
-    /// again, an unreachable one with growing pauses, a process that keeps the login. When that would take longer, the
-    /// error comes at once.
+    /// Returns a credential as [`Client::grant_for`] does, and waits up to `patience` for what passes by itself: for a
+    /// provider that says "later" until it may be asked again, for one that is unreachable with growing pauses, for another
+    /// process that holds the login.
     ///
     /// # Errors
-    /// As [`Client::grant`].
+    /// As [`Client::grant`]; at once if waiting would take longer than `patience`.
     pub fn grant_within(&self, purpose: Purpose, need: &Need, patience: Duration) -> Result<Grant> {
         self.session.grant_within(purpose, need, patience)
     }
 
-    /// What to do after a 401: renews, but only if this grant's generation is still the newest. Never another
-    /// source.
+    /// Returns another credential after an API has answered 401 to this one: a renewed one, or the one that another process
+    /// has renewed meanwhile. Never one from another source.
     ///
     /// ```
     /// use keyfob::{Purpose, testing::Simulation};
@@ -166,15 +188,19 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`Client::grant`]; [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when the rejected credential cannot be renewed;
-    /// [`ErrorId::RejectedStale`](crate::ErrorId::RejectedStale) when it was itself got in the place of a rejected one and has not ended since: a third
-    /// would be rejected too, and each costs a refresh token. [`Grant::was_accepted`] makes it like any other.
+    /// - As [`Client::grant`].
+    /// - [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) if the rejected credential cannot be renewed, or the
+    ///   source has changed.
+    /// - [`ErrorId::RejectedStale`](crate::ErrorId::RejectedStale) if the rejected credential was itself returned by this
+    ///   method and has not expired: a third would be rejected too, and each costs a refresh token. So a loop of request and
+    ///   renewal ends by itself. [`Grant::was_accepted`] says that the credential worked in between.
     pub fn rejected(&self, grant: &Grant) -> Result<Grant> {
         self.session.rejected(grant)
     }
 
-    /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
-    /// one of the `hosts` of its configuration. For whoever is asked for a credential and told by whom.
+    /// Returns whether the credential that would be used for this purpose may be sent to this origin (`https://host[:port]`):
+    /// an endpoint's own, or one that is listed under `hosts` in the configuration. Ask before sending a credential to an
+    /// address that came from elsewhere.
     ///
     /// ```
     /// use keyfob::{Purpose, testing::Simulation};
@@ -185,59 +211,91 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// Why it cannot be told which environment is meant.
+    /// The environment cannot be determined, or the store cannot be read.
     pub fn may_go_to(&self, purpose: Purpose, origin: &str) -> Result<bool> {
         self.session.may_go_to(purpose, origin)
     }
 
-    /// Asks the provider whether it accepts the credential that would be used. Renews nothing, and empties no descriptor.
+    /// Asks the provider whether it accepts the credential that would be used. Renews nothing and reads no descriptor that
+    /// reading would empty.
     ///
     /// # Errors
-    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when there is none, [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when it is not accepted,
-    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) if there is no credential,
+    /// [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) if the provider does not accept it,
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) if it could not be asked.
     pub fn verify(&self, purpose: Purpose) -> Result<Verified> {
         self.session.verify(purpose)
     }
 
-    /// Begins to sign in: binds the callback, then makes the address. Where nothing can be bound, the provider's
-    /// page that shows a code takes the callback's place, if it has one: see [`Attempt::detour`].
+    /// Begins a sign-in through a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636). Binds the
+    /// callback on loopback (RFC 8252 §7.3), then makes the address to open. If nothing can be bound, the provider's page
+    /// that shows a code is used instead, if it has one: see [`Attempt::detour`].
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use keyfob::{Client, LoginOptions};
+    ///
+    /// let client = Client::from_env()?;
+    /// let attempt = client.begin_login(&LoginOptions::new())?;
+    /// println!("Open {}", attempt.url());
+    /// let patience = Duration::from_secs(300);
+    /// let signed_in = attempt.wait(None, patience, &mut |error| eprintln!("{error}"), &|_| false)?;
+    /// println!("Signed in to {}", signed_in.issuer());
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete), [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid); [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) for a
-    /// taken port where the provider has no such page.
+    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing),
+    /// [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete),
+    /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid);
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) for a port that is taken where the provider has no such page;
+    /// whatever would keep the login from being saved, so that nobody signs in for nothing.
     pub fn begin_login(&self, how: &LoginOptions) -> Result<Attempt<'_>> {
         self.session.begin_login(how)
     }
 
-    /// Begins to sign in with a code.
+    /// Begins a sign-in with a code that is typed on another device (RFC 8628), for machines without a browser.
+    ///
+    /// ```no_run
+    /// use keyfob::Client;
+    ///
+    /// let client = Client::from_env()?;
+    /// let attempt = client.begin_device_login()?;
+    /// println!("Open {} and type {}", attempt.verification_uri(), attempt.user_code());
+    /// let signed_in = attempt.wait(None, &mut |_| {}, &|_| false)?;
+    /// # Ok::<(), keyfob::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ErrorId::DeviceGrantOff`](crate::ErrorId::DeviceGrantOff); [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete) where the provider has no such endpoint; what the provider says.
+    /// [`ErrorId::DeviceGrantOff`](crate::ErrorId::DeviceGrantOff) if the configuration switches it off;
+    /// [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete) if the provider has no endpoint for it; what
+    /// the provider answers.
     pub fn begin_device_login(&self) -> Result<DeviceAttempt<'_>> {
         self.session.begin_device_login()
     }
 
-    /// Signs in with a token somebody already has. An access token is tried at the provider first.
+    /// Signs in with a token that the caller already has. An access token is tried at the provider before it is saved; a
+    /// refresh token is exchanged at once (RFC 6749 §6).
     ///
     /// # Errors
-    /// As a sign-in through the browser; the login that was there before then stays. [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount): a refresh token
-    /// is spent by asking whose it is, so what came for it is kept beside the login, in a profile that is named.
+    /// As a sign-in through the browser; a login that was stored before then stays.
+    /// [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount) if another account's login is stored and `confirm` declines: the
+    /// exchange has spent the refresh token, so its successor is saved in another profile, which the error names.
     pub fn login_with(&self, kind: TokenKind, token: Secret, confirm: Confirm<'_>) -> Result<SignedIn> {
         self.session.login_with(kind, token, confirm)
     }
 
-    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
-    /// cannot bring the login back.
+    /// Signs out of the chosen login: revokes its tokens at the provider (RFC 7009), then removes it from this machine in any
+    /// case. Returns `None` if nobody was signed in. Waits for a renewal in progress, so that it cannot bring the login back.
     ///
     /// # Errors
-    /// The store's: then the login may still be here, and the error says so.
+    /// The store's: the login may then still be on this machine, and the error says so.
     pub fn logout(&self) -> Result<Option<SignedOut>> {
         self.session.logout()
     }
 
-    /// Signs out every login of this home, whatever the profile, issuer or client, and forgets remembered
-    /// keys. One that cannot be signed out, as [`Client::logout`] would say, keeps no other from it: what is wrong with
-    /// each stands beside those that were.
+    /// Signs out of every login of this home, whatever the profile, issuer or client, and forgets remembered output of API key
+    /// helpers. Returns what was signed out of, and an error for each login that was not, which keeps no other from it.
     ///
     /// # Errors
     /// The directory of the logins cannot be listed.
@@ -245,11 +303,12 @@ impl Client {
         self.session.logout_all()
     }
 
-    /// The headers and address for a connection. After it was closed with [`Ended::Renew`](crate::Ended::Renew), name the grant that
-    /// expired: only that generation is renewed.
+    /// Returns the address and headers for a remote connection (WebSocket). After one was closed with
+    /// [`Ended::Renew`](crate::Ended::Renew), pass its grant: it is renewed as by [`Client::rejected`].
     ///
-    /// Another address must be on an origin of the provider's own, or one of the `hosts` of its configuration. The credential of a session, which nobody stored, may
-    /// also go to an approved origin; a login's token and a device's never leave their provider.
+    /// Without `url` it is the session endpoint of the provider. Another address must be on an origin of the provider's own,
+    /// or on one that is listed under `hosts` in its configuration. The credential of a session, which is not a stored login's,
+    /// may also go to an approved origin; the token of a login or a device never leaves its provider.
     ///
     /// ```
     /// use keyfob::testing::Simulation;
@@ -264,206 +323,20 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorId::UrlNotApproved`](crate::ErrorId::UrlNotApproved) when the address is neither; as [`Client::grant`].
+    /// [`ErrorId::UrlNotApproved`](crate::ErrorId::UrlNotApproved) if the credential may not go to this address;
+    /// [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete) without `url` if there is no session endpoint;
+    /// as [`Client::grant`].
     pub fn handshake(&self, url: Option<&str>, expired: Option<&Grant>) -> Result<Handshake> {
         self.session.handshake(url, expired)
     }
 
-    /// Opens the connection of a handshake: through the proxy, with TLS, and no redirect.
+    /// Opens the connection for a handshake: through the proxy if there is one, with TLS, and without following redirects.
+    /// Nothing is sent on it yet; the WebSocket client speaks first.
     ///
     /// # Errors
-    /// As [`Handshake`]'s address can fail: [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
     pub fn dial(&self, handshake: &Handshake) -> Result<Stream> {
         handshake.dial(&self.session)
-    }
-}
-
-/// What the command and the tests of this workspace ask besides: no interface, see [`crate::internals`].
-#[doc(hidden)]
-impl Client {
-    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
-    #[must_use]
-    pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
-        Self { session: Session::new(setup, world, spender) }
-    }
-
-    /// What this client was told.
-    #[must_use]
-    pub fn setup(&self) -> &Setup {
-        self.session.setup()
-    }
-
-    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
-    /// else had it run since.
-    ///
-    /// # Errors
-    /// [`ErrorId::HelperFailed`](crate::ErrorId::HelperFailed); [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when that key is not what would be used.
-    pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
-        self.session.rejected_key(purpose, fingerprint)
-    }
-
-    /// The generation now stored for the chosen login, if somebody signed in.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn generation(&self) -> Result<Option<Generation>> {
-        self.session.generation()
-    }
-
-    /// When the access token of a record ends, by this machine's clock.
-    #[must_use]
-    pub fn expires_at(&self, record: &Record) -> Option<Timestamp> {
-        self.session.expires_at(record)
-    }
-
-    /// Where a stored login stands now.
-    #[must_use]
-    pub fn standing(&self, record: &Record) -> Standing {
-        self.session.standing(record)
-    }
-
-    /// The provider everything is asked of.
-    ///
-    /// # Errors
-    /// Why it cannot be told.
-    pub fn environment(&self) -> Result<&Environment> {
-        self.session.environment()
-    }
-
-    /// The store of the chosen profile, issuer and client.
-    ///
-    /// # Errors
-    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::NoHome`](crate::ErrorId::NoHome), [`ErrorId::HomeUnsafe`](crate::ErrorId::HomeUnsafe).
-    pub fn store(&self) -> Result<Box<dyn Store>> {
-        self.session.store()
-    }
-
-    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
-    /// on: a key in a key store, or nothing. Asks no key store.
-    #[must_use]
-    pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
-        self.session.sealing()
-    }
-
-    /// Every stored login of this home that can be read, and what is wrong with the others.
-    ///
-    /// # Errors
-    /// The directory cannot be listed.
-    pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
-        self.session.profiles()
-    }
-
-    /// Makes a profile the one that counts when none is named.
-    ///
-    /// # Errors
-    /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that is none; the disk's.
-    pub fn use_profile(&self, name: &str) -> Result<()> {
-        self.session.use_profile(name)
-    }
-
-    /// Whether there is a login of this profile, in whatever environment.
-    ///
-    /// # Errors
-    /// The logins cannot be listed.
-    pub fn has_profile(&self, name: &str) -> Result<bool> {
-        self.session.has_profile(name)
-    }
-
-    /// Gives every login of a profile to another name, which must have none. How many there were.
-    ///
-    /// # Errors
-    /// [`ErrorId::Usage`](crate::ErrorId::Usage) where the other name has a login or is none; the store's: then nothing is lost, and the same
-    /// call goes on with what was begun.
-    pub fn rename_profile(&self, from: &str, to: &str) -> Result<usize> {
-        self.session.rename_profile(from, to)
-    }
-
-    /// Signs out of every login of a profile. One that cannot be signed out keeps no other from it.
-    ///
-    /// # Errors
-    /// The logins cannot be listed, or the choice of the profile cannot be taken back.
-    pub fn remove_profile(&self, name: &str) -> Result<(Vec<SignedOut>, Vec<Error>)> {
-        self.session.remove_profile(name)
-    }
-
-    /// The environment with its endpoints discovered, where they must be.
-    ///
-    /// # Errors
-    /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid), [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
-    pub fn complete_environment(&self) -> Result<Environment> {
-        self.session.complete_environment()
-    }
-
-    /// What is known of the tokens minted here, newest last.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn minted(&self) -> Result<Vec<Note>> {
-        self.session.minted()
-    }
-
-    /// Keeps a note of a token, and drops those of tokens that ended long ago.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn remember_minted(&self, note: Note) -> Result<()> {
-        self.session.remember_minted(note)
-    }
-
-    /// The device token that goes with this login: the variable's, which is never stored, else the stored one
-    /// of this provider and account, unless it has ended.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn device(&self) -> Result<Option<Device>> {
-        self.session.device()
-    }
-
-    /// Makes this machine a trusted device of the stored login's account.
-    ///
-    /// # Errors
-    /// [`ErrorId::Usage`](crate::ErrorId::Usage) when the variable holds a token already: then there is no enrolment.
-    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nobody signed in, or the login is too old to enrol with.
-    pub fn enroll_device(&self, name: &str) -> Result<Device> {
-        self.session.enroll_device(name)
-    }
-
-    /// Takes this machine off the account's devices and removes its token here in any case.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn forget_device(&self) -> Result<Forgotten> {
-        self.session.forget_device()
-    }
-
-    /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
-    /// no place.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn renew_device(&self, successor: &Secret) -> Result<()> {
-        self.session.renew_device(successor)
-    }
-
-    /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
-    /// variable that seeded it is never replayed.
-    ///
-    /// # Errors
-    /// As [`Client::logout`].
-    pub fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
-        self.session.sign_out(store, keep_spent)
-    }
-
-    /// What each source says, in their order, without taking anything: what `keyfob status` shows.
-    #[must_use]
-    pub fn survey(&self, purpose: Purpose) -> Survey {
-        Survey::of(&self.session, purpose)
-    }
-
-    /// Looks for everything that could keep a login from working, and mends what can be mended if `fix` says so.
-    #[must_use]
-    pub fn examine(&self, fix: bool) -> Vec<Finding> {
-        doctor::examine(&self.session, fix)
     }
 }
 

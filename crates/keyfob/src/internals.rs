@@ -1,6 +1,30 @@
 //! What the command and the tests of this workspace use beyond the documented names. **Not an interface**: anything in
 //! here may change or disappear in any release, also in a patch.
 
+use std::sync::Arc;
+
+use keyfob_core::{
+    Error, Record, Result, Secret, Timestamp,
+    login::{record::Generation, sealed::KeyStore},
+    provider::environment::Environment,
+    source::Purpose,
+};
+
+use crate::{
+    client::Client,
+    credential::{grant::Grant, standing::Standing, survey::Survey},
+    doctor::Finding,
+    login::setup_token::Note,
+    logout::SignedOut,
+    profiles::Profile,
+    renewal::Spender,
+    session::Session,
+    setup::Setup,
+    store::Store,
+    trusted_device::{Device, Forgotten},
+    world::World,
+};
+
 pub use keyfob_core as core;
 
 /// See `src/credential`.
@@ -50,4 +74,193 @@ pub mod trusted_device {
 /// See `src/world`.
 pub mod world {
     pub use crate::world::*;
+}
+
+/// What the command and the tests of this workspace ask of a client besides.
+#[doc(hidden)]
+impl Client {
+    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
+    #[must_use]
+    pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
+        Self { session: Session::new(setup, world, spender) }
+    }
+
+    /// What this client was told.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        self.session.setup()
+    }
+
+    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
+    /// else had it run since.
+    ///
+    /// # Errors
+    /// [`ErrorId::HelperFailed`](crate::ErrorId::HelperFailed); [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when that key is not what would be used.
+    pub fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
+        self.session.rejected_key(purpose, fingerprint)
+    }
+
+    /// The generation now stored for the chosen login, if somebody signed in.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn generation(&self) -> Result<Option<Generation>> {
+        self.session.generation()
+    }
+
+    /// When the access token of a record ends, by this machine's clock.
+    #[must_use]
+    pub fn expires_at(&self, record: &Record) -> Option<Timestamp> {
+        self.session.expires_at(record)
+    }
+
+    /// Where a stored login stands now.
+    #[must_use]
+    pub fn standing(&self, record: &Record) -> Standing {
+        self.session.standing(record)
+    }
+
+    /// The provider everything is asked of.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn environment(&self) -> Result<&Environment> {
+        self.session.environment()
+    }
+
+    /// The store of the chosen profile, issuer and client.
+    ///
+    /// # Errors
+    /// [`ErrorId::ClientIdMissing`](crate::ErrorId::ClientIdMissing), [`ErrorId::NoHome`](crate::ErrorId::NoHome), [`ErrorId::HomeUnsafe`](crate::ErrorId::HomeUnsafe).
+    pub fn store(&self) -> Result<Box<dyn Store>> {
+        self.session.store()
+    }
+
+    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// on: a key in a key store, or nothing. Asks no key store.
+    #[must_use]
+    pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
+        self.session.sealing()
+    }
+
+    /// Every stored login of this home that can be read, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn profiles(&self) -> Result<(Vec<Profile>, Vec<Error>)> {
+        self.session.profiles()
+    }
+
+    /// Makes a profile the one that counts when none is named.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that is none; the disk's.
+    pub fn use_profile(&self, name: &str) -> Result<()> {
+        self.session.use_profile(name)
+    }
+
+    /// Whether there is a login of this profile, in whatever environment.
+    ///
+    /// # Errors
+    /// The logins cannot be listed.
+    pub fn has_profile(&self, name: &str) -> Result<bool> {
+        self.session.has_profile(name)
+    }
+
+    /// Gives every login of a profile to another name, which must have none. How many there were.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) where the other name has a login or is none; the store's: then nothing is lost, and the same
+    /// call goes on with what was begun.
+    pub fn rename_profile(&self, from: &str, to: &str) -> Result<usize> {
+        self.session.rename_profile(from, to)
+    }
+
+    /// Signs out of every login of a profile. One that cannot be signed out keeps no other from it.
+    ///
+    /// # Errors
+    /// The logins cannot be listed, or the choice of the profile cannot be taken back.
+    pub fn remove_profile(&self, name: &str) -> Result<(Vec<SignedOut>, Vec<Error>)> {
+        self.session.remove_profile(name)
+    }
+
+    /// The environment with its endpoints discovered, where they must be.
+    ///
+    /// # Errors
+    /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid), [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    pub fn complete_environment(&self) -> Result<Environment> {
+        self.session.complete_environment()
+    }
+
+    /// What is known of the tokens minted here, newest last.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn minted(&self) -> Result<Vec<Note>> {
+        self.session.minted()
+    }
+
+    /// Keeps a note of a token, and drops those of tokens that ended long ago.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn remember_minted(&self, note: Note) -> Result<()> {
+        self.session.remember_minted(note)
+    }
+
+    /// The device token that goes with this login: the variable's, which is never stored, else the stored one
+    /// of this provider and account, unless it has ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn device(&self) -> Result<Option<Device>> {
+        self.session.device()
+    }
+
+    /// Makes this machine a trusted device of the stored login's account.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) when the variable holds a token already: then there is no enrolment.
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nobody signed in, or the login is too old to enrol with.
+    pub fn enroll_device(&self, name: &str) -> Result<Device> {
+        self.session.enroll_device(name)
+    }
+
+    /// Takes this machine off the account's devices and removes its token here in any case.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn forget_device(&self) -> Result<Forgotten> {
+        self.session.forget_device()
+    }
+
+    /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
+    /// no place.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn renew_device(&self, successor: &Secret) -> Result<()> {
+        self.session.renew_device(successor)
+    }
+
+    /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
+    /// variable that seeded it is never replayed.
+    ///
+    /// # Errors
+    /// As [`Client::logout`].
+    pub fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+        self.session.sign_out(store, keep_spent)
+    }
+
+    /// What each source says, in their order, without taking anything: what `keyfob status` shows.
+    #[must_use]
+    pub fn survey(&self, purpose: Purpose) -> Survey {
+        Survey::of(&self.session, purpose)
+    }
+
+    /// Looks for everything that could keep a login from working, and mends what can be mended if `fix` says so.
+    #[must_use]
+    pub fn examine(&self, fix: bool) -> Vec<Finding> {
+        crate::doctor::examine(&self.session, fix)
+    }
 }

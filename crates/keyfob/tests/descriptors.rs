@@ -19,9 +19,11 @@ use keyfob::{
     },
 };
 
-fn client(number: i32, choices: Choices) -> Client {
-    let variables: Variables =
-        [(names::OAUTH_DESCRIPTOR.to_owned(), Some(number.to_string()))].into_iter().collect();
+fn client(number: Option<i32>, choices: Choices) -> Client {
+    let variables: Variables = number
+        .into_iter()
+        .map(|number| (names::OAUTH_DESCRIPTOR.to_owned(), Some(number.to_string())))
+        .collect();
     let home = tempfile::tempdir().unwrap();
     let choices = choices.home(home.path().join("keyfob"));
     let setup = Setup::read(&variables, choices, &Disk, None);
@@ -35,7 +37,7 @@ fn a_number_is_left_alone_unless_the_host_says_so() {
     let (mut ours, mut writer) = pipe().unwrap();
     writer.write_all(b"the-token").unwrap();
     drop(writer);
-    let error = client(ours.as_raw_fd(), Choices::default()).grant(Purpose::Api).unwrap_err();
+    let error = client(Some(ours.as_raw_fd()), Choices::new()).grant(Purpose::Api).unwrap_err();
     assert_eq!(error.id(), Id::DescriptorUnusable);
     assert!(error.why().contains("did not allow"), "{error}");
     let mut kept = String::new();
@@ -45,19 +47,19 @@ fn a_number_is_left_alone_unless_the_host_says_so() {
 
 #[test]
 fn a_host_that_opts_in_or_hands_one_over_gets_its_credential() {
-    for by_number in [true, false] {
+    for way in ["by number", "as a value", "as a value, without the variable"] {
         let (reader, mut writer) = pipe().unwrap();
         writer.write_all(b"the-token\n").unwrap();
         drop(writer);
-        let client = if by_number {
-            client(reader.into_raw_fd(), Choices::new().inherit_descriptors(true))
-        } else {
-            client(reader.as_raw_fd(), Choices::new().oauth_token_on(reader))
+        let client = match way {
+            "by number" => client(Some(reader.into_raw_fd()), Choices::new().inherit_descriptors(true)),
+            "as a value" => client(Some(reader.as_raw_fd()), Choices::new().oauth_token_on(reader)),
+            _ => client(None, Choices::new().oauth_token_on(reader)),
         };
         // Read once, then kept: it answers again.
         for _ in 0..2 {
             let grant = client.grant(Purpose::Api).unwrap();
-            assert_eq!(grant.source(), Source::OauthTokenDescriptor);
+            assert_eq!(grant.source(), Source::OauthTokenDescriptor, "{way}");
             assert!(grant.credential().same_as("the-token"));
         }
     }

@@ -105,7 +105,12 @@ fn descriptor(session: &Session, name: &'static str) -> Look {
     }
     let settings = &session.setup.settings;
     let set = [&settings.oauth_descriptor, &settings.api_key_descriptor, &settings.websocket_descriptor];
+    let kept = session.read.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+    let at_hand = kept || session.has_inherited(name);
     let Some(descriptor) = set.into_iter().flatten().find(|d| d.variable == name) else {
+        if at_hand {
+            return Look::Here(format!("the program that embeds keyfob handed over a descriptor for {name}"));
+        }
         return Look::Nothing(format!("{name} is not set"));
     };
     let number = descriptor.number;
@@ -114,8 +119,7 @@ fn descriptor(session: &Session, name: &'static str) -> Look {
             "descriptor {number} was handed over by `keyfob exec` and has been read"
         ));
     }
-    let kept = session.read.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
-    if kept || session.has_inherited(name) {
+    if at_hand {
         return Look::Here(format!("{name} names descriptor {number}"));
     }
     // One that could not be taken over has been told as what it is.

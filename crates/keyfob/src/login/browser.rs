@@ -158,8 +158,8 @@ impl Attempt<'_> {
     /// an error for a line that could not be read whole.
     ///
     /// # Errors
-    /// [`Id::LoginTimeout`] after `patience`, or when neither callback nor paste can come any more;
-    /// [`Id::LoginDenied`]; [`Id::OtherAccount`] unless `confirm` agrees; whatever goes wrong with the exchange.
+    /// [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout) after `patience`, or when neither callback nor paste can come any more;
+    /// [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied); [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount) unless `confirm` agrees; whatever goes wrong with the exchange.
     pub fn wait(
         mut self,
         pasted: Option<&Receiver<Result<String>>>,

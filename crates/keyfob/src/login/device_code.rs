@@ -82,7 +82,7 @@ impl DeviceAttempt<'_> {
     /// before each wait.
     ///
     /// # Errors
-    /// [`Id::LoginDenied`], [`Id::LoginTimeout`], [`Id::OtherAccount`], what the provider says.
+    /// [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied), [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout), [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount), what the provider says.
     pub fn wait(
         mut self,
         email: Option<&str>,

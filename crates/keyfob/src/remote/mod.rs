@@ -166,7 +166,7 @@ impl Handshake {
     /// certificate is believed. Whoever answers with a redirect is not followed.
     ///
     /// # Errors
-    /// [`Id::Unreachable`]; nothing of the credential has been sent then.
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable); nothing of the credential has been sent then.
     pub(crate) fn dial(&self, session: &Session) -> Result<Stream> {
         dial::dial(&session.setup.routes, &self.url).map_err(|no_answer| {
             let what = format!("{} cannot be reached", crate::provider::origin(&self.url));
