@@ -472,4 +472,55 @@ mod tests {
             assert!(!format!("{error:?}").contains("hush"), "{text}: {error:?}");
         }
     }
+
+    const PAGE: &str = include_str!("../../../../docs/configuration.md");
+
+    /// The page, which is the manual's too, has every key once, in its section, with what it holds; each example is one, and
+    /// nothing is shown that could not be read.
+    #[test]
+    fn the_page_describes_every_key() {
+        let section = |title: &str| {
+            let body = PAGE.split(&format!("\n### {title}\n")).nth(1).expect(title);
+            body.split("\n### ").next().expect("its end")
+        };
+        let mut described = 0;
+        for (title, section_of_keys, heading) in [
+            ("Above the first section", Section::Top, ""),
+            ("An environment", Section::Environment, "[environments.work]\n"),
+            ("Metrics", Section::Telemetry, "[telemetry]\n"),
+        ] {
+            let rows = section(title).lines().filter_map(|line| line.strip_prefix("| `"));
+            for row in rows {
+                let cells: Vec<_> = row.split(" | ").collect();
+                let [key, meaning, holds, default, example] = cells[..] else { panic!("five cells: {row}") };
+                let key =
+                    Key::find(section_of_keys, key.trim_end_matches('`')).unwrap_or_else(|| panic!("{key}"));
+                let expected = match key.holds {
+                    Holds::Text => "text",
+                    Holds::Texts => "list of texts",
+                    Holds::Boolean => "true or false",
+                    Holds::Port => "number",
+                };
+                assert_eq!(holds, expected, "{}", key.name);
+                assert!(!default.is_empty() && meaning.len() > 10, "{row}");
+                let example = example.trim_end_matches(" |").trim_matches('`');
+                assert!(example.starts_with(&format!("{} = ", key.name)), "{row}");
+                // What a key demands beside itself.
+                let beside = match key.name {
+                    "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",
+                    "grant" | "client_auth" => "client_id = \"x\"\nclient_secret_command = \"x\"\n",
+                    "client_secret_file" | "client_secret_command" => "client_id = \"x\"\n",
+                    _ => "",
+                };
+                says(&format!("{heading}{example}\n{beside}"), &[]);
+                described += 1;
+            }
+        }
+        // What has another name now is told in prose.
+        assert_eq!(described, KEYS.iter().filter(|key| key.name != "store").count());
+        let whole =
+            PAGE.split("```toml\n").nth(1).and_then(|block| block.split("```").next()).expect("a whole file");
+        says(whole, &[]);
+        assert!(["[environments.work]", "[telemetry]", "seal ="].iter().all(|part| whole.contains(part)));
+    }
 }

@@ -10,6 +10,15 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
             "Results are on standard output, and nothing else is. Messages for people are on standard error. Every error says in \
              three lines what failed, why, and one thing to do: keyfob-errors(7).",
         ],
+        "keyfob-init" => &[
+            "Asks the provider of the issuer what it offers, says what it found, writes an environment into the configuration file, \
+             names the redirect address to register, and signs in. What the command line leaves open is asked at a terminal; \
+             where there is none, the two flags `--issuer` and `--client-id` are needed, and nothing is asked.",
+            "The file is replaced at once, after the new text has been read as it will be read later. A link is not written through. An \
+             environment of this name that says something else is left, unless `--replace` says to change it; then the endpoints of \
+             another issuer go with it. The first environment becomes the default. Where a variable of the contract would lead the \
+             sign-in elsewhere, nothing is written: unset it, or say `--no-login`.",
+        ],
         "keyfob-login" => &[
             "Opens the provider's page in the browser and waits for its answer: on a port of 127.0.0.1 that only this run knows, \
              or as text pasted at the terminal, whichever comes first. The answer is bound to this run (PKCE, RFC 7636, and \
