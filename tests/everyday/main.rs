@@ -5,6 +5,7 @@ mod brought;
 mod callback;
 mod configuration;
 mod conflicts;
+mod demo;
 mod device_grant;
 mod doctor;
 mod environments;

@@ -8,20 +8,6 @@ use std::{
 
 use keyfob_testkit::{Sandbox, stderr};
 
-/// The README's first command, on the provider it starts itself.
-#[test]
-fn the_demo_goes_the_whole_way() {
-    let s = Sandbox::new();
-    let output = s.output(&["demo", "--yes"]);
-    let said = stderr(&output);
-    assert!(output.status.success(), "{said}");
-    for step in
-        ["the provider saw: 200", "generation 1 became 2", "revocation: confirmed", "exits 1 (not signed in)"]
-    {
-        assert!(said.contains(step), "{step}: {said}");
-    }
-}
-
 /// What real git gets from `keyfob` as its only helper for this host, told that way.
 #[expect(clippy::disallowed_methods, reason = "git is the consumer")]
 fn git(s: &Sandbox, helper: &str, act: &str, protocol: &str, host: &str) -> String {

@@ -41,6 +41,7 @@ mod api;
 mod begin;
 mod error;
 mod http;
+mod interrupt;
 mod oauth;
 mod options;
 mod pages;
@@ -50,6 +51,7 @@ mod server;
 mod state;
 
 pub use error::{MintError, StartError};
+pub use interrupt::on_interrupt;
 pub use options::Options;
 pub use server::{DevServer, Minted};
 pub use state::{

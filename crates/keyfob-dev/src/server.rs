@@ -13,6 +13,7 @@ use crate::{
     begin::begin,
     error::{MintError, StartError},
     http::sockets,
+    interrupt,
     oauth::device_grant,
     options::Options,
     serve,
@@ -215,10 +216,7 @@ impl DevServer {
     /// # Errors
     /// When the signals cannot be watched; the server has then been stopped.
     pub fn wait(mut self) -> io::Result<()> {
-        let result = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .and_then(|runtime| runtime.block_on(interrupted()));
+        let result = interrupt::wait();
         self.end();
         result
     }
@@ -243,23 +241,6 @@ impl Drop for DevServer {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-#[cfg(unix)]
-async fn interrupted() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-async fn interrupted() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
 }
 
 /// Tokens that [`DevServer::mint`] made. `Debug` does not show them.

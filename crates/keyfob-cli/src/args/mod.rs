@@ -268,8 +268,12 @@ pub(crate) struct DevServer {
 #[cfg(feature = "dev-server")]
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob demo          sign in yourself
-  keyfob demo --yes    answers the sign-in page automatically")]
+  keyfob demo                sign in yourself
+  keyfob demo --yes          answers the sign-in page automatically
+  keyfob demo --yes --json   says what happened in one object on standard output
+
+It also shows what three programs do to a login that they share without keyfob. Nothing of it
+stays, wherever Ctrl-C ends it.")]
 pub(crate) struct Demo {
     /// Answer the sign-in page automatically
     #[arg(long)]

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         #[cfg(feature = "dev-server")]
         Command::DevServer(args) => dev_server::run(args),
         #[cfg(feature = "dev-server")]
-        Command::Demo(args) => demo::run(args),
+        Command::Demo(args) => demo::run(global, args),
         Command::Completions { shell, install } => completions::run(*shell, *install),
         Command::Man(args) => man::run(args),
         Command::Help { command } => help::run(global, command),
