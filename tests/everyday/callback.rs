@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use crate::visitor::Answer;
+use crate::visitor::{Answer, follow};
 use keyfob_testkit::{Sandbox, stderr};
 
 /// Begins to sign in; the address, and the rest of what is printed.
@@ -77,23 +77,80 @@ fn a_taken_port_becomes_a_paste() {
     assert!(told.contains("hint:  the page will show a code instead"), "{told}");
 }
 
-/// The address is printed before a browser is tried. That there is none is told; one that fails says
-/// nothing, as it runs beside us. Neither ends the wait.
+/// The address is printed before a browser is tried, and what came of that is said. None of it ends the wait of somebody
+/// who may still bring the answer.
 #[test]
-fn login_continues_without_a_browser_or_with_a_failing_one() {
-    for browser in ["/bin/false", "/no/such/browser"] {
+fn login_says_what_became_of_the_browser() {
+    let s = Sandbox::new();
+    let works = s.home.path().join("my-browser");
+    let stays = s.home.path().join("my-window");
+    for (path, script) in [(&works, "#!/bin/sh\nexit 0\n"), (&stays, "#!/bin/sh\n/bin/sleep 3\n")] {
+        std::fs::write(path, script).expect("ours");
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    }
+    let works = works.to_str().expect("text");
+    let stays = stays.to_str().expect("text");
+    let display = ("DISPLAY", ":77");
+    for (set, said) in [
+        (("BROWSER", works), "Opened the page in my-browser (BROWSER)."),
+        (("BROWSER", stays), "Opened the page in my-window (BROWSER)."),
+        (
+            ("BROWSER", "/no/such/browser"),
+            "No browser could be opened: /no/such/browser is not there. Open the",
+        ),
+        (
+            ("BROWSER", "/bin/false"),
+            "No browser could be opened: /bin/false ended with exit status: 1. Open the",
+        ),
+        (
+            ("BROWSER", ""),
+            "No browser could be opened: there is no display (neither DISPLAY nor WAYLAND_DISPLAY",
+        ),
+        (display, "No browser could be opened: there is no program here that opens one (xdg-open). Open the"),
+    ] {
         let s = Sandbox::new();
         let mut command = s.keyfob(["login"]);
-        command.env("BROWSER", browser).env("PATH", "/nowhere");
-        let (mut child, address, _stdout) = begin(command);
-        let mut words = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-        if browser == "/no/such/browser" {
-            assert!(words.any(|line| line.contains("open the address yourself")), "nobody was told");
-        }
+        command.env("PATH", "/nowhere").env(set.0, set.1);
+        let (child, address, _stdout) = begin(command);
         assert_eq!(Answer::of(&address).follow(), "You are signed in");
-        assert!(words.any(|line| line.starts_with("Signed in as")));
-        assert!(child.wait().expect("it ends").success());
+        let output = child.wait_with_output().expect("it ends");
+        let told = stderr(&output);
+        assert!(output.status.success() && told.contains(said), "{set:?}: {told}");
+        let wait = told.find("Waiting for the browser").expect("it waits");
+        assert!(told.find(said) < Some(wait), "{told}");
+        assert!(told.contains("profile `default`") && told.contains("environment `local`"), "{told}");
     }
+}
+
+/// A job has nobody who could sign in: it learns that at once, and what to do, with nothing begun where that is known.
+#[test]
+fn a_job_is_not_kept_waiting_for_a_person() {
+    let s = Sandbox::new();
+    for words in [&["login"][..], &["setup-token"]] {
+        let ran = s.run(words);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(4), ""), "{ran:?}");
+        assert!(
+            ran.err.starts_with("error: nobody is here to sign in\ncause: there is no display"),
+            "{ran:?}"
+        );
+        assert!(ran.err.contains("`keyfob setup-token`") && ran.err.contains("--device"), "{ran:?}");
+    }
+    assert!(s.server.requests().is_empty(), "nothing was asked");
+    let output = s.keyfob(["login"]).env("BROWSER", "/bin/false").output().expect("it runs");
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("/bin/false ended with exit status: 1"), "{}", stderr(&output));
+}
+
+/// Before the person takes the trouble, not after.
+#[test]
+fn a_variable_that_wins_is_told_before_the_page() {
+    let s = Sandbox::new();
+    let output = follow(s.keyfob(["login", "--no-browser"]).env("ANTHROPIC_API_KEY", "sk-abc"));
+    let told = stderr(&output);
+    assert!(output.status.success(), "{told}");
+    let warned = told.find("the new login will be saved but not used").expect("a warning");
+    assert!(warned < told.find("Open this address").expect("an address"), "{told}");
+    assert_eq!(told.matches("not used").count(), 1, "{told}");
 }
 
 /// Whoever comes over SSH is told of the code, where the provider has one.

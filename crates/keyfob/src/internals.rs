@@ -15,7 +15,7 @@ use crate::{
     credential::{grant::Grant, standing::Standing, survey::Survey},
     doctor::Finding,
     login::setup_token::Note,
-    logout::SignedOut,
+    logout::{Revocation, SignedOut},
     profiles::Profile,
     renewal::Spender,
     session::Session,
@@ -198,6 +198,22 @@ impl Client {
     /// The file cannot be read.
     pub fn minted(&self) -> Result<Vec<Note>> {
         self.session.minted()
+    }
+
+    /// Refuses a name for a token to be minted that one has already, which is still good.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage); the file cannot be read.
+    pub fn may_mint(&self, name: Option<&str>) -> Result<()> {
+        self.session.may_mint(name)
+    }
+
+    /// Ends a minted token at its provider.
+    ///
+    /// # Errors
+    /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that nothing was minted by, or another token than that one's; the disk's.
+    pub fn revoke_minted(&self, name: &str, token: Secret) -> Result<Revocation> {
+        self.session.revoke_minted(name, token)
     }
 
     /// Keeps a note of a token, and drops those of tokens that ended long ago.

@@ -35,7 +35,7 @@ pub(crate) struct Login {
     /// Listen for the callback on this port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
-    /// Read a token from stdin instead of using a browser
+    /// Take a token somebody already has, from stdin or a hidden prompt, instead of using a browser
     #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
     pub(crate) with_token: Option<TokenKind>,
     /// Suggest this account to the provider; another one's sign-in is not saved without a question
@@ -45,7 +45,7 @@ pub(crate) struct Login {
     #[arg(long)]
     pub(crate) replace: bool,
     /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) provider: super::Provider,
@@ -150,6 +150,7 @@ pub(crate) enum DeviceCommand {
     after_help = "Examples:
   keyfob setup-token --name ci --out token.txt   writes the token to a new file with mode 0600
   keyfob setup-token list                        lists the tokens created here, without their values
+  keyfob setup-token revoke ci < token.txt       ends that one
 
 Use it as CLAUDE_CODE_OAUTH_TOKEN. It cannot be renewed: `keyfob status` shows when it expires."
 )]
@@ -172,7 +173,7 @@ pub(crate) struct SetupToken {
     #[arg(long)]
     pub(crate) paste: bool,
     /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: u64,
 }
 
@@ -181,4 +182,10 @@ pub(crate) enum SetupTokenCommand {
     /// List the tokens created here and when they expire
     #[command(after_help = "Example:\n  keyfob setup-token list")]
     List,
+    /// End a token at the provider; it is not kept here, so it is read from stdin or a hidden prompt
+    #[command(after_help = "Example:\n  keyfob setup-token revoke ci < token.txt")]
+    Revoke {
+        /// The name it was created with
+        name: String,
+    },
 }

@@ -13,7 +13,8 @@ pub(crate) use self::{
     credentials::{Exec, Format, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
     logins::{
-        Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, Switch, TokenKind,
+        Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, SetupTokenCommand,
+        Switch, TokenKind,
     },
 };
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read},
-    process::{ExitCode, Stdio},
+    process::ExitCode,
     sync::mpsc::Receiver,
     time::Duration,
 };
@@ -20,10 +20,9 @@ use keyfob::{
 use crate::{
     advice,
     args::{Global, Init, Login, Provider},
-    commands::set_up::set_up,
-    internal::Task,
+    commands::{browser, set_up::set_up},
     output::{
-        self, Qr,
+        self, Qr, hidden,
         manner::Manner,
         report::{Failure, Report, Result},
         terminal::{self, Screen},
@@ -72,17 +71,28 @@ pub(crate) fn with_setup(global: &Global, args: &Login, setup: Setup) -> Result 
 fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     setup.check_network()?;
     let client = session::client(global, setup);
+    let patience = Duration::from_secs(args.timeout);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {
         let kind = match kind {
             crate::args::TokenKind::Refresh => TokenKind::Refresh,
             crate::args::TokenKind::Access => TokenKind::Access,
         };
-        let signed_in = client.login_with(kind, read_token()?, &|_| args.replace)?;
+        warn_of_shadow(&client);
+        let word = if kind == TokenKind::Refresh { "the refresh token" } else { "the access token" };
+        let token = brought(word, patience)?;
+        let signed_in = client.login_with(kind, token, &|error| {
+            args.replace || (terminal::has_person() && agrees(error, &terminal::lines(), patience))
+        })?;
         return tell(global, args, &client, &signed_in);
     }
+    warn_of_shadow(&client);
     if args.device {
         return with_code(global, args, &client, clipboard.as_ref());
+    }
+    let opens = !args.no_browser && !args.paste;
+    if opens && let Some(why) = browser::not_possible(client.setup()) {
+        somebody(&why)?;
     }
     let mut how =
         LoginOptions::new().console(args.console).paste(args.paste).port(args.port).tell(advice::told_error);
@@ -102,7 +112,6 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     ));
     Report::say("");
     // On one undecorated line: a wrapped or padded address is the commonest way to fail.
-    let opens = !args.no_browser && !args.paste;
     if global.json {
         Report::json(&serde_json::json!({ "url": attempt.url() }))?;
     } else if opens && attempt.listens() {
@@ -114,8 +123,8 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     }
     Report::say("");
     show(attempt.url(), &format!("sign in at {}", environment.issuer()), clipboard.as_ref());
-    if opens {
-        open(client.setup(), attempt.page());
+    if opens && let Err(why) = browser::open(client.setup(), attempt.page()) {
+        somebody(&why)?;
     }
     // RFC 8628 is made for this: the browser sits on another machine than the one that listens.
     if attempt.listens() && attempt.offers_code() && terminal::is_far_away() {
@@ -123,30 +132,50 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
             "The browser is on another machine? `keyfob login --device` needs neither callback nor paste.",
         );
     }
-    let waiting = if attempt.listens() {
-        "Waiting for the browser. You can also paste the answer of the last page here:"
-    } else {
-        "Paste the code the page shows here:"
-    };
+    let prompt = prompt(attempt.listens());
     if args.qr {
         let smaller = attempt.offers_code().then_some("`keyfob login --device --qr` needs less room.");
-        draw(attempt.url(), waiting, smaller);
+        draw(attempt.url(), prompt, smaller);
     }
-    Report::say(waiting);
+    Report::say(prompt);
     let pasted = terminal::lines();
     let mut mistaken = |error: &Error| {
         Report::tell(error);
-        Report::say("");
+        Report::say(&format!("\n{prompt}"));
     };
-    let signed_in =
-        attempt.wait(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken, &|error| {
-            args.replace || agrees(error, &pasted)
-        })?;
+    let signed_in = attempt.wait(Some(&pasted), patience, &mut mistaken, &|error| {
+        args.replace || agrees(error, &pasted, patience)
+    })?;
     tell(global, args, &client, &signed_in)
 }
 
+/// What is waited for.
+pub(crate) fn prompt(listens: bool) -> &'static str {
+    if listens {
+        "Waiting for the browser. You can also paste the answer of the last page here:"
+    } else {
+        "Paste the code the page shows here:"
+    }
+}
+
+/// Where no browser could be opened, somebody has to open the address. A job has nobody, and must not wait for the end of
+/// its patience to learn that.
+pub(crate) fn somebody(no_browser: &str) -> Result<()> {
+    if terminal::is_watched() || !terminal::has_input_ended() {
+        return Ok(());
+    }
+    let why = format!("{no_browser}; and there is no terminal, and nothing on standard input");
+    let error = Error::new(Id::LoginNeeded, "nobody is here to sign in", why);
+    Err(error
+        .hint(
+            "a job uses a token: run `keyfob setup-token` where a browser is; a person may use `keyfob login --device`, and \
+             whoever follows the address by other means `--no-browser`",
+        )
+        .into())
+}
+
 /// Asks the person whether another account's sign-in is to be saved. Where nobody is there, it is not.
-fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>) -> bool {
+fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>, patience: Duration) -> bool {
     if !terminal::has_person() {
         return false;
     }
@@ -154,7 +183,9 @@ fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>) -> bool {
         "\n{}.\nSave it all the same, in the place of the login that is there? [y/N]",
         error.what()
     ));
-    lines.recv().is_ok_and(|line| line.is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
+    lines
+        .recv_timeout(patience)
+        .is_ok_and(|line| line.is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
 }
 
 /// The other ways to an address that has been printed: a link, the clipboard.
@@ -180,7 +211,8 @@ fn draw(address: &str, below: &str, smaller: Option<&str>) {
 
 /// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
 fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&Screen>) -> Result {
-    let attempt = client.begin_device_login()?;
+    let patience = Duration::from_secs(args.timeout);
+    let attempt = client.begin_device_login()?.within(patience);
     if global.json {
         Report::json(&serde_json::json!({
             "verification_uri": attempt.verification_uri(),
@@ -189,7 +221,13 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
             "expires_in": attempt.expires_in().as_secs(),
         }))?;
     } else {
-        Report::say("Open this address on any device:\n");
+        let environment = client.environment()?;
+        Report::say(&format!(
+            "Signing in to profile `{}` at {} (environment `{}`). Open this address on any device:\n",
+            client.setup().profile_name(),
+            environment.issuer(),
+            environment.name
+        ));
         Report::answer(attempt.verification_uri())?;
         Report::say("");
     }
@@ -217,8 +255,9 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
             Report::say(&waiting(left));
         }
     };
-    let confirm =
-        |error: &Error| args.replace || (terminal::has_person() && agrees(error, &terminal::lines()));
+    let confirm = |error: &Error| {
+        args.replace || (terminal::has_person() && agrees(error, &terminal::lines(), patience))
+    };
     let signed_in = attempt.wait(args.email.as_deref(), &mut left, &confirm)?;
     tell(global, args, client, &signed_in)
 }
@@ -249,9 +288,6 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             .hint("try again within ten minutes: `keyfob device enroll`"),
         ),
         Enrolment::NotNeeded => {}
-    }
-    if let Some(shadow) = shadow(client) {
-        Report::warn(&shadow);
     }
     if global.json {
         Report::json(&serde_json::json!({
@@ -287,6 +323,13 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     Ok(ExitCode::SUCCESS)
 }
 
+/// Before the person takes the trouble.
+fn warn_of_shadow(client: &Client) {
+    if let Some(shadow) = shadow(client) {
+        Report::warn(&shadow);
+    }
+}
+
 /// A login that is saved but will not be used is the commonest surprise: say what wins.
 fn shadow(client: &Client) -> Option<Error> {
     let winner = client.survey(Purpose::Api).winner?;
@@ -295,7 +338,7 @@ fn shadow(client: &Client) -> Option<Error> {
     }
     let why = format!("{winner} comes first in the order of sources");
     Some(
-        Error::new(Id::LoginNeeded, "the new login is saved but will not be used", why)
+        Error::new(Id::LoginNeeded, "the new login will be saved but not used", why)
             .hint("unset that source, or name this login with --profile or --only login"),
     )
 }
@@ -303,8 +346,16 @@ fn shadow(client: &Client) -> Option<Error> {
 /// As for what comes from a descriptor.
 const LARGEST_TOKEN: usize = 64 * 1024;
 
-/// One token, whole: from a pipe or a file, with at most a newline after it.
-fn read_token() -> Result<Secret> {
+/// One token, whole: from a pipe or a file, with at most a newline after it; or from a person, who is asked for it.
+pub(crate) fn brought(word: &str, patience: Duration) -> Result<Secret> {
+    if terminal::is_typed() {
+        let prompt = format!("Paste {word} and press Enter. It is not shown:");
+        let text = hidden::ask(&prompt, patience)?;
+        let wrong = |why: String| {
+            Error::new(Id::Usage, "what was pasted is no token", why).hint("paste one token and nothing else")
+        };
+        return Ok(Secret::visible(&text).map_err(|why| wrong(format!("it {why}")))?);
+    }
     let wrong = |why: String| {
         Error::new(Id::Usage, "standard input does not hold a token", why)
             .hint("write one token and nothing else to it")
@@ -316,32 +367,4 @@ fn read_token() -> Result<Secret> {
         return Err(wrong("it holds more than 64 KiB".into()).into());
     }
     Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(format!("it {why}")))?)
-}
-
-/// Opens the browser through a process without credentials in its environment. Never fatal: the address has
-/// been shown.
-pub(crate) fn open(setup: &Setup, url: &str) {
-    let mut command = Task::Browse.command();
-    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // A repository sets variables, and a browser's starter runs what they name; relative words find nothing there.
-    let (changes, refused) = setup.for_browser(keyfob::internals::world::system::env::variables());
-    if let Some(refused) = &refused {
-        Report::warn(refused);
-    }
-    for (name, value) in changes {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command.current_dir("/");
-    let told = || Report::say("No browser could be started: open the address yourself.");
-    match command.spawn() {
-        Err(_) => told(),
-        // Without a thread to spare nobody waits for it; it is looked after by the system when this ends.
-        Ok(mut browser) => drop(std::thread::Builder::new().spawn(move || match browser.wait() {
-            Ok(ended) if ended.success() => {}
-            _ => told(),
-        })),
-    }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each. This one only says which is whose.
 
+mod browser;
 pub(crate) mod completions;
 pub(crate) mod connect;
 #[cfg(feature = "dev-server")]

@@ -12,17 +12,18 @@ use std::{
 };
 
 use keyfob::{
-    Error, LoginOptions, Secret,
+    Client, Error, LoginOptions, Secret,
     internals::{
         core::Id,
-        login::setup_token::{Note, SOON},
+        login::setup_token::{Minted, Note, SOON},
+        logout::Revocation,
     },
 };
 
 use crate::{
     advice,
-    args::{Global, SetupToken},
-    commands::login,
+    args::{Global, SetupToken, SetupTokenCommand},
+    commands::{browser, login},
     output::{
         report::{Report, Result},
         terminal::{self, plain},
@@ -35,39 +36,30 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     let setup = session::setup(global);
     setup.check_network()?;
     let client = session::client(global, setup);
-    if args.command.is_some() {
-        return list(global, &client.minted()?);
+    match &args.command {
+        Some(SetupTokenCommand::List) => return list(global, &client.minted()?),
+        Some(SetupTokenCommand::Revoke { name }) => return revoke(global, args, &client, name),
+        None => {}
     }
-    // Before anybody takes the trouble: the file must be new and writable.
+    let opens = !args.no_browser && !args.paste;
+    if opens && let Some(why) = browser::not_possible(client.setup()) {
+        login::somebody(&why)?;
+    }
+    // Before anybody takes the trouble: the name must be free, the file new and writable.
+    client.may_mint(args.name.as_deref())?;
     let out = args.out.as_deref().map(create).transpose()?;
     // Or there is somewhere to print it: it is shown once.
     if out.is_none() {
         Report::can_answer()?;
     }
-    let lasting = Duration::from_secs(args.days.saturating_mul(24 * 3600));
-    let how = LoginOptions::new().paste(args.paste).lasting(lasting).tell(advice::told_error);
-    let minted = client.begin_login(&how).and_then(|attempt| {
-        Report::say("Sign in to mint a token. Open this address:\n");
-        Report::say(attempt.url());
-        Report::say("");
-        login::show(attempt.url(), "sign in", None);
-        if !args.no_browser && !args.paste {
-            login::open(client.setup(), attempt.page());
-        }
-        let pasted = terminal::lines();
-        let mut mistaken = |error: &Error| {
-            Report::tell(error);
-            Report::say("");
-        };
-        attempt.wait_for_token(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)
-    });
+    let minted = mint(args, &client, opens);
     let minted = match (minted, &out) {
         (Ok(minted), _) => minted,
-        (Err(error), Some((path, _))) => {
+        (Err(failure), Some((path, _))) => {
             let _ = std::fs::remove_file(path);
-            return Err(error.into());
+            return Err(failure);
         }
-        (Err(error), None) => return Err(error.into()),
+        (Err(failure), None) => return Err(failure),
     };
     let note = Note { name: args.name.clone(), ..minted.note().clone() };
     if let Err(error) = client.remember_minted(note.clone()) {
@@ -81,6 +73,55 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         "Minted a token for `{}`; {end}. It is not kept here and will not be shown again.",
         note.scopes
     ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mint(args: &SetupToken, client: &Client, opens: bool) -> Result<Minted> {
+    let lasting = Duration::from_secs(args.days.saturating_mul(24 * 3600));
+    let how = LoginOptions::new().paste(args.paste).lasting(lasting).tell(advice::told_error);
+    let attempt = client.begin_login(&how)?;
+    let environment = client.environment()?;
+    Report::say(&format!(
+        "Sign in at {} (environment `{}`) to mint a token. Open this address:\n",
+        environment.issuer(),
+        environment.name
+    ));
+    Report::say(attempt.url());
+    Report::say("");
+    login::show(attempt.url(), "sign in", None);
+    if opens && let Err(why) = browser::open(client.setup(), attempt.page()) {
+        login::somebody(&why)?;
+    }
+    let prompt = login::prompt(attempt.listens());
+    Report::say(prompt);
+    let pasted = terminal::lines();
+    let mut mistaken = |error: &Error| {
+        Report::tell(error);
+        Report::say(&format!("\n{prompt}"));
+    };
+    Ok(attempt.wait_for_token(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?)
+}
+
+/// Ends a token that whoever has it brings.
+fn revoke(global: &Global, args: &SetupToken, client: &Client, name: &str) -> Result {
+    let token = login::brought("the token", Duration::from_secs(args.timeout))?;
+    let revocation = client.revoke_minted(name, token)?;
+    let failed = |why: &str| {
+        let what = format!("the token named `{}` was not revoked", plain(name));
+        let error = Error::new(Id::ProviderRefused, what, why);
+        error.hint("until it ends by itself it works for whoever has it: end it at the provider's own page")
+    };
+    match &revocation {
+        Revocation::Confirmed => {}
+        Revocation::Failed(why) => return Err(failed(why).into()),
+        Revocation::Impossible(why) => return Err(failed(why).into()),
+        _ => return Err(failed("the provider did not confirm it").into()),
+    }
+    if global.json {
+        Report::json(&serde_json::json!({ "name": name, "revoked": true }))?;
+    } else {
+        Report::say(&format!("The provider confirmed: the token named `{}` has ended.", plain(name)));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,6 +164,7 @@ fn json(note: &Note) -> serde_json::Value {
         "name": note.name,
         "issuer": note.issuer,
         "email": note.email,
+        "account": note.account,
         "scopes": note.scopes,
         "minted_at": note.minted_at.to_string(),
         "expires_at": note.expires_at.map(|end| end.to_string()),
@@ -137,8 +179,9 @@ fn list(global: &Global, notes: &[Note]) -> Result {
     let calendar = Calendar::here();
     for note in notes {
         let name = note.name.as_deref().map_or("-".into(), plain);
+        let account = note.email.as_deref().or(note.account.as_deref()).map_or("-".into(), plain);
         Report::answer(&format!(
-            "{}  {name:<20} {:<24} {}",
+            "{}  {name:<20} {account:<28} {:<24} {}",
             note.fingerprint,
             plain(&note.scopes),
             ends(note, &calendar)

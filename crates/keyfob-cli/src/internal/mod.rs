@@ -14,7 +14,11 @@ mod task;
 
 use std::{ffi::OsString, process::ExitCode};
 
-pub(crate) use self::{renew::OwnProcess, task::Task};
+pub(crate) use self::{
+    browse::{Opened, hindrance},
+    renew::OwnProcess,
+    task::Task,
+};
 use crate::output::report::{Failure, Report, Result};
 
 /// Runs a task with the words that follow the task's own.

@@ -1,5 +1,6 @@
 //! What a person or a script gets to see, and what a person types.
 
+pub(crate) mod hidden;
 pub(crate) mod manner;
 pub(crate) mod progress;
 mod qr;

@@ -104,6 +104,44 @@ pub(crate) fn agrees(question: &str) -> Result<bool, Error> {
     Ok(matches!(ask(question, Some("Y/n"))?.as_str(), "Y/n" | "y" | "Y" | "yes"))
 }
 
+/// Whether a person types on standard input.
+pub(crate) fn is_typed() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Whether somebody sees what is said here.
+pub(crate) fn is_watched() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
+/// Whether standard input has nothing more to give: told without reading any of it. A pipe whose writer lives may still
+/// bring something.
+pub(crate) fn has_input_ended() -> bool {
+    use rustix::{
+        event::{PollFd, PollFlags, poll},
+        fs::{FileType, Timespec, fstat, tell},
+    };
+    let stdin = io::stdin();
+    let Ok(stat) = fstat(&stdin) else { return true };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            tell(&stdin).is_ok_and(|at| i64::try_from(at).is_ok_and(|at| at >= stat.st_size))
+        }
+        FileType::CharacterDevice => {
+            let null = rustix::fs::stat("/dev/null");
+            null.is_ok_and(|null| null.st_rdev == stat.st_rdev)
+        }
+        _ => {
+            let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let ready = poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0);
+            ready
+                && polled[0].revents().contains(PollFlags::HUP)
+                && !polled[0].revents().contains(PollFlags::IN)
+        }
+    }
+}
+
 /// Whether a person is there to answer.
 pub(crate) fn has_person() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

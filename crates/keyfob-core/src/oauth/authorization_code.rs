@@ -185,6 +185,10 @@ impl Flow {
         if prose && state.is_none() {
             return Err(pasted_error("it has blanks in it: paste the code alone"));
         }
+        // A code is long, or nobody could be kept from guessing it (RFC 6749 §10.10).
+        if state.is_none() && is_word(code) {
+            return Err(pasted_error("this looks like a word somebody typed, not the code from the page"));
+        }
         if state.as_ref().is_some_and(|state| !self.state.same_as(state)) {
             return Err(state_error("the part after `#` is that of another attempt"));
         }
@@ -309,6 +313,14 @@ fn is_same_loopback(one: &str, two: &str) -> bool {
         Some((url.scheme().to_string(), url.port_or_known_default(), url.path().to_string()))
     };
     place(one).is_some_and(|one| Some(one) == place(two))
+}
+
+/// Whether this is written as words are: at most sixteen letters, small but for the first.
+fn is_word(text: &str) -> bool {
+    let mut letters = text.bytes();
+    letters.next().is_some_and(|b| b.is_ascii_alphabetic())
+        && text.len() <= 16
+        && letters.all(|b| b.is_ascii_lowercase())
 }
 
 /// What an address would mean by it. A plus is a plus here: this is no form.
@@ -497,6 +509,9 @@ mod tests {
         for (text, id_, why) in [
             ("", "callback-invalid", "nothing"),
             ("ada@example.com", "callback-invalid", "e-mail address"),
+            ("hello", "callback-invalid", "a word somebody typed"),
+            ("Authentication", "callback-invalid", "a word somebody typed"),
+            ("y", "callback-invalid", "a word somebody typed"),
             ("123456", "callback-invalid", "from an e-mail"),
             (
                 "https://id.example/authorize?code_challenge=x",

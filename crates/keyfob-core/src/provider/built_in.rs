@@ -1,7 +1,12 @@
 //! The built-in environments.
 
+use alloc::format;
+
 use crate::contract::settings::{Bases, ClientId, Scopes};
-use crate::provider::{Endpoints, environment::Environment};
+use crate::{
+    Error, Id, Result,
+    provider::{Endpoints, environment::Environment},
+};
 
 /// The client id of whoever built this, if they set one at compile time.
 const BUILT_IN_CLIENT_ID: Option<&str> = match option_env!("KEYFOB_DEFAULT_CLIENT_ID") {
@@ -25,6 +30,25 @@ const TOKEN: &str = "https://platform.claude.com/v1/oauth/token";
 
 pub(super) fn default_scopes() -> Scopes {
     Scopes::parse("user:profile user:inference").unwrap_or_default()
+}
+
+/// No built-in provider gives a token that lasts longer than a year and a day.
+const LONGEST: u64 = 366 * DAY;
+const DAY: u64 = 24 * 3600;
+
+impl Environment {
+    /// Refuses a wish for a token that lasts longer than its provider ever gives, where that is known.
+    ///
+    /// # Errors
+    /// [`Id::Usage`].
+    pub fn may_last(&self, seconds: u64) -> Result<()> {
+        if seconds <= LONGEST || !matches!(self.name.as_str(), "production" | "staging" | "local") {
+            return Ok(());
+        }
+        let what = format!("environment `{}` gives no token for {} days", self.name, seconds / DAY);
+        let why = format!("{} lets one last for {} days at most", self.issuer(), LONGEST / DAY);
+        Err(Error::new(Id::Usage, what, why).hint(format!("ask for less: `--days {}`", LONGEST / DAY - 1)))
+    }
 }
 
 fn console_scopes() -> Scopes {

@@ -57,7 +57,10 @@ impl Session {
         match how.lasting {
             None => crate::login::establish::would_be_kept(self)?,
             // It is handed over, and only a note of it is kept.
-            Some(_) => drop(renewal::wait_for_lease(&self.world, &*self.store()?)?),
+            Some(seconds) => {
+                environment.may_last(seconds.as_secs())?;
+                drop(renewal::wait_for_lease(&self.world, &*self.store()?)?);
+            }
         }
         let host = if environment.redirect_is_name { Host::Name } else { Host::Literal };
         let port = if how.port == 0 { environment.port.unwrap_or(0) } else { how.port };

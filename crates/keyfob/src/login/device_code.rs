@@ -23,6 +23,7 @@ pub struct DeviceAttempt<'c> {
     session: &'c Session,
     environment: Environment,
     pending: Pending,
+    patience: Option<Duration>,
 }
 
 impl Session {
@@ -47,7 +48,7 @@ impl Session {
             establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)
         };
         let pending = Pending::read(&reply).map_err(refused)?;
-        Ok(DeviceAttempt { session: self, pending, environment })
+        Ok(DeviceAttempt { session: self, pending, environment, patience: None })
     }
 }
 
@@ -77,6 +78,13 @@ impl DeviceAttempt<'_> {
         Duration::from_secs(self.pending.expires_in.unsigned_abs())
     }
 
+    /// Gives up after this time, if the code is good for longer.
+    #[must_use]
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
     /// Asks until the person has answered or the code has ended. A sign-in of another account than that of `email`, or than
     /// the one stored, is not saved unless `confirm` agrees. `left` is told the seconds that are left, once
     /// before each wait.
@@ -92,7 +100,9 @@ impl DeviceAttempt<'_> {
         let url = self.environment.token_url()?.to_owned();
         let client_id = self.environment.require_client_id()?.clone();
         let clock = &self.session.world.clock;
-        let end = clock.stopwatch() + Duration::from_secs(self.pending.expires_in.unsigned_abs());
+        let good_for = Duration::from_secs(self.pending.expires_in.unsigned_abs());
+        let given_up = self.patience.filter(|patience| *patience < good_for);
+        let end = clock.stopwatch() + given_up.unwrap_or(good_for);
         loop {
             let remaining = end.saturating_sub(clock.stopwatch());
             if remaining.is_zero() {
@@ -119,7 +129,11 @@ impl DeviceAttempt<'_> {
                 },
             }
         }
-        Err(Error::new(Id::LoginTimeout, "signing in was not finished", "the code has expired")
+        let why = match given_up {
+            Some(patience) => format!("nobody answered in {} s", patience.as_secs()),
+            None => "the code has expired".into(),
+        };
+        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why)
             .hint("start again with `keyfob login --device`"))
     }
 }

@@ -187,10 +187,16 @@ pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
         client_secret::secret(&session.world, &environment.name, &at)?;
     }
     let store = session.store()?;
+    match store.look() {
+        // Signing in again is the way out when a key is lost, and what is damaged is set aside.
+        Err(error) if error.id() != Id::KeyStoreUnavailable => return Err(error),
+        _ => {}
+    }
     renewal::wait_for_lease(&session.world, &*store)?.prove()
 }
 
-fn blank(session: &Session, environment: &Environment) -> Result<Record> {
+/// The record of a login that is about to begin.
+pub(crate) fn blank(session: &Session, environment: &Environment) -> Result<Record> {
     let mut octets = [0; 16];
     session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let generation = Generation::new(octets, 0);

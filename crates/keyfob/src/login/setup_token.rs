@@ -7,8 +7,10 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Timestamp,
+    Error, Id, Result, Secret, Source, Timestamp,
     contract::settings::Scopes,
+    error::escape,
+    login::identity::Identity,
     oauth::{
         reply::Reply,
         token_response::{self, Verdict},
@@ -18,6 +20,13 @@ use keyfob_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    credential::{grant, look},
+    login::establish,
+    provider::{
+        self,
+        revoke::{self, Revocation},
+        userinfo,
+    },
     session::Session,
     world::{self, system::shown},
 };
@@ -77,9 +86,12 @@ pub struct Note {
     pub name: Option<String>,
     /// Who minted it.
     pub issuer: String,
-    /// The account.
+    /// The account's address, if it is known.
     #[serde(default)]
     pub email: Option<String>,
+    /// The account, as the provider numbers it.
+    #[serde(default)]
+    pub account: Option<String>,
     /// What it may do.
     pub scopes: String,
     /// When it was minted.
@@ -114,13 +126,14 @@ impl Minted {
         if tokens.expires_in == Some(0) {
             return Err(refused(Id::AnswerInvalid, "it had ended when it arrived".into()));
         }
+        let identity = whose(session, environment, &tokens.access_token);
         let now = reply.begins(session.world.clock.now());
         let note = Note {
             fingerprint: tokens.access_token.fingerprint(),
             name: None,
             issuer: environment.issuer().to_owned(),
-            // Not looked up: such a token may not see the profile.
-            email: session.setup.settings.presets.email.clone(),
+            email: identity.email,
+            account: identity.account_uuid,
             scopes: tokens.scope.as_ref().unwrap_or(asked).to_string(),
             minted_at: now,
             expires_at: tokens.expires_in.map(|seconds| now.plus(seconds)),
@@ -129,7 +142,83 @@ impl Minted {
     }
 }
 
+/// Whose such a token is, as far as that can be told: it may not see the profile. Not knowing is no reason to lose it.
+fn whose(session: &Session, environment: &Environment, token: &Secret) -> Identity {
+    let presets = &session.setup.settings.presets;
+    let said = || {
+        let mut record = establish::blank(session, environment).ok()?;
+        record.access_token = Some(token.duplicate());
+        if userinfo::identify(session, &mut record).is_none() && record.identity.account_uuid.is_some() {
+            return Some(record.identity);
+        }
+        let url = record.endpoints.whoami_url.as_ref()?;
+        let headers = grant::headers(Source::Login, token);
+        let answer = provider::get(&session.world, url).with(headers).expect(&[200]).ok()?;
+        let said: Whoami = serde_json::from_slice(&answer.reply.body).ok()?;
+        let account = Identity { account_uuid: said.account_uuid, ..Identity::default() };
+        // The login beside it may be of the same account, and know more.
+        let stored = look::record_at_hand(session).map(|record| record.identity);
+        let same = stored.filter(|stored| stored.account_uuid == account.account_uuid);
+        Some(same.unwrap_or(account))
+    };
+    said().unwrap_or_default().overlaid(presets)
+}
+
+#[derive(Deserialize)]
+struct Whoami {
+    account_uuid: Option<String>,
+}
+
 impl Session {
+    /// Refuses what would be refused, or regretted, after the person has signed in: a name that is taken, by a token that
+    /// is still good.
+    pub(crate) fn may_mint(&self, name: Option<&str>) -> Result<()> {
+        let Some(name) = name else { return Ok(()) };
+        let now = self.world.clock.now();
+        let lives = |note: &Note| note.expires_at.is_none_or(|end| now < end);
+        match self.minted()?.into_iter().find(|note| note.name.as_deref() == Some(name) && lives(note)) {
+            None => Ok(()),
+            Some(note) => {
+                let what = format!("there is a token named `{}` already", escape(name));
+                let why = format!("it was minted {} at {}", note.minted_at, note.issuer);
+                Err(Error::new(Id::Usage, what, why).hint(format!(
+                    "choose another name, or end that one: `keyfob setup-token revoke {name}`"
+                )))
+            }
+        }
+    }
+
+    /// Ends a minted token at its provider. It is not kept here, so whoever has it brings it; the note of its name says
+    /// whether it is the one that is meant. The note goes when the provider confirmed.
+    pub(crate) fn revoke_minted(&self, name: &str, token: Secret) -> Result<Revocation> {
+        let failed = |why: String| {
+            let what = format!("the token named `{}` cannot be revoked", escape(name));
+            Error::new(Id::Usage, what, why)
+                .hint("`keyfob setup-token list` shows the tokens that were minted here")
+        };
+        let fingerprint = token.fingerprint();
+        let notes = self.minted()?;
+        let mut named = notes.iter().filter(|note| note.name.as_deref() == Some(name)).peekable();
+        if named.peek().is_none() {
+            return Err(failed("no token of that name was minted here".into()));
+        }
+        let Some(note) = named.find(|note| note.fingerprint == fingerprint) else {
+            return Err(failed(format!("the token that was given ({fingerprint}) is another one")));
+        };
+        let environment = self.complete_environment()?;
+        if note.issuer != environment.issuer() {
+            let why = format!("it was minted at {}, and {} is chosen", note.issuer, environment.issuer());
+            return Err(failed(why));
+        }
+        let mut record = establish::blank(self, &environment)?;
+        record.access_token = Some(token);
+        let revocation = revoke::revoke(self, &record);
+        if revocation == Revocation::Confirmed {
+            self.change_minted(|notes| notes.retain(|note| note.fingerprint != fingerprint))?;
+        }
+        Ok(revocation)
+    }
+
     /// What is known of the tokens minted here, newest last.
     pub(crate) fn minted(&self) -> Result<Vec<Note>> {
         let place = self.minted_place()?;
@@ -143,19 +232,25 @@ impl Session {
 
     /// Keeps a note of a token, and drops those of tokens that ended long ago.
     pub(crate) fn remember_minted(&self, note: Note) -> Result<()> {
+        let now = self.world.clock.now();
+        self.change_minted(|notes| {
+            notes.retain(|note| note.expires_at.is_none_or(|end| now < end.plus(REMEMBERED)));
+            notes.push(note);
+        })
+    }
+
+    fn change_minted(&self, change: impl FnOnce(&mut Vec<Note>)) -> Result<()> {
         let place = self.minted_place()?;
         let kept =
-            world::exclusively(&self.world, &place, || Ok::<_, io::Error>(self.add_minted(&place, note)));
+            world::exclusively(&self.world, &place, || Ok::<_, io::Error>(self.write_minted(&place, change)));
         kept.map_err(|error| {
             Error::caused_by(Id::StoreFailed, format!("the notes in {}", shown(&place)), error)
         })?
     }
 
-    fn add_minted(&self, place: &Path, note: Note) -> Result<()> {
-        let now = self.world.clock.now();
+    fn write_minted(&self, place: &Path, change: impl FnOnce(&mut Vec<Note>)) -> Result<()> {
         let mut notes = self.minted()?;
-        notes.retain(|note| note.expires_at.is_none_or(|end| now < end.plus(REMEMBERED)));
-        notes.push(note);
+        change(&mut notes);
         let bytes = serde_json::to_vec_pretty(&notes)
             .map_err(|_| Error::new(Id::Bug, "the notes", "they cannot be written as JSON"))?;
         self.world.files.replace(place, &bytes).map_err(|error| {

@@ -131,6 +131,17 @@ impl<'s> FileLease<'s> {
         seal.prove(dir, &**files, &**entropy)
     }
 
+    /// Writes as much as a record and its successor need, in a file of its own, and takes it away again: the disk is asked
+    /// before a person is.
+    pub(super) fn prove_room(&self) -> Result<()> {
+        let files = &self.store.files;
+        let probe = self.store.record.with_extension("room");
+        let written = files.write(&probe, &vec![b' '; ROOM]);
+        // What is left of it is overwritten by the next one, and is nothing anybody reads.
+        let _ = files.remove(&probe);
+        written.map_err(|error| failed(&probe, "make room in", &error))
+    }
+
     /// The bytes of a record in the form that was chosen.
     fn sealed(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
         let FileStore { seal, entropy, record: path, .. } = self.store;

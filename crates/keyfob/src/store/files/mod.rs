@@ -105,7 +105,8 @@ impl Lease for FileLease<'_> {
     }
 
     fn prove(&self) -> Result<()> {
-        self.prove_key()
+        self.prove_key()?;
+        self.prove_room()
     }
 
     fn prepare(&self, record: &Record) -> Result<Connected> {
