@@ -35,7 +35,7 @@ pub(crate) fn open(setup: &Setup, url: &str) -> Result<(), String> {
         Some(Opened::By(name)) => Report::say(&format!("Opened the page in {}.", plain_whole(name))),
         Some(Opened::Not(why)) => not(why),
         None => {
-            Report::say("The browser has not answered yet: open the address yourself if nothing appears.")
+            Report::say("The browser has not answered yet: open the address yourself if nothing appears.");
         }
     }
     match opened {

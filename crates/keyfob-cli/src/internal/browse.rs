@@ -4,7 +4,8 @@
 //! What starts a browser for others (`xdg-open`) ends at once, and by its status says whether it could; a browser stays.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
     thread,
@@ -70,7 +71,7 @@ pub(super) fn run(url: &str) -> Result {
             Err(why) => failures.push(why),
             Ok(mut child) => match ended_within(&mut child, TAKEN) {
                 Some(status) if !status.success() => {
-                    failures.push(format!("{} ended with {status}", words[0]))
+                    failures.push(format!("{} ended with {status}", words[0]));
                 }
                 Some(_) => {
                     Report::json(&Opened::By(name))?;
@@ -88,7 +89,7 @@ pub(super) fn run(url: &str) -> Result {
         }
     }
     // Of the programs of a desktop those that are not there are no news, unless there is none.
-    if !variables.text("BROWSER").is_some_and(|text| !text.trim().is_empty()) {
+    if variables.text("BROWSER").is_none_or(|text| text.trim().is_empty()) {
         failures.retain(|why| !why.ends_with(ABSENT));
         if failures.is_empty() {
             failures.push("there is no program here that opens one (xdg-open)".into());
@@ -148,8 +149,8 @@ fn find(variables: &Variables, program: &str) -> Option<PathBuf> {
     if program.contains('/') {
         return Path::new(program).is_file().then(|| program.into());
     }
-    let path: OsString = env::path(variables, "PATH")?.into();
-    std::env::split_paths(<OsString as AsRef<OsStr>>::as_ref(&path))
+    let (_, path) = variables.all().find(|(name, _)| *name == "PATH")?;
+    std::env::split_paths(OsStr::from_bytes(path))
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(program))
         .find(|path| path.is_file())
