@@ -27,7 +27,11 @@ fn an_access_token_is_tried_first() {
     let s = Sandbox::new();
     let refused = s.feed(&["login", "--with-token", "access"], "kdev-at-invented\n");
     assert_eq!(refused.status.code(), Some(5), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("does not accept it (401)"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("the provider does not accept this token; nothing was changed"),
+        "{}",
+        stderr(&refused)
+    );
     assert!(!stderr(&refused).contains("invented"));
     assert_eq!(s.output(&["token"]).status.code(), Some(4), "nothing was kept");
 

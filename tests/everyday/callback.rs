@@ -73,7 +73,12 @@ fn a_taken_port_becomes_a_paste() {
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", stderr(&output));
     let told = stderr(&output);
-    assert!(told.starts_with(&format!("warning: port {port} for the callback\ncause: Address")), "{told}");
+    assert!(
+        told.starts_with(&format!(
+            "warning: port {port} cannot be listened on for the callback\ncause: Address"
+        )),
+        "{told}"
+    );
     assert!(told.contains("hint:  the page will show a code instead"), "{told}");
 }
 

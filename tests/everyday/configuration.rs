@@ -70,7 +70,7 @@ fn the_configured_port_is_the_callbacks() {
         command
     };
     let taken = Ran::from(run(&["login", "--no-browser"]).output().expect("it runs"));
-    assert!(taken.err.contains(&format!("port {fixed} for the callback")), "{taken:?}");
+    assert!(taken.err.contains(&format!("port {fixed} cannot be listened on")), "{taken:?}");
     // The command line's own comes first.
     let login = |words: &[&str], port: u16| {
         let mut child = run(words).spawn().expect("the command starts");

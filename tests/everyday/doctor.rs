@@ -196,7 +196,7 @@ fn a_wrong_clock_is_told() {
         assert_eq!(output.status.code(), Some(6), "{findings:#?}");
         let clock = &one(&findings, "clock", "problem")["error"];
         assert!(clock["message"].as_str().expect("text").contains(word), "{clock}");
-        assert_eq!(clock["hint"], "set the clock");
+        assert_eq!(clock["hint"], "set this machine's clock");
     }
 }
 

@@ -26,7 +26,7 @@ fn false_metadata_is_rejected() {
     let elsewhere = format!("https://{EVIL}/v1/oauth/token");
     let lies = [
         ("issuer", json!("https://other.company.test"), "it is that of `https://other.company.test`"),
-        ("issuer", json!(format!("https://{HOST}/")), "it is that of"),
+        ("issuer", json!(format!("https://{HOST}/")), "it says https://"),
         ("authorization_endpoint", json!(format!("https://{HOST}/elsewhere")), "is not the custom URL"),
         ("authorization_endpoint", Value::Null, "is not the custom URL"),
         ("token_endpoint", json!(elsewhere), "its `token_endpoint` is not on the approved"),

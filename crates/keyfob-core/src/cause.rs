@@ -124,9 +124,9 @@ causes! {
 
     Declined "declined" {}
         "somebody declined on the page",
-    ScopeUnknown "scope-unknown" { environment: String, scopes: String }
+    ScopeUnknown "scope-unknown" { scopes: String }
         "the provider does not know a scope that was asked for, or does not allow it to this client",
-    RequestRefused "request-refused" { environment: String, word: String }
+    RequestRefused "request-refused" {}
         "the provider refused the request before it asked anybody",
     ClientUnknown "client-unknown" { environment: String, client: String, secret: bool }
         "the provider does not know the client, or not with this secret",
@@ -160,15 +160,29 @@ causes! {
         "a variable holds a device token already",
     DeviceUnreadable "device-unreadable" {}
         "the stored device token cannot be read",
+    OpenedTwice "opened-twice" {}
+        "the address that begins the sign-in was opened twice",
+    AnswerNotTaken "answer-not-taken" {}
+        "the page's answer could not be taken by the callback",
+    TokenEnded "token-ended" {}
+        "the token that came had ended when it arrived",
     NotRevoked "not-revoked" {}
         "the login was removed here, but may still be good at the provider",
 
-    TokenRejected "token-rejected" { status: u16, host: String }
+    TokenRejected "token-rejected" { status: u16 }
         "the provider does not accept the token",
-    TokenNotAllowed "token-not-allowed" { status: u16, host: String }
+    TokenNotAllowed "token-not-allowed" { status: u16 }
         "the provider knows the token, but does not let it ask whose it is",
-    RejectedVariable "rejected-variable" { variable: String }
-        "a credential from a variable was rejected; nothing can renew it",
+    RejectedSource "rejected-source" { source: String }
+        "a credential that is used as it is was rejected, and nothing can renew it",
+    RejectedOther "rejected-other" {}
+        "the key that was rejected is not the credential in use",
+    WouldBeDrained "would-be-drained" {}
+        "asking the provider would empty a descriptor that somebody else is to read",
+    NoSession "no-session" {}
+        "the environment names no address for remote connections",
+    ForeignOrigin "foreign-origin" {}
+        "a connection was asked for to a host that the credential is not for",
     RejectedNewest "rejected-newest" {}
         "the token was rejected right after it was issued",
     IssuerSpelling "issuer-spelling" { environment: String, configured: String, told: String }
@@ -214,7 +228,9 @@ causes! {
     OtherOwner "other-owner" { path: String, owner: u32, us: u32 }
         "the file or directory belongs to another user",
     OpenToOthers "open-to-others" { path: String, mode: u32, directory: bool }
-        "other users can read or change the file or directory",
+        "other users can reach the file or directory",
+    WritableByOthers "writable-by-others" { path: String, mode: u32 }
+        "other users can change the file or directory, or what is in it",
     Missing "missing" { path: String }
         "the file or directory does not exist",
     NoPermission "no-permission" { path: String }
@@ -231,10 +247,14 @@ causes! {
         "it is, or lies below, something that is not a directory",
     NotAFile "not-a-file" { path: String }
         "it is not a regular file",
+    SecondName "second-name" { path: String }
+        "the file has a second name (a hard link), under which it can be changed",
     NotAbsolute "not-absolute" { path: String }
         "the path is not absolute, and means another place in another directory",
     InRepository "in-repository" { path: String, root: String }
         "the path lies inside a repository, which must not choose it",
+    RuntimeRefused "runtime-refused" { path: String }
+        "XDG_RUNTIME_DIR names a directory that is not used",
     WorkingDirectoryGone "working-directory-gone" {}
         "the working directory has been removed",
     MachineShort "machine-short" {}
@@ -242,33 +262,67 @@ causes! {
     RecoveredElsewhere "recovered-elsewhere" { path: String }
         "the disk refused it, and it was kept in another place",
 
+    RecoveredLogin "recovered-login" { path: String }
+        "the disk refused a new login, and it was kept in another place for a while",
+    MountedFile "mounted-file" { path: String }
+        "the file was replaced on the other side of a mount",
+    NotesUnreadable "notes-unreadable" { path: String }
+        "the notes about tokens that were created here cannot be read",
+    SetAside "set-aside" { replaced: bool }
+        "a damaged login was set aside",
+    Interrupted "interrupted" {}
+        "a renewal was interrupted, and left its files behind",
+    OwnVariable "own-variable" { variable: String }
+        "a variable that only keyfob sets itself holds something else",
+    BrowserVariable "browser-variable" {}
+        "BROWSER names a program that is not started",
     ConfigSyntax "config-syntax" { path: String, line: u64 }
         "a line of the file is not TOML",
     ConfigKeyUnknown "config-key-unknown" { path: String, line: u64, key: String, nearest: Option<String> }
         "a key of the file is unknown",
     ConfigKeyMisplaced "config-key-misplaced" { path: String, line: u64, key: String, place: String }
         "a key of the file stands in a part that it does not belong to",
+    KeyRenamed "key-renamed" { line: String, now: String }
+        "a key has another name now",
     ConfigValue "config-value" { path: String, line: u64, key: String }
         "the value of a key is malformed",
     ConfigIsALink "config-is-a-link" { path: String }
         "the configuration file is a link, which is not written through",
+    SameDescriptor "same-descriptor" { number: u32 }
+        "two variables name the same descriptor",
     EnvironmentNotFound "environment-not-found" { name: String, known: Vec<String> }
         "no environment of that name is configured",
     EnvironmentLacks "environment-lacks" { environment: String, key: String }
         "neither the configuration nor the provider's metadata names an endpoint that is needed",
-    CommandFailed "command-failed" { key: String, command: String }
+    CommandFailed "command-failed" { key: String }
         "the configured command failed or printed nothing usable",
     SecretEmpty "secret-empty" { path: String }
         "the file of a secret holds no secret",
 
     HeldByProcess "held-by-process" { process: String }
         "another process is renewing the login",
-    SealedElsewhere "sealed-elsewhere" { keys: String }
-        "the login is sealed with a key that this machine does not have any more",
-    KeyStoreMissing "key-store-missing" { keys: String }
-        "the key store cannot be reached",
-    KeyStoreLocked "key-store-locked" { keys: String }
+    KernelForgot "kernel-forgot" {}
+        "the kernel has forgotten the key that the login is sealed with, as it does when the machine restarts",
+    KeyMissing "key-missing" {}
+        "the keyring does not hold the key that the login is sealed with",
+    KeyStoreMissing "key-store-missing" {}
+        "the key store is not there, or this program or system cannot use it",
+    KeyStoreLocked "key-store-locked" {}
         "the key store is locked",
+    KeyStoreSilent "key-store-silent" {}
+        "the key store does not answer",
+    KeyStoreSession "key-store-session" {}
+        "this process's session may not use the user's keys in the kernel",
+    KeyStoreFull "key-store-full" {}
+        "the user has as many keys in the kernel as are allowed",
+    KeyStoreEmpty "key-store-empty" {}
+        "the desktop has no default keyring",
+    KeyStoreItem "key-store-item" {}
+        "the key store holds something else in the place of the key",
+    KeyStoreFailed "key-store-failed" {}
+        "the key store answers with an error",
+    BusAddress "bus-address" {}
+        "DBUS_SESSION_BUS_ADDRESS names something that is not used",
     ClockWrong "clock-wrong" {}
         "this machine's clock and the provider's differ",
     ProgramNotFound "program-not-found" { program: String }

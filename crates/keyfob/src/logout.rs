@@ -1,6 +1,6 @@
 //! Signing out: revokes at the provider first, then removes locally in any case, and reports both results.
 
-use keyfob_core::{Error, Id, Record, Result, contract::names, login::record::Refusal};
+use keyfob_core::{Cause, Error, Id, Record, Result, contract::names, login::record::Refusal};
 
 use crate::{
     credential::{helper, look, survey::Survey},
@@ -104,7 +104,7 @@ impl Session {
             Ok(Found::SetAside(path)) => {
                 let why = format!("the file was damaged and has been kept as {}", path.display());
                 return Err(Error::new(Id::StoreCorrupt, "the login could not be revoked", why)
-                    .hint("it is no longer used here; revoke it on the provider's own page"));
+                    .because(Cause::NotRevoked {}));
             }
         };
         let revocation = revoke::revoke(self, &record);

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use keyfob_core::{
-    Error, Id, ProviderTime, Record, Result, Secret, Timestamp, digest, json, oauth::header::Header,
+    Cause, Error, Id, ProviderTime, Record, Result, Secret, Timestamp, digest, json, oauth::header::Header,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -103,7 +103,7 @@ impl Session {
                 what,
                 "it names this device already, so there is nothing to enrol",
             )
-            .hint("unset it to enrol this machine itself"));
+            .because(Cause::DeviceTokenSet { variable: keyfob_core::contract::names::DEVICE_TOKEN.into() }));
         }
         let record = self.fresh_record()?;
         let url = record.endpoints.devices_url.clone().ok_or_else(|| {
@@ -291,5 +291,5 @@ fn damaged(place: &std::path::Path, why: &str) -> Error {
         format!("the device token in {}", place.display()),
         format!("the file {why}"),
     )
-    .hint("forget the device and enrol it again: `keyfob device forget`, `keyfob device enroll`")
+    .because(Cause::DeviceUnreadable {})
 }

@@ -25,12 +25,14 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::ConfigKeyMisplaced { place, .. } => {
             format!("move it {place}; `man keyfob-config` lists every key").into()
         }
+        Cause::KeyRenamed { line, now } => format!("write `{now}` in place of `{line}`").into(),
         Cause::ConfigValue { path, line, .. } => {
             format!("correct {}; `man keyfob-config` lists every key", at(path, *line)).into()
         }
         Cause::ConfigIsALink { path } => {
             format!("put those lines into {} yourself", homely(Path::new(path))).into()
         }
+        Cause::SameDescriptor { .. } => "give each credential a descriptor of its own".into(),
         Cause::EnvironmentNotFound { name, known } => {
             let built_in = ["production", "staging", "local"];
             match nearest(name, known.iter().map(String::as_str).chain(built_in)) {

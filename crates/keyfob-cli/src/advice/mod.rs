@@ -8,6 +8,7 @@ mod by_id;
 mod choice;
 mod configuration;
 mod given;
+mod keys;
 mod network;
 mod people;
 mod places;
@@ -70,6 +71,7 @@ fn by_cause(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choic
     people::choose(cause, situation)
         .or_else(|| network::choose(cause, situation))
         .or_else(|| places::choose(error, cause, situation))
+        .or_else(|| keys::choose(cause, situation))
         .or_else(|| configuration::choose(cause, situation))
 }
 

@@ -40,13 +40,18 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::Uncertain {} => {
             format!("try again; the provider is asked after growing pauses{}", situation.kept()).into()
         }
+        Cause::TokenRejected { .. } if situation.given.command() == "login" => {
+            format!("check that all of it was pasted{}", situation.stays()).into()
+        }
         Cause::TokenRejected { .. } => "sign in again: `keyfob login`".into(),
         Cause::TokenNotAllowed { .. } => {
             "try it where it is meant to be used: a token without the scope for it cannot ask whose it is".into()
         }
-        Cause::RejectedVariable { variable } => {
-            format!("replace {variable}, or unset it to use the stored login").into()
-        }
+        Cause::RejectedSource { .. } => "replace it, or unset it to use the stored login".into(),
+        Cause::RejectedOther {} => "see which one is: `keyfob status`".into(),
+        Cause::WouldBeDrained {} => "send a request with it: `keyfob header | curl -H @- URL`".into(),
+        Cause::NoSession {} => "name the address: `keyfob connect URL`".into(),
+        Cause::ForeignOrigin {} => "connect to the environment's own host".into(),
         Cause::RejectedNewest {} => "look at what the API says in its answer: another token would be rejected as well".into(),
         Cause::IssuerSpelling { environment, configured, told } => {
             let spelling = told.trim_end_matches('/') == configured.trim_end_matches('/');

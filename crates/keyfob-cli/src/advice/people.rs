@@ -16,7 +16,7 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             "sign in again: `keyfob login`; a scope such as `offline_access` gets a login that can be renewed".into()
         }
         Cause::SeedEnded { variable } => {
-            format!("put another refresh token into {variable}, or unset it and run `keyfob login`").into()
+            format!("put another refresh token into {variable}, or unset {variable} and run `keyfob login`").into()
         }
         Cause::SeedSpent { variable } => format!(
             "sign in and put a new refresh token into {variable}; keep the logins on a volume that lasts (KEYFOB_HOME), \
@@ -31,10 +31,10 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             "choose another name: 1 to 64 letters, digits and the characters - _ . @ +".into()
         }
         Cause::Declined {} => "start again, and allow the request on the page".into(),
-        Cause::ScopeUnknown { environment, .. } => scope_unknown(environment, situation),
-        Cause::RequestRefused { environment, .. } => format!(
+        Cause::ScopeUnknown { .. } => scope_unknown(situation),
+        Cause::RequestRefused {} => format!(
             "compare client_id, scopes and redirect of {} with what the provider registered",
-            situation.section(environment)
+            situation.this_section()
         )
         .into(),
         Cause::ClientUnknown { environment, secret: true, .. } => format!(
@@ -70,11 +70,14 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::AnotherAccount {} => {
             "sign in as the account that is wanted, or put this one in its place: `keyfob login --replace`".into()
         }
-        Cause::KeptBeside { profile } => format!(
-            "use it as it is: `keyfob --profile {} status`; with `--replace` it would have replaced the other",
-            quoted(profile)
-        )
-        .into(),
+        Cause::KeptBeside { profile } => Choice {
+            what: None,
+            why: Some(format!("it was kept as profile `{profile}`, and the login that was there stays")),
+            hint: format!(
+                "use it as it is: `keyfob --profile {} status`; `--replace` would have put it in the other's place",
+                quoted(profile)
+            ),
+        },
         Cause::AccountUnknown {} => {
             "continue: the login is valid; reports do not name the account until the next sign-in".into()
         }
@@ -85,16 +88,19 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::DeviceUnreadable {} => {
             "enrol it again: `keyfob device forget`, then `keyfob device enroll`".into()
         }
+        Cause::OpenedTwice {} => "end this with Ctrl-C and use `keyfob login --no-browser`".into(),
+        Cause::AnswerNotTaken {} => "copy the address of the page that says so, and paste it here".into(),
+        Cause::TokenEnded {} => "check this machine's clock, then start again: `keyfob login`".into(),
         Cause::NotRevoked {} => "revoke it on the provider's own page; it is no longer used here".into(),
         _ => return None,
     })
 }
 
-fn scope_unknown(environment: &str, situation: &Situation) -> Choice {
+fn scope_unknown(situation: &Situation) -> Choice {
     Choice {
         what: Some("the provider refused the request, before asking anybody".into()),
         why: None,
-        hint: format!("correct the scopes of {}", situation.section(environment)),
+        hint: format!("correct the scopes of {}", situation.this_section()),
     }
 }
 

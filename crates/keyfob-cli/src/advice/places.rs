@@ -4,19 +4,18 @@ use std::path::Path;
 
 use keyfob::{Error, ErrorId as Id, internals::core::Cause};
 
-use super::{
-    choice::Choice,
-    situation::Situation,
-    words::{homely, quoted},
-};
+use super::{choice::Choice, situation::Situation, words::quoted};
 
 pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choice> {
     let id = error.id();
     Some(match cause {
-        Cause::OtherOwner { path, owner, us } => other_owner(path, *owner, *us, situation),
+        Cause::OtherOwner { path, owner, us } => other_owner(id, path, *owner, *us, situation),
         Cause::OpenToOthers { path, directory, .. } => {
             let mode = if *directory { "700" } else { "600" };
             format!("make it yours alone: chmod {mode} {}", quoted(path)).into()
+        }
+        Cause::WritableByOthers { path, .. } => {
+            format!("take that from others: chmod go-w {}", quoted(path)).into()
         }
         Cause::Missing { path } if id == Id::ClientSecret || id == Id::ApprovedListUnsafe => {
             format!("create {}, or correct its name", quoted(path)).into()
@@ -34,12 +33,16 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::Exists { path } => format!("choose another name, or remove {}", quoted(path)).into(),
         Cause::NotADirectory { path } => format!("name a directory, or move {} away", quoted(path)).into(),
         Cause::NotAFile { .. } => "name a regular file".into(),
+        Cause::SecondName { .. } => "`keyfob doctor --fix` makes it a file of its own".into(),
         Cause::NotAbsolute { path } => {
             format!("write the whole path, for example \"$PWD/{}\"", path.trim_start_matches("./")).into()
         }
         Cause::InRepository { .. } => {
             "choose a directory outside the repository, or choose this one explicitly with `--home DIR`"
                 .into()
+        }
+        Cause::RuntimeRefused { .. } => {
+            "unset XDG_RUNTIME_DIR, or let it name a directory that is yours alone".into()
         }
         Cause::WorkingDirectoryGone {} => "change to a directory that exists: cd".into(),
         Cause::MachineShort {} => format!(
@@ -51,15 +54,6 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
             "make room on the disk and try again: the next run adopts the file that was kept".into()
         }
         Cause::HeldByProcess { .. } => "wait for that process, or end it; nothing was changed".into(),
-        Cause::SealedElsewhere { .. } => "sign in again: `keyfob login`".into(),
-        Cause::KeyStoreMissing { .. } => format!(
-            "start the key store, then try again; `keyfob doctor` says what is missing{}",
-            situation.kept()
-        )
-        .into(),
-        Cause::KeyStoreLocked { .. } => {
-            format!("unlock the key store, then try again{}", situation.kept()).into()
-        }
         Cause::ProgramNotFound { program } => {
             format!("check its name, and PATH: `command -v {}`", quoted(program)).into()
         }
@@ -69,8 +63,21 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::SecretEmpty { path } => {
             format!("write the secret, and nothing else, into {}", quoted(path)).into()
         }
-        Cause::CommandFailed { command, .. } => {
-            format!("run it by hand and look at what it says: {command}").into()
+        Cause::RecoveredLogin { path } => format!(
+            "make room on the disk, save {}, and sign in with its token: `keyfob login --with-token`",
+            quoted(path)
+        )
+        .into(),
+        Cause::MountedFile { .. } => "mount the directory instead of the single file".into(),
+        Cause::NotesUnreadable { path } => format!("move {} away", quoted(path)).into(),
+        Cause::SetAside { replaced: true } => "remove it: `keyfob doctor --fix`".into(),
+        Cause::SetAside { replaced: false } => {
+            "sign in again if it is still needed, then remove it: `keyfob doctor --fix`".into()
+        }
+        Cause::Interrupted {} => "run `keyfob doctor --fix`, or let the next renewal sort it out".into(),
+        Cause::OwnVariable { variable } => format!("unset {variable}").into(),
+        Cause::BrowserVariable {} => {
+            "let it name a program outside the repository, or open the address yourself".into()
         }
         _ => return None,
     })
@@ -84,16 +91,16 @@ fn user(uid: u32, situation: &Situation) -> String {
     }
 }
 
-fn other_owner(path: &str, owner: u32, us: u32, situation: &Situation) -> Choice {
+fn other_owner(id: Id, path: &str, owner: u32, us: u32, situation: &Situation) -> Choice {
     let (whose, we) = (user(owner, situation), user(us, situation));
     // The home of somebody else, as `sudo` leaves it: whatever root makes there, its owner cannot use afterwards.
-    if us == 0 && owner != 0 {
+    let in_home = home().filter(|home| path.starts_with(home));
+    if let (0, Some(home)) = (us, in_home)
+        && id != Id::ApprovedListUnsafe
+    {
         return Choice {
             what: Some(format!("these logins belong to {whose}, and you are root")),
-            why: Some(match home() {
-                Some(home) if path.starts_with(&home) => format!("HOME is {home}"),
-                _ => format!("{} is not root's", homely(Path::new(path))),
-            }),
+            why: Some(format!("HOME is {home}")),
             hint: format!("run keyfob as {whose} (without sudo), or set HOME for root: sudo -H"),
         };
     }

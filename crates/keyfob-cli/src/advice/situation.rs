@@ -96,10 +96,28 @@ impl Situation {
         self.real.then(|| rustix::process::geteuid().as_raw())
     }
 
+    /// The same of a login that was not to be replaced by this.
+    pub(super) fn stays(&self) -> String {
+        let here = self.here();
+        let mine = |login: &&Login| {
+            login.profile == here.profile && Some(&login.environment) == here.environment.as_ref()
+        };
+        match here.logins.iter().find(mine).map(|login| login.account.as_deref()) {
+            Some(Some(account)) => format!("; the login of {account} is still there"),
+            Some(None) => "; the login that was there still is".into(),
+            None => String::new(),
+        }
+    }
+
     /// `[environments.work] in ~/.config/keyfob/config.toml`.
     pub(super) fn section(&self, environment: &str) -> String {
         let file = self.here().config.as_deref().map_or("the configuration file".into(), homely);
         format!("[environments.{environment}] in {file}")
+    }
+
+    /// The same of the environment that counts.
+    pub(super) fn this_section(&self) -> String {
+        self.section(self.here().environment.as_deref().unwrap_or("ENVIRONMENT"))
     }
 
     #[cfg(test)]

@@ -95,8 +95,9 @@ pub(crate) struct Header {
   keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
 
 CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number.
-The program replaces the keyfob process, so its exit code and signals are its own. A program that runs
-longer than the token is valid calls `keyfob token`.")]
+The program replaces the keyfob process, so its exit code and signals are its own; 126 means that it
+cannot be executed, 127 that it is not there. A program that runs longer than the token is valid calls
+`keyfob token`.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) wanted: Wanted,

@@ -23,6 +23,7 @@ use tungstenite::{
 };
 
 use crate::{
+    advice,
     args::{Connect, Global},
     output::{
         report::{Report, Result},
@@ -136,7 +137,10 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
         value.set_sensitive(true);
         request.headers_mut().insert(name, value);
     }
-    let mut stream = client.dial(handshake).map_err(|error| Opening::Failed(error.message()))?;
+    let mut stream = client.dial(handshake).map_err(|error| {
+        let told = advice::told(&error);
+        Opening::Failed(format!("{}: {} ({})", told.what, told.why, told.hint))
+    })?;
     stream.set_patience(OPENING);
     match tungstenite::client(request, stream) {
         Ok((mut socket, answer)) => {

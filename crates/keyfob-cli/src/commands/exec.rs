@@ -1,7 +1,7 @@
 //! `keyfob exec -- CMD`: replaces this process with a program that receives the credential, and no other one.
 
 use std::{
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
 };
@@ -9,8 +9,8 @@ use std::{
 use keyfob::{
     Error, Grant, Source,
     internals::{
-        core::Id,
         core::contract::{self, names},
+        core::{Cause, Id},
         setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
         world::{
             failure,
@@ -87,8 +87,28 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     process::give_back(&mut command);
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
-    let what = format!("cannot run {}", keyfob::internals::core::error::escape(&program.to_string_lossy()));
-    Err(Error::caused_by(Id::ExecFailed, what, error).into())
+    Err(not_started(&program.to_string_lossy(), error).into())
+}
+
+/// Why a program was not started, as shells tell it apart: it is not there, or cannot be executed.
+fn not_started(program: &str, error: std::io::Error) -> Error {
+    let name = keyfob::internals::core::error::escape(program);
+    let cause = match error.kind() {
+        ErrorKind::NotFound => Some(Cause::ProgramNotFound { program: program.into() }),
+        ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
+            Some(Cause::ProgramNotExecutable { program: program.into() })
+        }
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            Some(Cause::ProgramNotExecutable { program: program.into() })
+        }
+        _ => None,
+    };
+    let what = match &cause {
+        Some(Cause::ProgramNotFound { .. }) if program.contains('/') => format!("there is no program {name}"),
+        Some(Cause::ProgramNotFound { .. }) => format!("there is no program {name} in PATH"),
+        _ => format!("the program {name} could not be started"),
+    };
+    Error::caused_by(Id::ExecFailed, what, error).maybe_because(cause)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]

@@ -14,9 +14,10 @@ use std::{
 use keyfob::{
     Client, Error, LoginOptions, Secret,
     internals::{
-        core::Id,
+        core::{Cause, Id},
         login::setup_token::{Minted, Note, SOON},
         logout::Revocation,
+        world::failure,
     },
 };
 
@@ -127,8 +128,23 @@ fn revoke(global: &Global, args: &SetupToken, client: &Client, name: &str) -> Re
 
 fn create(path: &Path) -> Result<(&Path, std::fs::File)> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-        Error::new(Id::Usage, format!("--out {}", plain(&path.display().to_string())), error.to_string())
-            .hint("name a file that does not exist yet")
+        let shown = plain(&path.display().to_string());
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match (error.kind(), folder) {
+            (io::ErrorKind::AlreadyExists, _) => Error::new(
+                Id::Usage,
+                format!("{shown} is already there, and is not overwritten"),
+                "--out makes a new file",
+            )
+            .because(Cause::Exists { path: path.to_string_lossy().into_owned() }),
+            (io::ErrorKind::NotFound, Some(folder)) => Error::new(
+                Id::Usage,
+                format!("the folder {} does not exist", plain(&folder.display().to_string())),
+                "--out makes a new file in a folder that is there",
+            )
+            .because(Cause::Missing { path: folder.to_string_lossy().into_owned() }),
+            _ => failure::failed_at(Id::Usage, format!("{shown} cannot be written"), path, error),
+        }
     })?;
     Ok((path, file))
 }

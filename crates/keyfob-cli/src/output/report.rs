@@ -7,7 +7,10 @@ use std::{
 
 use keyfob::{
     Error,
-    internals::{core::Id, world::system::process},
+    internals::{
+        core::{Cause, Id},
+        world::system::process,
+    },
 };
 use serde::Serialize;
 
@@ -100,13 +103,22 @@ impl Report {
         if json {
             let _ = Self::json(&serde_json::json!({ "error": error_json(error) }));
         }
-        ExitCode::from(error.exit_code())
+        ExitCode::from(exit_code(error))
     }
 }
 
 fn unwritable(why: &str) -> Failure {
     let error = Error::new(Id::Usage, "standard output cannot be written", why);
     Failure::Error(error.hint("check where the output goes"))
+}
+
+/// The exit code of a failure: that of its kind, but for a program that was not started, whose code is a shell's.
+fn exit_code(error: &Error) -> u8 {
+    match error.cause() {
+        Some(Cause::ProgramNotFound { .. }) => 127,
+        Some(Cause::ProgramNotExecutable { .. }) => 126,
+        _ => error.exit_code(),
+    }
 }
 
 /// What failed, why, and one thing to do; the other failures of the same look below.

@@ -28,13 +28,15 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::PersonNotWanted { .. } => &[Id::Usage],
         Cause::ProfileName { .. } => &[Id::Usage, Id::VariableMalformed, Id::StoreCorrupt],
         Cause::Declined {} => &[Id::LoginDenied],
-        Cause::ScopeUnknown { .. } | Cause::RequestRefused { .. } => &[Id::ProviderRefused],
+        Cause::ScopeUnknown { .. } | Cause::RequestRefused {} => &[Id::LoginDenied, Id::ProviderRefused],
         Cause::ClientUnknown { .. } | Cause::CodeRefused {} => &[Id::ProviderRefused],
         Cause::NotAnAnswer {} => &[Id::CallbackInvalid],
-        Cause::OtherAttempt {} => &[Id::StateMismatch],
+        Cause::OtherAttempt {} | Cause::OpenedTwice {} => &[Id::StateMismatch],
+        Cause::AnswerNotTaken {} => &[Id::CallbackInvalid],
+        Cause::TokenEnded {} => &[Id::AnswerInvalid],
         Cause::NobodyAnswered { .. } | Cause::InputEnded {} | Cause::CodeExpired {} => &[Id::LoginTimeout],
         Cause::NoCodes { .. } => &[Id::DeviceGrantOff, Id::EnvironmentIncomplete],
-        Cause::PortTaken { .. } => &[Id::Usage],
+        Cause::PortTaken { .. } => &[Id::Unreachable],
         Cause::RotatedKept {} => &[Id::AnswerInvalid, Id::ProviderRefused, Id::Unreachable],
         Cause::AnotherAccount {} | Cause::KeptBeside { .. } => &[Id::OtherAccount],
         Cause::AccountUnknown {} => &[Id::Unreachable],
@@ -43,7 +45,10 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::DeviceUnreadable {} => &[Id::StoreCorrupt],
         Cause::NotRevoked {} => &[Id::StoreCorrupt, Id::Unreachable],
         Cause::TokenRejected { .. } | Cause::TokenNotAllowed { .. } => &[Id::ProviderRefused],
-        Cause::RejectedVariable { .. } => &[Id::ProviderRefused],
+        Cause::RejectedSource { .. } | Cause::RejectedOther {} => &[Id::ProviderRefused],
+        Cause::WouldBeDrained {} => &[Id::DescriptorUnusable],
+        Cause::NoSession {} => &[Id::EnvironmentIncomplete],
+        Cause::ForeignOrigin {} => &[Id::UrlNotApproved],
         Cause::RejectedNewest {} => &[Id::RejectedStale],
         Cause::IssuerSpelling { .. } | Cause::NoMetadata { .. } => &[Id::MetadataInvalid],
         Cause::Busy { .. } => &[Id::Unreachable],
@@ -65,31 +70,50 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         | Cause::NotTls { .. } => NETWORK,
         Cause::OtherOwner { .. }
         | Cause::OpenToOthers { .. }
+        | Cause::WritableByOthers { .. }
         | Cause::NotADirectory { .. }
         | Cause::NotAFile { .. }
         | Cause::Missing { .. }
         | Cause::NoPermission { .. }
         | Cause::ReadOnly { .. } => FILES,
         Cause::DiskFull { .. } | Cause::DiskFailed { .. } => &[Id::StoreFailed],
+        Cause::SecondName { .. } => &[Id::StoreUnsafe],
         Cause::Exists { .. } => &[Id::Usage],
         Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
             &[Id::HomeUnsafe, Id::CaFileUnsafe]
         }
+        Cause::RuntimeRefused { .. } => &[Id::HomeUnsafe],
         Cause::MachineShort {} => &[Id::SystemFailed],
-        Cause::RecoveredElsewhere { .. } => &[Id::StoreFailed],
+        Cause::RecoveredElsewhere { .. } | Cause::RecoveredLogin { .. } | Cause::MountedFile { .. } => {
+            &[Id::StoreFailed]
+        }
+        Cause::NotesUnreadable { .. } | Cause::SetAside { .. } => &[Id::StoreCorrupt],
+        Cause::Interrupted {} => &[Id::OutcomeUnknown],
+        Cause::OwnVariable { .. } => &[Id::VariableMalformed],
+        Cause::BrowserVariable {} => &[Id::Usage],
         Cause::ConfigSyntax { .. }
         | Cause::ConfigKeyUnknown { .. }
         | Cause::ConfigKeyMisplaced { .. }
+        | Cause::KeyRenamed { .. }
         | Cause::ConfigValue { .. } => &[Id::ConfigMalformed],
         Cause::ConfigIsALink { .. } => &[Id::ConfigUnsafe],
+        Cause::SameDescriptor { .. } => &[Id::VariablesConflict],
         Cause::EnvironmentNotFound { .. } => &[Id::EnvironmentUnknown],
         Cause::EnvironmentLacks { .. } => &[Id::EnvironmentIncomplete],
         Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret],
         Cause::SecretEmpty { .. } => &[Id::ClientSecret],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],
-        Cause::SealedElsewhere { .. } | Cause::KeyStoreMissing { .. } | Cause::KeyStoreLocked { .. } => {
-            &[Id::KeyStoreUnavailable]
-        }
+        Cause::KernelForgot {}
+        | Cause::KeyMissing {}
+        | Cause::KeyStoreMissing {}
+        | Cause::KeyStoreLocked {}
+        | Cause::KeyStoreSilent {}
+        | Cause::KeyStoreSession {}
+        | Cause::KeyStoreFull {}
+        | Cause::KeyStoreEmpty {}
+        | Cause::KeyStoreItem {}
+        | Cause::KeyStoreFailed {}
+        | Cause::BusAddress {} => &[Id::KeyStoreUnavailable],
         Cause::ClockWrong {} => &[Id::Unreachable],
         Cause::ProgramNotFound { .. } | Cause::ProgramNotExecutable { .. } => &[Id::ExecFailed],
         _ => &[],

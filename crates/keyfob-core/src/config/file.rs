@@ -8,7 +8,7 @@ use super::{
     environment::{Configured, RawEnvironment},
     mistake::{Mistake, Mistakes},
 };
-use crate::{Error, Id, Result, error::escape, login::sealed::KeyStore, source::Prefer};
+use crate::{Cause, Error, Id, Result, error::escape, login::sealed::KeyStore, source::Prefer};
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +127,10 @@ impl Config {
             (None, Some(word)) => {
                 let what = "the configuration file says `store`, which is called `seal` now";
                 let error = Error::new(Id::ConfigMalformed, what, "the earlier name is still read");
-                outdated.push(error.hint(format!("write `seal = \"{}\"` in its place", escape(&word))));
+                outdated.push(error.because(Cause::KeyRenamed {
+                    line: format!("store = \"{}\"", escape(&word)),
+                    now: format!("seal = \"{}\"", escape(&word)),
+                }));
                 ("store", Some(word))
             }
             (word, None) => ("seal", word),

@@ -8,7 +8,7 @@ use alloc::{
 
 use super::*;
 use crate::{
-    Result,
+    Cause, Result,
     login::sealed::KeyStore,
     oauth::client_auth::{Confidential, Place, Proof},
 };
@@ -219,7 +219,10 @@ fn the_earlier_name_of_seal_is_read_and_said() {
     assert_eq!(config.seal, Some(KeyStore::Kernel));
     let [said] = &config.outdated[..] else { panic!("it is said: {:?}", config.outdated) };
     assert!(said.what().contains("`store`"), "{said}");
-    assert_eq!(said.advice(), Some("write `seal = \"kernel\"` in its place"));
+    assert!(
+        matches!(said.cause(), Some(Cause::KeyRenamed { now, .. }) if now == "seal = \"kernel\""),
+        "{said:?}"
+    );
     let word = || Some("kernel".to_string());
     let both = RawConfig { seal: word(), store: word(), ..RawConfig::default() };
     let error = Config::parse(both).unwrap_err();

@@ -8,7 +8,7 @@ use super::{
     table::{DESCRIBED, REFERENCED, VARIABLES},
     variables::malformed,
 };
-use crate::{Error, Id};
+use crate::{Cause, Error, Id};
 
 /// One variable and what it says.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ fn conflicts(settings: &Settings, problems: &mut Vec<Error>) {
                 );
                 problems.push(
                     Error::new(Id::VariablesConflict, what, "a descriptor can be read only once")
-                        .hint("give each credential a descriptor of its own"),
+                        .because(Cause::SameDescriptor { number: one.number.unsigned_abs() }),
                 );
             }
         }

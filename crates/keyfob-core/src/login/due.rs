@@ -5,7 +5,7 @@
 use alloc::{format, string::String};
 
 use crate::{
-    Error, Id, ProviderTime, Record, Timestamp,
+    Cause, Error, Id, ProviderTime, Record, Timestamp,
     login::record::{Generation, Unknown},
 };
 
@@ -127,11 +127,16 @@ fn obstacle(record: &Record, now: ProviderTime, rejected: bool) -> Option<Error>
     let login = title(record);
     if !record.can_renew() {
         let why = if rejected { "the API rejected its access token" } else { "its access token has expired" };
-        return Some(Error::new(Id::LoginNeeded, login, format!("{why}, and it has no refresh token")));
+        let what = format!("{login} has no valid token");
+        let why = format!("{why}, and it has no refresh token");
+        let cause = Cause::NoRefreshToken { profile: record.profile.clone() };
+        return Some(Error::new(Id::LoginNeeded, what, why).because(cause));
     }
     let (until, why) = forbidden(record, now)?;
-    let why = format!("{why}; asking again is allowed in {} s", until.since(now));
-    Some(Error::new(Id::CoolingDown, format!("{login} could not be renewed yet"), why))
+    let seconds = until.since(now);
+    let why = format!("{why}; asking again is allowed in {seconds} s");
+    let what = format!("{login} could not be renewed yet");
+    Some(Error::new(Id::CoolingDown, what, why).because(Cause::CoolingDown { seconds }))
 }
 
 fn title(record: &Record) -> String {
@@ -142,7 +147,9 @@ fn title(record: &Record) -> String {
 #[must_use]
 pub fn ended(record: &Record) -> Option<Error> {
     let refusal = record.refused.as_ref().filter(|r| r.generation == record.generation.number)?;
-    Some(Error::new(Id::LoginRefused, format!("{} has ended", title(record)), refusal.why.clone()))
+    let cause = Cause::LoginEnded { profile: record.profile.clone() };
+    let what = format!("{} has ended", title(record));
+    Some(Error::new(Id::LoginRefused, what, refusal.why.clone()).because(cause))
 }
 
 /// Until when the provider is not to be asked, and why, while that is so.

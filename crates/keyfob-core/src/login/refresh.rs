@@ -2,10 +2,13 @@
 //!
 //! When a login is renewed is decided in [`super::due`]; the I/O (lock, disk, network) is in `keyfob::renewal`.
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 use crate::{
-    Ahead, Error, Id, ProviderTime, Record, Secret, Timestamp,
+    Ahead, Cause, Error, Id, ProviderTime, Record, Secret, Timestamp,
     login::{
         due::SKEW,
         record::{Cooldown, Refusal, Unknown},
@@ -85,11 +88,13 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
     // The same clock that the record is read by later.
     let at = record.ahead(kernel.as_deref()).theirs(now);
     let asked = reply.retry_after(at, LONGEST_COOLDOWN);
+    let cause = refused_for(&record, &verdict, asked);
     let (id, why) = match verdict {
         Verdict::Refused(said) if !replaced && said.asks_for_a_person(dead_words(&record)) => {
             record.refused =
                 Some(Refusal { generation: record.generation.number, at, why: said.why.clone() });
-            let error = Error::new(Id::LoginRefused, format!("{login} has ended"), said.why);
+            let cause = Cause::LoginEnded { profile: record.profile.clone() };
+            let error = Error::new(Id::LoginRefused, format!("{login} has ended"), said.why).because(cause);
             return After { record, error: Some(error) };
         }
         Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, at),
@@ -102,7 +107,24 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         Verdict::Later(said) => (Id::Unreachable, said.why),
     };
     cool_down(&mut record, at, asked, &why);
-    After { record, error: failed(id, why) }
+    After { record, error: failed(id, why).map(|error| error.maybe_because(cause)) }
+}
+
+/// Why a renewal was refused or put off, for whoever advises a person.
+fn refused_for(record: &Record, verdict: &Verdict, seconds: Option<i64>) -> Option<Cause> {
+    match verdict {
+        Verdict::Later(said) => said.busy(seconds),
+        Verdict::Refused(said) => match said.word.as_deref()? {
+            "invalid_client" | "unauthorized_client" => Some(Cause::ClientUnknown {
+                environment: record.environment.clone(),
+                client: record.client_id.as_str().into(),
+                secret: record.secret_at.is_some(),
+            }),
+            "invalid_scope" => Some(Cause::ScopeUnknown { scopes: record.scopes.to_string() }),
+            _ => Some(Cause::RequestRefused {}),
+        },
+        _ => None,
+    }
 }
 
 /// Why the tokens of a renewal are another login's, by the ID token beside them (OpenID Connect Core §12.2). It is held
@@ -165,6 +187,7 @@ pub fn unanswered(mut record: Record, sent: bool, why: &str, now: ProviderTime) 
         let again = if times > 1 { format!(" (request {times} without an answer)") } else { String::new() };
         let why = format!("{why} after the request was sent{again}: the provider may have renewed it or not");
         Error::new(Id::OutcomeUnknown, format!("the outcome of renewing {login} is unknown"), why)
+            .because(Cause::Uncertain {})
     } else {
         cool_down(&mut record, now, None, why);
         Error::new(Id::Unreachable, format!("{login} could not be renewed"), why)

@@ -13,13 +13,13 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Id, Result, Secret,
+    Cause, Error, Id, Result, Secret,
     contract::{
         settings::{ClientId, Scopes},
         values,
     },
     error::escape,
-    oauth::{sent::Sent, token_request::TokenRequest},
+    oauth::{refusal, sent::Sent, token_request::TokenRequest},
 };
 
 /// One attempt to sign in. Its verifier and state are used once.
@@ -209,7 +209,7 @@ impl Flow {
             (None, Some(_)) if self.request.iss_promised => {
                 return Err(Error::new(
                     Id::IssuerMismatch,
-                    "the answer of the sign-in page",
+                    "the answer of the sign-in page is from another provider",
                     "its `iss` is missing though the provider promises it (RFC 9207)",
                 ));
             }
@@ -224,7 +224,8 @@ impl Flow {
                 why.push_str(": ");
                 why.push_str(&quote(&description));
             }
-            return Err(Error::new(Id::LoginDenied, "signing in was refused", why));
+            let cause = refusal::cause(&quote(&error), &self.request.scopes);
+            return Err(Error::new(Id::LoginDenied, "signing in was refused", why).because(cause));
         }
         let code = answer.code.ok_or_else(|| callback_error("it has neither `code` nor `error`"))?;
         Ok(Code(Secret::visible(&code).map_err(|why| callback_error(&format!("its `code` {why}")))?))
@@ -344,16 +345,17 @@ fn is_user_code(text: &str) -> bool {
 }
 
 fn callback_error(why: &str) -> Error {
-    Error::new(Id::CallbackInvalid, "the answer of the sign-in page", why)
+    Error::new(Id::CallbackInvalid, "the answer of the sign-in page cannot be understood", why)
 }
 
 fn state_error(why: &str) -> Error {
     Error::new(Id::StateMismatch, "the answer does not belong to this sign-in", why)
+        .because(Cause::OtherAttempt {})
 }
 
 fn pasted_error(why: &str) -> Error {
     Error::new(Id::CallbackInvalid, "the pasted text is not an answer of the sign-in page", why)
-        .hint("paste the whole address of the last page, or the `code#state` it shows")
+        .because(Cause::NotAnAnswer {})
 }
 
 #[cfg(test)]

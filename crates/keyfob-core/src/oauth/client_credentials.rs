@@ -1,13 +1,17 @@
 //! The client credentials grant (RFC 6749 §4.4), for a client that is itself the account. A new token is requested
 //! instead of renewing the old one; there is no refresh token that could be lost or spent twice.
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 use crate::{
-    Error, Id, ProviderTime, Record, Timestamp,
+    Cause, Error, Id, ProviderTime, Record, Timestamp,
     contract::settings::Scopes,
     login::refresh::{self, After},
     oauth::{
+        refusal::Refusal,
         reply::Reply,
         token_request::TokenRequest,
         token_response::{self, Verdict},
@@ -31,6 +35,7 @@ pub fn answered(
     kernel: Option<String>,
 ) -> After {
     // RFC 6749 §4.4.3: a refresh token that comes all the same is of no use and must not lie around.
+    let mut cause = None;
     let (id, why) = match token_response::read(reply).open().1 {
         Verdict::Granted(mut tokens) => {
             tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
@@ -45,13 +50,36 @@ pub fn answered(
             return After { record, error };
         }
         Verdict::Odd { why } => (Id::AnswerInvalid, why),
-        Verdict::Refused(said) => (Id::ProviderRefused, said.why),
+        Verdict::Refused(said) => {
+            cause = refusal_of(&record, &said);
+            (Id::ProviderRefused, said.why)
+        }
         // Nothing is spent by asking: an answer that was lost is asked for again.
-        Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
+        Verdict::Later(said) | Verdict::Unknown(said) => {
+            cause = said.busy(None);
+            (Id::Unreachable, said.why)
+        }
     };
     let at = record.ahead(kernel.as_deref()).theirs(now);
     let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
-    failed(record, id, asked, &why, at)
+    if let Some(Cause::Busy { seconds, .. }) = &mut cause {
+        *seconds = asked;
+    }
+    let after = failed(record, id, asked, &why, at);
+    After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
+}
+
+/// Why this client was refused, for whoever advises a person.
+fn refusal_of(record: &Record, said: &Refusal) -> Option<Cause> {
+    Some(match said.word.as_deref()? {
+        "invalid_client" | "unauthorized_client" => Cause::ClientUnknown {
+            environment: record.environment.clone(),
+            client: record.client_id.as_str().into(),
+            secret: true,
+        },
+        "invalid_scope" => Cause::ScopeUnknown { scopes: record.scopes.to_string() },
+        _ => Cause::RequestRefused {},
+    })
 }
 
 /// No token, for this reason: the next process is told too, so that not everybody runs into it.

@@ -8,7 +8,7 @@ use alloc::{
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Id, Result, Secret,
+    Cause, Error, Id, Result, Secret,
     contract::{
         settings::{ClientId, Scopes},
         values,
@@ -141,10 +141,13 @@ impl Pending {
                 Poll::Wait
             }
             Verdict::Refused(said) => match said.word.as_deref() {
-                Some("access_denied" | "authorization_declined") => over(Id::LoginDenied, said.why),
+                Some("access_denied" | "authorization_declined") => Poll::Over(
+                    Error::new(Id::LoginDenied, "signing in was refused", said.why)
+                        .because(Cause::Declined {}),
+                ),
                 Some("expired_token") => Poll::Over(
                     Error::new(Id::LoginTimeout, "signing in was not finished", said.why)
-                        .hint("start again with `keyfob login --device`"),
+                        .because(Cause::CodeExpired {}),
                 ),
                 _ => over(Id::ProviderRefused, said.why),
             },

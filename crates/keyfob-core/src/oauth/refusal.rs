@@ -1,8 +1,13 @@
 //! What a provider says instead of giving tokens (RFC 6749 §5.2).
 
-use alloc::{format, string::String};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
 
 use serde_json::Value;
+
+use crate::{Cause, contract::settings::Scopes};
 
 use super::{
     members::{End, Member, Members},
@@ -61,6 +66,14 @@ impl Refusal {
         A_PERSON.contains(&word) || own.into_iter().any(fits)
     }
 
+    /// Why it comes later or not at all, where it says so by its status, for whoever advises a person.
+    #[must_use]
+    pub fn busy(&self, retry_after: Option<i64>) -> Option<Cause> {
+        let says = self.word.as_deref().is_some_and(|word| NOT_NOW.contains(&word));
+        let busy = says || matches!(self.status, 425 | 429 | 500..=599);
+        busy.then_some(Cause::Busy { status: self.status, seconds: retry_after })
+    }
+
     /// What it says about the request. A word decides where its meaning is known; else the status it came with does.
     pub(super) fn weight(&self) -> Weight {
         let word = self.word.as_deref().unwrap_or_default();
@@ -75,6 +88,17 @@ impl Refusal {
             425 | 429 | 500..=599 => Weight::Later,
             _ => Weight::Refused,
         }
+    }
+}
+
+/// Why a sign-in was refused with this word, for whoever advises a person. `scopes` are those that were asked for.
+#[must_use]
+pub fn cause(word: &str, scopes: &Scopes) -> Cause {
+    match word {
+        "access_denied" | "authorization_declined" => Cause::Declined {},
+        "invalid_scope" => Cause::ScopeUnknown { scopes: scopes.to_string() },
+        "invalid_grant" => Cause::CodeRefused {},
+        _ => Cause::RequestRefused {},
     }
 }
 

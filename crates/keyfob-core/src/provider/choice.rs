@@ -11,7 +11,7 @@ use crate::provider::{
     environment::{Discovery, Environment, origin},
 };
 use crate::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     config::{Config, Configured, approved::ApprovedList},
     contract::{
         names,
@@ -65,7 +65,10 @@ pub fn resolve(
         (name, None) => {
             let what = format!("there is no environment `{}`", escape(name));
             let why = "the configuration file does not define it";
-            return Err(Error::new(Id::EnvironmentUnknown, what, why));
+            return Err(Error::new(Id::EnvironmentUnknown, what, why).because(Cause::EnvironmentNotFound {
+                name: name.to_string(),
+                known: config.environments.keys().cloned().collect(),
+            }));
         }
     };
     environment.hosts = configured.map(|configured| configured.hosts.clone()).unwrap_or_default();
@@ -90,6 +93,7 @@ fn staging(configured: Option<&Configured>) -> Result<Environment> {
 
 fn incomplete(name: &str, why: &str) -> Error {
     Error::new(Id::EnvironmentIncomplete, format!("the environment `{name}` is incomplete"), why)
+        .because(Cause::EnvironmentLacks { environment: name.into(), key: "issuer".into() })
 }
 
 /// An environment out of the configuration alone. Its own endpoints go first; then what its issuer's metadata
@@ -150,7 +154,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
 fn custom(url: Option<&str>, approved: &ApprovedList) -> Result<Environment> {
     let url = url.ok_or_else(|| {
         incomplete("custom", &format!("{} names no authorization endpoint", names::CUSTOM_URL))
-            .hint("set that variable to an approved URL, or choose another environment")
+            .because(Cause::EnvironmentLacks { environment: "custom".into(), key: names::CUSTOM_URL.into() })
     })?;
     let entry = approved.verdict(url)?;
     let authorize_url = values::url(url).map_or_else(|_| url.to_string(), String::from);

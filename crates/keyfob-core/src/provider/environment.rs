@@ -209,6 +209,7 @@ impl Environment {
     fn lacks(&self, what: &str) -> Error {
         let lacking = format!("environment `{}` has no {what}", self.name);
         Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
+            .because(Cause::EnvironmentLacks { environment: self.name.clone(), key: what.into() })
     }
 
     /// How to find the secret of a person's client, where it has one, and where it goes.
@@ -235,7 +236,7 @@ impl Environment {
         let what = format!("environment `{}` does not support interactive sign-in", self.name);
         let why = "its configuration says `grant = \"client_credentials\"`: the client asks for itself";
         Err(Error::new(Id::Usage, what, why)
-            .hint("run `keyfob token`; it asks for a token when one is needed"))
+            .because(Cause::PersonNotWanted { environment: self.name.clone() }))
     }
 
     /// An empty record of a login here: with a seed for a refresh token, or to be filled from a grant.

@@ -54,12 +54,15 @@ impl Environment {
         };
         let issuer = text("issuer").ok_or_else(|| refuse("it names no issuer".into()))?;
         if issuer != self.issuer {
-            let cause = Cause::IssuerSpelling {
+            // One that differs by a final slash is this provider's own, spelt otherwise. Any other is somebody else's, and
+            // nobody is told to believe it.
+            let spelling = issuer.trim_end_matches('/') == self.issuer.trim_end_matches('/');
+            let cause = spelling.then(|| Cause::IssuerSpelling {
                 environment: self.name.clone(),
                 configured: self.issuer.clone(),
                 told: escape(issuer),
-            };
-            return Err(refuse(format!("it is that of `{}`", escape(issuer))).because(cause));
+            });
+            return Err(refuse(format!("it is that of `{}`", escape(issuer))).maybe_because(cause));
         }
         // RFC 8414 §2 has silence mean "no PKCE"; the largest providers take S256 and are silent about it. It is sent
         // in any case, and a provider that does not know it ignores it (RFC 6749 §3.1): nothing is lost by trying.

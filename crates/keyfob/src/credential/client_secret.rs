@@ -3,13 +3,16 @@
 use std::path::Path;
 
 use keyfob_core::{
-    Error, Id, Result, Secret,
+    Cause, Error, Id, Result, Secret,
     contract::settings::ClientId,
     oauth::client_auth::{ClientAuth, Place, SecretAt},
     secret::strip_newline,
 };
 
-use crate::{credential::command, world::World};
+use crate::{
+    credential::command,
+    world::{World, failure},
+};
 
 /// What the requests of this client are authenticated with. `None`: it is a public one.
 ///
@@ -34,23 +37,36 @@ pub(crate) fn secret(world: &World, environment: &str, at: &Place) -> Result<Sec
     let (key, bytes) = match at {
         Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
         Place::Command(command) => {
-            ("client_secret_command", command::output(world, "client_secret_command", command))
+            let key = "client_secret_command";
+            let failed = |why| (why, Some(Cause::CommandFailed { key: key.into() }));
+            (key, command::output(world, key, command).map_err(failed))
         }
     };
-    let wrong = |why: String| {
-        Error::new(Id::ClientSecret, format!("`{key}` of environment `{environment}` gave no secret"), why)
+    let wrong = |why: String, cause: Option<Cause>| {
+        let what = format!("`{key}` of environment `{environment}` gave no secret");
+        Error::new(Id::ClientSecret, what, why).maybe_because(cause)
     };
-    let bytes = bytes.map_err(wrong)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("it is not text".into()))?;
-    Secret::visible(strip_newline(text)).map_err(|why| wrong(format!("it {why}")))
+    let holds_none = |why: String| {
+        let cause = match at {
+            Place::File(path) => Cause::SecretEmpty { path: path.clone() },
+            Place::Command(_) => Cause::CommandFailed { key: key.into() },
+        };
+        wrong(why, Some(cause))
+    };
+    let bytes = bytes.map_err(|(why, cause)| wrong(why, cause))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| holds_none("it is not text".into()))?;
+    Secret::visible(strip_newline(text)).map_err(|why| holds_none(format!("it {why}")))
 }
 
 /// A mounted secret is often a link: where it leads is what is checked.
-fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, (String, Option<Cause>)> {
     let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
     match read {
         Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(format!("there is no file {}", path.display())),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        Ok(None) => Err((
+            format!("there is no file {}", path.display()),
+            Some(Cause::Missing { path: path.to_string_lossy().into_owned() }),
+        )),
+        Err(error) => Err((format!("{}: {error}", path.display()), failure::cause(&error, path))),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use keyfob_core::{Error, Id, Result, Secret, secret::strip_newline};
+use keyfob_core::{Cause, Error, Id, Result, Secret, secret::strip_newline};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -105,9 +105,10 @@ pub(crate) fn forget_all(session: &Session) -> Result<Vec<Error>> {
     let remembered = match files.list(&dir) {
         Ok(remembered) => remembered,
         Err(error) => {
-            return Ok(vec![failure::failed(
+            return Ok(vec![failure::failed_at(
                 Id::StoreFailed,
                 format!("cannot list {}", dir.display()),
+                &dir,
                 error,
             )]);
         }
@@ -115,7 +116,12 @@ pub(crate) fn forget_all(session: &Session) -> Result<Vec<Error>> {
     let kept = remembered.iter().filter(|path| path.extension().is_some_and(|found| found == "json"));
     let failed = kept.filter_map(|path| {
         let error = files.remove(path).err()?;
-        Some(Error::caused_by(Id::StoreFailed, format!("the key remembered in {}", path.display()), error))
+        Some(failure::failed_at(
+            Id::StoreFailed,
+            format!("the key remembered in {} could not be forgotten", path.display()),
+            path,
+            error,
+        ))
     });
     Ok(failed.collect())
 }
@@ -131,7 +137,12 @@ fn place(session: &Session, command: &str) -> Result<PathBuf> {
     let dir = home.transient().join(DIRECTORY);
     let files = &session.world.files;
     files.make_dir(&dir).and_then(|()| files.check_dir(&dir, true)).map_err(|error| {
-        failure::failed(Id::StoreUnsafe, format!("cannot remember a key in {}", dir.display()), error)
+        failure::failed_at(
+            Id::StoreUnsafe,
+            format!("cannot remember a key in {}", dir.display()),
+            &dir,
+            error,
+        )
     })?;
     Ok(dir.join(format!("{name}.json")))
 }
@@ -215,4 +226,5 @@ fn run_now(world: &World, command: &str) -> Result<Secret> {
 
 fn failed(why: &str) -> Error {
     Error::new(Id::HelperFailed, "the configured api_key_helper gave no key", why)
+        .because(Cause::CommandFailed { key: "api_key_helper".into() })
 }

@@ -1,6 +1,6 @@
 //! After a 401: another credential from the same source, or the reason why there is none.
 
-use keyfob_core::{Error, Id, Result, Source, source::Purpose};
+use keyfob_core::{Cause, Error, Id, Result, Source, source::Purpose};
 
 use crate::{
     credential::{
@@ -34,7 +34,7 @@ impl Session {
         let Some(generation) = grant.generation.clone() else {
             let what = format!("the credential from {} was rejected", grant.source);
             return Err(Error::new(Id::ProviderRefused, what, "it is used as it is and cannot be renewed")
-                .hint("replace it, or unset it to use the stored login"));
+                .because(Cause::RejectedSource { source: grant.source.to_string() }));
         };
         let need = Need { min_valid: 0, rejected: Some(generation) };
         let next = credential::grant(self, grant.purpose, &need)?;
@@ -70,7 +70,7 @@ impl Session {
                 let used = winner.map_or("nothing".into(), |source| source.to_string());
                 let why = format!("{used} is used, and no key of the api_key_helper");
                 Err(Error::new(Id::ProviderRefused, "the rejected key cannot be replaced", why)
-                    .hint("see `keyfob status`"))
+                    .because(Cause::RejectedOther {}))
             }
         }
     }

@@ -2,7 +2,7 @@
 //! variable's value is used at most once; from then on the record is the login.
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source, contract::names, login::record::Generation, source::Purpose,
+    Cause, Error, Id, Result, Secret, Source, contract::names, login::record::Generation, source::Purpose,
 };
 
 use crate::world::failure;
@@ -30,10 +30,9 @@ pub(crate) fn seeded(
     let usable = renewal::usable(&session.world, &*store, need, &*session.spender).map_err(|error| {
         // Signing in anew stores a login that comes after this variable in every order.
         let error = match error.id() {
-            Id::LoginRefused | Id::LoginNeeded => error.hint(format!(
-                "put another refresh token into {0}, or unset {0} and run `keyfob login`",
-                names::REFRESH_TOKEN
-            )),
+            Id::LoginRefused | Id::LoginNeeded => {
+                error.because(Cause::SeedEnded { variable: names::REFRESH_TOKEN.into() })
+            }
             _ => error,
         };
         let unspent = record_in(&*store).is_some_and(|record| record.generation.number() == 0);
@@ -42,6 +41,7 @@ pub(crate) fn seeded(
         }
         let why = "the provider refuses it: a single-use refresh token works once, and this store has not seen it before";
         Error::new(Id::SeedSpent, format!("the refresh token in {} is spent", names::REFRESH_TOKEN), why)
+            .because(Cause::SeedSpent { variable: names::REFRESH_TOKEN.into() })
     })?;
     let usable = usable.ok_or_else(|| nothing(session, &considered))?;
     stored_grant(&*session.world.clock, purpose, Source::RefreshToken, usable, considered)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Result, Source,
+    Cause, Error, Id, Result, Source,
     oauth::header::Header,
     source::{KeptIn, Purpose, kept_in},
 };
@@ -59,7 +59,11 @@ impl Session {
             },
             Err(Failure::Status(answer)) if answer.reply.status == 403 => Ok(Verified::Withheld),
             Err(failure @ Failure::Status(_)) => {
-                Err(failure.error("the provider does not accept the credential"))
+                let what = match failure.cause() {
+                    Some(Cause::Busy { .. }) => "the provider could not be asked",
+                    _ => "the provider does not accept the credential",
+                };
+                Err(failure.error(what))
             }
             Err(failure @ Failure::NoAnswer(_)) => Err(failure.error("the provider could not be asked")),
         }
@@ -83,8 +87,7 @@ pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<
             if let Some(descriptor) = to_be_drained(session, source) {
                 let what = format!("the credential on descriptor {descriptor} cannot be verified");
                 let why = "it would have to be read for that, and whoever it is for could not read it again";
-                return Err(Error::new(Id::DescriptorUnusable, what, why)
-                    .hint("send a request with it: `curl -H \"$(keyfob header)\" URL`"));
+                return Err(Error::new(Id::DescriptorUnusable, what, why).because(Cause::WouldBeDrained {}));
             }
             let grant = acquire(session, Purpose::Api, source, &Need::default(), Vec::new())?;
             Ok(grant.headers)

@@ -1,6 +1,6 @@
 //! Network checks of the doctor: the provider's metadata, every host of the environment, and the clock difference.
 
-use keyfob_core::{Ahead, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
+use keyfob_core::{Ahead, Cause, Error, Id, ProviderTime, Timestamp, provider::environment::Environment};
 
 use crate::{
     finding::State,
@@ -81,6 +81,6 @@ fn clock(ours: Timestamp, theirs: ProviderTime) -> State {
             what,
             "expiry times are reckoned with the difference, but certificates may fail",
         )
-        .hint("set the clock"),
+        .because(Cause::ClockWrong {}),
     )
 }

@@ -3,7 +3,7 @@
 use std::{sync::mpsc::Receiver, time::Duration};
 
 use keyfob_core::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     oauth::{
         authorization_code::{Code, Flow, Request as Ask},
         prompt::Prompt,
@@ -245,7 +245,7 @@ impl Attempt<'_> {
                     let nobody = || {
                         let why = "standard input has ended, and nothing else can bring the answer";
                         Error::new(Id::LoginTimeout, "signing in was not finished", why)
-                            .hint("run it in a terminal, or write the code to its standard input")
+                            .because(Cause::InputEnded {})
                     };
                     return Err(last.unwrap_or_else(nobody));
                 }
@@ -269,7 +269,9 @@ impl Attempt<'_> {
             Some(error) => format!("{nothing} after one that could not be taken: {}", error.why()),
             None => nothing,
         };
-        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why))
+        let paste = self.loopback.is_none();
+        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why)
+            .because(Cause::NobodyAnswered { paste }))
     }
 
     /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the

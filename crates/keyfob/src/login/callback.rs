@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result, provider::environment::Environment};
+use keyfob_core::{Cause, Error, Id, Result, provider::environment::Environment};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -114,11 +114,10 @@ impl Loopback {
     pub fn bind(host: Host, port: u16) -> Result<Self> {
         let failed = |error: io::Error| {
             let what = match port {
-                0 => "a port for the callback".to_owned(),
-                _ => format!("port {port} for the callback"),
+                0 => "no port can be listened on for the callback".to_owned(),
+                _ => format!("port {port} cannot be listened on for the callback"),
             };
-            failure::failed(Id::Unreachable, what, error)
-                .hint("go on without it: `keyfob login --paste` asks for the code the page shows")
+            failure::failed(Id::Unreachable, what, error).because(Cause::PortTaken { port: port.into() })
         };
         let (host, listeners) = match host {
             Host::Literal => one(port).map_err(failed)?,
@@ -314,8 +313,7 @@ impl Loopback {
             );
             let what = "the address that begins this sign-in was opened twice";
             let why = "if that was not you, another user of this machine did, and may answer in your place";
-            let error = Error::new(Id::StateMismatch, what, why)
-                .hint("end this with Ctrl-C and use `keyfob login --no-browser`");
+            let error = Error::new(Id::StateMismatch, what, why).because(Cause::OpenedTwice {});
             self.arrived.push_back(Arrival::Hindered { query: None, error });
         }
     }
@@ -326,7 +324,7 @@ impl Loopback {
         respond(stream, status, &[], &notice("This answer could not be taken", &texts));
         let Some(query) = query else { return };
         let error = Error::new(Id::CallbackInvalid, "the answer of the sign-in page was not taken", why)
-            .hint("copy the address of the page that says so, and paste it here");
+            .because(Cause::AnswerNotTaken {});
         self.arrived.push_back(Arrival::Hindered { query: Some(query), error });
     }
 }

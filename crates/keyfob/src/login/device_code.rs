@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     oauth::{
         device_code::{self, Pending, Poll},
         refusal,
@@ -39,7 +39,7 @@ impl Session {
         let url = environment.endpoints.device_url.as_deref().ok_or_else(|| {
             let what = format!("environment `{}` cannot sign in with a code", environment.name);
             Error::new(Id::EnvironmentIncomplete, what, "it has no device authorization endpoint")
-                .hint("use `keyfob login --no-browser`")
+                .because(Cause::NoCodes { environment: environment.name.clone() })
         })?;
         establish::would_be_kept(self)?;
         let reply = token::ask(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
@@ -129,11 +129,13 @@ impl DeviceAttempt<'_> {
                 },
             }
         }
-        let why = match given_up {
-            Some(patience) => format!("nobody answered in {} s", patience.as_secs()),
-            None => "the code has expired".into(),
+        let (why, cause) = match given_up {
+            Some(patience) => (
+                format!("nobody answered in {} s", patience.as_secs()),
+                Cause::NobodyAnswered { paste: true },
+            ),
+            None => ("the code has expired".into(), Cause::CodeExpired {}),
         };
-        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why)
-            .hint("start again with `keyfob login --device`"))
+        Err(Error::new(Id::LoginTimeout, "signing in was not finished", why).because(cause))
     }
 }

@@ -1,12 +1,13 @@
 //! From a token response to a login on disk: the last steps of every way to sign in.
 
 use keyfob_core::{
-    Ahead, Error, Id, Record, Result, Secret,
-    contract::{names, settings::Scopes},
+    Ahead, Cause, Error, Id, Record, Result, Secret,
+    contract::settings::Scopes,
     error::escape,
     login::{record::Generation, refresh},
     oauth::client_auth::SecretAt,
     oauth::{
+        refusal,
         reply::Reply,
         token_response::{self, Verdict},
     },
@@ -221,24 +222,35 @@ fn accept(
             more
         }
         verdict => {
+            let mut cause = None;
             let (id, why) = match verdict {
-                Verdict::Later(said) | Verdict::Unknown(said) => (Id::Unreachable, said.why),
+                Verdict::Later(said) | Verdict::Unknown(said) => {
+                    let seconds = reply.retry_after.as_ref().and_then(|text| text.trim().parse().ok());
+                    cause = said.busy(seconds);
+                    (Id::Unreachable, said.why)
+                }
                 Verdict::Refused(said) => {
                     if let Some(error) = refused_client(environment, said.word.as_deref(), &said.why) {
                         return Err(error);
                     }
+                    cause = said.word.as_deref().map(|word| match (origin, word) {
+                        (Origin::Brought { .. }, "invalid_grant") => {
+                            Cause::TokenRejected { status: said.status }
+                        }
+                        _ => refusal::cause(word, &record.scopes),
+                    });
                     (Id::ProviderRefused, said.why)
                 }
                 Verdict::Odd { why } => (Id::AnswerInvalid, why),
                 Verdict::Granted(_) => (Id::Bug, String::new()),
             };
-            let error = exchange_failed(id, why);
+            let error = exchange_failed(id, why).maybe_because(cause);
             // The one that somebody brought may be spent by now: what came for it is kept before anything is said.
             if let (Some(rotated), Origin::Brought { .. }) = (rotated, origin) {
                 record.generation.advance();
                 record.refresh_token = Some(rotated);
                 save(session, record, None, origin, meant)?;
-                return Err(error.hint("the refresh token that came instead was kept: run `keyfob token`"));
+                return Err(error.because(Cause::RotatedKept {}));
             }
             return Err(error);
         }
@@ -246,7 +258,7 @@ fn accept(
     // Nothing could be done with it, and nobody would know before it is needed.
     if record.refresh_token.is_none() && refresh::has_ended(&record) {
         let why = "its access token had ended when it arrived, and no refresh token came with it";
-        return Err(exchange_failed(Id::AnswerInvalid, why.into()));
+        return Err(exchange_failed(Id::AnswerInvalid, why.into()).because(Cause::TokenEnded {}));
     }
     let nonce = match origin {
         Origin::Page { nonce } => *nonce,
@@ -315,9 +327,7 @@ fn save(
             }
             Origin::Brought { spent: true } => {
                 let kept = beside(session, record)?;
-                error.hint(format!(
-                    "it was kept as profile `{kept}`; `--replace` would have put it in the place of the other"
-                ))
+                error.because(Cause::KeptBeside { profile: kept })
             }
             _ => error,
         });
@@ -348,7 +358,7 @@ fn save(
             }
             let why = format!("the disk refused it; until the next run it is in {}", path.display());
             return Err(
-                failed(why).hint("make room or mend the disk, save that file, and sign in with its token")
+                failed(why).because(Cause::RecoveredLogin { path: path.to_string_lossy().into_owned() })
             );
         }
     }
@@ -366,7 +376,8 @@ fn another(record: &Record, stored: Option<&Record>, email: Option<&str>) -> Opt
     let who = escape(record.identity.name());
     let told = |whom: String| {
         let what = format!("{who} signed in, and not {whom}");
-        Some(Error::new(Id::OtherAccount, what, "nothing was saved, and the login that was there stays"))
+        let why = "nothing was saved, and the login that was there stays";
+        Some(Error::new(Id::OtherAccount, what, why).because(Cause::AnotherAccount {}))
     };
     if let Some(email) = email.filter(|email| record.identity.is_not(email)) {
         return told(format!("{}, who was asked for", escape(email)));
@@ -402,17 +413,13 @@ pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why:
         return None;
     }
     let what = format!("{} refused client `{}`", environment.issuer(), escape(client));
-    let hint = match &environment.confidential {
-        Some(_) => "compare `client_id` and its secret with what the provider registered".to_owned(),
-        None => format!(
-            "compare {} or `client_id` with what the provider registered; a client that has a secret needs \
-             `client_secret_file` beside it",
-            names::CLIENT_ID
-        ),
-    };
-    Some(Error::new(Id::ProviderRefused, what, why).hint(hint))
+    Some(Error::new(Id::ProviderRefused, what, why).because(Cause::ClientUnknown {
+        environment: environment.name.clone(),
+        client: escape(client),
+        secret: environment.confidential.is_some(),
+    }))
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {
-    Error::new(id, "signing in was not finished", why).hint("start again with `keyfob login`")
+    Error::new(id, "signing in was not finished", why)
 }

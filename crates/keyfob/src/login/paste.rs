@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 
-use keyfob_core::{Error, Id, Result};
+use keyfob_core::{Cause, Error, Id, Result};
 
 /// How many looks without another line end a paste. A wrapped one arrives in several, over a slow connection one by
 /// one, and the first of them alone could be taken for a whole code.
@@ -75,7 +75,7 @@ impl<'r> Paste<'r> {
 fn too_long() -> Error {
     let why = "it is longer than 64 KiB, and no answer is";
     Error::new(Id::CallbackInvalid, "the pasted text is not an answer of the sign-in page", why)
-        .hint("paste the whole address of the last page, or the `code#state` it shows")
+        .because(Cause::NotAnAnswer {})
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source, Timestamp,
+    Cause, Error, Id, Result, Secret, Source, Timestamp,
     contract::settings::Scopes,
     error::escape,
     login::identity::Identity,
@@ -222,12 +222,15 @@ impl Session {
     /// What is known of the tokens minted here, newest last.
     pub(crate) fn minted(&self) -> Result<Vec<Note>> {
         let place = self.minted_place()?;
-        let failed =
-            |why: String| Error::new(Id::StoreCorrupt, format!("the notes in {}", place.display()), why);
+        let failed = |why: String| {
+            Error::new(Id::StoreCorrupt, format!("the notes in {} cannot be read", place.display()), why)
+        };
         let bytes = self.world.files.read(&place).map_err(|error| failed(error.to_string()))?;
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(Vec::new()) };
-        keyfob_core::json::strict(&bytes)
-            .map_err(|why| failed(format!("the file {why}")).hint("move the file away"))
+        keyfob_core::json::strict(&bytes).map_err(|why| {
+            failed(format!("the file {why}"))
+                .because(Cause::NotesUnreadable { path: place.to_string_lossy().into_owned() })
+        })
     }
 
     /// Keeps a note of a token, and drops those of tokens that ended long ago.
@@ -254,7 +257,11 @@ impl Session {
         let bytes = serde_json::to_vec_pretty(&notes)
             .map_err(|_| Error::new(Id::Bug, "the notes", "they cannot be written as JSON"))?;
         self.world.files.replace(place, &bytes).map_err(|error| {
-            Error::caused_by(Id::StoreFailed, format!("the notes in {}", place.display()), error)
+            Error::caused_by(
+                Id::StoreFailed,
+                format!("the notes in {} cannot be read", place.display()),
+                error,
+            )
         })
     }
 

@@ -48,7 +48,7 @@ fn search<T>(world: &World, issuer: &str, read: impl Fn(&[u8]) -> Result<T>) -> 
                 Err(error) => drop(refused.get_or_insert(error)),
             },
             Err(Failure::Status(answer)) => answered.push(format!("{url} answered {}", answer.reply.status)),
-            Err(failure @ Failure::NoAnswer(_)) => unreachable = Some(failure.why()),
+            Err(failure @ Failure::NoAnswer(_)) => unreachable = Some((failure.cause(), failure.why())),
         }
     }
     if let Some(error) = refused {
@@ -56,7 +56,7 @@ fn search<T>(world: &World, issuer: &str, read: impl Fn(&[u8]) -> Result<T>) -> 
     }
     let what = format!("the metadata of {issuer} could not be read");
     Err(match (answered.is_empty(), unreachable) {
-        (true, Some(why)) => Error::new(Id::Unreachable, what, why),
+        (true, Some((cause, why))) => Error::new(Id::Unreachable, what, why).maybe_because(cause),
         _ => Error::new(Id::MetadataInvalid, what, answered.join("; "))
             .because(Cause::NoMetadata { issuer: issuer.into() }),
     })

@@ -14,7 +14,8 @@ use crate::{
 pub(crate) fn fetch(world: &World, url: &str) -> Result<Vec<u8>> {
     let answer = get(world, url).expect(&[200]).map_err(|failure| {
         let what = format!("the keys of {} could not be fetched", origin(url));
-        Error::new(Id::Unreachable, what, failure.why())
+        let cause = failure.cause();
+        Error::new(Id::Unreachable, what, failure.why()).maybe_because(cause)
     })?;
     Ok(answer.reply.body)
 }

@@ -10,7 +10,7 @@ pub(crate) mod userinfo;
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Secret,
+    Cause, Error, Id, Secret,
     oauth::{header::Header, reply::Reply, token_request::Encoded},
 };
 
@@ -121,7 +121,25 @@ impl Failure {
             Self::NoAnswer(_) => Id::Unreachable,
             Self::Status(_) => Id::ProviderRefused,
         };
-        Error::new(id, what, self.why())
+        let cause = self.cause();
+        Error::new(id, what, self.why()).maybe_because(cause)
+    }
+
+    /// The same as a type, for whoever advises a person.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::NoAnswer(no_answer) => no_answer.cause.as_deref().cloned(),
+            Self::Status(answer) => {
+                let reply = &answer.reply;
+                let seconds = || reply.retry_after.as_ref().and_then(|text| text.trim().parse().ok());
+                match reply.status {
+                    status @ 401 => Some(Cause::TokenRejected { status }),
+                    status @ 403 => Some(Cause::TokenNotAllowed { status }),
+                    status @ (425 | 429 | 500..=599) => Some(Cause::Busy { status, seconds: seconds() }),
+                    _ => None,
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who a login belongs to, as the provider tells it (OpenID Connect Core §5.3, or a profile of its own).
 
-use keyfob_core::{Error, Id, Record, Result, Source, login::identity::Identity};
+use keyfob_core::{Cause, Error, Id, Record, Result, Source, login::identity::Identity};
 
 use crate::{
     credential::grant::headers,
@@ -18,9 +18,9 @@ pub(crate) fn tried(session: &Session, record: &mut Record) -> Result<Option<Err
     match look_up(session, record, &url) {
         Err(failure @ Failure::NoAnswer(_)) => Err(failure.error("the token was not kept")),
         Err(Failure::Status(answer)) if answer.reply.status == 401 => {
-            let why = format!("{} does not accept it (401)", origin(&url));
-            let error = Error::new(Id::ProviderRefused, "the token was not kept", why);
-            Err(error.hint("bring one that is still good"))
+            let what = "the provider does not accept this token; nothing was changed";
+            let why = format!("401 from {}", origin(&url));
+            Err(Error::new(Id::ProviderRefused, what, why).because(Cause::TokenRejected { status: 401 }))
         }
         _ if record.endpoints.identity_url().is_none() => Ok(None),
         Err(failure) => Ok(Some(unidentified(failure.why()))),
@@ -49,8 +49,7 @@ fn look_up(session: &Session, record: &Record, url: &str) -> Result<Answer, Fail
 }
 
 fn unidentified(why: String) -> Error {
-    Error::new(Id::Unreachable, "who signed in could not be looked up", why)
-        .hint("continue: the login is valid; reports do not name the account until the next sign-in")
+    Error::new(Id::Unreachable, "who signed in could not be looked up", why).because(Cause::AccountUnknown {})
 }
 
 /// Lays what the provider says of a person over what is known. Why that could not be done.

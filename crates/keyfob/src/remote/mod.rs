@@ -2,7 +2,9 @@
 
 pub mod dial;
 
-use keyfob_core::{Error, Id, Result, Secret, Source, error::escape, oauth::header::Header, source::Purpose};
+use keyfob_core::{
+    Cause, Error, Id, Result, Secret, Source, error::escape, oauth::header::Header, source::Purpose,
+};
 
 use crate::{
     credential::{grant::Grant, survey::Survey},
@@ -78,7 +80,7 @@ impl Session {
                     what,
                     "neither configuration nor metadata names one",
                 )
-                .hint("name the address: `keyfob connect URL`"));
+                .because(Cause::NoSession {}));
             }
             (Some(url), _) => {
                 if !url.starts_with("ws") {
@@ -170,7 +172,8 @@ impl Handshake {
     pub(crate) fn dial(&self, session: &Session) -> Result<Stream> {
         dial::dial(&session.setup.routes, &self.url).map_err(|no_answer| {
             let what = format!("{} cannot be reached", crate::provider::origin(&self.url));
-            Error::new(Id::Unreachable, what, no_answer.why)
+            let cause = no_answer.cause.map(|cause| *cause);
+            Error::new(Id::Unreachable, what, no_answer.why).maybe_because(cause)
         })
     }
 }
@@ -192,8 +195,8 @@ fn origin_of(text: &str) -> Result<String> {
 const NO_WEBSOCKET: &str = "expected an address that begins with wss:// (or ws:// on loopback)";
 
 fn refused(url: &str, why: &str) -> Error {
-    Error::new(Id::UrlNotApproved, format!("the address {}", escape(url)), why)
-        .hint("connect to the environment's own host")
+    Error::new(Id::UrlNotApproved, format!("the address {} is not one to connect to", escape(url)), why)
+        .because(Cause::ForeignOrigin {})
 }
 
 #[cfg(test)]

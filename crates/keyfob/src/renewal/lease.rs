@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyfob_core::{Error, Id, Record, Result};
+use keyfob_core::{Cause, Error, Id, Record, Result};
 
 use crate::{
     lasting::Wait,
@@ -39,6 +39,7 @@ pub fn wait_for_lease<'s>(world: &World, store: &'s dyn Store) -> Result<Box<dyn
 pub(crate) fn busy(holder: &Holder, waited: Duration) -> Error {
     let why = format!("{holder} has held the lease on it for {} s", waited.as_secs());
     Error::new(Id::LeaseBusy, "the login could not be renewed", why)
+        .because(Cause::HeldByProcess { process: holder.to_string() })
 }
 
 /// The newest record, sorted out under the lease. `None`: nobody signed in.

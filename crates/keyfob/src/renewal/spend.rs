@@ -6,7 +6,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Record, Result,
+    Cause, Error, Id, Record, Result,
     login::{due::Next, refresh},
     oauth::token_request::Encoded,
 };
@@ -97,7 +97,7 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
         Next::Early | Next::Renew => {}
     }
     let Some(url) = record.endpoints.token_url.clone() else {
-        let what = format!("the login of profile `{}`", record.profile);
+        let what = format!("the login of profile `{}` cannot be renewed", record.profile);
         return Err(Error::new(Id::StoreCorrupt, what, "its record names no token endpoint"));
     };
     let request = refresh::request(&record)?;
@@ -149,7 +149,7 @@ fn ask_and_commit(
                 "the login of profile `{}` at {} could not be renewed",
                 record.profile, record.issuer
             );
-            return Err(Error::new(Id::SystemFailed, what, why.clone()));
+            return Err(Error::new(Id::SystemFailed, what, why.clone()).because(Cause::MachineShort {}));
         }
         _ => {}
     }
@@ -160,7 +160,10 @@ fn ask_and_commit(
         Err(NoAnswer { part: Some(part), .. }) => refresh::renewed(record, &part, now, kernel),
         Err(no_answer) => {
             let now = world.clock.ahead(&record).theirs(now);
-            refresh::unanswered(record, no_answer.sent, &no_answer.why, now)
+            let after = refresh::unanswered(record, no_answer.sent, &no_answer.why, now);
+            // Of a request that may have arrived it is worth more that nobody knows what became of it.
+            let cause = no_answer.cause.filter(|_| !no_answer.sent).map(|cause| *cause);
+            refresh::After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
         }
     };
     match (lease.commit(&after.record)?, after.error) {
@@ -169,7 +172,7 @@ fn ask_and_commit(
         (Commit::Recovered(path), None) => {
             let why = format!("the disk refused it; it was kept in {}", path.display());
             Err(Error::new(Id::StoreFailed, "the login was renewed but could not be put in its place", why)
-                .hint("try again: the next run adopts the kept file"))
+                .because(Cause::RecoveredElsewhere { path: path.to_string_lossy().into_owned() }))
         }
     }
 }

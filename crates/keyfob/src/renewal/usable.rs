@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Error, Id, Record, Result,
+    Cause, Error, Id, Record, Result,
     login::{
         due::{self, Next},
         refresh,
@@ -166,14 +166,19 @@ fn settle(
         // Since then somebody has died while writing it in place.
         Seen::Damaged(why) => match mended(store, asking)? {
             Some(record) => Ok(Some(record)),
-            None => Err(Error::new(Id::StoreCorrupt, store.path().display().to_string(), why)),
+            None => Err(Error::new(
+                Id::StoreCorrupt,
+                format!("the login in {} cannot be read", store.path().display()),
+                why,
+            )),
         },
     }
 }
 
 fn over(record: &Record) -> Error {
-    let what = format!("the login of profile `{}` at {}", record.profile, record.issuer);
-    Error::new(Id::AnswerInvalid, what, "the new access token had expired when it arrived")
+    let what = format!("the login of profile `{}` at {} could not be renewed", record.profile, record.issuer);
+    let why = "the new access token had expired when it arrived";
+    Error::new(Id::AnswerInvalid, what, why).because(Cause::TokenEnded {})
 }
 
 /// The newest record there is, sorted out under the lease, if nobody else has that and its token can be used.

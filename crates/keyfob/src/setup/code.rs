@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyfob_core::{Error, Id, contract::Variables, error::escape};
+use keyfob_core::{Cause, Error, Id, contract::Variables, error::escape};
 use percent_encoding::{percent_decode_str, percent_encode};
 
 use crate::{
@@ -88,7 +88,7 @@ pub(crate) fn for_browser(
 fn browser(text: &str, around: &Surroundings) -> Result<(), Error> {
     let refused = |why: String| {
         Error::new(Id::Usage, format!("BROWSER names {}, which is not started", escape(text)), why)
-            .hint("let it name a program outside the repository, or open the address yourself")
+            .because(Cause::BrowserVariable {})
     };
     for command in text.split(':').filter(|command| !command.trim().is_empty()) {
         let mut words = command.split_ascii_whitespace();

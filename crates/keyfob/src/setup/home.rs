@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyfob_core::{Error, Id, Result};
+use keyfob_core::{Cause, Error, Id, Result};
 
 use super::trust::{Refusal, Surroundings};
 use crate::world::{
@@ -68,7 +68,7 @@ impl Home {
                 around.judge(path).map_err(|refusal| unsafe_home(what(), path, dir, &refusal))?;
             }
             if dir.exists() {
-                let refuse = |error: io::Error| failure::failed(Id::HomeUnsafe, what(), error);
+                let refuse = |error: io::Error| failure::failed_at(Id::HomeUnsafe, what(), dir, error);
                 let resolved = files.resolve(dir).map_err(refuse)?;
                 files.check_dir(&resolved, false).map_err(refuse)?;
             }
@@ -139,25 +139,15 @@ fn runtime(dir: &Path, files: &dyn Files, around: &Surroundings) -> Result<PathB
 
 fn without(dir: &Path, why: String) -> Error {
     let what = format!("XDG_RUNTIME_DIR names {}, which is not used", shown(dir));
-    Error::new(Id::HomeUnsafe, what, why).hint("unset it, or let it name a directory that is yours alone")
+    Error::new(Id::HomeUnsafe, what, why).because(Cause::RuntimeRefused { path: shown(dir) })
 }
 
 fn unsafe_home(what: String, path: &Path, named: &Path, refusal: &Refusal) -> Error {
-    let error = Error::new(
-        refusal.id(Id::HomeUnsafe),
-        what,
-        match (refusal, path == named) {
-            (Refusal::Repository(_), false) => format!("{}: {refusal}", shown(path)),
-            _ => refusal.to_string(),
-        },
-    );
-    match refusal {
-        Refusal::Way { .. } => {
-            error.hint("run `keyfob doctor --fix`, or choose a directory that is yours alone")
-        }
-        Refusal::Adrift => error.hint("change to a directory that exists, or choose it with `--home DIR`"),
-        _ => error,
-    }
+    let why = match (refusal, path == named) {
+        (Refusal::Repository(_), false) => format!("{}: {refusal}", shown(path)),
+        _ => refusal.to_string(),
+    };
+    Error::new(refusal.id(Id::HomeUnsafe), what, why).maybe_because(refusal.cause(named))
 }
 
 #[cfg(test)]

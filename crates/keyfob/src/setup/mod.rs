@@ -22,7 +22,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     config::{Config, approved::ApprovedList},
     contract::{
         self, Reading, Variables,
@@ -308,7 +308,8 @@ fn seed(settings: &Settings, variables: &Variables) -> Result<Option<String>> {
     match &named {
         Some(text) if text.len() != 12 || !text.bytes().all(|b| b.is_ascii_hexdigit()) => {
             let why = "expected what `keyfob exec` puts there for the programs below it";
-            Err(Error::new(Id::VariableMalformed, format!("{SEEDED_BY} is malformed"), why).hint("unset it"))
+            Err(Error::new(Id::VariableMalformed, format!("{SEEDED_BY} is malformed"), why)
+                .because(Cause::OwnVariable { variable: SEEDED_BY.into() }))
         }
         _ => Ok(named),
     }

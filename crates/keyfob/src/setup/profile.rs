@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use keyfob_core::{Error, Id, Result, contract::Variables, error::escape};
+use keyfob_core::{Cause, Error, Id, Result, contract::Variables, error::escape};
 
 use crate::{
     setup::home::Home,
@@ -32,7 +32,7 @@ pub(crate) fn check(name: &str, by: &str, id: Id) -> Result<()> {
     if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
         let what = format!("{by} names the profile `{}`", escape(name));
         let why = "a profile's name has 1 to 64 letters, digits and the characters - _ . @ +";
-        return Err(Error::new(id, what, why).hint("choose another name"));
+        return Err(Error::new(id, what, why).because(Cause::ProfileName { name: name.into() }));
     }
     Ok(())
 }
@@ -46,7 +46,7 @@ pub(crate) fn place(logins: &Path) -> PathBuf {
 pub(crate) fn chosen(logins: &Path, files: &dyn Files) -> Result<Option<String>> {
     let place = place(logins);
     let bytes = files.read(&place).map_err(|error| {
-        failure::failed(Id::StoreUnsafe, format!("{} cannot be used", place.display()), error)
+        failure::failed_at(Id::StoreUnsafe, format!("{} cannot be used", place.display()), &place, error)
     })?;
     let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else { return Ok(None) };
     let name = String::from_utf8_lossy(&bytes).into_owned();

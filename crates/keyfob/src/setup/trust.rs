@@ -17,10 +17,11 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use keyfob_core::Id;
+use keyfob_core::{Cause, Id};
 
 use super::repositories::Repositories;
 use crate::world::{
+    breach::Breach,
     failure,
     system::{
         owners::{self, others_may_write, own_home},
@@ -44,7 +45,7 @@ pub enum Refusal {
         /// Where.
         at: PathBuf,
         /// How.
-        why: String,
+        why: Breach,
     },
     /// It cannot be followed.
     Unreadable {
@@ -66,6 +67,23 @@ impl Refusal {
                 failure::id(&io::Error::from_raw_os_error(*errno), otherwise)
             }
             _ => otherwise,
+        }
+    }
+
+    /// Why, as a type, for whoever advises a person. `named` is the path that is refused.
+    pub(crate) fn cause(&self, named: &Path) -> Option<Cause> {
+        let path = named.to_string_lossy().into_owned();
+        match self {
+            Self::Relative => Some(Cause::NotAbsolute { path }),
+            Self::Repository(root) => {
+                Some(Cause::InRepository { path, root: root.to_string_lossy().into_owned() })
+            }
+            Self::Adrift => Some(Cause::WorkingDirectoryGone {}),
+            Self::Climbs => Some(Cause::Missing { path }),
+            Self::Way { at, why } => why.cause(at),
+            Self::Unreadable { at, errno, .. } => {
+                errno.and_then(|errno| failure::cause(&io::Error::from_raw_os_error(errno), at))
+            }
         }
     }
 }
@@ -257,7 +275,7 @@ impl Walk<'_> {
         };
         // Where everybody may make things, somebody else's link leads where they like.
         if owners::stranger(meta.uid()) && self.is_shared() {
-            let why = format!("it belongs to user {}", meta.uid());
+            let why = Breach::Owner(meta.uid());
             return Err(Refusal::Way { at: next, why });
         }
         if meta.file_type().is_symlink() {

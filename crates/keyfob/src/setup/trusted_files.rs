@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use keyfob_core::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     config::{Config, approved::ApprovedList},
     error::escape,
 };
@@ -28,7 +28,7 @@ fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Resu
         Ok(Some(bytes)) => {
             String::from_utf8(bytes).map(Some).map_err(|_| Error::new(id, what(), "it is not UTF-8 text"))
         }
-        Err(error) => Err(failure::failed(id, what(), error)),
+        Err(error) => Err(failure::failed_at(id, what(), path, error)),
     }
 }
 
@@ -62,11 +62,9 @@ pub(crate) fn approved(
     // Whoever can change the way to such a file can put another one in its place.
     let read = |path: &Path, root_only| {
         let refused = |refusal: Refusal| {
-            Error::new(
-                refusal.id(Id::ApprovedListUnsafe),
-                format!("{} is refused", shown(path)),
-                refusal.to_string(),
-            )
+            let what = format!("{} is refused", shown(path));
+            Error::new(refusal.id(Id::ApprovedListUnsafe), what, refusal.to_string())
+                .maybe_because(refusal.cause(path))
         };
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         around.follow(&absolute).map_err(refused)?;
@@ -82,10 +80,9 @@ pub(crate) fn approved(
     }
     if let Some(path) = chosen {
         let Some(text) = read(path, false)? else {
-            let what = format!("--approved names {}", shown(path));
-            return Err(
-                Error::new(Id::ApprovedListUnsafe, what, "there is no such file").hint("check the path")
-            );
+            let what = format!("the approved list {} cannot be read", shown(path));
+            return Err(Error::new(Id::ApprovedListUnsafe, what, "there is no such file")
+                .because(Cause::Missing { path: shown(path) }));
         };
         list.extend(parse_approved(path, &text)?);
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Error, Id, Record, Result,
+    Cause, Error, Id, Record, Result,
     login::{
         sealed::{Envelope, KeyId, KeyStore, bound_to},
         stored::Unreadable,
@@ -109,13 +109,11 @@ impl Seal {
             }
             Ok(None) => {
                 let why = format!("its key is not in {}", envelope.store.name());
-                Err(Error::new(Id::KeyStoreUnavailable, what(), why).hint(match envelope.store {
-                    KeyStore::Kernel => {
-                        "sign in again: the kernel forgets its keys when the machine restarts (and shows \
-                         them to this user's own sessions only)"
-                    }
-                    KeyStore::SecretService => "bring the keyring back that held it, or sign in again",
-                }))
+                let cause = match envelope.store {
+                    KeyStore::Kernel => Cause::KernelForgot {},
+                    KeyStore::SecretService => Cause::KeyMissing {},
+                };
+                Err(Error::new(Id::KeyStoreUnavailable, what(), why).because(cause))
             }
             Err(trouble) => Err(refused(what(), envelope.store, &trouble)),
         }
@@ -256,7 +254,7 @@ fn file(path: &Path) -> String {
 
 fn refused(what: String, store: KeyStore, trouble: &KeyTrouble) -> Error {
     let why = format!("{} {}", store.name(), trouble.why);
-    Error::new(Id::KeyStoreUnavailable, what, why).hint(trouble.advice)
+    Error::new(Id::KeyStoreUnavailable, what, why).because(trouble.cause.clone())
 }
 
 #[cfg(all(test, feature = "simulation"))]
@@ -381,8 +379,7 @@ mod tests {
         let lost = Seal::new(Arc::new(vault)).open(&path("a.json"), &bytes).expect_err("lost");
         assert_eq!(lost.id(), Id::KeyStoreUnavailable);
         assert!(
-            lost.why().contains("the kernel keyring")
-                && lost.advice().is_some_and(|hint| hint.contains("sign in again")),
+            lost.why().contains("the kernel keyring") && lost.cause() == Some(&Cause::KernelForgot {}),
             "{lost}"
         );
     }

@@ -2,10 +2,12 @@
 //! failed, the file or program that was requested is not at fault, and nobody is asked to correct a file that is
 //! right.
 
-use std::io;
+use std::{io, path::Path};
 
-use keyfob_core::{Error, Id};
+use keyfob_core::{Cause, Error, Id};
 use rustix::io::Errno;
+
+use crate::world::breach::Breach;
 
 /// The id of a failed call: [`Id::SystemFailed`] when the machine is short of descriptors, memory, processes or the
 /// like, [`Id::StoreFailed`] when a disk is full or fails, and `otherwise` when it says something about its object, or
@@ -19,9 +21,38 @@ pub fn id(error: &io::Error, otherwise: Id) -> Id {
     }
 }
 
-/// The same as an error.
+/// Why a call about this path failed, where that is clear.
+#[must_use]
+pub fn cause(error: &io::Error, path: &Path) -> Option<Cause> {
+    if let Some(breach) = error.get_ref().and_then(|inner| inner.downcast_ref::<Breach>()) {
+        return breach.cause(path);
+    }
+    let path = path.to_string_lossy().into_owned();
+    Some(match error.raw_os_error().map(Errno::from_raw_os_error)? {
+        Errno::NOENT => Cause::Missing { path },
+        Errno::ACCESS | Errno::PERM => Cause::NoPermission { path },
+        Errno::ROFS => Cause::ReadOnly { path },
+        Errno::NOSPC | Errno::DQUOT => Cause::DiskFull { path },
+        Errno::IO => Cause::DiskFailed { path },
+        Errno::EXIST => Cause::Exists { path },
+        Errno::NOTDIR => Cause::NotADirectory { path },
+        Errno::ISDIR => Cause::NotAFile { path },
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN => Cause::MachineShort {},
+        _ => return None,
+    })
+}
+
+/// The error of a call about this path.
+pub fn failed_at(otherwise: Id, what: impl Into<String>, path: &Path, error: io::Error) -> Error {
+    let cause = cause(&error, path);
+    failed(otherwise, what, error).maybe_because(cause)
+}
+
+/// The same where no path is in question.
 pub fn failed(otherwise: Id, what: impl Into<String>, error: io::Error) -> Error {
-    Error::caused_by(id(&error, otherwise), what, error)
+    let id = id(&error, otherwise);
+    let short = (id == Id::SystemFailed).then_some(Cause::MachineShort {});
+    Error::caused_by(id, what, error).maybe_because(short)
 }
 
 /// The system's generator gives nothing.

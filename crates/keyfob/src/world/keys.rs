@@ -42,8 +42,8 @@ impl fmt::Debug for WrappingKey {
 pub struct KeyTrouble {
     /// What it did instead, to be read behind its name.
     pub why: String,
-    /// The one thing to do.
-    pub advice: &'static str,
+    /// Why, as a type.
+    pub cause: keyfob_core::Cause,
 }
 
 /// The system's key stores. Asked only where a login is sealed, or is to be.

@@ -1,6 +1,7 @@
 //! All contact with the outside, as small traits. [`crate::world::system`] implements them for the real system, one
 //! file each; [`simulated`] for tests, behind the feature `simulation`.
 
+pub mod breach;
 pub mod failure;
 pub mod headers;
 mod keys;
@@ -12,7 +13,7 @@ pub mod waiting;
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use keyfob_core::{
-    Ahead, Error, Id, Record, Secret, Timestamp,
+    Ahead, Cause, Error, Id, Record, Secret, Timestamp,
     oauth::{header::Header, reply::Reply},
 };
 use zeroize::Zeroizing;
@@ -85,6 +86,8 @@ pub struct NoAnswer {
     pub sent: bool,
     /// What happened, without any part of the request's body or headers.
     pub why: String,
+    /// The same as a type, where it is clear.
+    pub cause: Option<Box<Cause>>,
     /// What had come when the line broke, [`Reply::cut`] and all. Only for whoever looks for the one thing in it that
     /// cannot be asked for again.
     pub part: Option<Box<Reply>>,
@@ -96,7 +99,7 @@ pub struct NoAnswer {
 impl NoAnswer {
     /// It certainly did not reach the other side.
     pub(crate) fn not_sent(why: impl Into<String>) -> Self {
-        Self { sent: false, why: why.into(), part: None, system: false }
+        Self { sent: false, why: why.into(), cause: None, part: None, system: false }
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::{io, path::Path};
 
-use keyfob_core::{Error, Id, login::sealed::KeyStore};
+use keyfob_core::{Cause, Error, Id, login::sealed::KeyStore};
 
 use super::store::FileStore;
 use crate::{
     finding::State,
     store::{Fix, Found, Leased, Seen, Store, sealing::Seal},
+    world::failure,
     world::{Lock, World},
 };
 
@@ -56,7 +57,7 @@ fn mend(fix: Fix, path: &Path, error: &io::Error, act: impl FnOnce() -> io::Resu
     let id = if error.raw_os_error().is_none() { Id::StoreUnsafe } else { Id::StoreFailed };
     State::Wrong(
         Error::new(id, format!("{} cannot be used", path.display()), error.to_string())
-            .hint("run `keyfob doctor --fix`"),
+            .maybe_because(failure::cause(error, path)),
     )
 }
 
@@ -114,12 +115,8 @@ fn set_aside(world: &World, seal: &Seal, path: &Path, what: String, fix: Fix) ->
     if fix != Fix::Nothing && replaced && world.files.remove(path).is_ok() {
         return State::Mended(format!("removed {}: there is a new login in its place", path.display()));
     }
-    let hint = if replaced {
-        "`keyfob doctor --fix` removes it: there is a new login in its place"
-    } else {
-        "sign in again if that is still needed; then `keyfob doctor --fix` removes the file"
-    };
-    State::Wrong(Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted").hint(hint))
+    let cause = Cause::SetAside { replaced };
+    State::Wrong(Error::new(Id::StoreCorrupt, what, "it was set aside, not deleted").because(cause))
 }
 
 /// Who has the lease just now. A process that was stopped in the middle keeps it, and everybody else waits.
@@ -183,8 +180,7 @@ fn unfinished(store: &FileStore, path: &Path, fix: Fix) -> State {
         Err(error) => State::Wrong(error),
         Ok(Leased::Busy(holder)) => State::Fine(format!("{holder} is renewing {}", path.display())),
         Ok(Leased::Lease(_)) if fix != Fix::Everything => State::Wrong(
-            Error::new(Id::OutcomeUnknown, what, "a renewal was interrupted")
-                .hint("run `keyfob doctor --fix`, or let the next renewal sort it out"),
+            Error::new(Id::OutcomeUnknown, what, "a renewal was interrupted").because(Cause::Interrupted {}),
         ),
         Ok(Leased::Lease(lease)) => match lease.read() {
             Err(error) => State::Wrong(error),

@@ -38,7 +38,12 @@ impl Logins for FileLogins<'_> {
 
     fn list(&self) -> Result<Listed> {
         let paths = self.world.files.list(self.dir).map_err(|error| {
-            failure::failed(Id::StoreFailed, format!("cannot list {}", self.dir.display()), error)
+            failure::failed_at(
+                Id::StoreFailed,
+                format!("cannot list {}", self.dir.display()),
+                self.dir,
+                error,
+            )
         })?;
         let (mut stores, mut unreachable) = (Vec::<Box<dyn Store>>::new(), Vec::<Error>::new());
         for path in paths.iter().filter(|path| examine::is_record(path)) {

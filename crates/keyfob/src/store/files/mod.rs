@@ -14,7 +14,7 @@ mod store;
 
 use std::{io, path::Path};
 
-use keyfob_core::{Error, Id, Record, Result, login::sealed::KeyStore};
+use keyfob_core::{Cause, Error, Id, Record, Result, login::sealed::KeyStore};
 
 pub use lease::FileLease;
 pub use logins::FileLogins;
@@ -68,10 +68,10 @@ impl Store for FileStore {
                 Lock::Detached => {
                     return Err(Error::new(
                         Id::StoreFailed,
-                        format!("the login in {}", self.record.display()),
+                        format!("the login in {} cannot be changed", self.record.display()),
                         "the file was replaced on the other side of a mount: what is seen here is an old one",
                     )
-                    .hint("mount the directory instead of the single file"));
+                    .because(Cause::MountedFile { path: self.record.to_string_lossy().into_owned() }));
                 }
             };
         Ok(Leased::Lease(Box::new(FileLease::new(self, lock, inode))))

@@ -130,5 +130,5 @@ pub(super) fn failed(path: &Path, act: &str, error: &io::Error) -> Error {
     let cause = error
         .raw_os_error()
         .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
-    Error::caused_by(id, what, cause)
+    Error::caused_by(id, what, cause).maybe_because(failure::cause(error, path))
 }

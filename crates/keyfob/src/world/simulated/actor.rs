@@ -113,7 +113,13 @@ impl Http for Actor {
                 },
                 headers: Headers::default(),
             }),
-            _ => Err(NoAnswer { sent: true, why: "the line was cut".into(), part: None, system: false }),
+            _ => Err(NoAnswer {
+                sent: true,
+                why: "the line was cut".into(),
+                cause: None,
+                part: None,
+                system: false,
+            }),
         }
     }
 }

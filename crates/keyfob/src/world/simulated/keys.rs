@@ -57,7 +57,10 @@ impl Vault {
         let mut inside = self.inside();
         inside.asked += 1;
         if inside.silent {
-            return Err(KeyTrouble { why: "does not answer".into(), advice: "make it answer" });
+            return Err(KeyTrouble {
+                why: "does not answer".into(),
+                cause: keyfob_core::Cause::KeyStoreSilent {},
+            });
         }
         Ok(inside)
     }

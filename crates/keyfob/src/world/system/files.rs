@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::owners::{others_may_write, whose};
-use crate::world::{Files, Held, Lock};
+use crate::world::{Files, Held, Lock, breach::Breach};
 
 /// No file of ours is larger; what is larger is not ours. A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
 /// where it is sealed.
@@ -66,18 +66,17 @@ impl Files for Disk {
 
     fn check_dir(&self, path: &Path, private: bool) -> io::Result<()> {
         let meta = std::fs::symlink_metadata(path)?;
-        let mode = meta.mode() & 0o7777;
         if meta.file_type().is_symlink() || !meta.is_dir() {
-            return Err(refusal("it is not a directory"));
+            return Err(Breach::NotADirectory.into());
         }
         if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+            return Err(Breach::Owner(meta.uid()).into());
         }
-        if private && mode & 0o077 != 0 {
-            return Err(refusal(&format!("it is open to others (mode {mode:04o})")));
+        if private && meta.mode() & 0o077 != 0 {
+            return Err(Breach::open(&meta).into());
         }
         if others_may_write(&meta) {
-            return Err(refusal(&format!("it is writable by others (mode {mode:04o})")));
+            return Err(Breach::writable(&meta).into());
         }
         Ok(())
     }
@@ -108,14 +107,14 @@ impl Files for Disk {
         };
         let meta = file.metadata()?;
         if !meta.is_file() {
-            return Err(refusal("it is not a regular file"));
+            return Err(Breach::NotAFile.into());
         }
         if root_only && meta.uid() == rustix::process::geteuid().as_raw() && meta.uid() != 0 {
-            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+            return Err(Breach::Owner(meta.uid()).into());
         }
-        whose(&meta).map_err(|why| refusal(&why))?;
+        whose(&meta)?;
         if meta.len() > LARGEST {
-            return Err(refusal("it is larger than four mebibytes"));
+            return Err(Breach::Other("it is larger than four mebibytes").into());
         }
         let mut bytes = Vec::new();
         file.take(LARGEST).read_to_end(&mut bytes)?;
@@ -220,7 +219,7 @@ impl Files for Disk {
         let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
         let meta = file.metadata()?;
         if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+            return Err(Breach::Owner(meta.uid()).into());
         }
         file.set_permissions(Permissions::from_mode(meta.mode() & 0o700))
     }
@@ -230,7 +229,7 @@ impl Files for Disk {
             OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
         let meta = file.metadata()?;
         if meta.uid() != rustix::process::geteuid().as_raw() {
-            return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+            return Err(Breach::Owner(meta.uid()).into());
         }
         file.set_permissions(Permissions::from_mode(meta.mode() & 0o7755))
     }
@@ -280,23 +279,20 @@ fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
 /// Its length.
 fn ours(file: &File) -> io::Result<u64> {
     let meta = file.metadata()?;
-    let mode = meta.mode() & 0o7777;
     if !meta.is_file() {
-        return Err(refusal("it is not a regular file"));
+        return Err(Breach::NotAFile.into());
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(refusal(&format!("it belongs to user {}", meta.uid())));
+        return Err(Breach::Owner(meta.uid()).into());
     }
-    if mode & 0o077 != 0 {
-        return Err(refusal(&format!("it is open to others (mode {mode:04o})")));
+    if meta.mode() & 0o077 != 0 {
+        return Err(Breach::open(&meta).into());
     }
     if meta.nlink() > 1 {
-        return Err(refusal(
-            "it has a second name (a hard link): `keyfob doctor --fix` makes it a file of its own",
-        ));
+        return Err(Breach::SecondName.into());
     }
     if meta.len() > LARGEST {
-        return Err(refusal("it is larger than four mebibytes"));
+        return Err(Breach::Other("it is larger than four mebibytes").into());
     }
     Ok(meta.len())
 }
@@ -387,11 +383,6 @@ fn filesystem(file: &File) -> String {
         0x9123_683e => "btrfs".into(),
         other => format!("type {other:#x}"),
     }
-}
-
-/// A rule of ours that a file breaks. It has no error number: so it is told from the system's own refusal.
-fn refusal(why: &str) -> io::Error {
-    io::Error::new(ErrorKind::PermissionDenied, why.to_owned())
 }
 
 #[cfg(test)]

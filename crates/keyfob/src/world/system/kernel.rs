@@ -4,7 +4,7 @@
 //! `su`, `cron` or a service manager often does not: it could neither set the key's permissions nor read it back. So
 //! the key is created in a keyring of this process, made accessible to the user, and then linked.
 
-use keyfob_core::login::sealed::KeyId;
+use keyfob_core::{Cause, login::sealed::KeyId};
 use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
 use zeroize::Zeroizing;
 
@@ -40,21 +40,16 @@ fn name(id: &KeyId) -> String {
 }
 
 fn trouble(what: &str, error: KeyError) -> KeyTrouble {
-    let (why, advice) = match error {
-        KeyError::AccessDenied => (
-            "this process's session may not use the user's keyring".into(),
-            "start a session that may: `keyctl session - keyfob …` (package keyutils)",
-        ),
-        KeyError::QuotaExceeded => (
-            "this user has too many keys".into(),
-            "remove some: `keyctl show @u` lists them (package keyutils)",
-        ),
+    let (why, cause) = match error {
+        KeyError::AccessDenied => {
+            ("this process's session may not use the user's keyring".into(), Cause::KeyStoreSession {})
+        }
+        KeyError::QuotaExceeded => ("this user has too many keys".into(), Cause::KeyStoreFull {}),
         // ENOSYS, or a sandbox that forbids the calls.
-        KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(38) => (
-            "this kernel or container does not allow keyrings".into(),
-            "choose another `seal` in the configuration file",
-        ),
-        other => (other.to_string(), "choose another `seal` in the configuration file"),
+        KeyError::PermissionDenied | KeyError::OperationNotSupported | KeyError::Unknown(38) => {
+            ("this kernel or container does not allow keyrings".into(), Cause::KeyStoreMissing {})
+        }
+        other => (other.to_string(), Cause::KeyStoreFailed {}),
     };
-    KeyTrouble { why: format!("{what}: {why}"), advice }
+    KeyTrouble { why: format!("{what}: {why}"), cause }
 }

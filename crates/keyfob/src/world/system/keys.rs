@@ -53,6 +53,6 @@ impl Keys for SystemKeys {
 fn missing<T>(_: T) -> KeyTrouble {
     KeyTrouble {
         why: "is not one of the key stores this program was built with".into(),
-        advice: "choose another `seal` in the configuration file",
+        cause: keyfob_core::Cause::KeyStoreMissing {},
     }
 }

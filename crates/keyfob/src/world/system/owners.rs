@@ -8,18 +8,20 @@ use std::{
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+use crate::world::breach::Breach;
+
 /// Whether only root and this user can change it; a directory where everybody may make things passes when the sticky
 /// bit keeps them from changing what is not theirs.
 ///
 /// # Errors
-/// Who else can, in words.
-pub(crate) fn whose(meta: &Metadata) -> Result<(), String> {
+/// Who else can.
+pub(crate) fn whose(meta: &Metadata) -> Result<(), Breach> {
     if stranger(meta.uid()) {
-        return Err(format!("it belongs to user {}", meta.uid()));
+        return Err(Breach::Owner(meta.uid()));
     }
     let sticky = meta.is_dir() && meta.mode() & 0o1000 != 0;
     if others_may_write(meta) && !sticky {
-        return Err(format!("it is writable by others (mode {:04o})", meta.mode() & 0o7777));
+        return Err(Breach::writable(meta));
     }
     Ok(())
 }

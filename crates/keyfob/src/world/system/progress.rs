@@ -6,7 +6,7 @@ use std::{
     io,
 };
 
-use keyfob_core::{Id, error::escape};
+use keyfob_core::{Cause, Id, error::escape};
 use ureq::{
     http::Uri,
     unversioned::transport::{ConnectionDetails, Connector, Transport},
@@ -53,41 +53,60 @@ impl Journey {
         let sent = reached == Reached::Provider;
         let system = !sent
             && matches!(error, ureq::Error::Io(error) if failure::id(error, Id::Unreachable) == Id::SystemFailed);
-        NoAnswer { sent, why: self.why(error, reached), part: None, system }
+        let (why, cause) = self.why(error, reached);
+        let cause = if system { Some(Cause::MachineShort {}) } else { cause };
+        NoAnswer { sent, why, cause: cause.map(Box::new), part: None, system }
     }
 
-    fn why(&self, error: &ureq::Error, reached: Reached) -> String {
+    fn why(&self, error: &ureq::Error, reached: Reached) -> (String, Option<Cause>) {
         use ureq::Error as E;
         let host = &self.host;
+        let by_proxy = match (reached, &self.proxy) {
+            (Reached::Nobody, Some(proxy)) => Some(proxy),
+            _ => None,
+        };
         let whom = match (reached, &self.proxy) {
             (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
             // Which of the two it is cannot be told from here.
             (Reached::Proxy, Some(proxy)) if !is_tls(error) => format!("{host} through the proxy {proxy}"),
             _ => host.clone(),
         };
+        // What keeps the proxy from being reached is to be mended at the proxy.
+        let or_proxy = |cause: Cause| match by_proxy {
+            Some(proxy) => Some(Cause::ProxyFailed { proxy: proxy.clone() }),
+            None => Some(cause),
+        };
+        let host = host.clone();
         match error {
-            E::HostNotFound => format!("the name of {whom} was not found"),
-            E::ConnectionFailed => format!("no connection to {whom}"),
-            E::Timeout(_) => format!("{whom} took too long"),
-            E::BodyExceedsLimit(_) => format!("the answer of {host} was larger than a mebibyte"),
+            E::HostNotFound => {
+                (format!("the name of {whom} was not found"), or_proxy(Cause::NameNotFound { host }))
+            }
+            E::ConnectionFailed => {
+                (format!("no connection to {whom}"), or_proxy(Cause::NoConnection { host }))
+            }
+            E::Timeout(_) => (format!("{whom} took too long"), or_proxy(Cause::TooSlow { host })),
+            E::BodyExceedsLimit(_) => (format!("the answer of {host} was larger than a mebibyte"), None),
             // Only the status is ours to tell; the rest is the proxy's own text.
             E::ConnectProxyFailed(text) => {
-                let proxy = self.proxy.as_deref().unwrap_or("");
+                let proxy = self.proxy.clone().unwrap_or_default();
                 if text.contains("407") {
-                    format!(
-                        "the proxy {proxy} wants a user name and password (407): HTTPS_PROXY can hold them"
-                    )
+                    let why = format!("the proxy {proxy} wants a user name and password (407)");
+                    (why, Some(Cause::ProxyPassword { proxy }))
                 } else {
-                    format!("the proxy {proxy} did not connect to {host}")
+                    let why = format!("the proxy {proxy} did not connect to {host}");
+                    (why, Some(Cause::ProxyFailed { proxy }))
                 }
             }
             E::Rustls(error) => tls(error, &whom),
             E::Io(io) => match io.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(error) => tls(error, &whom),
-                None => io_failure(io, reached, &whom),
+                None => {
+                    let (why, cause) = io_failure(io, reached, &whom, host);
+                    (why, or_proxy(cause))
+                }
             },
-            E::Protocol(_) => format!("the answer of {whom} is not whole HTTP"),
-            _ => format!("the request to {whom} failed"),
+            E::Protocol(_) => (format!("the answer of {whom} is not whole HTTP"), None),
+            _ => (format!("the request to {whom} failed"), None),
         }
     }
 }
@@ -124,17 +143,28 @@ impl<In: Transport> Connector<In> for Mark {
     }
 }
 
-fn io_failure(error: &io::Error, reached: Reached, whom: &str) -> String {
+fn io_failure(error: &io::Error, reached: Reached, whom: &str, host: String) -> (String, Cause) {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => format!("{whom} refused the connection"),
-        io::ErrorKind::UnexpectedEof => format!("{whom} closed the connection without a whole answer"),
+        io::ErrorKind::ConnectionRefused => {
+            (format!("{whom} refused the connection"), Cause::ConnectionRefused { host })
+        }
+        io::ErrorKind::UnexpectedEof => {
+            (format!("{whom} closed the connection without a whole answer"), Cause::CutOff { host })
+        }
         // Looking a name up fails without a kind of its own.
-        _ if reached == Reached::Nobody => format!("no connection to {whom}: {}", escape(&error.to_string())),
+        _ if reached == Reached::Nobody => {
+            let why = format!("no connection to {whom}: {}", escape(&error.to_string()));
+            let is_name = error.raw_os_error().is_none();
+            (why, if is_name { Cause::NameNotFound { host } } else { Cause::NoConnection { host } })
+        }
         // The system's words where it has some: of its kinds, many have no name yet.
-        kind => match error.raw_os_error() {
-            Some(_) => format!("the connection to {whom} failed: {error}"),
-            None => format!("the connection to {whom} failed ({kind})"),
-        },
+        kind => {
+            let why = match error.raw_os_error() {
+                Some(_) => format!("the connection to {whom} failed: {error}"),
+                None => format!("the connection to {whom} failed ({kind})"),
+            };
+            (why, Cause::CutOff { host })
+        }
     }
 }
 
@@ -147,31 +177,43 @@ fn is_tls(error: &ureq::Error) -> bool {
 }
 
 /// What is wrong with a certificate, in words for whoever has to get it right.
-fn tls(error: &rustls::Error, whom: &str) -> String {
+fn tls(error: &rustls::Error, whom: &str) -> (String, Option<Cause>) {
     use rustls::{CertificateError as C, Error as E};
-    match error {
+    let host = whom.to_owned();
+    let (why, cause) = match error {
         E::InvalidCertificate(wrong) => match wrong {
-            C::UnknownIssuer => format!(
-                "the certificate of {whom} is not trusted here: if a company's own authority issued it, \
-                 SSL_CERT_FILE can name that"
+            C::UnknownIssuer => (
+                format!(
+                    "the certificate of {whom} is not trusted here: its issuer is not among this system's authorities"
+                ),
+                Cause::CertificateIssuer { host },
             ),
-            C::Expired | C::ExpiredContext { .. } => format!("the certificate of {whom} has expired"),
-            C::NotValidYet | C::NotValidYetContext { .. } => {
-                format!("the certificate of {whom} is not valid yet: is this machine's clock right?")
+            C::Expired | C::ExpiredContext { .. } => {
+                (format!("the certificate of {whom} has expired"), Cause::CertificateExpired { host })
             }
-            C::NotValidForName | C::NotValidForNameContext { .. } => {
-                format!("the certificate is that of another host, not of {whom}")
-            }
+            C::NotValidYet | C::NotValidYetContext { .. } => (
+                format!("the certificate of {whom} is not valid yet: is this machine's clock right?"),
+                Cause::CertificateEarly { host },
+            ),
+            C::NotValidForName | C::NotValidForNameContext { .. } => (
+                format!("the certificate is that of another host, not of {whom}"),
+                Cause::CertificateName { host },
+            ),
             // The verifier's own word, which rustls passes on as it is.
-            C::Other(other) if other.to_string() == "CaUsedAsEndEntity" => format!(
-                "the certificate of {whom} calls itself an authority (CA:TRUE), and an authority's is not taken for a \
-                 host's: make one with `basicConstraints=CA:FALSE`, or let the authority sign another for the host"
+            C::Other(other) if other.to_string() == "CaUsedAsEndEntity" => (
+                format!(
+                    "the certificate of {whom} calls itself an authority (CA:TRUE), and an authority's is not taken \
+                     for a host's"
+                ),
+                Cause::CertificateKind { host },
             ),
-            _ => format!("the certificate of {whom} is not trusted here"),
+            _ => return (format!("the certificate of {whom} is not trusted here"), None),
         },
-        E::General(_) => {
-            format!("no connection to {whom}: no certificates to trust were found (SSL_CERT_FILE)")
-        }
-        _ => format!("no secure connection to {whom}: it may not speak TLS"),
-    }
+        E::General(_) => (
+            format!("no connection to {whom}: no certificates to trust were found"),
+            Cause::NoCertificates {},
+        ),
+        _ => (format!("no secure connection to {whom}: it may not speak TLS"), Cause::NotTls { host }),
+    };
+    (why, Some(cause))
 }

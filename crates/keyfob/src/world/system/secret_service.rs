@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{error::escape, login::sealed::KeyId};
+use keyfob_core::{Cause, error::escape, login::sealed::KeyId};
 use secret_service::{EncryptionType, Error, blocking::SecretService};
 use zbus::blocking::connection::Builder;
 use zeroize::Zeroizing;
@@ -45,7 +45,7 @@ impl Service {
             let octets = Zeroizing::new(item.get_secret().map_err(|error| trouble(&error))?);
             WrappingKey::read(&octets).map(Some).ok_or_else(|| KeyTrouble {
                 why: "has something else in the place of the key".into(),
-                advice: "look at the item `keyfob` in it, and bring back what was there",
+                cause: Cause::KeyStoreItem {},
             })
         })
     }
@@ -74,10 +74,7 @@ impl Service {
         &self,
         question: impl FnOnce(&SecretService<'_>) -> Result<T, KeyTrouble> + Send + 'static,
     ) -> Result<T, KeyTrouble> {
-        let bus = self.bus.clone().map_err(|why| KeyTrouble {
-            why,
-            advice: "let it name the socket of your own session bus, or unset it",
-        })?;
+        let bus = self.bus.clone().map_err(|why| KeyTrouble { why, cause: Cause::BusAddress {} })?;
         let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
         if unanswered.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Err(silent());
@@ -93,11 +90,9 @@ impl Service {
                 });
             let _ = tell.send(connected.and_then(|service| question(&service)));
         };
-        let thread =
-            thread::Builder::new().name("secret-service".into()).spawn(put).map_err(|error| KeyTrouble {
-                why: format!("cannot be asked: {error}"),
-                advice: "end some processes, then try again",
-            })?;
+        let thread = thread::Builder::new().name("secret-service".into()).spawn(put).map_err(|error| {
+            KeyTrouble { why: format!("cannot be asked: {error}"), cause: Cause::MachineShort {} }
+        })?;
         match answer.recv_timeout(PATIENCE) {
             Ok(answer) => answer,
             Err(_) => {
@@ -115,7 +110,7 @@ fn attributes(id: &KeyId) -> HashMap<&str, &str> {
 fn silent() -> KeyTrouble {
     KeyTrouble {
         why: format!("has not answered in {} s", PATIENCE.as_secs()),
-        advice: "see whether it asks for a password somewhere, or restart it",
+        cause: Cause::KeyStoreSilent {},
     }
 }
 
@@ -123,23 +118,18 @@ fn silent() -> KeyTrouble {
 fn absent(error: &impl std::fmt::Display) -> KeyTrouble {
     KeyTrouble {
         why: format!("is not there ({})", escape(&error.to_string())),
-        advice: "run this in a desktop session, or choose another `seal` in the configuration file",
+        cause: Cause::KeyStoreMissing {},
     }
 }
 
 fn trouble(error: &Error) -> KeyTrouble {
-    let (why, advice) = match error {
+    let (why, cause) = match error {
         Error::Locked | Error::Prompt | Error::PromptDisconnected => {
-            ("is locked".into(), "unlock the keyring, then try again")
+            ("is locked".into(), Cause::KeyStoreLocked {})
         }
-        Error::NoResult => {
-            ("has no default keyring".into(), "make one: log in to the desktop, or open its keyring program")
-        }
+        Error::NoResult => ("has no default keyring".into(), Cause::KeyStoreEmpty {}),
         Error::Unavailable => return absent(error),
-        other => (
-            format!("answers: {}", escape(&other.to_string())),
-            "see what it logs, or choose another `seal` in the configuration file",
-        ),
+        other => (format!("answers: {}", escape(&other.to_string())), Cause::KeyStoreFailed {}),
     };
-    KeyTrouble { why, advice }
+    KeyTrouble { why, cause }
 }
