@@ -50,7 +50,7 @@ fn the_demo_goes_the_whole_way() {
         "/oauth/authorize?response_type=code&",
         "mode 0600",
         "the provider saw: 200, account ",
-        "program 3: a token of generation 2, the provider answers 200",
+        "program 3: 200, with a token of generation 2",
         "generation 1 became 2 with one request",
         "200 a new token",
         "400 invalid_grant",

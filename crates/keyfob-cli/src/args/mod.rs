@@ -274,7 +274,11 @@ pub(crate) struct DevServer {
   keyfob demo --yes --json   says what happened in one object on standard output
 
 It also shows what three programs do to a login that they share without keyfob. Nothing of it
-stays, wherever Ctrl-C ends it.")]
+stays, wherever Ctrl-C ends it.
+
+The object of --json: v (1), account, handed_over {status}, renewal {processes, accepted,
+requests, generation_before, generation_after}, without_keyfob {clients, renewed, refused,
+accepted}, revocation.")]
 pub(crate) struct Demo {
     /// Answer the sign-in page automatically
     #[arg(long)]

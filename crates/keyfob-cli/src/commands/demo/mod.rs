@@ -192,7 +192,7 @@ fn renew(stage: &Stage) -> Result<Renewal> {
     let left = |now: u64| ends.as_second().saturating_sub(now.cast_signed());
     let seconds = left(stage.with_server(|server| server.now())?).max(0);
     let text =
-        format!("The access token ends in {seconds} s. Then {PROGRAMS} programs run `keyfob token` at once.");
+        format!("The access token ends in {seconds} s. Then three programs run `keyfob token` at once.");
     say("5. Renew", &text);
     while left(stage.with_server(|server| server.now())?) >= 0 {
         std::thread::sleep(Duration::from_millis(50));
@@ -207,7 +207,7 @@ fn renew(stage: &Stage) -> Result<Renewal> {
         let status = elsewhere::whoami(&stage.base, self::text(&answer["token"]))?;
         after = answer["generation"].as_u64().unwrap_or_default();
         accepted += usize::from(status == 200);
-        detail(&format!("program {number}: a token of generation {after}, the provider answers {status}"));
+        detail(&format!("program {number}: {status}, with a token of generation {after}"));
     }
     let requests = stage.with_server(|server| server.grants().refreshes)? - asked;
     let before = before["winner"]["generation"].as_u64().unwrap_or_default();
@@ -297,9 +297,16 @@ fn detail(text: &str) {
 }
 
 fn good(text: &str) {
-    detail(&format!("{}{text}", Manner::of_messages().mark(true)));
+    marked(true, text);
 }
 
 fn bad(text: &str) {
-    detail(&format!("{}{text}", Manner::of_messages().mark(false)));
+    marked(false, text);
+}
+
+fn marked(good: bool, text: &str) {
+    let manner = Manner::of_messages();
+    let mark = manner.mark(good);
+    let further = if mark.is_empty() { 0 } else { 2 };
+    Report::show(&manner.hanging(&format!("   {mark}{text}"), further));
 }
