@@ -26,7 +26,11 @@ fn false_metadata_is_rejected() {
     let elsewhere = format!("https://{EVIL}/v1/oauth/token");
     let lies = [
         ("issuer", json!("https://other.company.test"), "it is that of `https://other.company.test`"),
-        ("issuer", json!(format!("https://{HOST}/")), "it says https://"),
+        (
+            "issuer",
+            json!(format!("https://{HOST}/")),
+            "the issuer must be exactly what the provider calls itself",
+        ),
         ("authorization_endpoint", json!(format!("https://{HOST}/elsewhere")), "is not the custom URL"),
         ("authorization_endpoint", Value::Null, "is not the custom URL"),
         ("token_endpoint", json!(elsewhere), "its `token_endpoint` is not on the approved"),
@@ -117,6 +121,9 @@ fn no_redirect_is_followed() {
             record.as_object_mut().expect("an object").remove("cooldown");
         });
     }
+    // A token that can be asked about.
+    company.front.recovers();
+    company.run(&["token"]).answer();
     company.front.answers("POST /v1/oauth/revoke", Answer::redirect(307, &to("/v1/oauth/revoke")));
     company.front.answers("GET ", Answer::redirect(307, &to("/oauth/userinfo")));
     let told = company.run(&["status", "--verify"]);

@@ -54,19 +54,18 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::ForeignOrigin {} => "connect to the environment's own host".into(),
         Cause::RejectedNewest {} => "look at what the API says in its answer: another token would be rejected as well".into(),
         Cause::IssuerSpelling { environment, configured, told } => {
-            let spelling = told.trim_end_matches('/') == configured.trim_end_matches('/');
-            let way = match environment.as_str() {
+            let (by, way) = match environment.as_str() {
                 // Nothing is configured yet.
-                "" => format!("say `--issuer {told}`"),
-                name => format!("write issuer = \"{told}\" in {}", situation.section(name)),
+                "" => ("you said", format!("say `--issuer {told}`")),
+                "custom" => ("the approved list says", format!("write issuer = \"{told}\" there, beside the url")),
+                name => {
+                    ("the configuration says", format!("write issuer = \"{told}\" in {}", situation.section(name)))
+                }
             };
             Choice {
                 what: Some("the issuer must be exactly what the provider calls itself".into()),
-                why: Some(match environment.as_str() {
-                    "" => format!("it calls itself {told}, and you said {configured}"),
-                    _ => format!("it says {told}, the configuration says {configured}"),
-                }),
-                hint: if spelling { way } else { format!("if that is the provider you mean, {way}") },
+                why: Some(format!("it says {told}, {by} {configured}")),
+                hint: way,
             }
         }
         Cause::NoMetadata { .. } => {

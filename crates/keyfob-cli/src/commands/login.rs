@@ -71,6 +71,10 @@ pub(crate) fn with_setup(global: &Global, args: &Login, setup: Setup) -> Result 
 fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     setup.check_network()?;
     let client = session::client(global, setup);
+    // Where no provider is set up, nothing that comes later is what is missing.
+    let environment = client.environment()?;
+    environment.for_a_person()?;
+    environment.require_client_id()?;
     let patience = Duration::from_secs(args.timeout);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {

@@ -76,7 +76,7 @@ pub(crate) fn change(path: &Path, old: &str, new: &str) {
         return;
     }
     let heading = if old.is_empty() { "will hold" } else { "will change" };
-    Report::say(&format!("{} {heading}:\n", shown(path)));
+    Report::say(&format!("\n{} {heading}:\n", shown(path)));
     let manner = Manner::of_messages();
     for line in config_edit::difference(old, new) {
         let line = plain_whole(&line);
@@ -100,8 +100,8 @@ pub(crate) fn redirect(address: &str, client_id: &str, port: Option<u16>) {
     Report::say(match port {
         Some(_) => "It is compared as a whole, port included.\n",
         None => {
-            "The port may be any (RFC 8252 §7.3). For a provider that insists on one, run this again with `--port` and \
-             `--replace`; for one that insists on the name localhost, with `--redirect localhost`.\n"
+            "The port may be any (RFC 8252 §7.3). If the provider insists on a port or on the name localhost, run this again with \
+             `--port` or `--redirect localhost`, and `--replace`.\n"
         }
     });
 }
