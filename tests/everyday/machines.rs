@@ -32,9 +32,10 @@ impl Machine {
         let clients = vec![Client::confidential("ci", SECRET).expect("a client")];
         let s = Sandbox::with(Options { clients, ..Options::default() });
         let machine = Self { s };
-        let place = match keys.contains("client_secret_command") {
-            true => String::new(),
-            false => format!("client_secret_file = \"{}\"\n", machine.file().display()),
+        let place = if keys.contains("client_secret_command") {
+            String::new()
+        } else {
+            format!("client_secret_file = \"{}\"\n", machine.file().display())
         };
         machine.write(&format!("api_base = \"{}\"\n{place}{keys}", machine.s.server.base_url()));
         machine

@@ -37,9 +37,10 @@ impl Answer {
             location.to_str().expect("text").to_owned()
         };
         // What a browser of this machine is given leads to the sign-in page.
-        match address.contains("/open/") {
-            true => Self { url: next(&next(address)) },
-            false => Self { url: next(address) },
+        if address.contains("/open/") {
+            Self { url: next(&next(address)) }
+        } else {
+            Self { url: next(address) }
         }
     }
 

@@ -95,9 +95,11 @@ fn silent(blow: &Blow<'_>, came: &Came) -> Result<(), String> {
 
 /// A run that says it succeeded.
 fn done(stage: &Stage, blow: &Blow<'_>, came: &Came) -> Result<(), String> {
-    let token = |text: &str| match stage.is_good(text) {
-        true => Ok(()),
-        false => Err(format!("exit 0, and what it printed is no token: {text:?}")),
+    let token = |text: &str| {
+        if stage.is_good(text) {
+            return Ok(());
+        }
+        Err(format!("exit 0, and what it printed is no token: {text:?}"))
     };
     let json: Value = serde_json::from_str(&came.ran.out).unwrap_or_default();
     let kills = blow.error.is_none();
@@ -111,13 +113,13 @@ fn done(stage: &Stage, blow: &Blow<'_>, came: &Came) -> Result<(), String> {
                 _ => Err("exit 0, and nothing new is stored".into()),
             }
         }
-        Act::Logout => match stage.everything().contains(&stage.refresh) {
-            true => Err("exit 0, and the token is still on the disk".into()),
-            false if stage.is_good(&stage.access) && !came.ran.err.contains("warning") => {
-                Err("exit 0, not revoked, and no word of it".into())
-            }
-            false => Ok(()),
-        },
+        Act::Logout if stage.everything().contains(&stage.refresh) => {
+            Err("exit 0, and the token is still on the disk".into())
+        }
+        Act::Logout if stage.is_good(&stage.access) && !came.ran.err.contains("warning") => {
+            Err("exit 0, not revoked, and no word of it".into())
+        }
+        Act::Logout => Ok(()),
     }
     .and_then(|()| if kills { Err("it was to be killed, and was not".into()) } else { Ok(()) })
 }
@@ -171,10 +173,10 @@ fn next(stage: &Stage, blow: &Blow<'_>, before: Grants, first: Outcome) -> Resul
         {
             return Err(format!("signing out again: {again:?}"));
         }
-        return match stage.everything().contains(&stage.refresh) {
-            true => Err("signed out twice, and the token is still on the disk".into()),
-            false => Ok(first),
-        };
+        if stage.everything().contains(&stage.refresh) {
+            return Err("signed out twice, and the token is still on the disk".into());
+        }
+        return Ok(first);
     }
     let mut ran = stage.sandbox.run(&["token", "--json"]);
     let spent = stage.server.grants().refreshes - before.refreshes;
@@ -190,11 +192,13 @@ fn next(stage: &Stage, blow: &Blow<'_>, before: Grants, first: Outcome) -> Resul
     if ran.code == Some(0) {
         let json: Value = serde_json::from_str(&ran.out).unwrap_or_default();
         let token = json["access_token"].as_str().or(json["token"].as_str()).unwrap_or("");
-        return match stage.is_good(token) {
-            _ if reuses > 0 => Err("a spent token was spent again".into()),
-            true => Ok(first),
-            false => Err(format!("the next token is none: {ran:?}")),
-        };
+        if reuses > 0 {
+            return Err("a spent token was spent again".into());
+        }
+        if !stage.is_good(token) {
+            return Err(format!("the next token is none: {ran:?}"));
+        }
+        return Ok(first);
     }
     // The one loss that nobody can prevent: rotated there, and the process or its line ended before the disk had it.
     let cut = blow.error.is_none() || matches!(blow.place.name.as_str(), "sendto" | "recvfrom");

@@ -53,10 +53,12 @@ pub(crate) fn read(log: &Path, threads: bool) -> Trace {
         }
         begun |= words.contains(MAIN);
         let place = Place { name: name.to_owned(), nth: *nth, words: words.to_owned(), elsewhere };
-        match elsewhere {
-            true => others.push(place),
-            false if begun => trace.own.push(place),
-            false => trace.start.push(place),
+        if elsewhere {
+            others.push(place);
+        } else if begun {
+            trace.own.push(place);
+        } else {
+            trace.start.push(place);
         }
         over = !elsewhere && name == "execve" && words.contains(" = 0");
     }

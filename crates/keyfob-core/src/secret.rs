@@ -103,6 +103,20 @@ impl Unfit {
     }
 }
 
+impl Unfit {
+    /// As a sentence, where it is clear which text is meant.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Empty => "it is empty",
+            Self::LineBreak => "it has a line break inside",
+            Self::Blank => "it has a blank inside",
+            Self::NotAscii => "it has a character outside ASCII",
+            Self::Control => "it has a control character inside",
+        }
+    }
+}
+
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

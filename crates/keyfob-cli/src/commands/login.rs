@@ -370,5 +370,5 @@ pub(crate) fn brought(word: &str, patience: Duration) -> Result<Secret> {
     if strip_newline(&text).len() > LARGEST_TOKEN {
         return Err(wrong("it holds more than 64 KiB".into()).into());
     }
-    Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(format!("it {why}")))?)
+    Ok(Secret::visible(strip_newline(&text)).map_err(|why| wrong(why.sentence().into()))?)
 }

@@ -93,9 +93,10 @@ impl Manner {
     /// Black on white, whatever the terminal's own colours are. `None`: it has none to choose.
     pub(crate) fn on_paper(self, text: &str) -> Option<String> {
         // The corners of the colour cube, which nobody redefines.
-        let style = match self.palette {
-            true => Ansi256Color(16).on(Ansi256Color(231)),
-            false => AnsiColor::Black.on(AnsiColor::White),
+        let style = if self.palette {
+            Ansi256Color(16).on(Ansi256Color(231))
+        } else {
+            AnsiColor::Black.on(AnsiColor::White)
         };
         self.styled.then(|| format!("{style}{text}{style:#}"))
     }

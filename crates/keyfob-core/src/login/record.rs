@@ -120,6 +120,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// How the stem of a login begins that a variable seeded.
+    pub const SEEDED: &str = "seed-";
+
     /// The stem of its files: the profile, for people, and a hash of everything, for machines.
     #[must_use]
     pub fn stem(&self) -> String {
@@ -127,7 +130,7 @@ impl Key {
         let name = digest::name_of([&*self.profile, &*self.issuer, &*self.client_id, seed]);
         let readable: String =
             self.profile.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
-        let kind = if self.seed.is_some() { "seed-" } else { "" };
+        let kind = if self.seed.is_some() { Self::SEEDED } else { "" };
         format!("{kind}{readable}-{name}")
     }
 }

@@ -135,7 +135,7 @@ fn speaks_of_another(record: &Record, tokens: &Tokens) -> Option<String> {
     let held = IdToken::read(token)
         .and_then(|token| token.check_renewed(&record.issuer, record.client_id.as_str(), subject));
     match held {
-        Err(Doubt::False(why)) => Some(format!("the ID token that came with it {why}")),
+        Err(Doubt::False(why)) => Some(format!("the ID token that came with it is not this login's: {why}")),
         Ok(()) | Err(Doubt::NotUnderstood(_)) => None,
     }
 }

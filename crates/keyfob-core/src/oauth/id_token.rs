@@ -36,7 +36,7 @@ pub enum Doubt {
 }
 
 impl Doubt {
-    /// In words, to be read behind "it".
+    /// Why, as a sentence about the token.
     #[must_use]
     pub fn why(&self) -> &str {
         match self {
@@ -88,14 +88,14 @@ impl IdToken {
     pub fn read(token: &Secret) -> Result<Self, Doubt> {
         let parts = token.expose().split('.').count();
         if parts == 5 {
-            return Err(not_understood("is encrypted (RFC 7516), and keyfob has no key for it"));
+            return Err(not_understood("it is encrypted (RFC 7516), and keyfob has no key for it"));
         }
-        let no_jwt = || not_understood("is not a signed JWT");
+        let no_jwt = || not_understood("it is not a signed JWT");
         let (signed, signature) = token.expose().rsplit_once('.').ok_or_else(no_jwt)?;
         let (header, claims) = signed.split_once('.').ok_or_else(no_jwt)?;
         let decode = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| no_jwt());
         let object = |what: &str, part: &str| -> Result<Map<String, Value>, Doubt> {
-            json::strict(&decode(part)?).map_err(|why| not_understood(&format!("has {what} that {why}")))
+            json::strict(&decode(part)?).map_err(|why| not_understood(&format!("it has {what} that {why}")))
         };
         let header = object("a header", header)?;
         let text = |name: &str| header.get(name).and_then(Value::as_str);
@@ -103,7 +103,7 @@ impl IdToken {
         // RFC 8725 §3.1: `none` proves nothing, and with a MAC whoever knows the client's secret, which an installed
         // application cannot keep (RFC 8252 §8.5), could have written the token. No provider sends either here.
         if name.eq_ignore_ascii_case("none") || name.starts_with("HS") {
-            return Err(Doubt::False(format!("is signed with `{}`, which proves nothing", escape(name))));
+            return Err(Doubt::False(format!("it is signed with `{}`, which proves nothing", escape(name))));
         }
         let mut algorithm = Algorithm::of(name);
         if header.contains_key("crit") {
@@ -130,21 +130,21 @@ impl IdToken {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit into 53 bits")]
         let (now, leeway) = (expected.now.0 as f64, LEEWAY as f64);
         let Some(end) = self.seconds("exp") else {
-            return Err(is_false("does not say when it ends (`exp`)"));
+            return Err(is_false("it does not say when it ends (`exp`)"));
         };
         if end + leeway <= now {
-            return Err(is_false("has expired (`exp`)"));
+            return Err(is_false("it has expired (`exp`)"));
         }
         if self.seconds("iat").is_some_and(|issued| issued - leeway >= now) {
-            return Err(is_false("was issued in the future (`iat`)"));
+            return Err(is_false("it was issued in the future (`iat`)"));
         }
         match (expected.nonce, self.text("nonce")) {
             (Some(nonce), Some(said)) if nonce.same_as(said) => {}
-            (Some(_), Some(_)) => return Err(is_false("belongs to another sign-in (`nonce`)")),
-            (Some(_), None) => return Err(is_false("does not say which sign-in it belongs to (`nonce`)")),
+            (Some(_), Some(_)) => return Err(is_false("it belongs to another sign-in (`nonce`)")),
+            (Some(_), None) => return Err(is_false("it does not say which sign-in it belongs to (`nonce`)")),
             (None, _) => {}
         }
-        self.subject().map(|_| ()).ok_or_else(|| not_understood("has no usable `sub`"))
+        self.subject().map(|_| ()).ok_or_else(|| not_understood("it has no usable `sub`"))
     }
 
     /// The checks of OpenID Connect Core §12.2 on one that came with a renewal: the same issuer, client and subject as
@@ -160,11 +160,11 @@ impl IdToken {
         self.is_between(issuer, client_id)?;
         match self.subject() {
             Some(said) if said == subject => {}
-            Some(_) => return Err(is_false("speaks of somebody else than who signed in (`sub`)")),
-            None => return Err(not_understood("has no usable `sub`")),
+            Some(_) => return Err(is_false("it speaks of somebody else than who signed in (`sub`)")),
+            None => return Err(not_understood("it has no usable `sub`")),
         }
         let issued =
-            self.seconds("iat").ok_or_else(|| not_understood("does not say when it was issued (`iat`)"));
+            self.seconds("iat").ok_or_else(|| not_understood("it does not say when it was issued (`iat`)"));
         issued.map(|_| ())
     }
 
@@ -172,7 +172,7 @@ impl IdToken {
     fn is_between(&self, issuer: &str, client_id: &str) -> Result<(), Doubt> {
         let said = self.text("iss").unwrap_or("");
         if said != issuer {
-            return Err(Doubt::False(format!("was issued by `{}`", escape(said))));
+            return Err(Doubt::False(format!("it was issued by `{}`", escape(said))));
         }
         let audiences = match self.claims.get("aud") {
             Some(Value::Array(many)) => many.iter().collect(),
@@ -181,10 +181,10 @@ impl IdToken {
         // Whom else it was issued to does not matter: it came from the token endpoint, for our code. Core asked for an
         // `azp` then, until errata set 2.
         if !audiences.into_iter().any(|audience| audience == client_id) {
-            return Err(is_false("was issued to another client (`aud`)"));
+            return Err(is_false("it was issued to another client (`aud`)"));
         }
         if self.text("azp").is_some_and(|party| party != client_id) {
-            return Err(is_false("was issued to another client (`azp`)"));
+            return Err(is_false("it was issued to another client (`azp`)"));
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl IdToken {
     /// [`Doubt::NotUnderstood`], with the name the token gives it.
     pub fn algorithm(&self) -> Result<Algorithm, Doubt> {
         self.algorithm.ok_or_else(|| {
-            let why = format!("is signed in a way that keyfob cannot check (`{}`)", self.algorithm_name);
+            let why = format!("it is signed in a way that keyfob cannot check (`{}`)", self.algorithm_name);
             Doubt::NotUnderstood(why)
         })
     }
@@ -311,28 +311,32 @@ mod tests {
     fn each_claim_is_checked() {
         let nonce = Secret::new("n-0S6_WzA2Mj");
         for (claim, value, why) in [
-            ("iss", json!("https://server.example.com/"), "was issued by `https://server.example.com/`"),
-            ("iss", json!("https://evil.example\u{1b}[2J"), "was issued by `https://evil.example\\u{1b}[2J`"),
-            ("aud", json!("another"), "was issued to another client (`aud`)"),
-            ("aud", json!([]), "was issued to another client (`aud`)"),
+            ("iss", json!("https://server.example.com/"), "it was issued by `https://server.example.com/`"),
+            (
+                "iss",
+                json!("https://evil.example\u{1b}[2J"),
+                "it was issued by `https://evil.example\\u{1b}[2J`",
+            ),
+            ("aud", json!("another"), "it was issued to another client (`aud`)"),
+            ("aud", json!([]), "it was issued to another client (`aud`)"),
             ("aud", json!(["s6BhdRkqt3", "x"]), ""),
             ("aud", json!([7, "s6BhdRkqt3"]), ""),
-            ("azp", json!("another"), "was issued to another client (`azp`)"),
-            ("exp", json!(1_311_280_699), "has expired (`exp`)"),
+            ("azp", json!("another"), "it was issued to another client (`azp`)"),
+            ("exp", json!(1_311_280_699), "it has expired (`exp`)"),
             ("exp", json!(1_311_280_701), ""),
             ("exp", json!("1311281970"), ""),
             ("exp", json!(1_311_281_970.5), ""),
-            ("exp", json!("soon"), "does not say when it ends (`exp`)"),
-            ("exp", json!("inf"), "does not say when it ends (`exp`)"),
-            ("exp", json!("1e99"), "does not say when it ends (`exp`)"),
-            ("exp", json!(""), "does not say when it ends (`exp`)"),
-            ("exp", Value::Null, "does not say when it ends (`exp`)"),
+            ("exp", json!("soon"), "it does not say when it ends (`exp`)"),
+            ("exp", json!("inf"), "it does not say when it ends (`exp`)"),
+            ("exp", json!("1e99"), "it does not say when it ends (`exp`)"),
+            ("exp", json!(""), "it does not say when it ends (`exp`)"),
+            ("exp", Value::Null, "it does not say when it ends (`exp`)"),
             ("iat", json!("lately"), ""),
             ("email", json!(["ada@example.com"]), ""),
             ("email_verified", json!("true"), ""),
-            ("iat", json!(1_311_281_301), "was issued in the future (`iat`)"),
-            ("nonce", json!("n-0S6_WzA2Mk"), "belongs to another sign-in (`nonce`)"),
-            ("nonce", Value::Null, "does not say which sign-in it belongs to (`nonce`)"),
+            ("iat", json!(1_311_281_301), "it was issued in the future (`iat`)"),
+            ("nonce", json!("n-0S6_WzA2Mk"), "it belongs to another sign-in (`nonce`)"),
+            ("nonce", Value::Null, "it does not say which sign-in it belongs to (`nonce`)"),
         ] {
             let mut claims = claims();
             claims[claim] = value.clone();
@@ -342,7 +346,7 @@ mod tests {
         for unusable in [json!(""), json!("a\nb"), json!("x".repeat(256)), json!(7), Value::Null] {
             let mut claims = claims();
             claims["sub"] = unusable.clone();
-            let wanted = Err(not_understood("has no usable `sub`"));
+            let wanted = Err(not_understood("it has no usable `sub`"));
             assert_eq!(said(&claims, Some(&nonce)), wanted, "{unusable}");
         }
         let mut both = claims();
@@ -359,11 +363,11 @@ mod tests {
             IdToken::read(&token(header, &claims())).and_then(|token| token.algorithm()).err()
         };
         for alg in ["none", "None", "HS256", "HS512"] {
-            let wanted = is_false(&format!("is signed with `{alg}`, which proves nothing"));
+            let wanted = is_false(&format!("it is signed with `{alg}`, which proves nothing"));
             assert_eq!(why(&json!({"alg": alg})), Some(wanted));
         }
         for alg in ["RS1", "", "rs256", "ES512", "ES256K", "ML-DSA-44"] {
-            let wanted = not_understood(&format!("is signed in a way that keyfob cannot check (`{alg}`)"));
+            let wanted = not_understood(&format!("it is signed in a way that keyfob cannot check (`{alg}`)"));
             assert_eq!(why(&json!({"alg": alg})), Some(wanted));
         }
         for alg in
@@ -403,17 +407,17 @@ mod tests {
     /// OpenID Connect Core §12.2, a claim at a time.
     #[test]
     fn a_renewals_is_held_to_the_first() {
-        let somebody_else = is_false("speaks of somebody else than who signed in (`sub`)");
+        let somebody_else = is_false("it speaks of somebody else than who signed in (`sub`)");
         for (claim, value, wanted) in [
             ("sub", json!("24400320"), Ok(())),
             ("sub", json!("24400321"), Err(somebody_else)),
-            ("sub", Value::Null, Err(not_understood("has no usable `sub`"))),
-            ("iss", json!("https://evil.example"), Err(is_false("was issued by `https://evil.example`"))),
+            ("sub", Value::Null, Err(not_understood("it has no usable `sub`"))),
+            ("iss", json!("https://evil.example"), Err(is_false("it was issued by `https://evil.example`"))),
             ("aud", json!(["x", "s6BhdRkqt3"]), Ok(())),
-            ("aud", json!(["x"]), Err(is_false("was issued to another client (`aud`)"))),
+            ("aud", json!(["x"]), Err(is_false("it was issued to another client (`aud`)"))),
             ("azp", json!("s6BhdRkqt3"), Ok(())),
-            ("azp", json!("x"), Err(is_false("was issued to another client (`azp`)"))),
-            ("iat", Value::Null, Err(not_understood("does not say when it was issued (`iat`)"))),
+            ("azp", json!("x"), Err(is_false("it was issued to another client (`azp`)"))),
+            ("iat", Value::Null, Err(not_understood("it does not say when it was issued (`iat`)"))),
             ("exp", json!(1), Ok(())),
             ("nonce", Value::Null, Ok(())),
             ("auth_time", json!(1_311_999_999), Ok(())),

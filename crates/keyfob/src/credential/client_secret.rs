@@ -55,7 +55,7 @@ pub(crate) fn secret(world: &World, environment: &str, at: &Place) -> Result<Sec
     };
     let bytes = bytes.map_err(|(why, cause)| wrong(why, cause))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| holds_none("it is not text".into()))?;
-    Secret::visible(strip_newline(text)).map_err(|why| holds_none(format!("it {why}")))
+    Secret::visible(strip_newline(text)).map_err(|why| holds_none(why.sentence().into()))
 }
 
 /// A mounted secret is often a link: where it leads is what is checked.

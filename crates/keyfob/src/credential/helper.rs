@@ -42,13 +42,17 @@ pub(crate) fn run(session: &Session) -> Result<Secret> {
     let ttl = session.setup.settings.helper_ttl_ms;
     let place = place(session, command)?;
     let world = &session.world;
-    if let Some(remembered) = recall(world, &place, ttl) {
-        return remembered;
+    match recall(world, &place, ttl) {
+        Recalled::Nothing => {}
+        Recalled::Key(key) => return Ok(key),
+        Recalled::Failure(error) => return Err(error),
     }
     let _alone = alone(world, &place)?;
-    // Perhaps somebody was faster.
-    if let Some(remembered) = recall(world, &place, ttl) {
-        return remembered;
+    // Perhaps another process was faster.
+    match recall(world, &place, ttl) {
+        Recalled::Nothing => {}
+        Recalled::Key(key) => return Ok(key),
+        Recalled::Failure(error) => return Err(error),
     }
     let outcome = observed(world, command);
     remember(world, &place, ttl, &outcome);
@@ -68,9 +72,9 @@ pub(crate) fn run_again(session: &Session, rejected: &str) -> Result<Secret> {
     let world = &session.world;
     let _alone = alone(world, &place)?;
     match recall(world, &place, ttl) {
-        Some(Ok(key)) if key.fingerprint() == rejected => {}
-        Some(remembered) => return remembered,
-        None => {}
+        Recalled::Key(key) if key.fingerprint() != rejected => return Ok(key),
+        Recalled::Failure(error) => return Err(error),
+        Recalled::Key(_) | Recalled::Nothing => {}
     }
     let outcome = observed(world, command).and_then(|key| {
         if key.fingerprint() == rejected {
@@ -147,7 +151,31 @@ fn place(session: &Session, command: &str) -> Result<PathBuf> {
     Ok(dir.join(format!("{name}.json")))
 }
 
-fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Secret>> {
+/// What is remembered of the last run.
+enum Recalled {
+    /// Nothing that still counts.
+    Nothing,
+    /// The key it gave.
+    Key(Secret),
+    /// Why it gave none, or why what is remembered is no key.
+    Failure(Error),
+}
+
+fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Recalled {
+    match memory(world, place, ttl) {
+        None | Some(Memory { key: None, failure: None, .. }) => Recalled::Nothing,
+        Some(Memory { key: Some(key), .. }) => match Secret::visible(&key) {
+            Ok(key) => Recalled::Key(key),
+            Err(why) => Recalled::Failure(failed(why.as_str())),
+        },
+        Some(Memory { failure: Some(why), .. }) => {
+            Recalled::Failure(failed(&format!("{why} (remembered for a moment)")))
+        }
+    }
+}
+
+/// What was written down of the last run, while it counts.
+fn memory(world: &World, place: &std::path::Path, ttl: u64) -> Option<Memory> {
     // 0 means never, and a failure is no exception.
     if ttl == 0 {
         return None;
@@ -160,13 +188,7 @@ fn recall(world: &World, place: &std::path::Path, ttl: u64) -> Option<Result<Sec
         None => FAILURE_MS,
     };
     // From the future: the clock was stepped back, and nobody knows how old it is.
-    if age < 0 || age >= lasts {
-        return None;
-    }
-    match memory {
-        Memory { key: Some(key), .. } => Some(Secret::visible(&key).map_err(|why| failed(why.as_str()))),
-        Memory { failure, .. } => Some(Err(failed(&format!("{} (remembered for a moment)", failure?)))),
-    }
+    (0..lasts).contains(&age).then_some(memory)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the remembered key goes into a file of this user's alone")]

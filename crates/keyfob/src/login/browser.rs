@@ -20,7 +20,7 @@ use crate::{
         closing_page::{Closing, For},
         establish::{Meant, establish},
         options::LoginOptions,
-        paste::Paste,
+        paste::{Paste, Pasted},
         setup_token::{self, Minted},
     },
     provider::token,
@@ -240,8 +240,9 @@ impl Attempt<'_> {
                 None => {}
             }
             let text = match paste.look() {
-                Some(text) => text,
-                None if paste.is_over() && self.loopback.is_none() => {
+                Pasted::Text(text) => Ok(text),
+                Pasted::Cut(error) => Err(error),
+                Pasted::Nothing if paste.is_over() && self.loopback.is_none() => {
                     let nobody = || {
                         let why = "standard input has ended, and nothing else can bring the answer";
                         Error::new(Id::LoginTimeout, "signing in was not finished", why)
@@ -249,7 +250,7 @@ impl Attempt<'_> {
                     };
                     return Err(last.unwrap_or_else(nobody));
                 }
-                None => continue,
+                Pasted::Nothing => continue,
             };
             match text.and_then(|text| self.flow.pasted(&text)).and_then(|code| finish(self, &code)) {
                 // The code is not the provider's, or is used up: the person may still have the right one, and the

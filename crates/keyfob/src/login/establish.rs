@@ -134,7 +134,7 @@ impl Session {
             TokenKind::Access => {
                 record.generation.advance();
                 record.access_token = Some(token);
-                let unidentified = userinfo::tried(self, &mut record)?;
+                let unidentified = userinfo::tried(self, &mut record)?.unidentified();
                 let origin = Origin::Brought { spent: false };
                 save(self, record, unidentified, &origin, meant)
             }
@@ -308,7 +308,7 @@ fn save(
     meant: Meant<'_>,
 ) -> Result<SignedIn> {
     let revoke_old = matches!(origin, Origin::Page { .. });
-    let unidentified = unidentified.or_else(|| userinfo::identify(session, &mut record));
+    let unidentified = unidentified.or_else(|| userinfo::identify(session, &mut record).unidentified());
     let store = session.store()?;
     // Before the lease: a person may think about it, and the login that is there goes on meanwhile.
     let stored = match store.look() {

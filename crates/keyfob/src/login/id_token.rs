@@ -35,11 +35,9 @@ pub(crate) fn verified(
     now: ProviderTime,
 ) -> Result<Identity> {
     let told = |doubt: Doubt| match doubt {
-        Doubt::False(why) => {
-            Error::new(Id::IdTokenInvalid, "the provider's ID token was rejected", format!("it {why}"))
-        }
+        Doubt::False(why) => Error::new(Id::IdTokenInvalid, "the provider's ID token was rejected", why),
         Doubt::NotUnderstood(why) => {
-            Error::new(Id::IdTokenUnread, "the provider's ID token was not used", format!("it {why}"))
+            Error::new(Id::IdTokenUnread, "the provider's ID token was not used", why)
         }
     };
     let token = IdToken::read(token).map_err(told)?;
@@ -56,7 +54,7 @@ pub(crate) fn verified(
             return Err(unread(format!("no key at {} is one it could be checked with", origin(url))));
         }
         if !candidates.any(|key| made(&token, algorithm, key)) {
-            let doubt = "was not signed with any of the keys that the provider publishes";
+            let doubt = "it was not signed with any of the keys that the provider publishes";
             return Err(told(Doubt::False(doubt.into())));
         }
     }

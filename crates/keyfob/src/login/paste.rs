@@ -10,6 +10,17 @@ const SETTLED: u32 = 6;
 /// The longest text anybody pastes. What is longer is no answer, and no piece of it is taken for one.
 const LARGEST: usize = 64 * 1024;
 
+/// What a look at pasted text shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pasted {
+    /// Nothing that is complete.
+    Nothing,
+    /// All of it.
+    Text(String),
+    /// It cannot be taken whole, for this reason.
+    Cut(Error),
+}
+
 /// Pasted text, on its way.
 pub(crate) struct Paste<'r> {
     lines: Option<&'r Receiver<Result<String>>>,
@@ -27,7 +38,7 @@ impl<'r> Paste<'r> {
     }
 
     /// One look. All of it, once no more has come for a moment; or why it could not be taken whole.
-    pub(crate) fn look(&mut self) -> Option<Result<String>> {
+    pub(crate) fn look(&mut self) -> Pasted {
         let mut came = false;
         // So much at one look, and no more: the callback is waited for as well.
         for _ in 0..LARGEST {
@@ -52,18 +63,18 @@ impl<'r> Paste<'r> {
             self.text.clear();
             if !self.told {
                 self.told = true;
-                return Some(Err(error.clone()));
+                return Pasted::Cut(error.clone());
             }
             if self.quiet >= SETTLED {
                 (self.cut, self.told) = (None, false);
             }
-            return None;
+            return Pasted::Nothing;
         }
         let whole = self.quiet >= SETTLED || self.is_over();
         if !whole || self.text.trim().is_empty() {
-            return None;
+            return Pasted::Nothing;
         }
-        Some(Ok(std::mem::take(&mut self.text)))
+        Pasted::Text(std::mem::take(&mut self.text))
     }
 
     /// Whether nothing more can come.
@@ -83,8 +94,8 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    fn taken(look: Option<Result<String>>) -> Option<String> {
-        look.map(|text| text.unwrap_or_else(|error| error.why().to_owned()))
+    fn text(text: &str) -> Pasted {
+        Pasted::Text(text.to_owned())
     }
 
     #[test]
@@ -94,14 +105,14 @@ mod tests {
         for part in ["one", "two", "three"] {
             sender.send(Ok(part.into())).unwrap();
             for _ in 0..SETTLED {
-                assert_eq!(taken(paste.look()), None, "{part}");
+                assert_eq!(paste.look(), Pasted::Nothing, "{part}");
             }
         }
-        assert_eq!(taken(paste.look()).as_deref(), Some("one\ntwo\nthree\n"));
-        assert!(paste.look().is_none() && !paste.is_over());
+        assert_eq!(paste.look(), text("one\ntwo\nthree\n"));
+        assert!(paste.look() == Pasted::Nothing && !paste.is_over());
         sender.send(Ok("the last".into())).unwrap();
         drop(sender);
-        assert_eq!(taken(paste.look()).as_deref(), Some("the last\n"), "nothing more can come");
+        assert_eq!(paste.look(), text("the last\n"), "nothing more can come");
         assert!(paste.is_over());
     }
 
@@ -121,13 +132,13 @@ mod tests {
                 }
             }
             sender.send(Ok("its last line".into())).unwrap();
-            assert_eq!(taken(paste.look()).as_deref(), Some(too_long().why()));
+            assert_eq!(paste.look(), Pasted::Cut(too_long()));
             for _ in 0..2 * SETTLED {
-                assert_eq!(taken(paste.look()), None);
+                assert_eq!(paste.look(), Pasted::Nothing);
             }
             sender.send(Ok("the right one".into())).unwrap();
-            let mut looks = (0..2 * SETTLED).filter_map(|_| taken(paste.look()));
-            assert_eq!(looks.next().as_deref(), Some("the right one\n"));
+            let looked = (0..2 * SETTLED).map(|_| paste.look()).find(|look| *look != Pasted::Nothing);
+            assert_eq!(looked, Some(text("the right one\n")));
         }
     }
 }

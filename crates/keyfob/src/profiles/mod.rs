@@ -43,7 +43,7 @@ impl Session {
                     problems.push(Error::new(
                         Id::StoreCorrupt,
                         format!("the login in {}", path.display()),
-                        format!("it {why}"),
+                        format!("its file {why}"),
                     ));
                 }
                 Err(error) => problems.push(error),

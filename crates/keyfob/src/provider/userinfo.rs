@@ -9,11 +9,31 @@ use crate::{
     world::Answer,
 };
 
-/// Tries an access token that somebody brought: what the provider refuses is not kept. Why it is not known whose it is,
-/// if it is not.
-pub(crate) fn tried(session: &Session, record: &mut Record) -> Result<Option<Error>> {
+/// What came of looking up whose login it is.
+pub(crate) enum LookUp {
+    /// The record says it now, or there was nothing to look up.
+    Done,
+    /// It is not known, for this reason. The login works all the same.
+    Unidentified(Error),
+}
+
+impl LookUp {
+    /// Why it is not known whose login it is, if it is not.
+    pub(crate) fn unidentified(self) -> Option<Error> {
+        match self {
+            Self::Done => None,
+            Self::Unidentified(error) => Some(error),
+        }
+    }
+}
+
+/// Tries an access token that the caller brought, by looking up whose it is.
+///
+/// # Errors
+/// The provider does not accept it, or could not be asked: it is not to be kept.
+pub(crate) fn tried(session: &Session, record: &mut Record) -> Result<LookUp> {
     let Some(url) = record.endpoints.identity_url().or_else(|| record.endpoints.whoami_url.clone()) else {
-        return Ok(None);
+        return Ok(LookUp::Done);
     };
     match look_up(session, record, &url) {
         Err(failure @ Failure::NoAnswer(_)) => Err(failure.error("the token was not kept")),
@@ -22,22 +42,23 @@ pub(crate) fn tried(session: &Session, record: &mut Record) -> Result<Option<Err
             let why = format!("401 from {}", origin(&url));
             Err(Error::new(Id::ProviderRefused, what, why).because(Cause::TokenRejected { status: 401 }))
         }
-        _ if record.endpoints.identity_url().is_none() => Ok(None),
-        Err(failure) => Ok(Some(unidentified(failure.why()))),
+        _ if record.endpoints.identity_url().is_none() => Ok(LookUp::Done),
+        Err(failure) => Ok(unidentified(failure.why())),
         Ok(answer) => Ok(taken(record, &answer)),
     }
 }
 
 /// Looks up who it is, where a variable does not say so already, and keeps it with the login. Not knowing is
 /// no reason to lose a login.
-pub(crate) fn identify(session: &Session, record: &mut Record) -> Option<Error> {
+pub(crate) fn identify(session: &Session, record: &mut Record) -> LookUp {
     if !Identity::needs_lookup(&session.setup.settings.presets) {
-        return None;
+        return LookUp::Done;
     }
-    let url = record.endpoints.identity_url()?;
-    record.access_token.as_ref()?;
+    let (Some(url), Some(_)) = (record.endpoints.identity_url(), &record.access_token) else {
+        return LookUp::Done;
+    };
     match look_up(session, record, &url) {
-        Err(failure) => Some(unidentified(failure.why())),
+        Err(failure) => unidentified(failure.why()),
         Ok(answer) => taken(record, &answer),
     }
 }
@@ -48,12 +69,13 @@ fn look_up(session: &Session, record: &Record, url: &str) -> Result<Answer, Fail
     get(&session.world, url).with(headers).expect(&[200])
 }
 
-fn unidentified(why: String) -> Error {
-    Error::new(Id::Unreachable, "who signed in could not be looked up", why).because(Cause::AccountUnknown {})
+fn unidentified(why: String) -> LookUp {
+    let error = Error::new(Id::Unreachable, "who signed in could not be looked up", why);
+    LookUp::Unidentified(error.because(Cause::AccountUnknown {}))
 }
 
-/// Lays what the provider says of a person over what is known. Why that could not be done.
-fn taken(record: &mut Record, answer: &Answer) -> Option<Error> {
+/// Lays what the provider says of a person over what is known.
+fn taken(record: &mut Record, answer: &Answer) -> LookUp {
     let known = record.identity.clone();
     let said = Identity::parse(&answer.reply.body).and_then(|mut said| {
         // A profile is not UserInfo: it has no `sub` that could be another's.
@@ -65,8 +87,8 @@ fn taken(record: &mut Record, answer: &Answer) -> Option<Error> {
     match said {
         Ok(identity) => {
             record.identity = identity;
-            None
+            LookUp::Done
         }
-        Err(why) => Some(unidentified(format!("the answer {why}"))),
+        Err(why) => unidentified(format!("the answer {why}")),
     }
 }

@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use keyfob_core::login::record::Key;
 use serde::Deserialize;
 
 use super::examine::is_record;
@@ -28,7 +29,7 @@ pub fn profiles(dir: &Path) -> Vec<String> {
 /// The profile in a file's name, unless the name was made of another: with every odd character `_`, and shortened.
 fn of_name(path: &Path) -> Option<String> {
     let (profile, _) = path.file_stem()?.to_str()?.rsplit_once('-')?;
-    let profile = profile.strip_prefix("seed-").unwrap_or(profile);
+    let profile = profile.strip_prefix(Key::SEEDED).unwrap_or(profile);
     let is_whole = !profile.is_empty() && !profile.contains('_') && profile.len() < SHORTENED;
     is_whole.then(|| profile.to_owned())
 }
@@ -55,8 +56,6 @@ fn of_beginning(path: &Path) -> io::Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use keyfob_core::login::record::Key;
 
     use super::*;
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Error, Id, Result};
+use keyfob_core::{Error, Id, Result, login::record::Key};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -20,9 +20,6 @@ use crate::{
 
 /// How often a reader looks again at a record that is just being rewritten in place.
 const LOOKS: u32 = 50;
-
-/// How the name of a file begins whose login was seeded by a variable ([`keyfob_core::login::record::Key::stem`]).
-const SEEDED: &str = "seed-";
 
 /// The files of one login.
 #[derive(Clone)]
@@ -65,7 +62,7 @@ impl FileStore {
             recovery,
             dir,
             private: record == named,
-            seeded: name.as_encoded_bytes().starts_with(SEEDED.as_bytes()),
+            seeded: name.as_encoded_bytes().starts_with(Key::SEEDED.as_bytes()),
             record,
         })
     }
