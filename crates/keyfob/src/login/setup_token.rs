@@ -148,7 +148,9 @@ fn whose(session: &Session, environment: &Environment, token: &Secret) -> Identi
     let said = || {
         let mut record = establish::blank(session, environment).ok()?;
         record.access_token = Some(token.duplicate());
-        if userinfo::identify(session, &mut record).is_none() && record.identity.account_uuid.is_some() {
+        if userinfo::identify(session, &mut record).unidentified().is_none()
+            && record.identity.account_uuid.is_some()
+        {
             return Some(record.identity);
         }
         let url = record.endpoints.whoami_url.as_ref()?;
