@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &words),
     };
     Situation::begin(Given {
         home: arguments.global.home.clone(),
@@ -56,16 +56,18 @@ fn finish(result: Result, json: bool) -> ExitCode {
     let code = match result {
         Ok(code) => code,
         Err(Failure::Pipe) => ExitCode::SUCCESS,
-        Err(Failure::Parser(error)) => usage(&error),
+        Err(Failure::Parser(error)) => usage(&error, &std::env::args_os().collect::<Vec<_>>()),
         Err(Failure::Error(error)) => Report::failure(&error, json),
     };
     telemetry::finish();
     code
 }
 
-/// The parser's own words go where they belong: help to stdout, mistakes to stderr with exit code 2.
-fn usage(error: &clap::Error) -> ExitCode {
-    let code = if error.use_stderr() { 2 } else { 0 };
+/// What was asked for goes to stdout, as the parser writes it; a mistake is told like every other failure.
+fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    if error.use_stderr() {
+        return Report::failure(&advice::usage::error(error, words), advice::usage::wants_json(words));
+    }
     let _ = error.print();
-    ExitCode::from(code)
+    ExitCode::SUCCESS
 }

@@ -13,6 +13,7 @@ mod network;
 mod people;
 mod places;
 mod situation;
+pub(crate) mod usage;
 mod words;
 
 use keyfob::{Error, internals::core::Cause};

@@ -65,15 +65,15 @@ impl FromStr for Rejected {
 /// What `token`, `header` and `exec` need of a credential.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Wanted {
-    /// Renew unless it is valid for at least this many more seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=31_536_000))]
+    /// Renew unless it is valid for at least this much longer: seconds, or 5m, 2h
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::time::min_valid)]
     pub(crate) min_valid: i64,
     /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
     /// fingerprint, as `token --json` names them
     #[arg(long, value_name = "LOGIN:GENERATION")]
     pub(crate) rejected: Option<Rejected>,
-    /// Wait up to this long where the provider says "later", cannot be reached, or another process keeps the login
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    /// Wait up to this long (seconds, or 5m, 2h) where the provider says "later", cannot be reached, or another process keeps the login
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::time::wait)]
     pub(crate) wait: u64,
     /// For a remote connection (WebSocket) instead of the API
     #[arg(long)]

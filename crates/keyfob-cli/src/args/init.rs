@@ -67,7 +67,7 @@ pub(crate) struct Init {
     #[arg(long, conflicts_with_all = ["no_login", "no_browser"])]
     pub(crate) device: bool,
     /// Give up the sign-in after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = super::time::timeout)]
     pub(crate) timeout: u64,
 }
 

@@ -39,13 +39,13 @@ pub(crate) struct Login {
     #[arg(long, value_name = "KIND", conflicts_with_all = ["no_browser", "paste", "console", "port", "email"])]
     pub(crate) with_token: Option<TokenKind>,
     /// Suggest this account to the provider; another one's sign-in is not saved without a question
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::time::email)]
     pub(crate) email: Option<String>,
     /// Save the sign-in also when another account is stored there, or another one signed in than --email says
     #[arg(long)]
     pub(crate) replace: bool,
-    /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// Give up after this long: seconds, or 5m, 2h
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = super::time::timeout)]
     pub(crate) timeout: u64,
     #[command(flatten)]
     pub(crate) provider: super::Provider,
@@ -172,8 +172,8 @@ pub(crate) struct SetupToken {
     /// Use the provider's page that shows a code to copy instead of a callback
     #[arg(long)]
     pub(crate) paste: bool,
-    /// Give up after this many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// Give up after this long: seconds, or 5m, 2h
+    #[arg(long, value_name = "TIME", default_value = "600", value_parser = super::time::timeout)]
     pub(crate) timeout: u64,
 }
 

@@ -3,6 +3,7 @@
 mod credentials;
 mod init;
 mod logins;
+mod time;
 
 use std::path::PathBuf;
 
