@@ -8,6 +8,7 @@ mod conflicts;
 mod demo;
 mod device_grant;
 mod doctor;
+mod doctor_finds;
 mod entrance;
 mod environments;
 mod examples;

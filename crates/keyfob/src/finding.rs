@@ -16,6 +16,8 @@ pub struct Finding {
 pub enum State {
     /// In order, and how.
     Fine(String),
+    /// Nothing is wrong with it, and somebody should know it all the same.
+    Note(String),
     /// Was not, and has been mended.
     Mended(String),
     /// Is not.

@@ -274,9 +274,9 @@ impl Client {
         Survey::of(&self.session, purpose)
     }
 
-    /// Looks for everything that could keep a login from working, and mends what can be mended if `fix` says so.
+    /// Looks for everything that could keep a login from working, and does what the wish allows.
     #[must_use]
-    pub fn examine(&self, fix: bool) -> Vec<Finding> {
-        crate::doctor::examine(&self.session, fix)
+    pub fn examine(&self, wish: crate::doctor::Wish) -> Vec<Finding> {
+        crate::doctor::examine(&self.session, wish)
     }
 }

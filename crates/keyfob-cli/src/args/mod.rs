@@ -209,6 +209,9 @@ pub(crate) struct Doctor {
     /// Repair permissions and what an interrupted renewal left behind
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Run the commands the configuration names (`api_key_helper`, `client_secret_command`) once; at a terminal it is asked
+    #[arg(long)]
+    pub(crate) run_helper: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]

@@ -2,11 +2,18 @@
 
 use std::process::ExitCode;
 
-use keyfob::internals::doctor::State;
+use keyfob::{
+    Client, Error,
+    internals::{
+        core::Id,
+        doctor::{Finding, State, Wish},
+    },
+};
 
 use crate::{
     advice,
     args::{Doctor, Global},
+    internal,
     output::{
         report::{self, Report, Result},
         terminal,
@@ -17,7 +24,9 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     let client = session::client(global, session::setup(global));
     Report::say("Examining the variables, the store, the provider and the clock.");
-    let findings = client.examine(args.fix);
+    let run = args.run_helper || (!global.json && may_run(&client)?);
+    let mut findings = client.examine(Wish { fix: args.fix, run });
+    findings.extend(collector(&client));
     // The first failure decides, malformed variables before all others.
     let code = findings.iter().find_map(|finding| match &finding.state {
         State::Wrong(error) => Some(error.exit_code()),
@@ -29,6 +38,7 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
             .map(|finding| {
                 let (state, text, error) = match &finding.state {
                     State::Fine(text) => ("ok", Some(text), None),
+                    State::Note(text) => ("note", Some(text), None),
                     State::Mended(text) => ("fixed", Some(text), None),
                     State::Wrong(error) => ("problem", None, Some(report::error_json(error))),
                 };
@@ -41,6 +51,7 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     for finding in &findings {
         let (mark, text) = match &finding.state {
             State::Fine(text) => ("ok   ", terminal::plain_whole(text)),
+            State::Note(text) => ("note ", terminal::plain_whole(text)),
             State::Mended(text) => ("fixed", terminal::plain_whole(text)),
             State::Wrong(error) => {
                 let told = advice::told(error);
@@ -50,4 +61,35 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
         Report::answer(&format!("{mark}  {:<14} {text}", finding.subject))?;
     }
     Ok(ExitCode::from(code.unwrap_or(0)))
+}
+
+/// A command of the configuration may ask for a finger, or cost something: a person says whether it is run.
+fn may_run(client: &Client) -> Result<bool> {
+    let setup = client.setup();
+    let command = match (&setup.config.api_key_helper, setup.runs_secret_command()) {
+        (Some(_), _) => "api_key_helper",
+        (None, true) => "client_secret_command",
+        (None, false) => return Ok(false),
+    };
+    if !terminal::has_person() {
+        return Ok(false);
+    }
+    Ok(terminal::agrees(&format!("Run the configured {command} once, to see whether it works?"))?)
+}
+
+/// Whether what is counted reaches the collector: otherwise nobody would ever hear that it does not.
+fn collector(client: &Client) -> Option<Finding> {
+    let setup = client.setup();
+    if setup.settings.metrics.is_none() || setup.routes.check().is_err() {
+        return None;
+    }
+    let (endpoint, outcome) = internal::try_collector()?;
+    let state = match outcome {
+        Ok(()) => State::Fine(format!("the collector at {endpoint} answers")),
+        Err(why) => State::Wrong(
+            Error::new(Id::Unreachable, format!("the collector at {endpoint} takes no metrics"), why)
+                .hint("correct OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_METRICS_ENDPOINT)"),
+        ),
+    };
+    Some(Finding { subject: "metrics".into(), state })
 }

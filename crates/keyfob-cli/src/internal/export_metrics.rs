@@ -97,6 +97,38 @@ fn export(batch: &Batch) -> Result<(), String> {
     provider.shutdown().map_err(|error| error.to_string())
 }
 
+/// Where metrics go, and what came of sending none: an empty request is a right one.
+pub(super) fn try_collector() -> (String, Result<(), String>) {
+    let variables = environment::variables();
+    let endpoint = variables.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").map_or_else(
+        || {
+            let base = variables.text("OTEL_EXPORTER_OTLP_ENDPOINT").unwrap_or("http://localhost:4318");
+            format!("{}/v1/metrics", base.trim_end_matches('/'))
+        },
+        str::to_owned,
+    );
+    let named = ["OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
+    let named = named.iter().find_map(|name| variables.text(name)).unwrap_or_default();
+    let named = named.split(',').filter_map(|pair| pair.split_once('='));
+    let headers = std::iter::once(("content-type", "application/x-protobuf"))
+        .chain(named.map(|(name, value)| (name.trim(), value.trim())));
+    let setup = Setup::read(variables, Choices::default(), &Disk, Some(Path::new("/")));
+    let network = Network::new(setup.routes);
+    let sent = network.report(&endpoint, &headers.collect::<Vec<_>>(), b"", TIMEOUT);
+    let shown = url::Url::parse(&endpoint).map_or(endpoint.clone(), |mut url| {
+        let _ = url.set_password(None);
+        let _ = url.set_username("");
+        url.set_query(None);
+        url.into()
+    });
+    let outcome = match sent {
+        Ok((200..=299, _)) => Ok(()),
+        Ok((status, _)) => Err(format!("it answered {status}")),
+        Err(no_answer) => Err(no_answer.why),
+    };
+    (keyfob::internals::core::error::escape(&shown), outcome)
+}
+
 fn count(provider: &SdkMeterProvider, batch: &Batch) {
     let meter = provider.meter("keyfob");
     let common: Vec<KeyValue> =

@@ -39,6 +39,14 @@ pub(crate) fn run(task: Task, words: &[OsString]) -> ExitCode {
     finish(result)
 }
 
+/// Tries the collector of metrics. `None`: this program was built without them.
+pub(crate) fn try_collector() -> Option<(String, std::result::Result<(), String>)> {
+    #[cfg(feature = "metrics")]
+    return Some(export_metrics::try_collector());
+    #[cfg(not(feature = "metrics"))]
+    None
+}
+
 fn finish(result: Result) -> ExitCode {
     match result {
         Ok(code) => code,

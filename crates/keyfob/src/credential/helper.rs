@@ -59,6 +59,21 @@ pub(crate) fn run(session: &Session) -> Result<Secret> {
     outcome
 }
 
+/// A key from a run now, whatever is remembered: to learn whether the command works. It is remembered like any other.
+///
+/// # Errors
+/// [`Id::HelperFailed`].
+pub(crate) fn tried(session: &Session) -> Result<Secret> {
+    let Some(command) = &session.setup.config.api_key_helper else {
+        return Err(failed("the configuration names none"));
+    };
+    let place = place(session, command)?;
+    let _alone = alone(&session.world, &place)?;
+    let outcome = run_now(&session.world, command);
+    remember(&session.world, &place, session.setup.settings.helper_ttl_ms, &outcome);
+    outcome
+}
+
 /// Another key for one that was rejected, named by its fingerprint: one run, or what somebody else's run gave since.
 ///
 /// # Errors

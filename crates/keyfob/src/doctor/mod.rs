@@ -1,7 +1,9 @@
 //! Checks everything that could keep a login from working, and repairs what is safe to repair without asking:
 //! permissions, and what an interrupted renewal left behind.
 
+mod credential;
 mod network;
+mod places;
 
 use keyfob_core::{Error, Id, error::escape, source::Purpose};
 
@@ -13,9 +15,19 @@ use crate::{
     store::Fix,
 };
 
-/// Examines everything. With `fix`, mends what it can. Never starts a renewal.
+/// What an examination may do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// Mend what it can.
+    pub fix: bool,
+    /// Run the commands that the configuration names.
+    pub run: bool,
+}
+
+/// Examines everything. Never starts a renewal.
 #[must_use]
-pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
+pub(crate) fn examine(session: &Session, wish: Wish) -> Vec<Finding> {
+    let fix = wish.fix;
     let mut findings = Vec::new();
     let mut add = |subject: &str, state| findings.push(Finding { subject: subject.into(), state });
     let all: Vec<_> = session.setup.problems.iter().cloned().chain(session.setup.told()).collect();
@@ -48,6 +60,7 @@ pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
         };
         logins.examine(fix, &mut add);
     }
+    places::examine(session, &mut add);
     for (subject, found) in roads(session) {
         add(subject, State::Fine(found));
     }
@@ -55,6 +68,7 @@ pub(crate) fn examine(session: &Session, fix: bool) -> Vec<Finding> {
     if session.setup.routes.check().is_ok() {
         network::examine(session, &mut |subject, state| add(subject, state));
     }
+    credential::examine(session, wish, &mut add);
     add("sources", sources(session));
     findings
 }

@@ -83,6 +83,16 @@ pub struct Setup {
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
 
 impl Setup {
+    /// Whether the chosen environment has a command that gives a client's secret.
+    #[must_use]
+    pub fn runs_secret_command(&self) -> bool {
+        use keyfob_core::oauth::client_auth::Place;
+        let Some(environment) = &self.environment else { return false };
+        let of_machine = environment.machine.as_ref().map(|machine| machine.secret.clone());
+        let at = environment.secret_at().map(|secret| secret.at).or(of_machine);
+        matches!(at, Some(Place::Command(_)))
+    }
+
     /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`]. `here` is the working directory; without
     /// one (it has been removed) no path that a variable names is believed.
     #[must_use]

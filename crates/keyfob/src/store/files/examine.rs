@@ -1,16 +1,17 @@
 //! Looks at the files of all logins, and repairs what is safe to repair without asking: permissions, hard links, and
 //! what an interrupted renewal left behind.
 
-use std::{io, path::Path};
+use std::{io, os::unix::fs::MetadataExt, path::Path};
 
 use keyfob_core::{Cause, Error, Id, login::sealed::KeyStore};
 
 use super::store::FileStore;
+use rustix::fs::Access;
+
 use crate::{
     finding::State,
     store::{Fix, Found, Leased, Seen, Store, sealing::Seal},
-    world::failure,
-    world::{Lock, World},
+    world::{Lock, World, failure},
 };
 
 /// Whether the file at this path is a login's record, by its name.
@@ -28,10 +29,12 @@ pub(super) fn directory(
 ) {
     if !dir.exists() {
         report("store", State::Fine(format!("{} does not exist yet", dir.display())));
+        report("room", could_be_made(dir));
         return;
     }
     report("store", permissions(world, dir, fix));
     report("locks", locks(world, dir));
+    report("room", room(world, dir));
     if let Some(store) = seal.form() {
         let state = match seal.answers() {
             Ok(()) => State::Fine(format!("{} answers", store.name())),
@@ -40,6 +43,42 @@ pub(super) fn directory(
         report("key store", state);
     }
     files(world, seal, dir, fix, report);
+}
+
+/// As much as a renewal writes before it asks.
+const ROOM: usize = 64 * 1024;
+
+/// Whether a renewal would find room, and may write.
+fn room(world: &World, dir: &Path) -> State {
+    let probe = dir.join("doctor.room");
+    let written = world.files.write(&probe, &vec![b' '; ROOM]).and_then(|()| world.files.sync(&probe));
+    let _ = world.files.remove(&probe);
+    match written {
+        Ok(()) => State::Fine(format!("{} has room for a renewal", dir.display())),
+        Err(error) => State::Wrong(failure::failed(
+            Id::StoreFailed,
+            format!("{} has no room for a renewal", dir.display()),
+            error,
+        )),
+    }
+}
+
+/// Whether the directory could be made when somebody signs in.
+fn could_be_made(dir: &Path) -> State {
+    let there = dir.ancestors().skip(1).find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(dir);
+    match rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) if there.is_dir() => State::Fine(format!("it can be made in {}", there.display())),
+        Ok(()) => State::Wrong(Error::new(
+            Id::StoreFailed,
+            format!("{} cannot be made", dir.display()),
+            format!("{} is no directory", there.display()),
+        )),
+        Err(errno) => State::Wrong(failure::failed(
+            Id::StoreFailed,
+            format!("{} cannot be made: {} cannot be written", dir.display(), there.display()),
+            errno.into(),
+        )),
+    }
 }
 
 fn permissions(world: &World, dir: &Path, fix: Fix) -> State {
@@ -55,10 +94,11 @@ fn mend(fix: Fix, path: &Path, error: &io::Error, act: impl FnOnce() -> io::Resu
         return State::Mended(format!("{}: {error}", path.display()));
     }
     let id = if error.raw_os_error().is_none() { Id::StoreUnsafe } else { Id::StoreFailed };
-    State::Wrong(
-        Error::new(id, format!("{} cannot be used", path.display()), error.to_string())
-            .maybe_because(failure::cause(error, path)),
-    )
+    let error = Error::new(id, format!("{} cannot be used", path.display()), error.to_string())
+        .maybe_because(failure::cause(error, path));
+    // What is somebody else's, or was tried already, that would not mend.
+    let own = path.symlink_metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
+    State::Wrong(if own && fix == Fix::Nothing { error.hint("run `keyfob doctor --fix`") } else { error })
 }
 
 /// Whether locks mean anything on this filesystem.
