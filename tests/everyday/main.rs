@@ -12,6 +12,8 @@ mod doctor_finds;
 mod entrance;
 mod environments;
 mod examples;
+#[cfg(feature = "tools")]
+mod guides;
 mod helper;
 mod inherited;
 mod init;

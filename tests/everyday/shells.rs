@@ -179,7 +179,7 @@ fn tab_completes_in_every_shell() {
             "keyfob exec --profile work -- ls a-dir",
             "keyfob exec --profile work -- ls a-directory",
         );
-        shell.offers("keyfob ", &["login", "status"], &["browse", "export-metrics", "internal", "whoami"]);
+        shell.offers("keyfob ", &["login", "status"], &["browse", "export-metrics", "internal"]);
         shell.offers("keyfob --profile ", &["work", "ada@home"], &["bin", "config.toml"]);
         shell.offers("keyfob exec ", &["--"], &["bin"]);
         shell.end();
@@ -361,7 +361,7 @@ fn a_person_sees_no_troff() {
                 text.pop();
                 text + part
             });
-        assert!(shown.contains("Make this profile the default") && shown.contains("EXIT STATUS"), "{shown}");
+        assert!(shown.contains("keyfob-profiles-use") && shown.contains("EXIT STATUS"), "{shown}");
         assert!(!shown.contains(".TH ") && !shown.contains("\\fB"), "{shown}");
     }
     let output = s.output(&["man", "no", "such"]);

@@ -93,6 +93,61 @@ fn pages_name_what_exists() {
     assert!(missing.is_empty(), "not there: {missing:#?}");
 }
 
+/// Commands in which a secret would be an argument, which every user of the machine can read. A secret goes through a pipe, or
+/// into a variable of the shell's own.
+fn secrets_in_arguments(line: &str) -> bool {
+    let line = line.replace("\\\"", "\"");
+    let given = |name: &str| {
+        line.match_indices(&format!("$({name}")).any(|(at, _)| {
+            let before = line[..at].trim_end_matches('"');
+            let word = before.rsplit([' ', '\t', ';', '(', '`']).next().unwrap_or("");
+            let is_assignment = word.ends_with('=')
+                && word.trim_end_matches('=').chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            // A page may speak of the words themselves.
+            !is_assignment && !before.ends_with('`')
+        })
+    };
+    let to_curl = line.contains("curl")
+        && ["Bearer $", "-H \"$", "-H $", "--header \"$"].iter().any(|bad| line.contains(bad));
+    let is_flag = ["--with-token $", "--with-token \"$", "--token ", "--client-secret ", "--password "];
+    to_curl || given("keyfob header") || given("keyfob token") || is_flag.iter().any(|bad| line.contains(bad))
+}
+
+/// No page, help text, hint, example or test page teaches to put a secret into an argument.
+#[test]
+fn nobody_is_taught_to_put_a_secret_into_an_argument() {
+    for bad in [
+        "curl -H \"$(keyfob header)\" URL",
+        "curl -H \\\"$(keyfob header)\\\" URL",
+        "curl -H \"Authorization: Bearer $(keyfob token)\" URL",
+        "curl -H \"Authorization: Bearer $token\" URL",
+        "my-tool --key=$(keyfob token)",
+        "my-tool $(keyfob token)",
+        "keyfob login --with-token \"$TOKEN\"",
+    ] {
+        assert!(secrets_in_arguments(bad), "{bad}");
+    }
+    for good in [
+        "keyfob header | curl -H @- URL",
+        "token=$(keyfob token --min-valid 300)",
+        "export API_TOKEN=\"$(keyfob token)\"",
+        "`$(keyfob token)` waits until",
+        "keyfob login --with-token refresh < refresh-token.txt",
+    ] {
+        assert!(!secrets_in_arguments(good), "{good}");
+    }
+    let mut files = pages();
+    for directory in ["crates", "benches"] {
+        sources(&root().join(directory), &mut files);
+    }
+    for file in files.iter().filter(|file| !file.ends_with("tests/house.rs")) {
+        let text = fs::read_to_string(file).expect("a file of the workspace");
+        for (number, line) in text.lines().enumerate() {
+            assert!(!secrets_in_arguments(line), "{}:{}: {line}", file.display(), number + 1);
+        }
+    }
+}
+
 /// A comment sends nobody to a page that is not in the repository.
 #[test]
 fn comments_cite_pages_that_exist() {

@@ -82,8 +82,8 @@ pub(crate) struct Wanted {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  curl -H \"$(keyfob header)\" URL   one request
-  keyfob header --min-valid 600     for a long request")]
+  keyfob header | curl -H @- URL   one request; the header is in no argument
+  keyfob header --min-valid 600    for a long request")]
 pub(crate) struct Header {
     #[command(flatten)]
     pub(crate) wanted: Wanted,

@@ -32,7 +32,7 @@ pub(crate) use self::{
   keyfob init                        set up your provider, and sign in
   keyfob login                       sign in through the browser
   keyfob exec -- my-agent            run a program with the credential on a pipe
-  curl -H \"$(keyfob header)\" URL     one request
+  keyfob header | curl -H @- URL     one request
   keyfob status                      the account, the credential and its expiry
 
 Exit codes: 0 done, 1 not signed in (status, whoami), 2 usage, 3 a variable or file,
@@ -88,7 +88,7 @@ pub(crate) enum Command {
     Token(Token),
     /// Print the headers to send, one `Name: value` per line
     Header(Header),
-    /// Run a program with the credential, and with no other one in its environment
+    /// Run a program with the credential on a pipe, and with no other one of the contract
     Exec(Exec),
     /// Show who is signed in, with what and until when
     Status(Status),
@@ -333,8 +333,9 @@ mod tests {
             .chain([docs.join("../README.md")])
             .map(|path| std::fs::read_to_string(path).expect("a page"))
             .collect();
-        let shell =
-            pages.iter().flat_map(|page| page.split("```")).filter_map(|block| block.strip_prefix("sh\n"));
+        let blocks = pages.iter().flat_map(|page| page.split("```"));
+        let shell = blocks.filter(|block| block.starts_with("sh\n") || block.starts_with("sh "));
+        let shell = shell.filter_map(|block| Some(block.split_once('\n')?.1));
         let shown: Vec<_> = shell.flat_map(str::lines).filter_map(command_in).collect();
         assert!(shown.len() > 30, "only {} were found", shown.len());
         for words in shown {

@@ -15,13 +15,24 @@ use crate::{
 
 pub(crate) fn run(args: &Arguments) -> Result {
     let server = start(options(args)?)?;
-    // The first line is the base alone, for whoever reads it from a script.
-    Report::answer(&server.base_url())?;
-    Report::say(
-        "A provider for development: anybody on this machine can sign in as anybody. Ctrl-C ends it.",
-    );
+    // The first line is the base alone, for whoever reads it from a script, spelt as the local environment spells it.
+    Report::answer(&format!("http://localhost:{}", server.port()))?;
+    let ends = if is_in_front() {
+        "Ctrl-C ends it.".into()
+    } else {
+        format!("`kill {}` ends it.", std::process::id())
+    };
+    Report::say(&format!(
+        "A provider for development: anybody on this machine can sign in as anybody. {ends}"
+    ));
     server.wait().map_err(|error| failure::failed(Id::SystemFailed, "the development provider", error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether Ctrl-C at a terminal reaches this process: it does not reach a job in the background.
+fn is_in_front() -> bool {
+    let in_front = rustix::termios::tcgetpgrp(std::io::stdin());
+    in_front.is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 pub(crate) fn start(options: Options) -> Result<DevServer> {
