@@ -68,13 +68,17 @@ pub(crate) fn with_setup(global: &Global, args: &Login, setup: Setup) -> Result 
     counted(args, through(global, args, setup))
 }
 
+/// Where no provider is set up, or none for people, nothing that is asked later is what is missing.
+pub(crate) fn can_be_signed_in_to(client: &Client) -> keyfob::Result<()> {
+    let environment = client.environment()?;
+    environment.for_a_person()?;
+    environment.require_client_id().map(drop)
+}
+
 fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     setup.check_network()?;
     let client = session::client(global, setup);
-    // Where no provider is set up, nothing that comes later is what is missing.
-    let environment = client.environment()?;
-    environment.for_a_person()?;
-    environment.require_client_id()?;
+    can_be_signed_in_to(&client)?;
     let patience = Duration::from_secs(args.timeout);
     let clipboard = if args.copy { Some(Screen::for_copy()?) } else { None };
     if let Some(kind) = args.with_token {

@@ -42,6 +42,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         Some(SetupTokenCommand::Revoke { name }) => return revoke(global, args, &client, name),
         None => {}
     }
+    login::can_be_signed_in_to(&client)?;
     let opens = !args.no_browser && !args.paste;
     if opens && let Some(why) = browser::not_possible(client.setup()) {
         login::somebody(&why)?;
