@@ -76,6 +76,8 @@ class Run {
   constructor(program, words, env) {
     this.words = words;
     this.child = spawn(program, words, { env, stdio: ["pipe", "pipe", "pipe"] });
+    this.stdout = "";
+    this.child.stdout.setEncoding("utf8").on("data", (text) => (this.stdout += text));
     this.stderr = "";
     this.child.stderr.setEncoding("utf8").on("data", (text) => (this.stderr += text));
     this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
@@ -90,26 +92,23 @@ class Run {
 
   /** All that it writes to standard output, until it has written this. */
   async writes(text) {
-    let all = "";
-    const read = (async () => {
-      for await (const chunk of this.child.stdout) {
-        all += chunk;
-        if (all.includes(text)) return all;
-      }
-      throw new Error(`it ended: ${all}`);
-    })();
-    return within(read, text);
+    await this.until(() => this.stdout.includes(text), text);
+    return this.stdout;
   }
 
   /** What it says to a person, as soon as it says something like this: the first group. */
   async says(pattern) {
-    const end = Date.now() + DEADLINE;
-    while (Date.now() < end) {
-      const found = pattern.exec(this.stderr)?.[1];
-      if (found) return found;
+    await this.until(() => pattern.test(this.stderr), pattern);
+    return pattern.exec(this.stderr)[1];
+  }
+
+  async until(so, what) {
+    for (const end = Date.now() + DEADLINE; !so(); ) {
+      if (Date.now() > end) {
+        throw new Error(`keyfob ${this.words.join(" ")} did not say ${what}: ${this.stdout} ${this.stderr}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    throw new Error(`keyfob ${this.words.join(" ")} did not say ${pattern}: ${this.stderr}`);
   }
 
   type(text) {
