@@ -14,8 +14,8 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
             "ask whoever runs this machine to add it to /etc/keyfob/approved.toml, or pass `--approved FILE`"
         }
         Id::ApprovedListUnsafe => "make the file writable by its owner alone",
-        Id::ApprovedListMalformed => "correct the file; `man keyfob-config` shows one",
-        Id::ConfigMalformed => "correct the file; `man keyfob-config` describes every key",
+        Id::ApprovedListMalformed => "correct the file; `keyfob man config` shows one",
+        Id::ConfigMalformed => "correct the file; `keyfob man config` describes every key",
         Id::ConfigUnsafe => "make yourself the owner of the file, and the only one who can write it",
         Id::HomeUnsafe => "choose a directory that is yours alone: `--home DIR`",
         Id::CaFileUnsafe => "name certificates outside the repository, where no other user can write, or unset it",
@@ -23,16 +23,16 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
             "name the absolute path of a file of PEM certificates (or of a directory of them), or unset it"
         }
         Id::ProxyMalformed => "write it as http://HOST:PORT, or unset it",
-        Id::EnvironmentUnknown => "define it in the configuration file under `environments`; see `man keyfob-config`",
+        Id::EnvironmentUnknown => "define it in the configuration file under `environments`; see `keyfob man config`",
         Id::EnvironmentIncomplete => {
-            "add the missing endpoint to the configuration file under `environments`; see `man keyfob-config`"
+            "add the missing endpoint to the configuration file under `environments`; see `keyfob man config`"
         }
         Id::ClientIdMissing => "name yours: `keyfob init --issuer URL --client-id ID`",
         Id::DescriptorNotOpen => "open it for this process (for example 3<FILE), or unset the variable",
         Id::DescriptorUnusable => "pass a readable pipe, socket or file",
         Id::DescriptorContent => "write one token and nothing else to it",
         Id::HelperFailed => "run the configured api_key_helper by hand and look at its output",
-        Id::ClientSecret => "check the file or command that `man keyfob-config` describes under `client_secret_file`",
+        Id::ClientSecret => "check the file or command that `keyfob man config` describes under `client_secret_file`",
         Id::DeviceGrantOff => {
             "use `keyfob login --no-browser`, which accepts a pasted code, or change the configuration"
         }
@@ -57,7 +57,7 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         }
         Id::ProviderRefused => "check the set-up: `keyfob doctor`",
         Id::AnswerInvalid => "report it to the provider; nothing was lost",
-        Id::MetadataInvalid => "set the endpoints in the configuration file; see `man keyfob-config`",
+        Id::MetadataInvalid => "set the endpoints in the configuration file; see `keyfob man config`",
         Id::TokenShort => "ask for less with `--min-valid`, or ask again more often",
         Id::Unreachable => return kept("check the network and the proxy, then try again"),
         Id::CoolingDown => return kept("wait as long as said, or let `keyfob token --wait 60` wait for you"),
@@ -80,7 +80,7 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         Id::NoHome => "set HOME or KEYFOB_HOME",
         Id::ExecFailed => "check the program after `--`",
         Id::Bug => "please report it with the lines above",
-        _ => "see `man keyfob-errors`",
+        _ => "see `keyfob man errors`",
     }
     .into()
 }

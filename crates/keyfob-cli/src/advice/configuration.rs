@@ -14,20 +14,20 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
     let at = |path: &str, line: u64| format!("{}, line {line}", homely(Path::new(path)));
     Some(match cause {
         Cause::ConfigSyntax { path, line } => {
-            format!("correct {}; `man keyfob-config` shows a whole file", at(path, *line)).into()
+            format!("correct {}; `keyfob man config` shows a whole file", at(path, *line)).into()
         }
         Cause::ConfigKeyUnknown { nearest: Some(nearest), .. } => {
-            format!("if you meant `{nearest}`, write that; `man keyfob-config` lists every key").into()
+            format!("if you meant `{nearest}`, write that; `keyfob man config` lists every key").into()
         }
         Cause::ConfigKeyUnknown { path, line, .. } => {
-            format!("remove {}; `man keyfob-config` lists every key", at(path, *line)).into()
+            format!("remove {}; `keyfob man config` lists every key", at(path, *line)).into()
         }
         Cause::ConfigKeyMisplaced { place, .. } => {
-            format!("move it {place}; `man keyfob-config` lists every key").into()
+            format!("move it {place}; `keyfob man config` lists every key").into()
         }
         Cause::KeyRenamed { line, now } => format!("write `{now}` in place of `{line}`").into(),
         Cause::ConfigValue { path, line, .. } => {
-            format!("correct {}; `man keyfob-config` lists every key", at(path, *line)).into()
+            format!("correct {}; `keyfob man config` lists every key", at(path, *line)).into()
         }
         Cause::ConfigIsALink { path } => {
             format!("put those lines into {} yourself", homely(Path::new(path))).into()
@@ -48,7 +48,7 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             }
         }
         Cause::EnvironmentLacks { environment, key } => {
-            format!("set {key} of {}; see `man keyfob-config`", situation.section(environment)).into()
+            format!("set {key} of {}; see `keyfob man config`", situation.section(environment)).into()
         }
         _ => return None,
     })

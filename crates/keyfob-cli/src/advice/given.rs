@@ -74,8 +74,8 @@ mod tests {
             command: None,
         };
         assert_eq!(
-            given.repeat("run `keyfob login`, or see `man keyfob-errors`; `keyfob demo` tries it"),
-            "run `keyfob --home '/tmp/my home' --profile work login`, or see `man keyfob-errors`; `keyfob demo` tries it"
+            given.repeat("run `keyfob login`, or see `keyfob man errors`; `keyfob demo` tries it"),
+            "run `keyfob --home '/tmp/my home' --profile work login`, or see `keyfob man errors`; `keyfob demo` tries it"
         );
         assert_eq!(
             given.repeat("`keyfob --profile home token`"),

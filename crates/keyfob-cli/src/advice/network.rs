@@ -69,7 +69,7 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             }
         }
         Cause::NoMetadata { .. } => {
-            "check the issuer's address, or set the endpoints in the configuration file; see `man keyfob-config`".into()
+            "check the issuer's address, or set the endpoints in the configuration file; see `keyfob man config`".into()
         }
         _ => return None,
     })
