@@ -39,10 +39,8 @@ pub fn answered(
     let (id, why) = match token_response::read(reply).open().1 {
         Verdict::Granted(mut tokens) => {
             tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
-            record.scopes = match (&tokens.scope, format!("{asked}").is_empty()) {
-                (Some(granted), true) => granted.clone(),
-                _ => asked.clone(),
-            };
+            // The answer is laid over what was asked for today, which may be more than it was the last time.
+            record.scopes = asked.clone();
             let why = refresh::granted(&mut record, tokens, None, reply, now, kernel);
             let what =
                 || format!("client `{}` got no token from {}", record.client_id.as_str(), record.issuer);
