@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::{self, hex},
-    json,
-    login::stored::Unreadable,
+    login::stored::{Unreadable, versioned},
 };
 
 /// The form of a sealed login. Plain records are of an earlier one, so that a keyfob that cannot open a sealed
@@ -147,17 +146,7 @@ impl Envelope {
     /// # Errors
     /// As [`crate::Record::decode`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Form {
-            version: u32,
-        }
-        match json::strict::<Form>(bytes) {
-            Err(why) => return Err(Unreadable::Corrupt(why)),
-            Ok(Form { version }) if version > VERSION => return Err(Unreadable::Newer(version)),
-            Ok(_) => {}
-        }
-        let stored: Stored = serde_json::from_slice(bytes)
-            .map_err(|_| Unreadable::Corrupt("has a member of the wrong type, or lacks one"))?;
+        let stored: Stored = versioned(bytes, VERSION)?;
         let octets = |text: &str| BASE64.decode(text).map_err(|_| Unreadable::Corrupt("is not base64url"));
         Ok(Self {
             store: stored.sealed,

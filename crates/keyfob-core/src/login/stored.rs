@@ -2,7 +2,7 @@
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -70,6 +70,20 @@ pub enum Unreadable {
     Newer(u32),
 }
 
+/// Reads a form that names its version: of a newer one it is not even asked whether its members fit.
+pub(super) fn versioned<T: DeserializeOwned>(bytes: &[u8], newest: u32) -> Result<T, Unreadable> {
+    #[derive(Deserialize)]
+    struct Form {
+        version: u32,
+    }
+    let Form { version } = json::strict(bytes).map_err(Unreadable::Corrupt)?;
+    if version > newest {
+        return Err(Unreadable::Newer(version));
+    }
+    serde_json::from_slice(bytes)
+        .map_err(|_| Unreadable::Corrupt("has a member of the wrong type, or lacks one"))
+}
+
 impl Record {
     /// The bytes for the disk, ending in a newline. They are wiped when dropped.
     #[must_use]
@@ -116,17 +130,7 @@ impl Record {
     /// # Errors
     /// Says what sort of damage it is, never what the bytes hold.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        #[derive(Deserialize)]
-        struct Form {
-            version: u32,
-        }
-        match json::strict::<Form>(bytes) {
-            Err(why) => return Err(Unreadable::Corrupt(why)),
-            Ok(Form { version }) if version > VERSION => return Err(Unreadable::Newer(version)),
-            Ok(_) => {}
-        }
-        let stored: Stored = serde_json::from_slice(bytes)
-            .map_err(|_| Unreadable::Corrupt("has a member of the wrong type, or lacks one"))?;
+        let stored: Stored = versioned(bytes, VERSION)?;
         // What `token --json` says must be what `--rejected` takes.
         if !stored.login.is_well_formed() {
             return Err(Unreadable::Corrupt("has a malformed login id"));
