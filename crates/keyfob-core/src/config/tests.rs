@@ -398,3 +398,21 @@ fn the_device_grant_is_off_where_somebody_turned_it_off() {
     };
     assert_eq!([None, Some(true), Some(false)].map(off), [false, false, true]);
 }
+
+/// A name means something only in its section: `prompt` at the top is none.
+#[test]
+fn a_key_is_found_in_its_own_section() {
+    use super::keys::{KEYS, Key, Section};
+    for key in KEYS {
+        let found = Key::find(key.section, key.name).expect(key.name);
+        assert!(found.section == key.section && found.name == key.name, "{}", key.name);
+    }
+    for (section, name) in [
+        (Section::Top, "prompt"),
+        (Section::Environment, "prefer"),
+        (Section::Telemetry, "seal"),
+        (Section::Top, ""),
+    ] {
+        assert!(Key::find(section, name).is_none(), "{name}");
+    }
+}

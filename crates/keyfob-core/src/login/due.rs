@@ -208,6 +208,8 @@ impl Record {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use alloc::string::ToString;
+
     use crate::login::record::tests::record;
 
     pub(crate) const NOW: i64 = 1_000_000;
@@ -272,5 +274,43 @@ pub(crate) mod tests {
         let wish = |min_valid, seconds| word(&r, &Ask { min_valid, ..at(seconds) });
         assert_eq!((wish(3600, 0), wish(3600, 1)), ("use", "renew"));
         assert_eq!((wish(3601, 1), wish(3601, 1800), wish(3601, 1801)), ("use", "use", "renew"));
+    }
+
+    /// Whoever would rather wait is told for how long, by the same clock and rule that stop the others.
+    #[test]
+    fn a_pause_is_told_as_long_as_it_stops_anybody() {
+        let mut r = record(NOW, 60);
+        assert!(paused(&r, &at(61)).is_none() && allowed_in(&r, &at(61)).is_none());
+        r.cooldown = Some(crate::login::record::Cooldown {
+            since: ProviderTime(NOW + 61),
+            until: ProviderTime(NOW + 91),
+            times: 1,
+            why: "the provider said `slow`".into(),
+        });
+        for (seconds, left) in [(61, Some(30)), (71, Some(20)), (90, Some(1)), (91, None)] {
+            let until = left.map(|_| (ProviderTime(NOW + 91), "the provider said `slow`".to_string()));
+            assert_eq!((paused(&r, &at(seconds)), allowed_in(&r, &at(seconds))), (until, left), "{seconds}");
+            assert_eq!(word(&r, &at(seconds)), if left.is_some() { "cooling-down" } else { "renew" });
+        }
+    }
+
+    #[test]
+    fn an_obstacle_names_its_login() {
+        let mut r = record(NOW, 60);
+        r.refresh_token = None;
+        let Next::Stop(error) = next(&r, &at(61)) else { panic!("it cannot be renewed") };
+        assert_eq!(
+            error.what(),
+            "the login of profile `default` at http://localhost:3000 has no valid token"
+        );
+        assert!(error.why().contains("has expired"), "{error}");
+        r.refused = Some(crate::login::record::Refusal {
+            generation: r.generation.number,
+            at: ProviderTime(NOW),
+            why: "gone".into(),
+        });
+        let error = ended(&r).expect("it has ended");
+        assert_eq!(error.what(), "the login of profile `default` at http://localhost:3000 has ended");
+        assert_eq!(error.why(), "gone");
     }
 }

@@ -319,6 +319,17 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_generation_is_a_sign_in_and_a_count() {
+        let mut generation = Generation::new([7; 16], 3);
+        assert_eq!((generation.login(), generation.number()), ("07".repeat(16).as_str(), 3));
+        assert_eq!(generation.to_string().parse(), Ok(generation.clone()));
+        let before = generation.clone();
+        generation.advance();
+        assert_eq!((generation.login(), generation.number()), (before.login(), 4), "of the same sign-in");
+        assert_ne!(generation, before);
+    }
+
+    #[test]
     fn keys_differ_in_every_part() {
         let key = |p: &str, i: &str, c: &str, s: Option<&str>| {
             Key { profile: p.into(), issuer: i.into(), client_id: c.into(), seed: s.map(Into::into) }.stem()
