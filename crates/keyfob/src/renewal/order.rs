@@ -133,6 +133,8 @@ mod tests {
         };
         for order in [plain, whole] {
             assert_eq!(Order::from_args(&order.to_args()).as_ref(), Ok(&order));
+            let need = order.need();
+            assert_eq!((need.min_valid, need.rejected), (order.min_valid, order.rejected));
         }
     }
 

@@ -260,7 +260,10 @@ fn refused(what: String, store: KeyStore, trouble: &KeyTrouble) -> Error {
 #[cfg(all(test, feature = "simulation"))]
 mod tests {
     use super::*;
-    use crate::world::simulated::{Machine, Shared, Vault};
+    use crate::world::{
+        World,
+        simulated::{Machine, Shared, Vault},
+    };
     use keyfob_core::{Secret, Timestamp};
 
     const DIR: &str = "/home/ada/logins";
@@ -282,8 +285,13 @@ mod tests {
     /// A seal that has a key, and the bytes of a login it closed.
     fn sealed(vault: &Vault) -> (Seal, Vec<u8>) {
         let world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+        closed(DIR, &world, vault)
+    }
+
+    /// The same with the key of this directory.
+    fn closed(dir: &str, world: &World, vault: &Vault) -> (Seal, Vec<u8>) {
         let seal = Seal::new(Arc::new(vault.clone())).with(Some(KeyStore::Kernel));
-        seal.prove(Path::new(DIR), &*world.files, &*world.entropy).expect("a key");
+        seal.prove(Path::new(dir), &*world.files, &*world.entropy).expect("a key");
         let bytes = seal.close(&record(), &path("a.json"), &*world.entropy).expect("sealed");
         (seal, bytes.to_vec())
     }
@@ -405,5 +413,107 @@ mod tests {
         assert!(error.why().contains("does not have it"), "{error}");
         vault.silence(true);
         assert!(prove().expect_err("silent").why().contains("the Secret Service does not answer"));
+    }
+
+    #[test]
+    fn a_key_is_proven_where_one_is_needed() {
+        let vault = Vault::default();
+        let plain = Seal::new(Arc::new(vault.clone()));
+        assert!(plain.form().is_none() && plain.is_proven(), "plain needs none");
+        let (seal, _) = sealed(&vault);
+        assert!(seal.form() == Some(KeyStore::Kernel) && seal.is_proven());
+        let other = seal.with(Some(KeyStore::SecretService));
+        assert!(
+            other.form() == Some(KeyStore::SecretService) && !other.is_proven(),
+            "a key of the other store"
+        );
+    }
+
+    /// Each login names its key; of two in one store neither stands in for the other.
+    #[test]
+    fn each_login_is_opened_with_its_own_key() {
+        let vault = Vault::default();
+        let world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+        let (one, two) = (closed(DIR, &world, &vault).1, closed("/home/bob/logins", &world, &vault).1);
+        assert_eq!(vault.holds(), 2);
+        let seal = Seal::new(Arc::new(vault.clone()));
+        for bytes in [&one, &two, &one] {
+            assert!(matches!(seal.open(&path("a.json"), bytes), Ok(Opened::Record(_))));
+        }
+        vault.silence(true);
+        for bytes in [&one, &two] {
+            let opened = seal.open(&path("a.json"), bytes);
+            assert!(matches!(opened, Ok(Opened::Record(_))), "it was fetched before");
+        }
+    }
+
+    /// What was fetched stays at hand when another key is proven; a key that was replaced under its name does not.
+    #[test]
+    fn what_is_proven_replaces_its_namesake_alone() {
+        let vault = Vault::default();
+        let world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+        let prove = |seal: &Seal| seal.prove(Path::new(DIR), &*world.files, &*world.entropy).expect("a key");
+        let foreign = closed("/home/bob/logins", &world, &vault).1;
+        let seal = Seal::new(Arc::new(vault.clone())).with(Some(KeyStore::Kernel));
+        assert!(matches!(seal.open(&path("a.json"), &foreign), Ok(Opened::Record(_))));
+        prove(&seal);
+        vault.silence(true);
+        assert!(matches!(seal.open(&path("a.json"), &foreign), Ok(Opened::Record(_))), "still at hand");
+        vault.silence(false);
+
+        let close = || seal.close(&record(), &path("a.json"), &*world.entropy).expect("sealed");
+        let id = Envelope::decode(&close()).expect("an envelope").key;
+        vault.keep(KeyStore::Kernel, &id, &WrappingKey::new(Zeroizing::new([9; 32]))).expect("kept");
+        prove(&seal);
+        assert!(matches!(seal.open(&path("a.json"), &close()), Ok(Opened::Record(_))), "with the new one");
+    }
+
+    #[test]
+    fn a_key_store_that_is_not_asked_need_not_answer() {
+        let vault = Vault::default();
+        let plain = Seal::new(Arc::new(vault.clone()));
+        let seal = plain.clone().with(Some(KeyStore::Kernel));
+        assert!(seal.answers().is_ok(), "that it has no such key is an answer");
+        vault.silence(true);
+        assert_eq!(seal.answers().expect_err("silent").id(), Id::KeyStoreUnavailable);
+        assert!(plain.answers().is_ok());
+    }
+
+    /// A directory of logins has one key in each key store.
+    #[test]
+    fn a_key_is_for_one_directory_and_one_store() {
+        let vault = Vault::default();
+        let world = Shared::new(Machine::new(Timestamp(1_000_000))).process(1);
+        let prove = |dir: &str, store| {
+            let seal = Seal::new(Arc::new(vault.clone())).with(Some(store));
+            seal.prove(Path::new(dir), &*world.files, &*world.entropy).expect("a key");
+            vault.holds()
+        };
+        assert_eq!(prove(DIR, KeyStore::Kernel), 1);
+        assert_eq!(prove(DIR, KeyStore::SecretService), 2);
+        assert_eq!(prove("/home/bob/logins", KeyStore::Kernel), 3);
+        assert_eq!((prove(DIR, KeyStore::Kernel), prove(DIR, KeyStore::SecretService)), (3, 3), "noted");
+    }
+
+    #[test]
+    fn a_record_is_put_again_unless_it_lies_there_in_its_form() {
+        let vault = Vault::default();
+        let (seal, closed) = sealed(&vault);
+        let (plain, open) = (Seal::new(Arc::new(vault.clone())), record().encode());
+        let elsewhere = Seal::new(Arc::new(vault)).with(Some(KeyStore::SecretService));
+        let mut next = record();
+        next.access_token = Some(Secret::visible("next").expect("a token"));
+        for (seal, of, there, is) in [
+            (&plain, &record(), &open[..], true),
+            (&plain, &next, &open[..], false),
+            (&plain, &record(), &closed[..], false),
+            (&seal, &record(), &closed[..], true),
+            (&seal, &next, &closed[..], false),
+            (&seal, &record(), &open[..], false),
+            (&elsewhere, &record(), &closed[..], false),
+            (&seal, &record(), &closed[..closed.len() / 2], false),
+        ] {
+            assert_eq!(seal.is_as_it_would_be(of, &path("a.json"), there), is, "{:?}", seal.form());
+        }
     }
 }

@@ -11,6 +11,8 @@ mod logins;
 mod names;
 mod recovery;
 mod store;
+#[cfg(all(test, feature = "simulation"))]
+mod tests;
 
 use std::{io, path::Path};
 
