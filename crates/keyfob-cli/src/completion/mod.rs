@@ -98,10 +98,27 @@ mod tests {
         assert!(zsh(&["token", "--only="]).contains(&"--only=login".into()));
         assert!(zsh(&["token", "--format", ""]).contains(&"git-credential".into()));
         assert!(zsh(&["--environment", ""]).contains(&"local".into()));
+        assert!(zsh(&["man", ""]).contains(&"config".into()));
         assert_eq!(zsh(&["--home", ""]), ["directories"]);
         assert_eq!(zsh(&["--home=/tmp/",]), ["directories"]);
         assert_eq!(zsh(&["setup-token", "--out", ""]), ["files"]);
         assert_eq!(zsh(&["login", "--port", ""]), ["values"], "a number is nobody's file");
+    }
+
+    /// Whoever adds an argument that is a profile gets its completion with the name of its value.
+    #[test]
+    fn arguments_that_name_a_profile_say_so() {
+        let parser = Arguments::command();
+        let value = |path: &[&str], position: usize| {
+            let command = path.iter().fold(&parser, |at, name| at.find_subcommand(name).expect("a command"));
+            let argument = command.get_positionals().nth(position).expect("an argument");
+            argument.get_value_names().expect("a value")[0].to_string()
+        };
+        for path in [&["profiles", "use"][..], &["profiles", "rename"], &["profiles", "remove"], &["switch"]]
+        {
+            assert_eq!(value(path, 0), "PROFILE", "{path:?}");
+        }
+        assert_eq!(value(&["profiles", "rename"], 1), "NAME", "a new name is nobody's yet");
     }
 
     #[cfg(feature = "dev-server")]

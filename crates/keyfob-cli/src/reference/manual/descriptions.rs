@@ -19,6 +19,26 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              another issuer go with it. The first environment becomes the default. Where a variable of the contract would lead the \
              sign-in elsewhere, nothing is written: unset it, or say `--no-login`.",
         ],
+        "keyfob-init" => &[
+            "Asks the provider at the issuer's address what it offers, writes an environment into `config.toml` (what is there stays, \
+             comments and order too), prints the redirect address to register, and signs in. Without options it asks.",
+        ],
+        "keyfob-whoami" => {
+            &["The first line of keyfob-status(1), for a glance and for a prompt. Opens no connection."]
+        }
+        "keyfob-switch" => &["Short for `keyfob profiles use`. A name that no login has is refused."],
+        "keyfob-connect" => &[
+            "A remote connection has an order of sources of its own, without API keys: keyfob-environment(7). Redirects are not \
+             followed, and the URL must be on an origin of the environment.",
+        ],
+        "keyfob-demo" => &[
+            "Each step is the command itself, in a home of its own that ends with the demo. No account and no configuration is needed \
+             or touched.",
+        ],
+        "keyfob-man" => &[
+            "At a terminal a page is shown by man(1) and its pager, or as text where there is none. `--install` writes the pages below \
+             `~/.local/share/man`, asks manpath(1) whether `man` looks there, and if not prints the line that makes it.",
+        ],
         "keyfob-login" => &[
             "Opens the provider's page in the browser and waits for its answer: on a port of 127.0.0.1 that only this run knows, \
              or as text pasted at the terminal, whichever comes first. The answer is bound to this run (PKCE, RFC 7636, and \
