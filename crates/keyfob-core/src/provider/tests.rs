@@ -475,6 +475,7 @@ fn an_environment_is_what_its_configuration_says() {
         client_id: text("ours"),
         scopes: Some(["a".into(), "b".into()].into()),
         redirect: text("localhost"),
+        port: Some(8000),
         prompt: text("login"),
         dead_refresh_words: Some(["gone".into()].into()),
         client_secret_file: text("/run/secret"),
@@ -488,6 +489,7 @@ fn an_environment_is_what_its_configuration_says() {
     assert_eq!(found.client_id.as_ref().map(|id| id.as_str()), Some("ours"));
     assert_eq!((found.scopes.to_string(), found.console_scopes.to_string()), ("a b".into(), "a b".into()));
     assert!(found.redirect_is_name && found.prompt.is_some());
+    assert_eq!(found.port, Some(8000));
     assert_eq!(found.dead_refresh_words, ["gone"]);
     let bases = [&found.api_base, &found.apps_base, &found.console_base].map(|base| base.as_deref());
     let expected = ["https://api.example", "https://apps.example", "https://console.example"];
