@@ -7,8 +7,8 @@ use std::{
     process::Command,
 };
 
-use keyfob_dev::DevServer;
-use keyfob_testkit::{Ran, bare, program, provider};
+use keyfob_dev::{Client, DevServer, Options};
+use keyfob_testkit::{Ran, bare, program, provider, provider_with};
 use serde_json::Value;
 
 use crate::{
@@ -306,6 +306,33 @@ fn init_sets_the_seal_where_it_belongs() {
     );
     f.run(&["init", "--seal", "file", "--replace"]).answer();
     assert_eq!(f.run(&["env"]).code, Some(0), "it is read");
+}
+
+/// Some providers give a secret to installed applications too.
+#[test]
+fn a_client_with_a_secret_is_set_up_by_the_file_that_holds_it() {
+    let clients = vec![Client::confidential("desktop", "hush-hush").expect("a client")];
+    let f = Fresh { server: provider_with(Options { clients, ..Options::default() }), ..Fresh::new() };
+    let base = f.server.base_url();
+    let file = f.home.path().join("secret");
+    fs::write(&file, "hush-hush\n").expect("ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    // A path from where one stands is written down as one from anywhere.
+    let words = [
+        "init",
+        "--issuer",
+        &base,
+        "--client-id",
+        "desktop",
+        "--client-secret-file",
+        "secret",
+        "--no-browser",
+    ];
+    let ran = Ran::from(follow(&mut f.keyfob(&words)));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(f.text().contains(&format!("client_secret_file = \"{}\"\n", file.display())), "{}", f.text());
+    assert!(!ran.err.contains("hush") && !f.text().contains("hush"));
+    assert!(f.run(&["token"]).answer().len() > 20);
 }
 
 /// A flag that loses to a variable says so.
