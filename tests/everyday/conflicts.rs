@@ -35,7 +35,7 @@ fn a_new_login_says_what_comes_before_it() {
         let shadowed = json(&output)["shadowed_by"].to_string();
         assert!(shadowed.contains(&format!("{source} comes first")), "{shadowed}");
         let said = stderr(&output);
-        assert!(said.contains("saved but will not be used") && said.contains("--only login"), "{said}");
+        assert!(said.contains("saved but not used") && said.contains("--only login"), "{said}");
     }
     let output = login(&[]);
     assert_eq!(json(&output)["shadowed_by"], Value::Null);
