@@ -1,6 +1,7 @@
 //! What people do every day, with the real command against the real provider.
 
 mod accounts;
+mod advice;
 mod brought;
 mod callback;
 mod configuration;

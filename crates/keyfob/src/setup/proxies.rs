@@ -35,6 +35,16 @@ pub(crate) fn read(variables: &Variables, around: &Surroundings) -> Routes {
 
 fn parse(name: &str, text: &str) -> Result<ureq::Proxy> {
     let wrong = |why| Error::new(Id::ProxyMalformed, format!("{name} is malformed"), why);
+    // What follows the last colon of the authority is a port, or there is none; the library takes what does not fit for a
+    // part of the host.
+    let authority = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if let Some((_, port)) = host.rsplit_once(':').filter(|(_, port)| !port.contains(']'))
+        && !port.parse::<u16>().is_ok_and(|port| port > 0)
+    {
+        return Err(wrong("expected a port from 1 to 65535 behind its last colon"));
+    }
     let proxy = ureq::Proxy::new(text).map_err(|_| wrong("it is not the address of a proxy"))?;
     match proxy.protocol() {
         ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
@@ -73,7 +83,14 @@ mod tests {
         for right in ["http://proxy.example:3128", "https://proxy.example", "proxy.example:3128"] {
             assert!(with(right).check().is_ok(), "{right}");
         }
-        for wrong in ["::nonsense::", "socks5://proxy.example:1080", "ftp://proxy.example"] {
+        for wrong in [
+            "http://proxy.example:99999",
+            "http://ada:hunter2@proxy.example:0",
+            "http://proxy.example:port",
+            "::nonsense::",
+            "socks5://proxy.example:1080",
+            "ftp://proxy.example",
+        ] {
             let error = with(wrong).check().expect_err(wrong);
             assert_eq!(error.id(), Id::ProxyMalformed, "{wrong}");
             assert!(!error.to_string().contains(wrong), "it may hold a password");
