@@ -74,7 +74,8 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
     assert!(!rest.join("\n").contains(token.trim()));
 
     let list = s.json(&["setup-token", "list"]);
-    assert_eq!((list[0]["name"].as_str(), list[0]["scopes"].as_str()), (Some("ci"), Some("user:inference")));
+    let minted = &list["tokens"][0];
+    assert_eq!((&minted["name"], &minted["scopes"]), (&"ci".into(), &["user:inference"][..].into()));
     let status = s.keyfob(["status"]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output().expect("it runs");
     assert!(String::from_utf8_lossy(&status.stdout).contains("ENDS SOON"), "{status:?}");
     // Where it is handed over, too: nothing renews it. A stored login has nothing of the kind said.
@@ -135,14 +136,12 @@ fn a_code_is_typed_on_another_device() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command runs");
-    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-    let mut line = String::new();
-    stdout.read_line(&mut line).expect("the first line");
-    let shown: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+    let (_, shown) = keyfob_testkit::event(&mut messages);
     // The provider may have answered by itself: then there is nothing left to approve.
     let _ = s.server.approve_device(shown["user_code"].as_str().expect("a code"), "ada@example.com");
     let mut rest = String::new();
-    stdout.read_to_string(&mut rest).expect("the answer");
+    messages.read_to_string(&mut rest).expect("its messages");
     assert!(child.wait().expect("it ends").success());
     assert_eq!(s.json(&["status"])["winner"]["source"], "login");
 }
@@ -185,7 +184,7 @@ fn another_account_is_not_saved_unasked() {
         "{}",
         stderr(&refused)
     );
-    assert_eq!((s.json(&["token"]), revoked(&s)), (before.clone(), 2), "ada's login stays");
+    assert_eq!((&s.json(&["token"])["token"], revoked(&s)), (&before["token"], 2), "ada's login stays");
     s.out(&["token", "--min-valid", "7200"]);
 
     // Ada's own, asked for as bob: nothing of hers ends.

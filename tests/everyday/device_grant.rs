@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufReader, Read},
     os::unix::fs::PermissionsExt,
-    process::{Child, ChildStdout, Output, Stdio},
+    process::{Child, ChildStderr, Output, Stdio},
     time::Duration,
 };
 
@@ -16,7 +16,8 @@ use keyfob_testkit::{Sandbox, stderr};
 /// A sign-in whose code has been shown and not yet been typed.
 struct Waiting {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    messages: BufReader<ChildStderr>,
+    said: String,
     shown: Value,
 }
 
@@ -25,22 +26,21 @@ impl Waiting {
         let mut command = s.keyfob(["login", "--device", "--json"].iter().chain(words));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the command runs");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("the first line");
-        let shown = serde_json::from_str(&line).expect("JSON");
-        Self { child, stdout, shown }
+        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (said, shown) = keyfob_testkit::event(&mut messages);
+        Self { child, messages, said, shown }
     }
 
     fn code(&self) -> &str {
         self.shown["user_code"].as_str().expect("a code")
     }
 
-    /// How it ended: with what on stdout after the first line.
-    fn end(self) -> (Output, Value) {
-        let rest: String = self.stdout.lines().map_while(Result::ok).collect();
+    /// How it ended: with what on stdout, which is one document.
+    fn end(mut self) -> (Output, Value) {
+        self.messages.read_to_string(&mut self.said).expect("text");
         let output = self.child.wait_with_output().expect("it ends");
-        (output, serde_json::from_str(&rest).unwrap_or_default())
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (Output { stderr: self.said.into(), ..output }, answer)
     }
 }
 

@@ -10,12 +10,18 @@ use std::{
 pub(crate) fn follow(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
+    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    if command.get_args().any(|word| word == "--json") {
+        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (mut said, event) = keyfob_testkit::event(&mut messages);
+        agent.get(event["url"].as_str().expect("an address")).call().expect("a page");
+        messages.read_to_string(&mut said).expect("the rest of its messages");
+        return Output { stderr: said.into(), ..child.wait_with_output().expect("it ends") };
+    }
     let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("an address");
-    let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-    let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
-    agent.get(said["url"].as_str().unwrap_or(line.trim())).call().expect("a page");
+    agent.get(line.trim()).call().expect("a page");
     let mut rest = Vec::new();
     stdout.read_to_end(&mut rest).expect("the rest of its answer");
     let output = child.wait_with_output().expect("it ends");

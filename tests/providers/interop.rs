@@ -83,9 +83,10 @@ impl Desk {
     /// Begins to sign in with a code for another device: gives what it shows.
     fn login_elsewhere(&self) -> (Child, Value) {
         let mut child = self.keyfob(&["login", "--device", "--json"]).spawn().expect("the command starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
-        let shown = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (_, shown) = keyfob_testkit::event(&mut messages);
+        // Whoever waits for it reads on: what nobody read would stop it in the end.
+        child.stderr = Some(messages.into_inner());
         (child, shown)
     }
 

@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{BufRead, BufReader, Read},
+    io::{BufReader, Read},
     os::unix::{
         fs::{DirBuilderExt, OpenOptionsExt},
         process::ExitStatusExt,
     },
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -191,13 +191,13 @@ impl Stage {
         drop(command);
         let end = Instant::now() + LONGEST;
         let out = child.stdout.take().expect("a pipe");
+        let out = thread::spawn(move || text(out));
         let gives_up = Arc::new(AtomicBool::new(false));
-        let out = match act {
-            Act::Login => follow(out, end, in_vain.then(|| gives_up.clone())),
-            _ => thread::spawn(move || text(out)),
-        };
         let err = child.stderr.take().expect("a pipe");
-        let err = thread::spawn(move || text(err));
+        let err = match act {
+            Act::Login => follow(err, end, in_vain.then(|| gives_up.clone())),
+            _ => thread::spawn(move || text(err)),
+        };
         let (status, hung) = loop {
             match child.try_wait().expect("our child") {
                 Some(status) => break (status, false),
@@ -222,14 +222,12 @@ fn text(mut from: impl Read) -> String {
 
 /// Does what a person would: opens the address, and again when the page does not come; one that may give up does so
 /// after the third time.
-fn follow(out: ChildStdout, end: Instant, gives_up: Option<Arc<AtomicBool>>) -> thread::JoinHandle<String> {
+fn follow(err: ChildStderr, end: Instant, gives_up: Option<Arc<AtomicBool>>) -> thread::JoinHandle<String> {
     thread::spawn(move || {
-        let mut out = BufReader::new(out);
-        let mut first = String::new();
-        let _ = out.read_line(&mut first);
-        let line = serde_json::from_str::<Value>(&first).unwrap_or_default();
+        let mut err = BufReader::new(err);
+        let (first, event) = keyfob_testkit::event(&mut err);
         let over = Arc::new(AtomicBool::new(false));
-        let person = line["url"].as_str().map(|url| {
+        let person = event["url"].as_str().map(|url| {
             let (url, over) = (url.to_owned(), over.clone());
             thread::spawn(move || {
                 let wait = Some(Duration::from_secs(6));
@@ -246,7 +244,7 @@ fn follow(out: ChildStdout, end: Instant, gives_up: Option<Arc<AtomicBool>>) -> 
                 }
             })
         });
-        let rest = text(out);
+        let rest = text(err);
         over.store(true, Ordering::Relaxed);
         if let Some(person) = person {
             person.join().expect("a person");

@@ -403,3 +403,20 @@ pub fn token_requests(server: &DevServer) -> usize {
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
+
+/// Reads to the first event of a run with `--json`: a line of its standard error that begins with `{`. All that was read,
+/// and the event; `null` where it ended without one.
+pub fn event(err: &mut impl BufRead) -> (String, Value) {
+    let mut read = String::new();
+    loop {
+        let mut line = String::new();
+        if err.read_line(&mut line).expect("text") == 0 {
+            return (read, Value::Null);
+        }
+        read.push_str(&line);
+        if line.starts_with('{') {
+            let event = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            return (read, event);
+        }
+    }
+}

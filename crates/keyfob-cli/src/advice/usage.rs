@@ -110,9 +110,10 @@ pub(crate) fn error(error: &clap::Error, words: &[OsString]) -> Error {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("correct it; {help}"),
             };
-            let what = match value.is_empty() {
-                true => format!("{argument} wants a value"),
-                false => format!("{argument} cannot be `{value}`"),
+            let what = if value.is_empty() {
+                format!("{argument} wants a value")
+            } else {
+                format!("{argument} cannot be `{value}`")
             };
             (what, why, hint)
         }
@@ -128,9 +129,10 @@ pub(crate) fn error(error: &clap::Error, words: &[OsString]) -> Error {
         }
         ErrorKind::ArgumentConflict => {
             let other = text(ContextKind::PriorArg).unwrap_or_else(|| "another option".into());
-            let why = match other == argument {
-                true => "it can be given once".to_owned(),
-                false => format!("it cannot be used together with {other}"),
+            let why = if other == argument {
+                "it can be given once".to_owned()
+            } else {
+                format!("it cannot be used together with {other}")
             };
             (format!("{argument} does not fit here"), why, format!("leave one of them out; {help}"))
         }

@@ -10,8 +10,8 @@ use keyfob::internals::core::login::record::Generation;
   keyfob token                                 prints the token
   keyfob token --min-valid 600                 valid for at least ten minutes, if it can be renewed
   keyfob token --wait 60                       waits for a provider that is busy, for up to a minute
-  keyfob token --json                          with expiry, login, generation and source
-  keyfob token --rejected LOGIN:GENERATION     after a 401: renews it if it is still the newest
+  keyfob token --json                          with headers, expiry, source and a handle
+  keyfob token --rejected HANDLE               after a 401: renews it if it is still the newest
   git -c credential.helper='!keyfob token --format git-credential' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
@@ -46,11 +46,14 @@ pub(crate) enum Rejected {
     Key(String),
 }
 
+/// How the handle of a helper's key begins; its fingerprint follows.
+pub(crate) const HELPER_KEY: &str = "api-key-helper:";
+
 impl FromStr for Rejected {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some(fingerprint) = text.strip_prefix("api-key-helper:") else {
+        let Some(fingerprint) = text.strip_prefix(HELPER_KEY) else {
             return text.parse().map(Self::Login);
         };
         let fits = fingerprint.len() == 12 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
@@ -68,9 +71,8 @@ pub(crate) struct Wanted {
     /// Renew unless it is valid for at least this much longer: seconds, or 5m, 2h
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::time::min_valid)]
     pub(crate) min_valid: i64,
-    /// After a 401: the login and generation that were rejected, or api-key-helper and the key's
-    /// fingerprint, as `token --json` names them
-    #[arg(long, value_name = "LOGIN:GENERATION")]
+    /// After a 401: the `handle` of what was rejected, as `token --json` and `header --json` give it
+    #[arg(long, value_name = "HANDLE")]
     pub(crate) rejected: Option<Rejected>,
     /// Wait up to this long (seconds, or 5m, 2h) where the provider says "later", cannot be reached, or another process keeps the login
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = super::time::wait)]

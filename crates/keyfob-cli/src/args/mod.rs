@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use keyfob::Source;
 
 pub(crate) use self::{
-    credentials::{Exec, Format, Header, Rejected, Token, Wanted},
+    credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
     logins::{
         Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, SetupTokenCommand,

@@ -9,6 +9,7 @@ use keyfob::{
 };
 
 use crate::{
+    args::Global,
     commands::places::{data_home, home_of, put},
     completion,
     output::report::{Report, Result},
@@ -21,10 +22,15 @@ const BASH_COMPLETION: [&str; 3] = [
     "/etc/bash_completion",
 ];
 
-pub(crate) fn run(shell: Shell, install: bool) -> Result {
+pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
     let script = completion::script(shell);
     if !install {
-        Report::answer(String::from_utf8_lossy(&script).trim_end())?;
+        let script = String::from_utf8_lossy(&script);
+        if global.json {
+            Report::json(&serde_json::json!({ "shell": shell.to_string(), "script": script }))?;
+        } else {
+            Report::answer(script.trim_end())?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let path = match shell {
@@ -54,6 +60,10 @@ pub(crate) fn run(shell: Shell, install: bool) -> Result {
         )),
         _ => {}
     }
-    Report::answer(&path_shown)?;
+    if global.json {
+        Report::json(&serde_json::json!({ "shell": shell.to_string(), "installed": path_shown }))?;
+    } else {
+        Report::answer(&path_shown)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,14 +9,20 @@ use keyfob::{
 use keyfob_dev::{DevServer, Options};
 
 use crate::{
-    args::DevServer as Arguments,
+    args::{DevServer as Arguments, Global},
     output::report::{Report, Result},
 };
 
-pub(crate) fn run(args: &Arguments) -> Result {
+pub(crate) fn run(global: &Global, args: &Arguments) -> Result {
     let server = start(options(args)?)?;
-    // The first line is the base alone, for whoever reads it from a script, spelt as the local environment spells it.
-    Report::answer(&format!("http://localhost:{}", server.port()))?;
+    // The base is spelt as the local environment spells it.
+    let base = format!("http://localhost:{}", server.port());
+    if global.json {
+        Report::json(&serde_json::json!({ "base_url": base }))?;
+    } else {
+        // The first line is the base alone, for whoever reads it from a script.
+        Report::answer(&base)?;
+    }
     let ends = if is_in_front() {
         "Ctrl-C ends it.".into()
     } else {

@@ -12,6 +12,10 @@ use crate::{
 };
 
 pub(crate) fn run(global: &Global, args: &Env) -> Result {
+    if args.markdown && global.json {
+        Report::json(&serde_json::json!({ "markdown": reference::environment::page() }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.markdown {
         Report::answer(reference::environment::page().trim_end())?;
         return Ok(ExitCode::SUCCESS);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::{
     args::{Global, Header},
-    hand_over::{grant, shadows},
+    hand_over::{answer::Answer, grant},
     output::report::{Report, Result},
 };
 
@@ -12,16 +12,7 @@ use crate::{
 pub(crate) fn run(global: &Global, args: &Header) -> Result {
     let grant = grant::grant(global, &args.wanted)?;
     if global.json {
-        let headers: Vec<_> = grant
-            .headers()
-            .map(|(name, value)| serde_json::json!({ "name": name, "value": value.expose() }))
-            .collect();
-        Report::json(&serde_json::json!({
-            "headers": headers,
-            "source": grant.source().name(),
-            "shadows": shadows::names(&grant),
-            "expires_at": grant.expires_at().map(|t| t.to_string()),
-        }))?;
+        Report::json(&Answer::of(&grant))?;
     } else {
         let lines: Vec<_> =
             grant.headers().map(|(name, value)| format!("{name}: {}", value.expose())).collect();

@@ -13,11 +13,17 @@ use crate::{
 
 pub(crate) fn run(global: &Global, args: &Init) -> Result {
     let Some(done) = set_up::set_up(global, args, !args.no_login)? else { return Ok(ExitCode::SUCCESS) };
-    if global.json {
-        Report::json(&done.told)?;
-    }
     let later = args.no_login || done.asked && !terminal::agrees("Sign in now?")?;
+    if global.json && !later {
+        // The answer will be that of the sign-in.
+        let mut told = done.told.clone();
+        told["event"] = "set-up".into();
+        Report::event(&told)?;
+    }
     if later {
+        if global.json {
+            Report::json(&done.told)?;
+        }
         let name = done.told["environment"].as_str().unwrap_or_default();
         let is_default = done.told["default"] == true;
         let choice = if is_default { String::new() } else { format!("--environment {name} ") };

@@ -121,7 +121,7 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     Report::say("");
     // On one undecorated line: a wrapped or padded address is the commonest way to fail.
     if global.json {
-        Report::json(&serde_json::json!({ "url": attempt.url() }))?;
+        Report::event(&serde_json::json!({ "event": "open", "url": attempt.url() }))?;
     } else if opens && attempt.listens() {
         Report::answer(attempt.page())?;
         Report::say("\nor, in a browser on another machine:\n");
@@ -222,7 +222,8 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
     let patience = Duration::from_secs(args.timeout);
     let attempt = client.begin_device_login()?.within(patience);
     if global.json {
-        Report::json(&serde_json::json!({
+        Report::event(&serde_json::json!({
+            "event": "code",
             "verification_uri": attempt.verification_uri(),
             "verification_uri_complete": attempt.verification_uri_complete(),
             "user_code": attempt.user_code(),
@@ -302,7 +303,7 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
             "profile": record.profile,
             "issuer": record.issuer,
             "client_id": record.client_id.as_str(),
-            "scopes": record.scopes.to_string(),
+            "scopes": record.scopes.iter().collect::<Vec<_>>(),
             "expires_at": client.expires_at(record).map(|t| t.to_string()),
             "login": record.generation.login(),
             "generation": record.generation.number(),

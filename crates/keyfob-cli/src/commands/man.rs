@@ -17,38 +17,49 @@ use keyfob::{
 };
 
 use crate::{
-    args::Man,
+    args::{Global, Man},
     commands::places::{data_home, put},
     output::{
         manner::Manner,
         report::{Report, Result},
         terminal::plain,
     },
-    reference::{errors, manual},
+    reference::{errors, manual, manual::Page},
 };
 
-pub(crate) fn run(args: &Man) -> Result {
-    if args.errors {
+pub(crate) fn run(global: &Global, args: &Man) -> Result {
+    let told = |member: &str, text: &str| Report::json(&serde_json::json!({ member: text }));
+    if args.errors && global.json {
+        told("markdown", &errors::page())?;
+    } else if args.errors {
         Report::answer(errors::page().trim_end())?;
     } else if args.install {
-        install()?;
+        let dir = install()?;
+        if global.json { told("installed", &dir)? } else { Report::answer(&dir)? }
     } else if let Some(dir) = &args.out {
         write(|page| dir.join(page.file()))?;
+        if global.json {
+            told("installed", &shown(dir))?;
+        }
+    } else if global.json {
+        told("page", &manual::troff(&found(&args.page)?))?;
     } else {
         show(&args.page)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A page: for a person as `man` shows it, for a program as troff.
-fn show(words: &[String]) -> Result<()> {
-    let Some(page) = manual::find(words) else {
+fn found(words: &[String]) -> Result<Page> {
+    Ok(manual::find(words).ok_or_else(|| {
         let all: Vec<_> = manual::names().map(|(name, _)| name).collect();
         let what = format!("there is no manual page `{}`", plain(&words.join(" ")));
-        return Err(Error::new(Id::Usage, what, format!("the pages are {}", all.join(", ")))
-            .hint("choose one")
-            .into());
-    };
+        Error::new(Id::Usage, what, format!("the pages are {}", all.join(", "))).hint("choose one")
+    })?)
+}
+
+/// A page: for a person as `man` shows it, for a program as troff.
+fn show(words: &[String]) -> Result<()> {
+    let page = found(words)?;
     let troff = manual::troff(&page);
     if !io::stdout().is_terminal() {
         return Report::answer(troff.trim_end());
@@ -90,8 +101,8 @@ fn reader(program: &str) -> Command {
     command
 }
 
-/// Installs every page where this user's `man` looks, and says so if it does not look there yet.
-fn install() -> Result<()> {
+/// Installs every page where this user's `man` looks, and says so if it does not look there yet. Where that is.
+fn install() -> Result<String> {
     let dir = data_home()?.join("man");
     write(|page| dir.join(format!("man{}", page.section)).join(page.file()))?;
     let line = format!("export MANPATH=\"{}:$MANPATH\"", shown(&dir));
@@ -110,7 +121,7 @@ fn install() -> Result<()> {
             Report::say("There is no `man` here (Debian: apt install man-db): `keyfob man` shows the pages.");
         }
     }
-    Report::answer(&shown(&dir))
+    Ok(shown(&dir))
 }
 
 enum Looked {

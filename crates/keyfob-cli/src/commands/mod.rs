@@ -54,11 +54,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
         #[cfg(feature = "dev-server")]
-        Command::DevServer(args) => dev_server::run(args),
+        Command::DevServer(args) => dev_server::run(global, args),
         #[cfg(feature = "dev-server")]
         Command::Demo(args) => demo::run(global, args),
-        Command::Completions { shell, install } => completions::run(*shell, *install),
-        Command::Man(args) => man::run(args),
+        Command::Completions { shell, install } => completions::run(global, *shell, *install),
+        Command::Man(args) => man::run(global, args),
         Command::Help { command } => help::run(global, command),
         Command::Version => help::version(global),
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     if out.is_none() {
         Report::can_answer()?;
     }
-    let minted = mint(args, &client, opens);
+    let minted = mint(global, args, &client, opens);
     let minted = match (minted, &out) {
         (Ok(minted), _) => minted,
         (Err(failure), Some((path, _))) => {
@@ -78,11 +78,14 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-fn mint(args: &SetupToken, client: &Client, opens: bool) -> Result<Minted> {
+fn mint(global: &Global, args: &SetupToken, client: &Client, opens: bool) -> Result<Minted> {
     let lasting = Duration::from_secs(args.days.saturating_mul(24 * 3600));
     let how = LoginOptions::new().paste(args.paste).lasting(lasting).tell(advice::told_error);
     let attempt = client.begin_login(&how)?;
     let environment = client.environment()?;
+    if global.json {
+        Report::event(&serde_json::json!({ "event": "open", "url": attempt.url() }))?;
+    }
     Report::say(&format!(
         "Sign in at {} (environment `{}`) to mint a token. Open this address:\n",
         environment.issuer(),
@@ -159,18 +162,25 @@ fn hand_over(
 ) -> Result<()> {
     if let Some((path, mut file)) = out {
         let written = writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all());
-        return written.map_err(|error: io::Error| {
+        written.map_err(|error: io::Error| {
             Error::caused_by(
                 Id::StoreFailed,
                 format!("the token could not be written to {}", path.display()),
                 error,
             )
             .hint("mint another one; this one is lost")
-            .into()
-        });
+        })?;
+        if global.json {
+            Report::json(
+                &serde_json::json!({ "token": null, "out": path.display().to_string(), "note": json(note) }),
+            )?;
+        }
+        return Ok(());
     }
     if global.json {
-        return Report::json(&serde_json::json!({ "token": token.expose(), "note": json(note) }));
+        return Report::json(
+            &serde_json::json!({ "token": token.expose(), "out": null, "note": json(note) }),
+        );
     }
     Report::answer(token.expose())
 }
@@ -182,7 +192,7 @@ fn json(note: &Note) -> serde_json::Value {
         "issuer": note.issuer,
         "email": note.email,
         "account": note.account,
-        "scopes": note.scopes,
+    "scopes": note.scopes.split(' ').filter(|scope| !scope.is_empty()).collect::<Vec<_>>(),
         "minted_at": note.minted_at.to_string(),
         "expires_at": note.expires_at.map(|end| end.to_string()),
     })
@@ -190,7 +200,8 @@ fn json(note: &Note) -> serde_json::Value {
 
 fn list(global: &Global, notes: &[Note]) -> Result {
     if global.json {
-        Report::json(&notes.iter().map(json).collect::<Vec<_>>())?;
+        let tokens: Vec<_> = notes.iter().map(json).collect();
+        Report::json(&serde_json::json!({ "tokens": tokens }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let calendar = Calendar::here();

@@ -2,31 +2,14 @@
 
 use std::process::ExitCode;
 
-use keyfob::{
-    Error,
-    internals::{core::Id, credential::grant::Considered},
-};
-use serde::Serialize;
+use keyfob::{Error, internals::core::Id};
 
 use crate::{
     args::{Format, Global, Token},
     commands::git,
-    hand_over::{formats, grant, shadows},
+    hand_over::{answer::Answer, formats, grant},
     output::report::{Report, Result},
 };
-
-#[derive(Serialize)]
-struct Answer<'g> {
-    token: &'g str,
-    source: &'static str,
-    fingerprint: String,
-    expires_at: Option<String>,
-    login: Option<&'g str>,
-    generation: Option<u64>,
-    profile: Option<&'g str>,
-    shadows: Vec<&'static str>,
-    considered: &'g [Considered],
-}
 
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
 pub(crate) fn run(global: &Global, args: &Token) -> Result {
@@ -46,16 +29,6 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         Report::answer(grant.credential().expose())?;
         return Ok(ExitCode::SUCCESS);
     }
-    Report::json(&Answer {
-        token: grant.credential().expose(),
-        source: grant.source().name(),
-        fingerprint: grant.credential().fingerprint(),
-        expires_at: grant.expires_at().map(|t| t.to_string()),
-        login: grant.generation().map(|g| g.login()),
-        generation: grant.generation().map(|g| g.number()),
-        profile: grant.profile(),
-        shadows: shadows::names(&grant),
-        considered: grant.considered(),
-    })?;
+    Report::json(&Answer::of(&grant))?;
     Ok(ExitCode::SUCCESS)
 }

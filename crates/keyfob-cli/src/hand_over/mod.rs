@@ -1,5 +1,6 @@
 //! Hands a credential over: gets it, says what it shadows, and writes it in a program's own format.
 
+pub(crate) mod answer;
 pub(crate) mod formats;
 pub(crate) mod grant;
 mod minted;

@@ -38,6 +38,17 @@ impl From<Error> for Failure {
     }
 }
 
+/// The version of the answers in JSON.
+const VERSION: u8 = 1;
+
+/// An answer that says by which description it is to be read.
+#[derive(Serialize)]
+struct Versioned<'a, A> {
+    v: u8,
+    #[serde(flatten)]
+    answer: &'a A,
+}
+
 /// The two streams.
 pub(crate) struct Report;
 
@@ -66,14 +77,28 @@ impl Report {
         Self::answer(&Manner::of_answers().prose(text))
     }
 
-    /// The answer in JSON, on one line for scripts and indented for people.
-    pub(crate) fn json(value: &impl Serialize) -> Result<()> {
+    /// The answer in JSON, an object, on one line for scripts and indented for people. docs/json/keyfob.schema.json
+    /// describes each: what a member means never changes within a version, and members may be added.
+    pub(crate) fn json(answer: &impl Serialize) -> Result<()> {
+        let answer = Versioned { v: VERSION, answer };
         let text = if io::stdout().is_terminal() {
-            serde_json::to_string_pretty(value)
+            serde_json::to_string_pretty(&answer)
         } else {
-            serde_json::to_string(value)
+            serde_json::to_string(&answer)
         };
         Self::answer(&text.map_err(|_| Error::new(Id::Bug, "the answer", "it cannot be written as JSON"))?)
+    }
+
+    /// Something that a program has to know before the answer: a line of its own on standard error, among prose. Unlike
+    /// prose it has to arrive.
+    pub(crate) fn event(event: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string(&Versioned { v: VERSION, answer: event });
+        let text = text.map_err(|_| Error::new(Id::Bug, "an event", "it cannot be written as JSON"))?;
+        progress::clear();
+        writeln!(io::stderr().lock(), "{text}").map_err(|error| {
+            Error::new(Id::Usage, "standard error cannot be written", error.to_string())
+                .hint("check where the messages go: with --json the address is among them")
+        })
     }
 
     /// Prose for a person. That nobody reads it is no failure.

@@ -20,9 +20,10 @@ pub(super) fn examine(session: &Session, wish: Wish, add: &mut dyn FnMut(&str, S
     let mut has_key = false;
     if session.setup.config.api_key_helper.is_some() {
         let not_run = "the api_key_helper was not run: `keyfob doctor --run-helper` runs it";
-        let state = match wish.run {
-            true => had(helper::tried(session), "the api_key_helper gave a key".into()),
-            false => State::Note(not_run.into()),
+        let state = if wish.run {
+            had(helper::tried(session), "the api_key_helper gave a key".into())
+        } else {
+            State::Note(not_run.into())
         };
         has_key = matches!(state, State::Fine(_)) && session.setup.settings.helper_ttl_ms > 0;
         add("helper", state);

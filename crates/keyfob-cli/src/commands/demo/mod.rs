@@ -43,8 +43,6 @@ const ELSEWHERE: &str = "bob@example.com";
 /// What happened, for `--json`.
 #[derive(Serialize)]
 struct Story {
-    /// Of this object: a member may come, none goes or changes its meaning.
-    v: u32,
     /// Who signed in.
     account: String,
     handed_over: HandedOver,
@@ -113,7 +111,7 @@ pub(crate) fn run(global: &Global, args: &Demo) -> Result {
         "Nothing of this is left: the provider and its directory are gone. Next: `keyfob init`, or `keyfob --help`.",
     );
     if global.json {
-        Report::json(&Story { v: 1, account, handed_over, renewal, without_keyfob, revocation })?;
+        Report::json(&Story { account, handed_over, renewal, without_keyfob, revocation })?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,61 @@
+//! The answer of `token --json` and `header --json`: everything a program needs to use a credential, and to come back after
+//! a 401. docs/json/keyfob.schema.json describes it.
+
+use keyfob::{
+    Grant, Source,
+    internals::{
+        credential::grant::Considered,
+        world::{Clock, system::clock::SystemClock},
+    },
+};
+use serde::Serialize;
+
+use crate::{args::HELPER_KEY, hand_over::shadows};
+
+#[derive(Serialize)]
+pub(crate) struct Answer<'g> {
+    token: &'g str,
+    headers: Vec<Header<'g>>,
+    /// What `--rejected` takes after a 401. `None`: nothing could replace it.
+    handle: Option<String>,
+    source: &'static str,
+    fingerprint: String,
+    expires_at: Option<String>,
+    expires_in: Option<i64>,
+    login: Option<&'g str>,
+    generation: Option<u64>,
+    profile: Option<&'g str>,
+    shadows: Vec<&'static str>,
+    considered: &'g [Considered],
+}
+
+#[derive(Serialize)]
+struct Header<'g> {
+    name: &'g str,
+    value: &'g str,
+}
+
+impl<'g> Answer<'g> {
+    #[expect(clippy::disallowed_methods, reason = "printing them on stdout is what these commands are for")]
+    pub(crate) fn of(grant: &'g Grant) -> Self {
+        let fingerprint = grant.credential().fingerprint();
+        let handle = match grant.source() {
+            Source::ApiKeyHelper => Some(format!("{HELPER_KEY}{fingerprint}")),
+            _ => grant.generation().map(ToString::to_string),
+        };
+        Self {
+            token: grant.credential().expose(),
+            headers: grant.headers().map(|(name, value)| Header { name, value: value.expose() }).collect(),
+            handle,
+            source: grant.source().name(),
+            fingerprint,
+            expires_at: grant.expires_at().map(|end| end.to_string()),
+            expires_in: grant.expires_at().map(|end| end.since(SystemClock.now())),
+            login: grant.generation().map(|generation| generation.login()),
+            generation: grant.generation().map(|generation| generation.number()),
+            profile: grant.profile(),
+            shadows: shadows::names(grant),
+            considered: grant.considered(),
+        }
+    }
+}
