@@ -172,6 +172,10 @@ fn tab_completes_in_every_shell() {
         );
         shell
             .completes("keyfob dev-server --fault code:odd", "keyfob dev-server --fault code:odd-token-type");
+        shell.completes("keyfob profiles rename wo", "keyfob profiles rename work");
+        shell.completes("keyfob profiles remove wo", "keyfob profiles remove work");
+        shell.completes("keyfob switch wo", "keyfob switch work");
+        shell.completes("keyfob man conf", "keyfob man config");
         std::fs::create_dir(s.home.path().join("a-directory")).expect("ours");
         shell.completes("keyfob --home a-dir", "keyfob --home a-directory");
         shell.completes("keyfob exec -- setpri", "keyfob exec -- setpriv");

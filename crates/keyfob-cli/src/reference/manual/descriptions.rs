@@ -19,10 +19,6 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              another issuer go with it. The first environment becomes the default. Where a variable of the contract would lead the \
              sign-in elsewhere, nothing is written: unset it, or say `--no-login`.",
         ],
-        "keyfob-init" => &[
-            "Asks the provider at the issuer's address what it offers, writes an environment into `config.toml` (what is there stays, \
-             comments and order too), prints the redirect address to register, and signs in. Without options it asks.",
-        ],
         "keyfob-whoami" => {
             &["The first line of keyfob-status(1), for a glance and for a prompt. Opens no connection."]
         }
