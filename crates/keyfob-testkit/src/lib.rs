@@ -4,6 +4,8 @@
 #![expect(missing_docs, reason = "for the tests of this workspace alone")]
 
 pub mod namespace;
+mod ran;
+mod records;
 pub mod rounds;
 
 use std::{
@@ -11,17 +13,19 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, ErrorKind, Write},
     ops::{Deref, DerefMut},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use keyfob::internals::core::{Record, contract::names};
+use keyfob::internals::core::contract::names;
 use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
+
+pub use ran::Ran;
+pub use records::{expired, now, read_record, write_in_place};
 
 /// Longer than anything here takes on a busy machine: a wait that reaches it is a failure, never a pause.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -60,40 +64,6 @@ pub fn provider() -> DevServer {
 
 pub fn provider_with(options: Options) -> DevServer {
     DevServer::start(Options { port: 0, auto_approve: true, ..options }).expect("a provider")
-}
-
-/// What a run came to.
-#[derive(Debug)]
-pub struct Ran {
-    /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output, without the final newline.
-    pub out: String,
-    pub err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
-    }
-}
-
-impl Ran {
-    /// The answer of a run that must have succeeded.
-    #[track_caller]
-    pub fn answer(&self) -> &str {
-        assert_eq!(self.code, Some(0), "{self:?}");
-        &self.out
-    }
-
-    /// Checks that a `--json` run failed like this.
-    #[track_caller]
-    pub fn failed(&self, code: i32, id: &str) -> &Self {
-        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
-        assert_eq!((self.code, answer["error"]["id"].as_str()), (Some(code), Some(id)), "{self:?}");
-        self
-    }
 }
 
 /// One user's home, and the provider that its environment names.
@@ -351,34 +321,6 @@ impl DerefMut for Sandbox {
     fn deref_mut(&mut self) -> &mut Home {
         &mut self.home
     }
-}
-
-/// The change that makes a record's access token an expired one.
-pub fn expired(record: &mut Value) {
-    record["issued_at"] = json!(now() - 7200);
-    record["expires_at"] = json!(now() - 3600);
-}
-
-/// A record as it stands on the disk. It must be whole.
-pub fn read_record(path: &Path) -> Value {
-    let bytes = fs::read(path).expect("a record");
-    serde_json::from_slice(&bytes)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
-}
-
-/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty. In the very
-/// form the command gives it, if it is one it knows: a renewal then has nothing to tidy up first.
-pub fn write_in_place(path: &Path, record: &Value) {
-    let bytes = serde_json::to_vec_pretty(record).expect("JSON");
-    let bytes = Record::decode(&bytes).map_or(bytes, |record| record.encode().to_vec());
-    let file = File::options().write(true).open(path).expect("the record is ours");
-    file.write_all_at(&bytes, 0).and_then(|()| file.set_len(bytes.len() as u64)).expect("the record is ours");
-}
-
-/// Seconds since 1970.
-pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_secs()).expect("before the end of time")
 }
 
 /// Looks until there is something, and fails when the deadline passes.

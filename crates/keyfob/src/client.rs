@@ -10,8 +10,8 @@ use crate::{
     login::{
         browser::Attempt,
         device_code::DeviceAttempt,
-        establish::{Confirm, SignedIn, TokenKind},
         options::LoginOptions,
+        signed_in::{Confirm, SignedIn, TokenKind},
     },
     logout::SignedOut,
     remote::{Handshake, dial::Stream},

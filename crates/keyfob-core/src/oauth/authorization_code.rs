@@ -14,12 +14,17 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Cause, Error, Id, Result, Secret,
-    contract::{
-        settings::{ClientId, Scopes},
-        values,
-    },
+    contract::settings::{ClientId, Scopes},
     error::escape,
-    oauth::{refusal, sent::Sent, token_request::TokenRequest},
+    oauth::{
+        authorization_answer::{
+            Answer, callback_error, has, is_same_loopback, is_user_code, is_word, pasted_error,
+            percent_decoded,
+        },
+        refusal,
+        sent::Sent,
+        token_request::TokenRequest,
+    },
 };
 
 /// One attempt to sign in. Its verifier and state are used once.
@@ -277,85 +282,9 @@ impl Flow {
     }
 }
 
-#[derive(Default)]
-struct Answer {
-    code: Option<String>,
-    state: Option<String>,
-    iss: Option<String>,
-    error: Option<String>,
-    description: Option<String>,
-}
-
-impl Answer {
-    fn parse(query: &str) -> Result<Self> {
-        let mut answer = Self::default();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let slot = match &*name {
-                "code" => &mut answer.code,
-                "state" => &mut answer.state,
-                "iss" => &mut answer.iss,
-                "error" => &mut answer.error,
-                "error_description" => &mut answer.description,
-                _ => continue,
-            };
-            if slot.replace(value.into_owned()).is_some() {
-                return Err(callback_error(&format!("it has `{name}` twice")));
-            }
-        }
-        Ok(answer)
-    }
-}
-
-/// Whether both are the one place on this machine, by two of its names: a provider that is developed here calls itself as it
-/// was called, `localhost` by the page and `127.0.0.1` by the API.
-fn is_same_loopback(one: &str, two: &str) -> bool {
-    let place = |text: &str| {
-        let url = values::url(text).ok().filter(values::is_loopback)?;
-        Some((url.scheme().to_string(), url.port_or_known_default(), url.path().to_string()))
-    };
-    place(one).is_some_and(|one| Some(one) == place(two))
-}
-
-/// Whether this is written as words are: at most sixteen letters, small but for the first.
-fn is_word(text: &str) -> bool {
-    let mut letters = text.bytes();
-    letters.next().is_some_and(|b| b.is_ascii_alphabetic())
-        && text.len() <= 16
-        && letters.all(|b| b.is_ascii_lowercase())
-}
-
-/// What an address would mean by it. A plus is a plus here: this is no form.
-fn percent_decoded(text: &str) -> String {
-    let query = text.replace('+', "%2B");
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    pairs.next().map_or_else(String::new, |(name, _)| name.into_owned())
-}
-
-/// Whether a query has this parameter.
-fn has(query: &str, name: &str) -> bool {
-    let names = query.split('&').filter_map(|pair| pair.split_once('='));
-    names.into_iter().any(|(found, _)| found == name)
-}
-
-/// `XXXX-XXXX`, as devices show it (RFC 8628 §6.1).
-fn is_user_code(text: &str) -> bool {
-    let part =
-        |part: &str| part.len() == 4 && part.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    text.split_once('-').is_some_and(|(left, right)| part(left) && part(right))
-}
-
-fn callback_error(why: &str) -> Error {
-    Error::new(Id::CallbackInvalid, "the answer of the sign-in page cannot be understood", why)
-}
-
 fn state_error(why: &str) -> Error {
     Error::new(Id::StateMismatch, "the answer does not belong to this sign-in", why)
         .because(Cause::OtherAttempt {})
-}
-
-fn pasted_error(why: &str) -> Error {
-    Error::new(Id::CallbackInvalid, "the pasted text is not an answer of the sign-in page", why)
-        .because(Cause::NotAnAnswer {})
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The OAuth protocol: requests and responses, one file for each grant or kind of response.
 
+mod authorization_answer;
 pub mod authorization_code;
 pub mod client_auth;
 pub mod client_credentials;

@@ -12,16 +12,17 @@ use keyfob_core::{
     provider::environment::Environment,
 };
 
-pub use crate::login::establish::{Confirm, SignedIn, TokenKind};
+pub use crate::login::signed_in::{Confirm, SignedIn, TokenKind};
 use crate::world::failure;
 use crate::{
     login::{
         callback::{Arrival, Callback, Host, Loopback},
         closing_page::{Closing, For},
-        establish::{Meant, establish},
+        establish::establish,
         options::LoginOptions,
         paste::{Paste, Pasted},
         setup_token::{self, Minted},
+        signed_in::Meant,
     },
     provider::token,
     renewal,

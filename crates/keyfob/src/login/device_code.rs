@@ -12,7 +12,10 @@ use keyfob_core::{
 };
 
 use crate::{
-    login::establish::{self, Confirm, Meant, SignedIn},
+    login::{
+        establish,
+        signed_in::{Confirm, Meant, SignedIn},
+    },
     provider::token,
     session::Session,
 };

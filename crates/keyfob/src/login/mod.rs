@@ -9,5 +9,7 @@ pub(crate) mod id_token;
 pub(crate) mod options;
 mod paste;
 mod peer;
+mod ports;
 pub mod setup_token;
+pub(crate) mod signed_in;
 mod visit;

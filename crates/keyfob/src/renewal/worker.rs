@@ -31,7 +31,7 @@ use crate::{
     store::{HandOver, Lease, Leased, Seen, Store, files::FileStore, sealing::Seal},
     world::{
         World,
-        system::{self, env, fd, files, program},
+        system::{self, env, fd, files, locks, program},
     },
 };
 
@@ -128,7 +128,7 @@ impl Spender for Worker {
             }
         }
         // The lock was shared with the worker and is ours alone now; the record's own is taken again.
-        match store.resume(files::inherited(lock))? {
+        match store.resume(locks::inherited(lock))? {
             Leased::Lease(lease) => renewal::without_worker(world, lease, need, began),
             Leased::Busy(holder) => Err(renewal::busy(&holder, Duration::ZERO)),
         }
@@ -301,7 +301,7 @@ fn renew_inherited(world: &World, order: &Order) -> Result<()> {
     let mut waited = Duration::ZERO;
     loop {
         let shared = lock.try_clone().map_err(cannot)?;
-        match store.resume(files::inherited(shared))? {
+        match store.resume(locks::inherited(shared))? {
             Leased::Lease(lease) => return renewal::spend(world, lease, &need),
             Leased::Busy(holder) if waited >= MOUNT_PATIENCE => {
                 let why = format!("{holder} has been renewing it on the other side of a mount");
@@ -323,5 +323,5 @@ fn is_lease(lock: &File, store: &FileStore) -> io::Result<bool> {
         named => named?,
     };
     let ours = lock.metadata()?;
-    Ok(ours.ino() == named.ino() && ours.dev() == named.dev() && files::try_lock(lock)?)
+    Ok(ours.ino() == named.ino() && ours.dev() == named.dev() && locks::try_lock(lock)?)
 }

@@ -2,7 +2,7 @@
 //! replaced atomically, locked by the kernel.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -11,8 +11,11 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::owners::{others_may_write, whose};
-use crate::world::{Files, Held, Lock, breach::Breach};
+use super::{
+    locks::{Locked, try_lock, works},
+    owners::{others_may_write, whose},
+};
+use crate::world::{Files, Lock, breach::Breach};
 
 /// No file of ours is larger; what is larger is not ours. A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
 /// where it is sealed.
@@ -21,20 +24,6 @@ pub(crate) const LARGEST: u64 = 4 * super::http::LARGEST;
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
-
-struct Locked(File);
-
-impl Held for Locked {
-    fn file(&self) -> Option<&File> {
-        Some(&self.0)
-    }
-}
-
-/// A lock that this process inherited with an open file: whoever started it holds it together with us, and
-/// it is free when the last of us has ended.
-pub fn inherited(file: File) -> Box<dyn Held> {
-    Box::new(Locked(file))
-}
 
 impl Files for Disk {
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
@@ -140,7 +129,7 @@ impl Files for Disk {
         }
         // A umask may have taken permissions from us, and then nobody could open it again.
         usable(&file)?;
-        works(path)?;
+        works(&open(OpenOptions::new().read(true).write(true), path)?)?;
         sign(&file);
         Ok(Lock::Held(Box::new(Locked(file))))
     }
@@ -313,7 +302,6 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_extension(format!("{word}.next")))
 }
 
-/// At the beginning, all of it, and nothing after it.
 /// Writes into a lock file whose it is: number and program, for the messages of whoever waits. Nobody trusts it, and nothing
 /// depends on it being written.
 pub(crate) fn sign(file: &File) {
@@ -328,61 +316,12 @@ pub(crate) fn sign(file: &File) {
     let _ = write_all(file, who.as_bytes());
 }
 
+/// Writes these bytes at the beginning of a file, and makes it as long as they are.
 fn write_all(file: &File, bytes: &[u8]) -> io::Result<()> {
     usable(file)?;
     file.write_all_at(bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
     (&mut &*file).flush()
-}
-
-/// Locks it, or says that somebody else has.
-pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        // Over a network a lock is a question, and a signal can come before its answer.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => try_lock(file),
-        Err(TryLockError::Error(error)) => match error.raw_os_error() {
-            // ENOSYS, ENOLCK, EOPNOTSUPP and the kernel's own ENOTSUPP: this filesystem has no locks.
-            Some(38 | 37 | 95 | 524) => Err(no_locks(file, "refuses locks")),
-            _ => Err(error),
-        },
-    }
-}
-
-/// A lock nobody else notices is no lock: with ours held, a second try must fail.
-fn works(path: &Path) -> io::Result<()> {
-    let second = open(OpenOptions::new().read(true).write(true), path)?;
-    if try_lock(&second)? {
-        return Err(no_locks(&second, "pretends to lock but does not"));
-    }
-    Ok(())
-}
-
-fn no_locks(file: &File, how: &str) -> io::Error {
-    io::Error::new(ErrorKind::Unsupported, format!("its filesystem ({}) {how}", filesystem(file)))
-}
-
-/// The filesystem's name, where people know it by one (statfs(2)).
-fn filesystem(file: &File) -> String {
-    let Ok(stat) = rustix::fs::fstatfs(file) else { return "unknown".into() };
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        reason = "a number of 32 bits, whatever its type"
-    )]
-    match stat.f_type as u32 {
-        0x6969 => "NFS".into(),
-        0xff53_4d42 | 0xfe53_4d42 | 0x517b => "SMB".into(),
-        0x6573_5546 => "FUSE".into(),
-        0x0102_1997 => "9P".into(),
-        0x794c_7630 => "overlay".into(),
-        0x0102_1994 => "tmpfs".into(),
-        0xef53 => "ext".into(),
-        0x5846_5342 => "XFS".into(),
-        0x9123_683e => "btrfs".into(),
-        other => format!("type {other:#x}"),
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod http;
 #[cfg(target_os = "linux")]
 mod kernel;
 pub mod keys;
+pub(crate) mod locks;
 pub(crate) mod names;
 pub(crate) mod owners;
 pub mod process;

@@ -1,0 +1,39 @@
+//! What became of a run of the command.
+
+use std::process::Output;
+
+use serde_json::Value;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, without the final newline.
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+impl Ran {
+    /// The answer of a run that must have succeeded.
+    #[track_caller]
+    pub fn answer(&self) -> &str {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        &self.out
+    }
+
+    /// Checks that a `--json` run failed like this.
+    #[track_caller]
+    pub fn failed(&self, code: i32, id: &str) -> &Self {
+        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
+        assert_eq!((self.code, answer["error"]["id"].as_str()), (Some(code), Some(id)), "{self:?}");
+        self
+    }
+}

@@ -1,0 +1,92 @@
+//! A finished sign-in, and what a caller says of the one it wants.
+
+use keyfob_core::{Error, Record, login::record::Generation};
+
+use crate::{provider::revoke::Revocation, trusted_device::Enrolment};
+
+/// A finished sign-in. When a caller has this, the login is on the disk.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SignedIn {
+    pub(super) record: Record,
+    pub(super) replaced: Option<Revocation>,
+    pub(super) unidentified: Option<Error>,
+    pub(super) device: Enrolment,
+}
+
+impl SignedIn {
+    /// The profile it was saved in.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        &self.record.profile
+    }
+
+    /// The issuer identifier of the provider (RFC 8414 §2).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.record.issuer
+    }
+
+    /// The e-mail address of the account, if the provider said. For display, never for authorization.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.record.identity.email.as_deref()
+    }
+
+    /// Which login it is.
+    #[must_use]
+    pub const fn generation(&self) -> &Generation {
+        &self.record.generation
+    }
+
+    /// What became of the login that it replaces, if there was one and its end was wanted.
+    #[must_use]
+    pub const fn replaced(&self) -> Option<&Revocation> {
+        self.replaced.as_ref()
+    }
+
+    /// Why the account could not be identified, if it could not. The login works all the same.
+    #[must_use]
+    pub const fn unidentified(&self) -> Option<&Error> {
+        self.unidentified.as_ref()
+    }
+}
+
+/// What the command shows besides: no interface, see [`crate::internals`].
+#[doc(hidden)]
+impl SignedIn {
+    /// The record as it was saved.
+    #[must_use]
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// What came of making this machine a trusted device, where the provider asked for that.
+    #[must_use]
+    pub const fn device(&self) -> &Enrolment {
+        &self.device
+    }
+}
+
+/// Which kind of token [`Client::login_with`](crate::Client::login_with) is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenKind {
+    /// A refresh token (RFC 6749 §1.5). It is exchanged at once; with a provider that rotates refresh tokens it is spent by
+    /// that, and any other copy of it is worthless.
+    Refresh,
+    /// An access token. It is used as it is until the provider rejects it, and cannot be renewed.
+    Access,
+}
+
+/// Decides whether a sign-in is saved although another account signed in than the one whose login is stored, or than the
+/// one that was asked for. The error describes the difference. `&|_| false` where nobody can be asked.
+pub type Confirm<'c> = &'c dyn Fn(&Error) -> bool;
+
+/// Whose sign-in it is meant to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Meant<'m> {
+    /// The address that was suggested to the provider.
+    pub(crate) email: Option<&'m str>,
+    pub(crate) confirm: Confirm<'m>,
+}
