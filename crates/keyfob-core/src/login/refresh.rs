@@ -643,4 +643,25 @@ mod tests {
             assert_eq!(!after.record.clocks.is_empty(), noted, "{off}");
         }
     }
+
+    /// Whoever advises a person is told what a renewal was refused for, with what has to be named.
+    #[test]
+    fn a_refused_renewal_has_a_cause() {
+        use crate::Cause;
+        let cause = |status, body: &str| {
+            let after = renewed(record(NOW, 60), &reply(status, body), Timestamp(NOW), None);
+            after.error.expect("refused").cause().cloned()
+        };
+        let client = || Cause::ClientUnknown {
+            environment: "local".into(),
+            client: "keyfob-local".into(),
+            secret: false,
+        };
+        assert_eq!(cause(401, r#"{"error":"invalid_client"}"#), Some(client()));
+        assert_eq!(cause(400, r#"{"error":"unauthorized_client"}"#), Some(client()));
+        let scopes = "user:profile user:inference".into();
+        assert_eq!(cause(400, r#"{"error":"invalid_scope"}"#), Some(Cause::ScopeUnknown { scopes }));
+        assert_eq!(cause(400, r#"{"error":"invalid_request"}"#), Some(Cause::RequestRefused {}));
+        assert!(matches!(cause(503, r#"{"error":"server_error"}"#), Some(Cause::Busy { status: 503, .. })));
+    }
 }

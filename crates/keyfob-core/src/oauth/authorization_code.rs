@@ -531,4 +531,15 @@ mod tests {
         }
         assert_eq!(id(flow().pasted("co%41de")), Ok("co%41de".into()));
     }
+
+    /// A code is long, or it could be guessed (RFC 6749 §10.10): only what is short and written as words are is taken for one.
+    #[test]
+    fn a_word_is_short_and_small() {
+        for word in ["yes", "Hello", "a", &"a".repeat(16)] {
+            assert!(is_word(word), "{word}");
+        }
+        for code in ["", "1a", "aB", "a1", "a-b", &"a".repeat(17)] {
+            assert!(!is_word(code), "{code}");
+        }
+    }
 }

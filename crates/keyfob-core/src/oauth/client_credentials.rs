@@ -179,4 +179,24 @@ mod tests {
         assert_eq!(scopes("", ""), "");
         assert_eq!(scopes("asked", ""), "asked");
     }
+
+    #[test]
+    fn a_refused_client_has_a_cause() {
+        use crate::Cause;
+        let cause = |status, body: &str| {
+            let after = answered(machine(), &Scopes::default(), &reply(status, body), NOW, None);
+            after.error.expect("refused").cause().cloned()
+        };
+        let client = || Cause::ClientUnknown {
+            environment: "local".into(),
+            client: "keyfob-local".into(),
+            secret: true,
+        };
+        assert_eq!(cause(401, r#"{"error":"invalid_client"}"#), Some(client()));
+        assert_eq!(cause(400, r#"{"error":"unauthorized_client"}"#), Some(client()));
+        let scopes = "user:profile user:inference".into();
+        assert_eq!(cause(400, r#"{"error":"invalid_scope"}"#), Some(Cause::ScopeUnknown { scopes }));
+        assert_eq!(cause(400, r#"{"error":"invalid_grant"}"#), Some(Cause::RequestRefused {}));
+        assert!(matches!(cause(429, "{}"), Some(Cause::Busy { status: 429, .. })));
+    }
 }

@@ -155,3 +155,43 @@ pub(super) fn refusal(members: &Members<'_>, reply: &Reply) -> Option<Refusal> {
     }
     Some(Refusal { why, word, status })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(word: Option<&str>, status: u16) -> Refusal {
+        Refusal { why: "no".into(), word: word.map(Into::into), status }
+    }
+
+    /// The advice follows the cause: one word, one cause.
+    #[test]
+    fn a_sign_in_is_refused_for_what_the_word_says() {
+        let scopes = Scopes::parse("a b").unwrap();
+        for (word, why) in [
+            ("access_denied", Cause::Declined {}),
+            ("authorization_declined", Cause::Declined {}),
+            ("invalid_scope", Cause::ScopeUnknown { scopes: "a b".into() }),
+            ("invalid_grant", Cause::CodeRefused {}),
+            ("invalid_request", Cause::RequestRefused {}),
+        ] {
+            assert_eq!(cause(word, &scopes), why, "{word}");
+        }
+    }
+
+    /// By a word at any status, or by a status without a word.
+    #[test]
+    fn busy_is_said_by_word_or_status() {
+        for (word, status, busy) in [
+            (Some("temporarily_unavailable"), 400, true),
+            (None, 429, true),
+            (None, 503, true),
+            (Some("invalid_request"), 503, true),
+            (None, 400, false),
+            (Some("invalid_request"), 400, false),
+        ] {
+            let said = refusal(word, status).busy(Some(7));
+            assert_eq!(said, busy.then_some(Cause::Busy { status, seconds: Some(7) }), "{word:?} {status}");
+        }
+    }
+}

@@ -95,4 +95,18 @@ mod tests {
         assert_eq!(super::default_scopes().to_string(), "user:profile user:inference");
         assert_eq!(super::console_scopes().to_string(), "org:create_api_key user:profile");
     }
+
+    /// Only where it is known how long a token lasts at most is a longer one refused before anybody is asked.
+    #[test]
+    fn a_token_may_last_as_long_as_its_provider_lets_it() {
+        use super::{Environment, LONGEST};
+        for name in ["production", "staging", "local"] {
+            let environment = Environment::bare(name, "https://i.example");
+            assert!(
+                environment.may_last(LONGEST).is_ok() && environment.may_last(LONGEST + 1).is_err(),
+                "{name}"
+            );
+        }
+        assert!(Environment::bare("work", "https://i.example").may_last(LONGEST + 1).is_ok());
+    }
 }
