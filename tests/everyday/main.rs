@@ -22,6 +22,7 @@ mod logout;
 mod machines;
 mod metrics;
 mod openid;
+mod other_account;
 mod profiles;
 mod remote;
 mod screen;
