@@ -2,6 +2,15 @@
 
 use keyfob_core::Error;
 
+/// What an examination may do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish {
+    /// Mend what it can.
+    pub fix: bool,
+    /// Run the commands that the configuration names.
+    pub run: bool,
+}
+
 /// One thing that was looked at.
 #[derive(Debug)]
 pub struct Finding {

@@ -10,8 +10,7 @@ use keyfob_core::{
 
 use crate::{
     credential::{client_secret, helper, survey::Survey, verify::Verified},
-    doctor::Wish,
-    finding::State,
+    finding::{State, Wish},
     session::Session,
 };
 

@@ -7,22 +7,13 @@ mod places;
 
 use keyfob_core::{Error, Id, error::escape, source::Purpose};
 
-pub use crate::finding::{Finding, State};
+pub use crate::finding::{Finding, State, Wish};
 
 use crate::{
     credential::{grant::Outcome, survey::Survey},
     session::Session,
     store::Fix,
 };
-
-/// What an examination may do.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wish {
-    /// Mend what it can.
-    pub fix: bool,
-    /// Run the commands that the configuration names.
-    pub run: bool,
-}
 
 /// Examines everything. Never starts a renewal.
 #[must_use]
