@@ -1,4 +1,10 @@
-//! What every benchmark stands on: the distributed program, a provider, a login.
+//! What every benchmark uses: the distributed program, a provider, a login.
+//!
+//! This is not `keyfob-testkit`. That starts the command as it is built for the tests, and its provider in a thread of the
+//! test; to use it, Cargo would build the libraries a second time, with other flags, and the provider's work would be
+//! measured as the benchmark's. What is measured here is the distributed build, installed, with the provider in another
+//! process, and driven from outside as a shell drives it. So what the two have in common is a form on the disk and a few
+//! variables, and is written in both.
 
 use std::{
     error::Error,

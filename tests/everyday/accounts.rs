@@ -1,7 +1,7 @@
-//! Several logins side by side, tokens brought along, tokens that last, trusted devices, codes typed elsewhere.
+//! Several logins side by side, tokens brought along, tokens that last.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     process::Stdio,
 };
@@ -95,55 +95,6 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
     }
     let again = s.output(&["setup-token", "--no-browser", "--out", path]);
     assert_eq!(again.status.code(), Some(2), "an existing file is not overwritten");
-}
-
-#[test]
-fn a_device_is_enrolled_for_one_account() {
-    let s = Sandbox::new();
-    s.sign_in("default", "ada@example.com");
-    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
-    let enrolled = s.json(&["device", "enroll", "--name", "laptop"]);
-    assert_eq!(s.json(&["device", "status"])["device_id"], enrolled["device_id"]);
-    s.sign_in("other", "eve@example.com");
-    assert_eq!(s.output(&["--profile", "other", "device", "status"]).status.code(), Some(1));
-
-    // The variable outranks the stored one, skips enrolment and is never written.
-    let variable = |words: &[&str]| {
-        s.keyfob(words).env("CLAUDE_TRUSTED_DEVICE_TOKEN", "kdev-dt-marked").output().expect("it runs")
-    };
-    let status = variable(&["device", "status", "--json"]);
-    assert!(String::from_utf8_lossy(&status.stdout).contains("\"from\":\"CLAUDE_TRUSTED_DEVICE_TOKEN\""));
-    assert_eq!(variable(&["device", "enroll"]).status.code(), Some(2));
-    for entry in std::fs::read_dir(s.home.path().join("keyfob/devices")).expect("the store") {
-        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
-        assert!(!text.contains("marked"));
-    }
-    assert_eq!(s.json(&["device", "forget"])["provider"], "confirmed");
-    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
-}
-
-/// RFC 8628: the code is shown, typed elsewhere, and the login is there.
-#[test]
-fn a_code_is_typed_on_another_device() {
-    let s = Sandbox::with(keyfob_dev::Options {
-        device_interval: std::time::Duration::from_secs(1),
-        ..keyfob_dev::Options::default()
-    });
-    let mut child = s
-        .keyfob(["login", "--device", "--json"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command runs");
-    let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
-    let (_, shown) = keyfob_testkit::event(&mut messages);
-    // The provider may have answered by itself: then there is nothing left to approve.
-    let _ = s.server.approve_device(shown["user_code"].as_str().expect("a code"), "ada@example.com");
-    let mut rest = String::new();
-    messages.read_to_string(&mut rest).expect("its messages");
-    assert!(child.wait().expect("it ends").success());
-    assert_eq!(s.json(&["status"])["winner"]["source"], "login");
 }
 
 /// Signs in as a browser would, whoever the address asks for being changed on the way.

@@ -95,7 +95,9 @@ fn doctor_fix_repairs_permissions() {
     fs::set_permissions(p.s.logins(), fs::Permissions::from_mode(0o755)).expect("ours");
     p.mends("store", 7, "store-unsafe");
     fs::set_permissions(p.record(), fs::Permissions::from_mode(0o644)).expect("ours");
+    assert_eq!(p.s.output(&["token"]).status.code(), Some(7), "a record that others can read is not used");
     p.mends("login", 7, "store-unsafe");
+    assert!(p.s.output(&["token"]).status.success());
     let mode = fs::metadata(p.record()).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

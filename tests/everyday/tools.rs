@@ -2,7 +2,6 @@
 
 use std::{
     io::Write,
-    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
 
@@ -121,28 +120,6 @@ fn other_tools_read_their_own_format() {
     let aws: serde_json::Value =
         serde_json::from_str(&s.out(&["token", "--format", "aws-process"])).expect("JSON");
     assert_eq!((aws["Version"].as_u64(), aws["Token"].as_str()), (Some(1), Some(token.trim())));
-}
-
-#[test]
-fn the_doctor_finds_and_mends() {
-    let s = Sandbox::new();
-    s.sign_in("default", "ada@example.com");
-    assert_eq!(s.output(&["doctor"]).status.code(), Some(0), "{}", stderr(&s.output(&["doctor"])));
-    let record = std::fs::read_dir(s.logins())
-        .expect("the store")
-        .map(|entry| entry.expect("an entry").path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .expect("a record");
-    std::fs::set_permissions(&record, PermissionsExt::from_mode(0o644)).expect("chmod");
-    std::fs::set_permissions(s.logins(), PermissionsExt::from_mode(0o755)).expect("chmod");
-    assert_eq!(s.output(&["token"]).status.code(), Some(7));
-    assert_eq!(s.output(&["doctor"]).status.code(), Some(7));
-    assert_eq!(s.output(&["doctor", "--fix"]).status.code(), Some(0));
-    assert!(s.output(&["token"]).status.success());
-
-    let wrong = s.keyfob(["doctor"]).env("CLAUDE_CODE_USER_EMAIL", "nobody").output().expect("it runs");
-    assert_eq!(wrong.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&wrong.stdout).contains("CLAUDE_CODE_USER_EMAIL"));
 }
 
 #[test]

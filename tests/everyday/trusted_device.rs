@@ -153,3 +153,28 @@ fn helper_key_cache_is_removed_with_the_login() {
     s.out(&["token"]);
     assert_eq!(runs(), 2);
 }
+
+#[test]
+fn trusted_device_belongs_to_one_account() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
+    let enrolled = s.json(&["device", "enroll", "--name", "laptop"]);
+    assert_eq!(s.json(&["device", "status"])["device_id"], enrolled["device_id"]);
+    s.sign_in("other", "eve@example.com");
+    assert_eq!(s.output(&["--profile", "other", "device", "status"]).status.code(), Some(1));
+
+    // The variable outranks the stored one, skips enrolment and is never written.
+    let variable = |words: &[&str]| {
+        s.keyfob(words).env("CLAUDE_TRUSTED_DEVICE_TOKEN", "kdev-dt-marked").output().expect("it runs")
+    };
+    let status = variable(&["device", "status", "--json"]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("\"from\":\"CLAUDE_TRUSTED_DEVICE_TOKEN\""));
+    assert_eq!(variable(&["device", "enroll"]).status.code(), Some(2));
+    for entry in std::fs::read_dir(s.home.path().join("keyfob/devices")).expect("the store") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        assert!(!text.contains("marked"));
+    }
+    assert_eq!(s.json(&["device", "forget"])["provider"], "confirmed");
+    assert_eq!(s.output(&["device", "status"]).status.code(), Some(1));
+}
