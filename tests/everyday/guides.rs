@@ -131,7 +131,8 @@ fn stand_ins(bin: &Path) {
                  printf 'Authorization: Bearer %s\\n' \"$(cat <&\"$fd\")\" |\n\
                  curl -sSf -o /dev/null -H @- http://localhost:3000/v1/whoami && echo \"my-agent has worked\"\n";
     let browser = "#!/bin/bash\n\
-                   exec curl -sL -o /dev/null --retry 50 --retry-connrefused --retry-delay 0 \"$1\"\n";
+                   # It returns at once, as those of a desktop do.\n\
+                   curl -sL -o /dev/null --retry 50 --retry-connrefused --retry-delay 0 \"$1\" > /dev/null 2>&1 &\n";
     let tool = "#!/bin/bash\n[ -n \"$API_TOKEN\" ]\n";
     fs::create_dir_all(bin).expect("ours");
     for (name, text) in [
