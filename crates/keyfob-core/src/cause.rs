@@ -266,6 +266,14 @@ causes! {
         "the disk refused a new login, and it was kept in another place for a while",
     MountedFile "mounted-file" { path: String }
         "the file was replaced on the other side of a mount",
+    TooLong "too-long" { days: u64 }
+        "the provider gives no token for so long",
+    NameTaken "name-taken" { name: String }
+        "a token of that name was created here and has not ended",
+    NotMinted "not-minted" {}
+        "no token of that name was created here",
+    Mendable "mendable" {}
+        "it is open to others, and this user can mend it",
     NotesUnreadable "notes-unreadable" { path: String }
         "the notes about tokens that were created here cannot be read",
     SetAside "set-aside" { replaced: bool }

@@ -265,6 +265,7 @@ fn not_enrolled(what: &str, failure: Failure) -> Error {
         None => failure.error(what),
         Some(None) => {
             Error::new(Id::LoginNeeded, what, "the provider wants a login younger than ten minutes")
+                .because(Cause::TooOldToEnroll {})
         }
         Some(Some(said)) => Error::new(Id::ProviderRefused, what, format!("the provider said `{said}`")),
     }
@@ -274,7 +275,7 @@ fn bearer(record: &Record) -> Result<Vec<Header>> {
     let token = record.access_token.as_ref().ok_or_else(|| {
         Error::new(
             Id::LoginNeeded,
-            format!("the login of profile `{}`", record.profile),
+            format!("the login of profile `{}` cannot enrol a device", record.profile),
             "it has no access token",
         )
     })?;

@@ -96,6 +96,31 @@ mod tests {
         }
     }
 
+    /// The library says why and never what to type: it gives a cause. What it says to a person of its own accord, in its
+    /// documents and tests, is another matter.
+    #[test]
+    fn the_library_gives_no_advice_of_its_own() {
+        fn walk(dir: &std::path::Path, found: &mut Vec<String>) {
+            for entry in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    walk(&entry, found);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&entry).unwrap_or_default();
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+                let gives = |line: &&str| line.contains(".hint(\"") || line.contains(".hint(format!");
+                found.extend(lines.filter(gives).map(|line| format!("{}: {line}", entry.display())));
+            }
+        }
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        for name in ["keyfob", "keyfob-core"] {
+            walk(&crates.join(name).join("src"), &mut found);
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
     /// A hint is one sentence that goes on from "hint:", and names no page that an installed command does not have.
     #[test]
     fn a_hint_is_one_sentence_and_names_no_file_of_the_source_tree() {

@@ -69,6 +69,13 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         )
         .into(),
         Cause::MountedFile { .. } => "mount the directory instead of the single file".into(),
+        Cause::TooLong { days } => format!("ask for less: `--days {days}`").into(),
+        Cause::NameTaken { name } => {
+            format!("choose another name, or end that one: `keyfob setup-token revoke {}`", quoted(name))
+                .into()
+        }
+        Cause::NotMinted {} => "`keyfob setup-token list` shows the tokens that were minted here".into(),
+        Cause::Mendable {} => "run `keyfob doctor --fix`".into(),
         Cause::NotesUnreadable { path } => format!("move {} away", quoted(path)).into(),
         Cause::SetAside { replaced: true } => "remove it: `keyfob doctor --fix`".into(),
         Cause::SetAside { replaced: false } => {

@@ -88,6 +88,8 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
             &[Id::StoreFailed]
         }
         Cause::NotesUnreadable { .. } | Cause::SetAside { .. } => &[Id::StoreCorrupt],
+        Cause::TooLong { .. } | Cause::NameTaken { .. } | Cause::NotMinted {} => &[Id::Usage],
+        Cause::Mendable {} => &[Id::StoreUnsafe, Id::StoreFailed],
         Cause::Interrupted {} => &[Id::OutcomeUnknown],
         Cause::OwnVariable { .. } => &[Id::VariableMalformed],
         Cause::BrowserVariable {} => &[Id::Usage],

@@ -4,7 +4,7 @@ use alloc::format;
 
 use crate::contract::settings::{Bases, ClientId, Scopes};
 use crate::{
-    Error, Id, Result,
+    Cause, Error, Id, Result,
     provider::{Endpoints, environment::Environment},
 };
 
@@ -47,7 +47,7 @@ impl Environment {
         }
         let what = format!("environment `{}` gives no token for {} days", self.name, seconds / DAY);
         let why = format!("{} lets one last for {} days at most", self.issuer(), LONGEST / DAY);
-        Err(Error::new(Id::Usage, what, why).hint(format!("ask for less: `--days {}`", LONGEST / DAY - 1)))
+        Err(Error::new(Id::Usage, what, why).because(Cause::TooLong { days: LONGEST / DAY - 1 }))
     }
 }
 

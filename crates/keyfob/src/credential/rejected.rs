@@ -21,7 +21,7 @@ impl Session {
         if grant.in_place_of_rejected && !ended {
             let what = format!("the credential from {} was rejected again", grant.source);
             let why = "it was got in the place of a rejected one, and neither was accepted";
-            return Err(Error::new(Id::RejectedStale, what, why));
+            return Err(Error::new(Id::RejectedStale, what, why).because(Cause::RejectedNewest {}));
         }
         let next = self.other_than(grant)?;
         Ok(Grant { in_place_of_rejected: true, ..next })

@@ -183,9 +183,7 @@ impl Session {
             Some(note) => {
                 let what = format!("there is a token named `{}` already", escape(name));
                 let why = format!("it was minted {} at {}", note.minted_at, note.issuer);
-                Err(Error::new(Id::Usage, what, why).hint(format!(
-                    "choose another name, or end that one: `keyfob setup-token revoke {name}`"
-                )))
+                Err(Error::new(Id::Usage, what, why).because(Cause::NameTaken { name: escape(name) }))
             }
         }
     }
@@ -195,8 +193,7 @@ impl Session {
     pub(crate) fn revoke_minted(&self, name: &str, token: Secret) -> Result<Revocation> {
         let failed = |why: String| {
             let what = format!("the token named `{}` cannot be revoked", escape(name));
-            Error::new(Id::Usage, what, why)
-                .hint("`keyfob setup-token list` shows the tokens that were minted here")
+            Error::new(Id::Usage, what, why).because(Cause::NotMinted {})
         };
         let fingerprint = token.fingerprint();
         let notes = self.minted()?;

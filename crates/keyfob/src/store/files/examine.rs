@@ -98,7 +98,7 @@ fn mend(fix: Fix, path: &Path, error: &io::Error, act: impl FnOnce() -> io::Resu
         .maybe_because(failure::cause(error, path));
     // What is somebody else's, or was tried already, that would not mend.
     let own = path.symlink_metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
-    State::Wrong(if own && fix == Fix::Nothing { error.hint("run `keyfob doctor --fix`") } else { error })
+    State::Wrong(if own && fix == Fix::Nothing { error.because(Cause::Mendable {}) } else { error })
 }
 
 /// Whether locks mean anything on this filesystem.
