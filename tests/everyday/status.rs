@@ -303,3 +303,18 @@ fn no_report_empties_a_descriptor() {
     let verified = with(&["status", "--verify"], fs::File::open(&file).expect("ours").into());
     assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
 }
+
+/// More than the provider ever gives is wished for: that costs one renewal, not one for each call, and is said.
+#[test]
+fn a_wish_beyond_what_the_provider_gives_renews_once_and_says_so() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let before = s.server.grants().refreshes;
+    for _ in 0..5 {
+        let ran = s.output(&["token", "--min-valid", "7200"]);
+        assert_eq!(ran.status.code(), Some(0), "{}", stderr(&ran));
+        assert!(stderr(&ran).contains("warning: the access token is good for 3"), "{}", stderr(&ran));
+        assert!(stderr(&ran).contains(" s, not for 7200"), "{}", stderr(&ran));
+    }
+    assert!(s.server.grants().refreshes <= before + 1, "{} renewals", s.server.grants().refreshes - before);
+}
