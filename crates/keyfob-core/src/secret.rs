@@ -5,7 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroize;
 
-/// A text nobody may see: a token, a key, a code, a verifier.
+/// A text that must not be seen: a token, a key, a code, a verifier.
 ///
 /// It has no `Display`, no `Serialize`, no `Clone` and no `==`; its `Debug` is redacted and its memory is
 /// zeroed when it is dropped. [`Secret::expose`] is the only door, and every use of it states its reason.

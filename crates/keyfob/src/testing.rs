@@ -33,7 +33,7 @@ use crate::{
     world::simulated::{Machine, Shared},
 };
 
-/// Any time will do.
+/// An arbitrary time.
 const NOW: Timestamp = Timestamp(1_800_000_000);
 /// Seconds an access token of this provider lasts.
 const LIFETIME: i64 = 3600;
@@ -54,7 +54,7 @@ impl Simulation {
     /// A machine with a login whose access token was issued just now.
     ///
     /// # Errors
-    /// As signing in.
+    /// The simulated disk does not accept the login.
     pub fn signed_in() -> Result<Self> {
         let simulation = Self::signed_out();
         let client = simulation.client();
@@ -87,24 +87,24 @@ impl Simulation {
         Client::with(setup, world, Arc::new(InThread))
     }
 
-    /// What an API says to this credential: `false` stands for a 401.
+    /// Returns whether an API accepts this credential now; `false` stands for a 401.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "the simulated API reads what it is sent")]
     pub fn accepts(&self, grant: &Grant) -> bool {
         self.machine.look(|machine| machine.server.accepts(grant.credential().expose(), machine.now()))
     }
 
-    /// Has the API refuse every access token there is, as a provider does that revokes them early.
+    /// Makes the API reject every access token that was issued so far, as a provider does that revokes them early.
     pub fn end_access_tokens(&self) {
         self.machine.look(|machine| machine.server.access.clear());
     }
 
-    /// Puts the clock forward.
+    /// Moves the clock forward by so many seconds.
     pub fn advance(&self, seconds: i64) {
         self.machine.look(|machine| machine.millis += seconds * 1000);
     }
 
-    /// How many refresh tokens were spent at the provider.
+    /// Returns how many refresh tokens were spent at the provider.
     #[must_use]
     pub fn renewals(&self) -> usize {
         self.machine

@@ -156,14 +156,19 @@ impl Attempt<'_> {
         !self.session.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
     }
 
-    /// Waits for the callback and for pasted text, whichever comes first, and finishes the sign-in. A wrong
-    /// paste is told to `mistaken` and does not end the wait, nor does one whose code the provider refuses; a
-    /// stranger's callback does not either. The sender of the pasted text hangs up when no more can come, and sends
-    /// an error for a line that could not be read whole.
+    /// Waits up to `patience` for the callback or for pasted text, whichever comes first, and finishes the sign-in: checks
+    /// `state` and `iss` (RFC 9207), exchanges the code (RFC 6749 §4.1.3), and saves the login.
+    ///
+    /// A paste that cannot be right, or whose code the provider refuses, is reported to `mistaken` and does not end the wait;
+    /// neither does a callback that belongs to another sign-in. `pasted` carries one line at a time, or an error for a line
+    /// that could not be read whole; its sender is dropped when no more can come.
     ///
     /// # Errors
-    /// [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout) after `patience`, or when neither callback nor paste can come any more;
-    /// [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied); [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount) unless `confirm` agrees; whatever goes wrong with the exchange.
+    /// - [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout) after `patience`, or when neither a callback nor a paste can
+    ///   come any more.
+    /// - [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied) if the person or the provider declines.
+    /// - [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount) unless `confirm` agrees to another account.
+    /// - What goes wrong with the exchange, or with saving. A login that was stored before then stays.
     pub fn wait(
         mut self,
         pasted: Option<&Receiver<Result<String>>>,
@@ -182,7 +187,8 @@ impl Attempt<'_> {
         })
     }
 
-    /// The same for a token that lasts: it is handed over instead of saved.
+    /// Waits as [`Attempt::wait`] does, for a sign-in with [`LoginOptions::lasting`]: returns the token instead of saving a
+    /// login.
     ///
     /// # Errors
     /// As [`Attempt::wait`].

@@ -88,12 +88,13 @@ impl DeviceAttempt<'_> {
         self
     }
 
-    /// Asks until the person has answered or the code has ended. A sign-in of another account than that of `email`, or than
-    /// the one stored, is not saved unless `confirm` agrees. `left` is told the seconds that are left, once
-    /// before each wait.
+    /// Polls the provider, at the interval it asks for (RFC 8628 §3.5), until the person has answered or the code has expired,
+    /// and saves the login. A sign-in of another account than that of `email`, or than the one whose login is stored, is not
+    /// saved unless `confirm` agrees. `left` receives the seconds that are left, once before each poll.
     ///
     /// # Errors
-    /// [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied), [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout), [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount), what the provider says.
+    /// [`ErrorId::LoginDenied`](crate::ErrorId::LoginDenied), [`ErrorId::LoginTimeout`](crate::ErrorId::LoginTimeout),
+    /// [`ErrorId::OtherAccount`](crate::ErrorId::OtherAccount); what the provider answers, or what goes wrong with saving.
     pub fn wait(
         mut self,
         email: Option<&str>,

@@ -27,7 +27,8 @@ use crate::world::system::{
 /// How long the other side may take nothing.
 const WRITE: Duration = Duration::from_secs(30);
 
-/// Bytes to and from another host, with TLS where its address asks for that.
+/// A connection to another host, with TLS for `wss`. What [`Client::dial`](crate::Client::dial) returns; hand it to a WebSocket
+/// client.
 pub struct Stream(TransportAdapter);
 
 /// Connects to `wss://` anywhere or `ws://` on loopback, by the proxy if there is one. Nothing has been said then.
@@ -77,7 +78,8 @@ fn connect(uri: &Uri, way: Way) -> Result<Box<dyn Transport>, Error> {
 }
 
 impl Stream {
-    /// How long each read may take from now on. What nobody takes from us ends sooner or later too.
+    /// Sets how long each read may take from now on; after that it fails with [`io::ErrorKind::WouldBlock`]. A write that the
+    /// other side does not accept fails after half a minute.
     pub fn set_patience(&mut self, patience: Duration) {
         let (per_read, per_write) = (Some(patience.into()), Some(WRITE.into()));
         self.0.set_timeout(NextTimeout { per_read, per_write, ..NextTimeout::default() });

@@ -1,17 +1,17 @@
-//! What a call may wait for, in words for whoever wants to know.
+//! What a call may wait for, in words that can be shown to a person.
 
 use std::{fmt, sync::Arc};
 
-/// Is told what a call waits for, and when that is over. May be called from another thread than the call's own.
+/// Receives what a call waits for, and when that is over. It may be called from another thread than the call's own.
 pub type Listener = Arc<dyn Fn(&Progress) + Send + Sync>;
 
-/// A wait that a person would like to know of.
+/// A wait that lasts long enough to be shown. See [`Client::on_progress`](crate::Client::on_progress).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
     /// It has lasted a second.
     Waiting(Waiting),
-    /// What was last told of is over.
+    /// What was last reported is over.
     Over,
 }
 
@@ -43,7 +43,7 @@ pub enum Waiting {
     Renewal {
         /// The login's profile.
         profile: String,
-        /// Who is asked.
+        /// The provider's issuer identifier.
         issuer: String,
     },
     /// The time at which a provider may be asked again, or a process that keeps a login, because the caller wished so:
