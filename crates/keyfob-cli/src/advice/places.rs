@@ -155,3 +155,45 @@ fn no_permission(path: &str, situation: &Situation) -> Choice {
     )
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advice::{Given, Told, choose as told};
+
+    fn of(id: Id, cause: Cause) -> Told {
+        let error = Error::new(id, "the directory is refused", "why").because(cause);
+        told(&error, &Situation::of(Given::default(), crate::advice::situation::Here::default()))
+    }
+
+    #[test]
+    fn an_owner_is_told_apart_by_who_we_are() {
+        let owned =
+            |path: &str, owner, us| of(Id::HomeUnsafe, Cause::OtherOwner { path: path.into(), owner, us });
+        // A volume that root made, as a container finds it.
+        let volume = owned("/keyfob", 0, 1000);
+        assert_eq!(volume.why, "it belongs to root, and this runs as user 1000");
+        assert!(volume.hint.starts_with("give it to user 1000: chown 1000 /keyfob"), "{volume:?}");
+        // The home of somebody else, as sudo leaves it.
+        let home = home().expect("these tests have a home");
+        let sudo = owned(&format!("{home}/.local/state"), 1000, 0);
+        assert_eq!(sudo.what, "these logins belong to user 1000, and you are root");
+        assert_eq!(sudo.why, format!("HOME is {home}"));
+        assert_eq!(sudo.hint, "run keyfob as user 1000 (without sudo), or set HOME for root: sudo -H");
+        let stranger = owned("/srv/logins", 1001, 1000);
+        assert_eq!(stranger.hint, "run keyfob as user 1001, or choose a directory of your own: KEYFOB_HOME");
+    }
+
+    #[test]
+    fn a_full_disk_and_a_forbidden_place_are_two_things() {
+        let path = || String::from("/nowhere/logins");
+        let full = of(Id::StoreFailed, Cause::DiskFull { path: path() });
+        assert_eq!(full.hint, "make room, then try again");
+        let forbidden = of(Id::StoreReadOnly, Cause::NoPermission { path: path() });
+        assert!(forbidden.hint.starts_with("give it to you (as root: chown UID /)"), "{forbidden:?}");
+        let open = Cause::OpenToOthers { path: "/my home".into(), mode: 0o755, directory: true };
+        assert_eq!(of(Id::StoreUnsafe, open).hint, "make it yours alone: chmod 700 '/my home'");
+        let writable = Cause::WritableByOthers { path: "/tmp/x".into(), mode: 0o777 };
+        assert_eq!(of(Id::HomeUnsafe, writable).hint, "take that from others: chmod go-w /tmp/x");
+    }
+}

@@ -73,4 +73,28 @@ mod tests {
         assert_eq!(id(Errno::ACCESS), Id::ConfigUnsafe);
         assert_eq!(super::id(&io::Error::other("a rule of ours"), Id::HomeUnsafe), Id::HomeUnsafe);
     }
+
+    #[test]
+    fn a_systems_refusal_has_its_cause() {
+        let path = std::path::Path::new("/p");
+        let word = |errno: Errno| super::cause(&errno.into(), path).map(|cause| cause.word());
+        for (errno, expected) in [
+            (Errno::NOENT, "missing"),
+            (Errno::ACCESS, "no-permission"),
+            (Errno::PERM, "no-permission"),
+            (Errno::ROFS, "read-only"),
+            (Errno::NOSPC, "disk-full"),
+            (Errno::DQUOT, "disk-full"),
+            (Errno::IO, "disk-failed"),
+            (Errno::EXIST, "exists"),
+            (Errno::NOTDIR, "not-a-directory"),
+            (Errno::ISDIR, "not-a-file"),
+            (Errno::MFILE, "machine-short"),
+        ] {
+            assert_eq!(word(errno), Some(expected), "{errno:?}");
+        }
+        assert_eq!(word(Errno::XDEV), None);
+        let ours = super::cause(&Breach::Owner(12).into(), path);
+        assert!(matches!(ours, Some(Cause::OtherOwner { owner: 12, .. })), "{ours:?}");
+    }
 }
