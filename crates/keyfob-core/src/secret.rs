@@ -193,4 +193,11 @@ mod tests {
         assert!(!secret.same_as("sesamf"));
         assert!(!secret.same_as("sesam"));
     }
+
+    #[test]
+    fn a_sentence_says_what_the_words_say() {
+        for unfit in [Unfit::Empty, Unfit::LineBreak, Unfit::Blank, Unfit::NotAscii, Unfit::Control] {
+            assert_eq!(unfit.sentence().strip_prefix("it "), Some(unfit.as_str()));
+        }
+    }
 }

@@ -416,3 +416,11 @@ fn a_key_is_found_in_its_own_section() {
         assert!(Key::find(section, name).is_none(), "{name}");
     }
 }
+
+#[test]
+fn what_a_key_holds_is_told_apart() {
+    use super::keys::Holds;
+    let told: alloc::collections::BTreeSet<_> =
+        [Holds::Text, Holds::Texts, Holds::Boolean, Holds::Port].map(Holds::expected).into();
+    assert!(told.len() == 4 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
+}
