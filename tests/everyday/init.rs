@@ -72,6 +72,7 @@ fn a_fresh_machine_is_led_to_a_token() {
         let ran = f.run(words);
         assert!(ran.err.contains("keyfob init --issuer URL --client-id ID"), "{words:?}: {ran:?}");
     }
+    assert!(f.run(&["profiles"]).err.contains("`keyfob status` says how to"));
     let asked = f.run(&["init"]);
     assert_eq!(asked.code, Some(2), "{asked:?}");
     assert!(asked.err.contains("there is no terminal to ask at"), "{asked:?}");

@@ -92,7 +92,11 @@ pub(crate) fn error(error: &clap::Error, words: &[OsString]) -> Error {
                     .or_else(|| meant.map(|meant| format!("did you mean `{command} {meant}`?")))
                     .unwrap_or(help),
             };
-            (format!("`{command}` has no command `{word}`"), "it is not one of its commands".into(), hint)
+            (
+                format!("`{command}` has no command `{word}`"),
+                "`keyfob help` lists the commands there are".into(),
+                hint,
+            )
         }
         ErrorKind::UnknownArgument => {
             unknown(&path, &command, &argument, first(ContextKind::SuggestedArg, &argument), help)

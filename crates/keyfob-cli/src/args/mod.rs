@@ -59,7 +59,7 @@ pub(crate) struct Global {
     /// Use this directory for configuration and logins (also KEYFOB_HOME)
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
-    /// Use this login, ignoring OAuth tokens from variables (also KEYFOB_PROFILE)
+    /// Use this login and no other credential (also KEYFOB_PROFILE)
     #[arg(long, global = true, value_name = "PROFILE")]
     pub(crate) profile: Option<String>,
     /// Use this configured environment (also KEYFOB_ENVIRONMENT)

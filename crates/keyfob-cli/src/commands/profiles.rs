@@ -46,7 +46,7 @@ fn list(global: &Global) -> Result {
         return Ok(ExitCode::SUCCESS);
     }
     if profiles.is_empty() && problems.is_empty() {
-        Report::say("Nobody has signed in on this machine. Run `keyfob login`.");
+        Report::say("Nobody has signed in on this machine yet; `keyfob status` says how to.");
         return Ok(ExitCode::SUCCESS);
     }
     let calendar = Calendar::here();

@@ -48,7 +48,7 @@ pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
         );
     }
     let environment = session.setup.environment.as_ref().map_or("", |environment| &environment.name);
-    Error::new(Id::LoginNeeded, what, "no variable holds one and nobody has signed in")
+    Error::new(Id::LoginNeeded, what, "no variable holds a credential, and nobody has signed in")
         .because(Cause::NotSignedIn { profile: profile.into(), environment: environment.into() })
 }
 

@@ -10,7 +10,7 @@ use keyfob_core::{Error, Id, error::escape, source::Purpose};
 pub use crate::finding::{Finding, State, Wish};
 
 use crate::{
-    credential::{grant::Outcome, survey::Survey},
+    credential::{grant::Outcome, look, survey::Survey},
     session::Session,
     store::Fix,
 };
@@ -103,11 +103,7 @@ fn sources(session: &Session) -> State {
         .map(|c| c.source.name())
         .collect();
     match survey.winner {
-        None => State::Wrong(Error::new(
-            Id::LoginNeeded,
-            format!("profile `{}`", escape(session.setup.profile_name())),
-            "nobody has signed in",
-        )),
+        None => State::Wrong(look::nothing(session, &survey.considered)),
         Some(winner) if shadowed.is_empty() => State::Fine(format!("{winner} is used, and shadows nothing")),
         Some(winner) => State::Fine(format!("{winner} is used, and comes before {}", shadowed.join(", "))),
     }
