@@ -1,7 +1,7 @@
 //! `keyfob exec -- CMD`: replaces this process with a program that receives the credential, and no other one.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    io::{self, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
 };
@@ -20,7 +20,7 @@ use keyfob::{
 };
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+    io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
 };
 
 use crate::{
@@ -93,12 +93,11 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
 /// Why a program was not started, as shells tell it apart: it is not there, or cannot be executed.
 fn not_started(program: &str, error: std::io::Error) -> Error {
     let name = keyfob::internals::core::error::escape(program);
-    let cause = match error.kind() {
-        ErrorKind::NotFound => Some(Cause::ProgramNotFound { program: program.into() }),
-        ErrorKind::PermissionDenied | ErrorKind::IsADirectory => {
-            Some(Cause::ProgramNotExecutable { program: program.into() })
-        }
-        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+    // By the system's own number: its "not permitted" (EPERM) is about us and not about the program's mode.
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    let cause = match number {
+        Some(Errno::NOENT) => Some(Cause::ProgramNotFound { program: program.into() }),
+        Some(Errno::ACCESS | Errno::ISDIR | Errno::NOEXEC) => {
             Some(Cause::ProgramNotExecutable { program: program.into() })
         }
         _ => None,
