@@ -62,7 +62,7 @@ pub(super) fn run(url: &str) -> Result {
     let _ = rustix::process::setsid();
     let variables = env::variables();
     if let Some(why) = hindrance(variables) {
-        Report::json(&Opened::Not(why))?;
+        report(&Opened::Not(why))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut failures = Vec::new();
@@ -74,14 +74,14 @@ pub(super) fn run(url: &str) -> Result {
                     failures.push(format!("{} ended with {status}", words[0]));
                 }
                 Some(_) => {
-                    Report::json(&Opened::By(name))?;
+                    report(&Opened::By(name))?;
                     return Ok(ExitCode::SUCCESS);
                 }
                 None => {
-                    Report::json(&Opened::By(name))?;
+                    report(&Opened::By(name))?;
                     if let Some(status) = ended_within(&mut child, LATEST).filter(|status| !status.success())
                     {
-                        Report::json(&Opened::Not(format!("{} ended with {status}", words[0])))?;
+                        report(&Opened::Not(format!("{} ended with {status}", words[0])))?;
                     }
                     return Ok(ExitCode::SUCCESS);
                 }
@@ -95,8 +95,16 @@ pub(super) fn run(url: &str) -> Result {
             failures.push("there is no program here that opens one (xdg-open)".into());
         }
     }
-    Report::json(&Opened::Not(failures.join(", ")))?;
+    report(&Opened::Not(failures.join(", ")))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A line between two processes of one program, which is no answer for others and has no version.
+fn report(opened: &Opened) -> Result<()> {
+    let text = serde_json::to_string(opened);
+    Report::answer(
+        &text.map_err(|_| Error::new(Id::Bug, "what came of the page", "it cannot be written as JSON"))?,
+    )
 }
 
 /// Why no browser can be opened, as far as that is known before one is tried.
