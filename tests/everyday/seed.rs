@@ -55,3 +55,42 @@ fn more_scope_than_was_granted_costs_nothing() {
     assert!(stderr(&wider).contains("invalid_scope"), "{}", stderr(&wider));
     assert!(run(&minted.refresh_token, "user:inference").status.success(), "nothing was spent");
 }
+
+/// A refresh token in a variable signs in at once, and no page is opened unless one is asked for.
+#[test]
+fn login_exchanges_the_variables_refresh_token_and_opens_no_page() {
+    let s = Sandbox::new();
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let with_seed = |words: &[&str]| {
+        let mut command = s.keyfob(words);
+        command.env(SEED, &minted.refresh_token);
+        command
+    };
+    let output = with_seed(&["login"]).output().expect("it runs");
+    let told = stderr(&output);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("with the refresh token in CLAUDE_CODE_OAUTH_REFRESH_TOKEN"), "{told}");
+    assert!(output.stdout.is_empty() && !told.contains("Open this address"), "{told}");
+    assert_eq!(s.server.grants().refreshes, 1);
+    // It was saved: whoever asks next gets the token of that one exchange.
+    let token = with_seed(&["token"]).output().expect("it runs");
+    assert!(token.status.success(), "{}", stderr(&token));
+    let token = String::from_utf8(token.stdout).expect("text");
+    assert_eq!(profile(&s.server, &token), 200);
+    let again =
+        with_seed(&["login", "--json"]).env("ANTHROPIC_API_KEY", "sk-first").output().expect("it runs");
+    let answer: serde_json::Value = serde_json::from_slice(&again.stdout).expect("one object");
+    assert_eq!(answer["profile"], "default", "{answer}");
+    assert!(
+        answer["shadowed_by"].as_str().is_some_and(|why| why.contains("api-key comes first")),
+        "{answer}"
+    );
+    assert_eq!(s.server.grants().refreshes, 1);
+
+    for words in [&["login", "--no-browser"][..], &["login", "--email", "dev@example.com", "--no-browser"]] {
+        let output = crate::visitor::follow(&mut with_seed(words));
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let output = with_seed(&["--profile", "work", "login"]).output().expect("it runs");
+    assert!(stderr(&output).contains("nobody is here to sign in"), "{}", stderr(&output));
+}

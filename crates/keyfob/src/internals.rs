@@ -12,7 +12,12 @@ use keyfob_core::{
 
 use crate::{
     client::Client,
-    credential::{grant::Grant, standing::Standing, survey::Survey},
+    credential::{
+        grant::Grant,
+        look::{record_in, seed_store},
+        standing::Standing,
+        survey::Survey,
+    },
     doctor::Finding,
     login::setup_token::Note,
     logout::{Revocation, SignedOut},
@@ -106,6 +111,14 @@ impl Client {
     /// The store's.
     pub fn generation(&self) -> Result<Option<Generation>> {
         self.session.generation()
+    }
+
+    /// The login that started from the refresh token in the variable, once that was exchanged.
+    ///
+    /// # Errors
+    /// Why its store cannot be chosen.
+    pub fn seeded_record(&self) -> Result<Option<Box<Record>>> {
+        Ok(record_in(&*seed_store(&self.session)?))
     }
 
     /// When the access token of a record ends, by this machine's clock.

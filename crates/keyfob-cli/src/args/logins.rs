@@ -14,6 +14,9 @@ use clap::{Args, Subcommand, ValueEnum};
   keyfob login --copy          copies the URL to the clipboard of your own machine
   keyfob login --paste         if the browser cannot reach this machine: the page shows a code")]
 pub(crate) struct Login {
+    /// Open the browser even if CLAUDE_CODE_OAUTH_REFRESH_TOKEN is set, which otherwise signs in without a page
+    #[arg(long, conflicts_with_all = ["no_browser", "paste", "device", "with_token"])]
+    pub(crate) browser: bool,
     /// Do not open a browser; print the sign-in URL on stdout
     #[arg(long)]
     pub(crate) no_browser: bool,

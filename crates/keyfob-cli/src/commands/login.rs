@@ -20,7 +20,7 @@ use keyfob::{
 use crate::{
     advice,
     args::{Global, Init, Login, Provider},
-    commands::{browser, set_up::set_up},
+    commands::{browser, login_answer, login_seed, set_up::set_up},
     output::{
         self, Qr, hidden,
         manner::Manner,
@@ -93,6 +93,9 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
             args.replace || (terminal::has_person() && agrees(error, &terminal::lines(), patience))
         })?;
         return tell(global, args, &client, &signed_in);
+    }
+    if login_seed::signs_in(&client, args) {
+        return login_seed::exchange(global, client);
     }
     warn_of_shadow(&client);
     if args.device {
@@ -299,23 +302,13 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
         Enrolment::NotNeeded => {}
     }
     if global.json {
-        Report::json(&serde_json::json!({
-            "profile": record.profile,
-            "issuer": record.issuer,
-            "client_id": record.client_id.as_str(),
-            "scopes": record.scopes.iter().collect::<Vec<_>>(),
-            "expires_at": client.expires_at(record).map(|t| t.to_string()),
-            "login": record.generation.login(),
-            "generation": record.generation.number(),
-            "identity": record.identity,
-            "device": match signed_in.device() {
-                Enrolment::Enrolled(device) => serde_json::json!({
-                    "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string())
-                }),
-                Enrolment::NotNeeded | Enrolment::Failed(_) => serde_json::Value::Null,
-            },
-            "shadowed_by": shadow(client).map(|error| error.message()),
-        }))?;
+        let device = match signed_in.device() {
+            Enrolment::Enrolled(device) => serde_json::json!({
+                "device_id": device.id, "expires_at": device.expires_at.map(|t| t.to_string())
+            }),
+            Enrolment::NotNeeded | Enrolment::Failed(_) => serde_json::Value::Null,
+        };
+        Report::json(&login_answer::json(client, record, &device, shadow(client).as_ref()))?;
     } else {
         let who = record
             .identity

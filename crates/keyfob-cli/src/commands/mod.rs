@@ -17,6 +17,8 @@ pub(crate) mod header;
 mod help;
 pub(crate) mod init;
 pub(crate) mod login;
+mod login_answer;
+mod login_seed;
 pub(crate) mod logout;
 pub(crate) mod man;
 mod places;
