@@ -1,5 +1,5 @@
-//! Changes the text of a configuration file, and nothing in it that was not meant: comments, order and spelling of
-//! everything else stay as they are.
+//! Changes only the intended part of a configuration file: comments, order and spelling of everything else stay as they
+//! are.
 
 use keyfob::{Error, internals::core::Id};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -80,7 +80,7 @@ pub(crate) fn edited(text: &str, wanted: &Wanted) -> Result<String, Error> {
     Ok(if text.contains("\r\n") { new.replace("\r\n", "\n").replace('\n', "\r\n") } else { new })
 }
 
-/// The environment that counts where nobody chooses one, if the file says so.
+/// The default environment, if the file names one.
 pub(crate) fn default_environment(text: &str) -> Option<String> {
     let document: DocumentMut = text.parse().ok()?;
     document.get("environment")?.as_str().map(str::to_owned)

@@ -63,7 +63,7 @@ fn finish(result: Result, json: bool) -> ExitCode {
     code
 }
 
-/// What was asked for goes to stdout, as the parser writes it; a mistake is told like every other failure.
+/// Requested output goes to stdout, as the parser writes it; a mistake is reported like every other failure.
 fn usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     if error.use_stderr() {
         return Report::failure(&advice::usage::error(error, words), advice::usage::wants_json(words));

@@ -1,4 +1,4 @@
-//! What a run of the command has in hand: its set-up, and a client that renews in a process of its own.
+//! The state of one run of the command: its set-up, and a client that renews in a separate process.
 
 use std::sync::Arc;
 
@@ -21,8 +21,7 @@ use crate::{
     telemetry,
 };
 
-/// Everything this run is told. The command is a process of its own at its very start: descriptors named by
-/// variables were put there for it.
+/// All input of this run. The command is a fresh process, so descriptors named by variables were opened for it.
 pub(crate) fn setup(global: &Global) -> Setup {
     let mut choices = global.home.iter().fold(Choices::new().inherit_descriptors(true), Choices::home);
     if let Some(approved) = &global.approved {
@@ -59,7 +58,7 @@ pub(crate) fn chosen_by_a_variable(settings: &Settings) -> Option<(&'static str,
     }
 }
 
-/// A client that renews in a process of its own, so that the end of this one loses nothing.
+/// A client that renews in a separate process, so that nothing is lost when this one ends.
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
     let mut world = system::world(setup.routes.clone());
     world.observe = telemetry::begin(&setup);

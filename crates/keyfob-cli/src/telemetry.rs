@@ -1,4 +1,4 @@
-//! Collects what a run counts, and passes it to a separate process that sends it, so that no caller waits for a
+//! Collects the metrics of a run, and passes them to a separate process that sends them, so that no caller waits for a
 //! collector.
 
 use std::{
@@ -27,7 +27,7 @@ use crate::internal::Task;
 /// What one run counted. No credential is in it, and no fingerprint of one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Batch {
-    /// Of whom: the standard attributes, as far as they are known and allowed.
+    /// Account attributes, where known and permitted.
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) sign_ins: Vec<SignIn>,
     pub(crate) renewals: Vec<Run>,
@@ -65,10 +65,10 @@ struct State {
     network: bool,
 }
 
-/// There is one run, and so there is one meter. Not there: nobody asked for metrics.
+/// There is one run, and so there is one meter. Unset if metrics are not enabled.
 static METER: OnceLock<Meter> = OnceLock::new();
 
-/// Begins to count, if somebody asked for it.
+/// Starts counting, if metrics are enabled.
 pub(crate) fn begin(setup: &Setup) -> Arc<dyn Fn(Event) + Send + Sync> {
     match setup.settings.metrics {
         // What was refused for a credential is refused for whose it is too: the exporter would not know of it.
@@ -175,8 +175,7 @@ fn start_exporter(batch: &Batch) -> std::io::Result<()> {
     child.wait().map(drop)
 }
 
-/// How a run tells the process that renews for it what may be counted: that process reads the configuration of another
-/// home, or none.
+/// How a run informs its worker which metrics are allowed: the worker reads the configuration of another home, or none.
 pub(crate) fn word(setup: &Setup) -> String {
     match setup.settings.metrics {
         None => "-".into(),

@@ -1,4 +1,4 @@
-//! What to do where only the id is known.
+//! Hints for errors of which only the id is known.
 
 use keyfob::ErrorId as Id;
 

@@ -1,4 +1,4 @@
-//! What is chosen for one failure.
+//! Chooses the hint for one failure.
 
 /// What a cause has to say: at least what to do, and the other lines where the situation lets them be said better.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The configuration file.
+//! Hints about the configuration file.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What was given on the command line, and has to be given again with whatever is to be typed next.
+//! The options given on the command line that the next command to type must repeat.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! Where the key lies that logins are sealed with.
+//! Hints about the key store that holds the key for sealed logins.
 
 use keyfob::internals::core::Cause;
 

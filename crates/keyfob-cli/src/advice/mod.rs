@@ -1,8 +1,8 @@
-//! The one thing to do: chosen from what failed, from its cause, and from the situation of whoever called.
+//! The one hint to give: chosen from the failure, its cause and the caller's situation.
 //!
-//! The library says what failed and why ([`Error`] with its [`Cause`]); it knows nothing of commands and flags. Here, and
-//! nowhere else, a person is told what to type. So this is also the place that repeats the `--home`, `--profile` and
-//! `--environment` that were given, and that knows which logins there are.
+//! The library says what failed and why ([`Error`] with its [`Cause`]); it knows nothing of commands and flags. Only
+//! this module suggests what to type. So it also repeats the `--home`, `--profile` and `--environment` that were given,
+//! and knows which logins exist.
 
 mod by_id;
 mod choice;
@@ -41,7 +41,7 @@ pub(crate) fn told(error: &Error) -> Told {
     choose(error, situation::of_this_run())
 }
 
-/// The same as an error, for what tells it by itself: the page that ends a sign-in.
+/// The same as an error, for the page that ends a sign-in, which displays it itself.
 pub(crate) fn told_error(error: &Error) -> Error {
     let Told { what, why, hint } = told(error);
     Error::new(error.id(), what, why).hint(hint)
@@ -96,8 +96,7 @@ mod tests {
         }
     }
 
-    /// The library says why and never what to type: it gives a cause. What it says to a person of its own accord, in its
-    /// documents and tests, is another matter.
+    /// The library reports a cause and never suggests a command. Its documentation and tests are exempt.
     #[test]
     fn the_library_gives_no_advice_of_its_own() {
         fn walk(dir: &std::path::Path, found: &mut Vec<String>) {

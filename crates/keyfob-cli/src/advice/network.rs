@@ -1,4 +1,4 @@
-//! The way to the provider, and what it answers.
+//! Hints about the connection to the provider and the provider's answers.
 
 use keyfob::internals::core::Cause;
 

@@ -1,4 +1,4 @@
-//! Signing in, and who is signed in.
+//! Hints about signing in and the signed-in account.
 
 use keyfob::internals::core::{Cause, contract::names};
 

@@ -1,4 +1,4 @@
-//! Files, directories, programs and the machine.
+//! Hints about files, directories, programs and the machine.
 
 use std::path::Path;
 

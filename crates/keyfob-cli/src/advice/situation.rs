@@ -1,4 +1,4 @@
-//! What there is where somebody failed: which logins, which environment, which files. Looked at only when a hint needs it.
+//! The situation in which a command failed: existing logins, environment, files. Examined only when a hint needs it.
 
 use std::{
     path::PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Here {
     pub(super) profile: String,
     /// Whether it was named for this call.
     pub(super) pinned: bool,
-    /// The environment that counts, where that can be told.
+    /// The environment in effect, where it can be determined.
     pub(super) environment: Option<String>,
     /// Whether there is a client id to sign in with.
     pub(super) has_client: bool,
@@ -81,7 +81,7 @@ impl Situation {
         self.here.get_or_init(|| if self.real { look(&self.given) } else { Here::default() })
     }
 
-    /// Said where there is one: to somebody who is signing in for the first time it would be no comfort.
+    /// Added only where a login exists: it would not help a user who is signing in for the first time.
     pub(super) fn kept(&self) -> &'static str {
         if self.here().has_login { "; the login is kept" } else { "" }
     }

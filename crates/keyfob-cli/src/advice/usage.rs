@@ -1,5 +1,5 @@
-//! A command line that is not understood, in the three lines of every failure: what the parser says is taken apart, and
-//! what newcomers type in the words of other tools is answered in ours.
+//! Usage errors, in the three lines of every failure: takes the parser's message apart, and translates the command
+//! names of other tools that newcomers type.
 
 use std::ffi::OsString;
 
@@ -194,7 +194,7 @@ fn commands(words: &[OsString], unknown: Option<&str>) -> Vec<String> {
     path
 }
 
-/// The command behind a word that another tool has before it, or the one that is meant most often.
+/// The command that follows a word as other tools use it, or else the most likely one.
 fn behind(words: &[OsString], word: &str) -> String {
     let next = words.iter().filter_map(|word| word.to_str()).skip_while(|other| *other != word).nth(1);
     let is_ours = |next: &&str| Arguments::command().find_subcommand(next).is_some();

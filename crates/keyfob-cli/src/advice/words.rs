@@ -1,4 +1,4 @@
-//! Words that several hints need.
+//! Phrases that several hints share.
 
 use std::{borrow::Cow, path::Path};
 
@@ -22,7 +22,7 @@ pub(super) fn homely(path: &Path) -> String {
     }
 }
 
-/// The nearest of some names, if one is near enough to be what was meant.
+/// The most similar of some names, if one is similar enough to be a likely correction.
 pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = name.chars().count().div_ceil(3);
     let near = |known: &&str| distance(name, known) <= allowed;

@@ -1,5 +1,5 @@
-//! Has a page opened by a process without credentials in its environment, and says what came of it. Never fatal: the
-//! address has been shown.
+//! Opens a page through a process without credentials in its environment, and reports the result. Failure is never
+//! fatal: the URL has already been shown.
 
 use std::{
     io::{BufRead, BufReader},
@@ -82,7 +82,7 @@ fn adapt(command: &mut Command, setup: &Setup) {
     command.current_dir("/");
 }
 
-/// The first word is awaited; one that corrects it later is told as it comes.
+/// Waits for the first result; a later correction is reported when it arrives.
 fn listen(said: ChildStdout, first: &Sender<Opened>) {
     let words = BufReader::new(said).lines().map_while(Result::ok);
     for opened in words.filter_map(|line| serde_json::from_str::<Opened>(&line).ok()) {

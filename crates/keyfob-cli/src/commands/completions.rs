@@ -1,4 +1,4 @@
-//! `keyfob completions`: the script a shell loads.
+//! `keyfob completions`: prints the completion script for a shell.
 
 use std::{path::Path, process::ExitCode};
 

@@ -77,7 +77,7 @@ fn may_run(client: &Client) -> Result<bool> {
     Ok(terminal::agrees(&format!("Run the configured {command} once, to see whether it works?"))?)
 }
 
-/// Whether what is counted reaches the collector: otherwise nobody would ever hear that it does not.
+/// Whether metrics reach the collector: without this check, a failure would go unnoticed.
 fn collector(client: &Client) -> Option<Finding> {
     let setup = client.setup();
     if setup.settings.metrics.is_none() || setup.routes.check().is_err() {

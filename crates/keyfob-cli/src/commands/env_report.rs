@@ -17,9 +17,9 @@ pub(crate) struct EnvReport<'r> {
     pub(crate) variables: Vec<VariableReport<'r>>,
     /// One for each secret the contract refers to.
     pub(crate) referenced: Vec<VariableReport<'r>>,
-    /// The provider, if it can be told which.
+    /// The provider, if it can be determined.
     pub(crate) environment: Option<EnvironmentReport<'r>>,
-    /// Everything that is wrong, told as one.
+    /// All errors, reported as one.
     pub(crate) error: Option<ErrorReport>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct VariableReport<'r> {
     pub(crate) state: &'static str,
     /// The normalised value; null for secrets.
     pub(crate) value: Option<&'r str>,
-    /// What tells one secret from another.
+    /// Distinguishes one secret from another.
     pub(crate) fingerprint: Option<&'r str>,
     /// What was expected, if it is invalid.
     pub(crate) error: Option<&'static str>,

@@ -90,7 +90,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     Err(not_started(&program.to_string_lossy(), error).into())
 }
 
-/// Why a program was not started, as shells tell it apart: it is not there, or cannot be executed.
+/// Why a program was not started, with the distinction that shells make: not found, or not executable.
 fn not_started(program: &str, error: std::io::Error) -> Error {
     let name = keyfob::internals::core::error::escape(program);
     // By the system's own number: its "not permitted" (EPERM) is about us and not about the program's mode.
@@ -115,7 +115,7 @@ fn in_variable(command: &mut Command, name: &str, grant: &Grant) {
     command.env(name, grant.credential().expose());
 }
 
-/// The whole credential fits into the pipe, so that nobody has to stay and write.
+/// The whole credential fits into the pipe, so that no process has to stay to write it.
 #[expect(clippy::disallowed_methods, reason = "the pipe is for this one child, which is told its number")]
 fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
     let (reader, mut writer) = io::pipe()?;
@@ -133,8 +133,8 @@ fn on_pipe(command: &mut Command, grant: &Grant) -> io::Result<io::PipeReader> {
     Ok(reader)
 }
 
-/// Nobody reads yet: what does not fit would be waited for without end. A pipe holds 64 KiB, or a page where its user has
-/// many.
+/// The pipe has no reader yet, so a write that does not fit would block forever. A pipe holds 64 KiB, or one page if
+/// its user has many.
 fn make_room(pipe: &io::PipeWriter, length: usize) -> io::Result<()> {
     fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?;
     #[cfg(target_os = "linux")]
@@ -157,7 +157,8 @@ fn variable_for(source: Source) -> &'static str {
 mod tests {
     use super::*;
 
-    /// pipe(7): nobody may have one that large. Then it is an error, and no waiting for a reader who cannot come yet.
+    /// pipe(7): no user may have a pipe that large. This is then an error, rather than a wait for a reader that cannot
+    /// exist yet.
     #[test]
     fn a_credential_that_fits_no_pipe_is_refused() {
         let (_reader, writer) = io::pipe().unwrap();

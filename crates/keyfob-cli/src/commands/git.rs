@@ -1,8 +1,8 @@
 //! `keyfob token --format git-credential`: a credential helper of git's (gitcredentials(7), git-credential(1)).
 //!
-//! git asks its helpers for every host it meets: remotes, submodules, redirects, LFS servers. It says which on standard
-//! input, and only that host's own credential may be the answer; for every other one there is none, which in git's words
-//! is no word at all, and git asks its next helper.
+//! git asks its helpers for every host it encounters: remotes, submodules, redirects, LFS servers. It names the host on
+//! standard input, and the answer may only be that host's own credential. For any other host the answer is empty, which
+//! makes git ask its next helper.
 
 use std::{
     io::{self, BufRead, BufReader, IsTerminal, Read},

@@ -1,4 +1,4 @@
-//! `keyfob help` and `keyfob version`: what `--help` and `--version` print, for those who look for a command.
+//! `keyfob help` and `keyfob version`: the same as `--help` and `--version`, for users who expect a command.
 
 use std::process::ExitCode;
 

@@ -34,7 +34,7 @@ pub(crate) fn run(global: &Global, args: &Login) -> Result {
     counted(args, sign_in(global, args))
 }
 
-/// Notes what did not come of it.
+/// Records why a sign-in failed.
 fn counted(args: &Login, result: Result) -> Result {
     if let Err(Failure::Error(error)) = &result {
         telemetry::signed_in(method(args), Err(error));
@@ -169,8 +169,8 @@ pub(crate) fn prompt(listens: bool) -> &'static str {
     }
 }
 
-/// Where no browser could be opened, somebody has to open the address. A job has nobody, and must not wait for the end of
-/// its patience to learn that.
+/// Without a browser that can be opened, a user has to open the URL. A job has no user, and must fail now rather than
+/// when its time-out expires.
 pub(crate) fn somebody(no_browser: &str) -> Result<()> {
     if terminal::is_watched() || !terminal::has_input_ended() {
         return Ok(());
@@ -185,7 +185,7 @@ pub(crate) fn somebody(no_browser: &str) -> Result<()> {
         .into())
 }
 
-/// Asks the person whether another account's sign-in is to be saved. Where nobody is there, it is not.
+/// Asks the user whether to save another account's sign-in. Without a user at the terminal, it is not saved.
 fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>, patience: Duration) -> bool {
     if !terminal::has_person() {
         return false;

@@ -70,7 +70,7 @@ fn show(words: &[String]) -> Result<()> {
     Report::answer(&manual::text(&page, Manner::of_answers()))
 }
 
-/// Has `man` show it, with the pager that somebody likes. Whether it did.
+/// Has `man` show it, with the user's preferred pager. Returns whether it did.
 fn read_by_man(troff: &str) -> io::Result<bool> {
     let mut man = reader("man");
     let mut child = man.args(["-l", "-"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;

@@ -1,4 +1,4 @@
-//! The commands, one file each. This one only says which is whose.
+//! The commands, one file each. This one only maps each command to its function.
 
 mod browser;
 pub(crate) mod completions;

@@ -1,4 +1,4 @@
-//! Where what is installed for a shell or for `man` goes.
+//! Where files for shells and for `man` are installed.
 
 use std::{
     fs,
@@ -17,13 +17,13 @@ use keyfob::{
 
 use crate::output::report::Result;
 
-/// Where a user's own data lies.
+/// The directory of the user's data.
 pub(super) fn data_home() -> Result<PathBuf> {
     home_of("XDG_DATA_HOME", ".local/share")
 }
 
-/// A directory of the XDG specification: a relative one is ignored, an unset one has its place under the home. One that
-/// lies in the repository one stands in, or that others can change, is refused.
+/// A directory of the XDG specification: a relative one is ignored, an unset one defaults to its place under the home.
+/// One that is inside the current repository, or that others can change, is refused.
 pub(super) fn home_of(variable: &str, usual: &str) -> Result<PathBuf> {
     let variables = env::variables();
     let absolute = |name: &str| env::path(variables, name).filter(|path| path.is_absolute());
@@ -39,7 +39,7 @@ pub(super) fn home_of(variable: &str, usual: &str) -> Result<PathBuf> {
     Ok(found)
 }
 
-/// Puts a whole file in its place. A link that lies there is replaced, not followed.
+/// Writes a whole file. An existing link is replaced, not followed.
 pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = path.with_extension("keyfob-new");
     if let Some(dir) = path.parent() {

@@ -126,7 +126,7 @@ fn table(rows: Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-/// Makes a profile the one that counts. One that is nobody's is a slip of the finger.
+/// Selects a profile. One without a login is treated as a typing error.
 pub(crate) fn switch(global: &Global, name: &str) -> Result {
     let client = session::client(global, session::setup(global));
     // Where nothing was chosen yet, this one counts.
@@ -169,7 +169,7 @@ pub(crate) fn switch(global: &Global, name: &str) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// ` (ada@example.com)`, or that nobody has signed in.
+/// ` (ada@example.com)`, or a note that no user has signed in.
 fn told(record: Option<&Record>, environment: Option<&str>) -> String {
     match (record, environment) {
         (Some(record), _) => {
@@ -214,7 +214,7 @@ fn remove(global: &Global, name: &str) -> Result {
     logout::tell(global, &ended, &failed)
 }
 
-/// Refuses a name that is nobody's.
+/// Refuses the name of a profile that does not exist.
 fn must_exist(client: &Client, name: &str) -> Result<()> {
     if client.has_profile(name)? {
         return Ok(());

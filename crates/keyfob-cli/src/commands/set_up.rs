@@ -1,4 +1,4 @@
-//! Sets up a provider: asks it what it offers, and writes it into the configuration. `init` and `login --issuer` do this.
+//! Sets up a provider: fetches its metadata and writes it into the configuration. Used by `init` and `login --issuer`.
 
 use keyfob::{
     Error,
@@ -34,14 +34,14 @@ use crate::{
     session,
 };
 
-/// The environment that is set up where nobody names one.
+/// The name of the environment to set up when none is given.
 const USUAL: &str = "work";
 
 /// What was set up.
 pub(crate) struct Done {
     /// The run's set-up, which means the new environment from now on.
     pub(crate) setup: Setup,
-    /// Whether questions were asked: then there is somebody to ask more.
+    /// Whether questions were asked: if so, a user is there to answer more.
     pub(crate) asked: bool,
     /// What was said, for programs.
     pub(crate) told: serde_json::Value,
@@ -144,13 +144,13 @@ fn written(path: &std::path::Path, changed: &Changed) {
     });
 }
 
-/// Whoever is asked, if anybody is there.
+/// The user to ask, if there is one.
 struct Asking {
     asked: bool,
 }
 
 impl Asking {
-    /// Asks a question. Where nobody is there, `flag` should have answered it.
+    /// Asks a question. Without a user at the terminal, `flag` should have answered it.
     fn ask(&mut self, flag: &str, question: &str, offered: Option<&str>) -> Result<String, Error> {
         if !terminal::has_person() {
             let what = format!("{flag} is missing");
@@ -218,7 +218,7 @@ fn checked_name(name: &str) -> Result<String, Error> {
     }
 }
 
-/// The issuer as it was meant, and what it offers.
+/// The issuer as intended, and what it offers.
 fn offer(
     args: &Init,
     there: Option<String>,
@@ -240,7 +240,7 @@ fn offer(
     }
 }
 
-/// The issuer whose metadata lie at this address: people copy that from the provider's page.
+/// The issuer whose metadata are served at this URL: users copy that from the provider's page.
 fn without_the_document(text: &str) -> String {
     let Some((host, rest)) = text.split_once("/.well-known/") else { return text.to_owned() };
     // RFC 8414 §3.1 puts the issuer's path behind, OpenID Connect Discovery §4 before.

@@ -1,4 +1,4 @@
-//! What is said while a provider is set up.
+//! The messages printed while a provider is set up.
 
 use std::path::Path;
 

@@ -107,7 +107,7 @@ fn mint(global: &Global, args: &SetupToken, client: &Client, opens: bool) -> Res
     Ok(attempt.wait_for_token(Some(&pasted), Duration::from_secs(args.timeout), &mut mistaken)?)
 }
 
-/// Ends a token that whoever has it brings.
+/// Revokes a token that its holder supplies.
 fn revoke(global: &Global, args: &SetupToken, client: &Client, name: &str) -> Result {
     let token = login::brought("the token", Duration::from_secs(args.timeout))?;
     let revocation = client.revoke_minted(name, token)?;

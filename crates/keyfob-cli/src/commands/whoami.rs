@@ -1,4 +1,4 @@
-//! `keyfob whoami`: the account in one line, and no line where there is none.
+//! `keyfob whoami`: the account in one line, or no output if there is none.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What a shell offers.
+//! A completion candidate.
 
 use clap::builder::StyledStr;
 

@@ -1,11 +1,11 @@
-//! The words of a line, as each shell tells them.
+//! The words of a command line, in the format that each shell sends.
 
 /// How a shell breaks a line into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// At blanks, and at `=` and `:` too; it wants only what comes after the last break, and only what fits.
     Bash,
-    /// At blanks. It chooses what fits by rules of its own.
+    /// Splits at blanks. It selects candidates by its own rules.
     Plain,
 }
 

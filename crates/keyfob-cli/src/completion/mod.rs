@@ -1,9 +1,9 @@
 //! Completion of a command line that is being typed in bash, zsh or fish.
 //!
 //! The script that a shell loads knows nothing of keyfob's commands. It sends the words typed so far to this program
-//! (`internal/complete.rs`), which answers with what fits: a word of the parser, a profile of this machine, an environment
-//! of the configuration. So an installed script is never older than the command. Nothing that happens here uses the network,
-//! takes a lease, opens a sealed login or reads a token, and nothing is ever printed into somebody's prompt but what fits.
+//! (`internal/complete.rs`), which answers with the candidates: a word of the parser, a profile of this machine, an
+//! environment of the configuration. So an installed script is never out of date. Completion never uses the network,
+//! takes a lease, opens a sealed login or reads a token, and prints nothing but candidates into the user's prompt.
 
 mod candidate;
 mod line;

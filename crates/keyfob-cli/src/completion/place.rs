@@ -1,4 +1,4 @@
-//! Where in the parser a line ends: what may stand there.
+//! The position in the parser where a line ends, and so what may follow.
 
 use std::path::PathBuf;
 

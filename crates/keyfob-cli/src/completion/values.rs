@@ -1,4 +1,4 @@
-//! The values of an argument, by the name its value has in the help.
+//! The values of an argument, selected by the value's name in the help.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(super) fn files(argument: &Arg) -> Option<&'static str> {
     }
 }
 
-/// What may stand there, on this machine. Nothing that is wrong with it is told: nobody asked.
+/// The possible values on this machine. Errors are not reported: completion did not ask for them.
 pub(super) fn of(argument: &Arg, home: Option<PathBuf>) -> Vec<Candidate> {
     let plain = |word: &str| Candidate::new(word, None);
     match name(argument) {

@@ -1,5 +1,5 @@
-//! The answer of `token --json` and `header --json`: everything a program needs to use a credential, and to come back after
-//! a 401. docs/json/keyfob.schema.json describes it.
+//! The answer of `token --json` and `header --json`: everything a program needs to use a credential, and to ask again
+//! after a 401. docs/json/keyfob.schema.json describes it.
 
 use keyfob::{
     Grant, Source,

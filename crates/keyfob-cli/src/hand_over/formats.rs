@@ -46,8 +46,8 @@ fn for_files_of_variables(name: &str, token: &str) -> Result<String, Error> {
     Ok(format!("{name}={token}"))
 }
 
-/// The form the caller asks for, as it tells every plugin of its kind (Kubernetes: client-go credential plugins): two
-/// forms of one content. A caller that tells nothing gets the stable one.
+/// The version the caller asks for, in the variable given to every such plugin (Kubernetes: client-go credential
+/// plugins): two versions of one content. A caller that names none gets the stable one.
 fn exec_version() -> &'static str {
     const BETA: &str = "client.authentication.k8s.io/v1beta1";
     let asked = environment::variables()

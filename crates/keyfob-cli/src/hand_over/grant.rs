@@ -1,4 +1,4 @@
-//! The credential a command was asked for, by the options that `token`, `header` and `exec` have in common.
+//! The requested credential, by the options that `token`, `header` and `exec` have in common.
 
 use std::time::Duration;
 

@@ -1,11 +1,11 @@
-//! The warning about a token that was minted on this machine and ends soon: nothing renews it, and whoever pasted it
-//! into a job's settings hears of its end nowhere else.
+//! The warning about a token that was minted on this machine and expires soon: nothing renews it, and a user who pasted
+//! it into a job's settings gets no other notice.
 
 use keyfob::{Client, Grant, Source, Timestamp, internals::login::setup_token::SOON};
 
 use crate::output::{report::Report, when::Calendar};
 
-/// Looks into the notes of `setup-token` only where a token came from outside: a stored login has an end of its own.
+/// Reads the notes of `setup-token` only for a token given from outside: a stored login has its own expiry.
 pub(crate) fn warn(client: &Client, grant: &Grant) {
     if !matches!(grant.source(), Source::OauthToken | Source::OauthTokenDescriptor) {
         return;

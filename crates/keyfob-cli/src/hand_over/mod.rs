@@ -1,4 +1,4 @@
-//! Hands a credential over: gets it, says what it shadows, and writes it in a program's own format.
+//! Hands a credential over: gets it, reports what it shadows, and writes it in a program's own format.
 
 pub(crate) mod answer;
 pub(crate) mod formats;

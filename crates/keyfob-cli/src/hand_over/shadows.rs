@@ -1,4 +1,4 @@
-//! Which credentials were there and not used, and the warning about them.
+//! Credentials that are present but not used, and the warning about them.
 
 use keyfob::{Considered, Grant, Outcome, Source, internals::core::contract::names};
 
@@ -31,8 +31,8 @@ pub(crate) const fn typed(source: Source) -> &'static str {
     }
 }
 
-/// The commonest surprise is a credential nobody meant: a variable that silently wins over the account, or the account
-/// over a variable. Said in scripts too, where nobody asks `status`.
+/// The most common surprise is an unintended credential: a variable that silently wins over the account, or the account
+/// over a variable. Printed in scripts too, where no user runs `status`.
 pub(crate) fn warn(grant: &Grant) {
     let shadowed: Vec<_> = shadowed(grant).map(typed).collect();
     if !shadowed.is_empty() {

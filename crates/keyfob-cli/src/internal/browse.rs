@@ -1,7 +1,7 @@
-//! Opens a URL in the browser, from a process that has no credential to pass on, and says what came of it. It leaves the
+//! Opens a URL in the browser, from a process that has no credential to pass on, and reports the result. It leaves the
 //! session first, so that Ctrl-C and a closed terminal affect the command, not a browser that outlives it.
 //!
-//! What starts a browser for others (`xdg-open`) ends at once, and by its status says whether it could; a browser stays.
+//! A launcher (`xdg-open`) exits at once, with a status that says whether it succeeded; a browser keeps running.
 
 use std::{
     ffi::OsStr,
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::output::report::{Report, Result};
 
-/// What came of opening a page. One line of standard output each; a later one corrects an earlier one.
+/// The result of opening a page. One line of standard output each; a later one corrects an earlier one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Opened {
@@ -39,7 +39,7 @@ const TAKEN: Duration = Duration::from_millis(400);
 const LATEST: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Programs that open a page in the browser of whoever's desktop this is, with the words before the address.
+/// Programs that open a page in the desktop user's browser, with the words before the URL.
 const OPENERS: &[(&str, &[&str])] = if cfg!(target_os = "macos") {
     &[("open", &[])]
 } else {

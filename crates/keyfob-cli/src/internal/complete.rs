@@ -1,6 +1,6 @@
-//! What fits where a half-typed command line ends, for the scripts of `keyfob completions`.
+//! Prints the candidates for the end of an incomplete command line, for the scripts of `keyfob completions`.
 //!
-//! The words come on standard input, each ended by a NUL, and not as arguments: what somebody is typing is nobody else's.
+//! The words arrive on standard input, each terminated by a NUL, not as arguments, which other users could read.
 
 use std::{
     ffi::OsString,
@@ -13,7 +13,7 @@ use crate::{
     output::report::{Report, Result},
 };
 
-/// More than anybody types.
+/// More than any user types.
 const LONGEST: u64 = 1024 * 1024;
 
 pub(super) fn run(words: &[OsString]) -> Result {

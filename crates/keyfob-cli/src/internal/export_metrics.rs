@@ -1,4 +1,4 @@
-//! `keyfob export-metrics`: sends what a run counted, over OTLP, in a separate process. Internal.
+//! `keyfob export-metrics`: sends the metrics of a run, over OTLP, in a separate process. Internal.
 //!
 //! OpenTelemetry's exporter reads endpoint, headers and time-out from its own variables. Its requests use the same
 //! proxy and certificates as all others.
@@ -52,7 +52,7 @@ pub(super) fn detach() -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The second: it belongs to nobody who waits.
+/// The second process: no caller waits for it.
 pub(super) fn send() -> Result {
     leave();
     let mut text = String::new();
@@ -97,7 +97,7 @@ fn export(batch: &Batch) -> Result<(), String> {
     provider.shutdown().map_err(|error| error.to_string())
 }
 
-/// Where metrics go, and what came of sending none: an empty request is a right one.
+/// Where metrics go, and the result of sending none: an empty request is valid.
 pub(super) fn try_collector() -> (String, Result<(), String>) {
     let variables = environment::variables();
     let endpoint = variables.text("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT").map_or_else(

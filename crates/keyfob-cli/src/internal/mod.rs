@@ -1,5 +1,5 @@
-//! Processes of this program that are no commands: they renew, open the browser, send metrics, complete a command line for a
-//! shell, or are the demo's child.
+//! Processes of this program that are not commands: they renew, open the browser, send metrics, complete a command line
+//! for a shell, or are the demo's child.
 //!
 //! They are started by [`Task::command`] (completion by the shell's script) and recognised by [`Task::of`], before the command
 //! line is parsed: the parser, its help and its completions do not know them.

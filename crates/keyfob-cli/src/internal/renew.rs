@@ -1,4 +1,4 @@
-//! Renews one login in another process of this program: both ends.
+//! Renews one login in another process of this program: both the caller's and the worker's side.
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 

@@ -1,4 +1,4 @@
-//! Which processes of this program there are, and how each is started and recognised.
+//! The internal processes of this program, and how each is started and recognised.
 
 use std::{ffi::OsStr, process::Command};
 
@@ -7,7 +7,7 @@ use keyfob::internals::{core::contract, world::system::program};
 /// What such a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Renews one login, in a session of its own.
+    /// Renews one login, in a separate session.
     Renew,
     /// Says what fits where a half-typed command line ends.
     Complete,

@@ -1,4 +1,4 @@
-//! Asks a person for a secret: what is typed or pasted is not shown, and the terminal is left as it was found, also after
+//! Asks the user for a secret: typed or pasted text is not shown, and the terminal's settings are restored, also after
 //! Ctrl-C.
 
 use std::{

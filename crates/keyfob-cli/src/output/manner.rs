@@ -1,5 +1,5 @@
-//! How a stream is written to: plainly for programs; with bold, colours, marks and whole words at the end of each line
-//! for a person in front of a terminal.
+//! The style of a stream: plain for programs; with bold, colours, marks and line breaks between words for a user at a
+//! terminal.
 
 use std::{
     io::{self, IsTerminal},
@@ -18,7 +18,7 @@ const NARROWEST: usize = 20;
 /// What the reader of a stream can do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
-    /// Lines are broken here; `None`: nobody sees them as lines.
+    /// Lines are broken at this width; `None`: the output is not shown on a terminal.
     columns: Option<usize>,
     /// Whether escape sequences for bold and colours are understood and wanted.
     styled: bool,
@@ -101,8 +101,8 @@ impl Manner {
         self.styled.then(|| format!("{style}{text}{style:#}"))
     }
 
-    /// ✓ and a blank before something that is as it should be, ✗ before something that is not; nothing where nobody could
-    /// read them.
+    /// ✓ and a blank before something that is in order, ✗ before something that is not; nothing where marks could not
+    /// be read.
     pub(crate) fn mark(self, good: bool) -> String {
         match (self.signs, good) {
             (false, _) => String::new(),

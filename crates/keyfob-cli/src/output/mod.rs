@@ -1,4 +1,4 @@
-//! What a person or a script gets to see, and what a person types.
+//! Output for users and scripts, and input from users.
 
 pub(crate) mod hidden;
 pub(crate) mod manner;

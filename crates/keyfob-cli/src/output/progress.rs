@@ -1,4 +1,4 @@
-//! Shows what a command waits for: at a terminal on a line that goes away again, elsewhere on a plain line, once.
+//! Shows what a command waits for: at a terminal on a line that is erased afterwards, elsewhere on a plain line, once.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -10,7 +10,7 @@ use keyfob::{Progress, internals::world::system::env};
 /// How long the line is that stands there now. It is taken back with blanks: no escape sequence is needed for that.
 static SHOWN: Mutex<usize> = Mutex::new(0);
 
-/// For whoever listens to a client's progress.
+/// The listener for a client's progress.
 pub(crate) fn show(progress: &Progress) {
     let mut shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut stderr = io::stderr().lock();

@@ -89,7 +89,7 @@ mod tests {
         Manner::for_tests(80, &[("TERM", "xterm-256color")])
     }
 
-    /// The modules of a drawing, row by row: which are dark to whoever looks at it.
+    /// The modules of a drawing, row by row: which of them look dark.
     fn seen(drawing: &str, on_paper: bool) -> Vec<Vec<bool>> {
         let mut rows = Vec::new();
         for line in drawing.lines() {
@@ -122,7 +122,8 @@ mod tests {
         }
     }
 
-    /// Too narrow and too low are told, with what is needed and what is there; a smaller margin comes before that.
+    /// Too narrow and too low are both reported, with the required and the actual size; a smaller margin is tried
+    /// first.
     #[test]
     fn a_code_that_does_not_fit_says_so_in_both_directions() {
         let at = |columns, lines, below| drawn(ADDRESS, colours(), (columns, lines), below);

@@ -53,7 +53,7 @@ struct Versioned<'a, A> {
 pub(crate) struct Report;
 
 impl Report {
-    /// Whether an answer will reach anybody: asked before something is done that is worth nothing without it.
+    /// Whether an answer can be delivered: checked before an action that is worthless without it.
     pub(crate) fn can_answer() -> Result<()> {
         // The runtime has opened /dev/null in its place, which takes everything.
         if process::has_stdout() { Ok(()) } else { Err(unwritable("it was closed from the start")) }
@@ -89,8 +89,8 @@ impl Report {
         Self::answer(&text.map_err(|_| Error::new(Id::Bug, "the answer", "it cannot be written as JSON"))?)
     }
 
-    /// Something that a program has to know before the answer: a line of its own on standard error, among prose. Unlike
-    /// prose it has to arrive.
+    /// Something that a program has to know before the answer: a separate line on standard error, among prose. Unlike
+    /// prose, it must be delivered.
     pub(crate) fn event(event: &impl Serialize) -> Result<(), Error> {
         let text = serde_json::to_string(&Versioned { v: VERSION, answer: event });
         let text = text.map_err(|_| Error::new(Id::Bug, "an event", "it cannot be written as JSON"))?;
@@ -101,7 +101,7 @@ impl Report {
         })
     }
 
-    /// Prose for a person. That nobody reads it is no failure.
+    /// Prose for the user. It is no failure if it is not read.
     pub(crate) fn say(text: &str) {
         Self::show(&Manner::of_messages().prose(text));
     }

@@ -14,13 +14,13 @@ use keyfob::{
 
 use crate::output::{progress, report::Report};
 
-/// What is longer is no line anybody means.
+/// A longer line is never intended.
 const LONGEST_LINE: usize = 1024 * 1024;
 /// What a terminal in its usual mode keeps of a line, without the end of it; it drops the rest in silence.
 const KEPT_BY_A_TERMINAL: usize = 4095;
 
-/// Lines of stdin, as they come, each whole or with the reason why it is not. The thread ends with the process: a read
-/// from a terminal cannot be called off. It hangs up when stdin has ended, and reads no faster than somebody listens.
+/// Lines of stdin, as they arrive, each whole or with the reason why it is not. The thread ends with the process: a
+/// read from a terminal cannot be cancelled. It hangs up when stdin has ended, and reads no faster than its receiver.
 pub(crate) fn lines() -> Receiver<Result<String, Error>> {
     let (sender, receiver) = mpsc::sync_channel(16);
     let read = move || {
@@ -72,7 +72,7 @@ fn checked(line: &[u8], in_lines: fn() -> bool) -> Result<String, Error> {
     Ok(text.to_owned())
 }
 
-/// Asks the person in front of it, and waits for a line. An empty one takes what is offered. Nobody else may be reading
+/// Asks the user at the terminal, and waits for a line. An empty one accepts the default. Nothing else may be reading
 /// [`lines`] meanwhile.
 pub(crate) fn ask(question: &str, offered: Option<&str>) -> Result<String, Error> {
     let ended = || {
@@ -109,13 +109,13 @@ pub(crate) fn is_typed() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Whether somebody sees what is said here.
+/// Whether a user sees the output.
 pub(crate) fn is_watched() -> bool {
     io::stdin().is_terminal() || io::stderr().is_terminal()
 }
 
-/// Whether standard input has nothing more to give: told without reading any of it. A pipe whose writer lives may still
-/// bring something.
+/// Whether standard input has ended, determined without reading any of it. A pipe with a live writer may still deliver
+/// something.
 pub(crate) fn has_input_ended() -> bool {
     use rustix::{
         event::{PollFd, PollFlags, poll},
@@ -182,7 +182,7 @@ impl Screen {
     }
 }
 
-/// Whether whoever looks at this terminal probably sits at another machine: over SSH, or in front of a container.
+/// Whether the user of this terminal probably sits at another machine: over SSH, or outside a container.
 pub(crate) fn is_far_away() -> bool {
     let variables = env::variables();
     let over_ssh = ["SSH_CONNECTION", "SSH_TTY"].iter().any(|name| variables.text(name).is_some());

@@ -1,4 +1,4 @@
-//! Times as people tell them: by the clock of the place where they are, and as what is left.
+//! Times for users: in local time, and as the time remaining.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Which errors can have which cause.
+//! The possible causes of each error.
 
 use keyfob::internals::core::{Cause, Id};
 

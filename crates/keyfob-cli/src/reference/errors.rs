@@ -1,10 +1,10 @@
-//! `docs/errors.md` and the manual page keyfob-errors, made from the tables of ids and causes and from the advice.
+//! `docs/errors.md` and the manual page keyfob-errors, generated from the tables of ids and causes and from the advice.
 
 use keyfob::internals::core::{Cause, Id, Kind};
 
 use crate::{advice, reference::causes::ids_of};
 
-/// One error, as the documents tell it.
+/// One error, as the documents present it.
 pub(crate) struct Entry {
     /// Its id.
     pub(crate) id: Id,

@@ -1,4 +1,4 @@
-//! What happens where programs share a login without keyfob: each of them renews by itself, with the same refresh token.
+//! What happens when programs share a login without keyfob: each renews independently, with the same refresh token.
 
 use std::{sync::Barrier, thread, time::Duration};
 
@@ -17,7 +17,7 @@ pub(super) struct Answer {
     refresh_token: Option<String>,
 }
 
-/// All of them, and what came of the one that got something.
+/// All answers, and the result for the process that received tokens.
 pub(super) struct Race {
     pub(super) answers: Vec<Answer>,
     /// How the provider answers to the access token that was got.
@@ -55,7 +55,7 @@ pub(super) fn whoami(base: &str, token: &str) -> Result<u16, Error> {
     Ok(request.call().map_err(unreachable)?.status().as_u16())
 }
 
-/// RFC 6749 §6, with nothing before it and nothing after it: no lock, no look whether somebody else has renewed.
+/// RFC 6749 §6 and nothing else: no lock, and no check whether another process has already renewed.
 fn renew(base: &str, refresh_token: &str) -> Result<Answer, Error> {
     let form =
         [("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", LOCAL_CLIENT_ID)];
@@ -72,7 +72,7 @@ fn renew(base: &str, refresh_token: &str) -> Result<Answer, Error> {
     })
 }
 
-/// A client without a proxy. It sends on a connection of its own.
+/// A client without a proxy, with a separate connection.
 pub(super) fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder().proxy(None).http_status_as_error(false);
     config.timeout_global(Some(Duration::from_secs(30))).build().new_agent()

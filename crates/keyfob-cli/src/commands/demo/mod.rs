@@ -1,5 +1,5 @@
 //! `keyfob demo`: an end-to-end demo against a built-in provider. Each step runs the command itself in a separate
-//! process, exactly as a person would type it; everything it tells has just happened.
+//! process, exactly as a user would type it; everything it prints has just happened.
 
 mod elsewhere;
 mod stage;
@@ -52,7 +52,7 @@ struct Story {
     revocation: String,
 }
 
-/// What came of the program that was handed the credential.
+/// The result of the program that received the credential.
 #[derive(Serialize)]
 struct HandedOver {
     /// How the provider answered it.

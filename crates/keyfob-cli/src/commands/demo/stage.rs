@@ -1,5 +1,4 @@
-//! Where the demo takes place: a provider, a directory, and the processes in it. All of it goes when the demo ends, however
-//! it ends.
+//! The demo's provider, directory and processes. All of them are removed when the demo ends, however it ends.
 
 use std::{
     ffi::OsStr,
@@ -102,7 +101,7 @@ impl Stage {
         command
     }
 
-    /// Starts a process that nobody talks to.
+    /// Starts a process without input, and captures its output.
     pub(super) fn start(&self, command: &mut Command) -> Result<Running> {
         self.spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
@@ -198,7 +197,7 @@ impl Drop for Stage {
     }
 }
 
-/// Where an interrupt has come, this does not return: the process is about to end, and nothing may be begun or told any more.
+/// After an interrupt this does not return: the process is about to end, and must not start or report anything more.
 fn held(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     loop {
         let shared = shared.lock().unwrap_or_else(PoisonError::into_inner);

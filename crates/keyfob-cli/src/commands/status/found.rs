@@ -1,4 +1,4 @@
-//! What `status` and `whoami` look at.
+//! The state that `status` and `whoami` report.
 
 use keyfob::{
     Client, Error, Purpose, Source,
@@ -21,7 +21,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Looks, and asks nobody.
+    /// Examines the state without asking the user.
     pub(crate) fn look(global: &Global, remote: bool, verify: bool) -> Self {
         let setup = session::setup(global);
         // Only what is asked of the provider needs the way there.
@@ -38,8 +38,8 @@ impl Found {
         Self { client, purpose, survey, problems, warnings, minted }
     }
 
-    /// What a program that asks now would end with: 0 if it got a credential. That nobody has signed in is 1 here, so that
-    /// it differs from a login that has ended.
+    /// The exit code of a program that asks now: 0 if it got a credential. Not being signed in is 1 here, to
+    /// distinguish it from a login that has ended.
     pub(crate) fn code(&self) -> u8 {
         if !self.client.setup().problems.is_empty() {
             return 3;

@@ -1,5 +1,5 @@
-//! `keyfob status`: the account, the credential in use, until when, and what will bite. Never renews, and uses the network
-//! only with `--verify`.
+//! `keyfob status`: the account, the credential in use, its expiry, and upcoming problems. Never renews, and uses the
+//! network only with `--verify`.
 
 pub(crate) mod found;
 mod page;

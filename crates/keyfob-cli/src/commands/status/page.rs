@@ -1,4 +1,5 @@
-//! The page of `keyfob status`: three lines for who, with what and until when, and one more for anything that will bite.
+//! The output of `keyfob status`: three lines for account, credential and expiry, and one more for each upcoming
+//! problem.
 
 use keyfob::{
     Source,
@@ -209,7 +210,7 @@ impl Page<'_> {
         (!others.is_empty()).then(|| sentence(&format!("not used: {}; {why}", others.join(", "))))
     }
 
-    /// How the stored login lies there, where that will not stay as it is: after the next renewal, or after a restart.
+    /// How the stored login is sealed, where that will change: after the next renewal, or after a restart.
     fn sealing(&self) -> Option<String> {
         let (is, will_be) = self.found.client.sealing();
         match (is, will_be) {
@@ -237,7 +238,7 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// The rest: whose, with which client and scopes, how it lies there, and every source in its order.
+    /// The rest: account, client, scopes, how the login is stored, and every source in its order.
     fn everything(&self) -> Result<()> {
         let (client, survey) = (&self.found.client, &self.found.survey);
         let known = survey.record.as_ref().map(|record| record.identity.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `keyfob status --json`. docs/json/keyfob.schema.json says what each member means.
+//! `keyfob status --json`. docs/json/keyfob.schema.json describes each member.
 
 use keyfob::{
     Error, Source, Verified,

@@ -1,4 +1,4 @@
-//! A page for each command, from the parser's own words.
+//! A page for each command, from the parser's help texts.
 
 use clap::{Arg, Command};
 use keyfob::internals::core::Kind;
@@ -73,7 +73,7 @@ fn sentence(text: &str) -> String {
     first.into_iter().chain(letters).chain(['.']).collect()
 }
 
-/// What the help says after the options: its examples, and its paragraphs. The exit codes have a section of their own.
+/// The part of the help after the options: its examples and paragraphs. The exit codes have their own section.
 fn told_after(help: &str) -> (String, Vec<String>) {
     let (mut examples, mut prose) = (String::new(), Vec::new());
     for paragraph in help.split("\n\n") {

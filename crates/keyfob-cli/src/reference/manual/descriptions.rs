@@ -1,4 +1,4 @@
-//! What a command does beyond its one line in the help: for whoever reads its page.
+//! What a command does beyond its one line in the help: for readers of its page.
 
 /// The paragraphs about the command of this page.
 pub(super) fn of(page: &str) -> &'static [&'static str] {

@@ -1,4 +1,4 @@
-//! A page of `docs/` as a page of the manual.
+//! Converts a page of `docs/` into a manual page.
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 

@@ -27,7 +27,7 @@ pub(crate) fn pages() -> Vec<Page> {
     pages
 }
 
-/// The page that somebody asks for by these words: `login`, `profiles use`, `keyfob-config`. None: the first.
+/// The page requested by these words: `login`, `profiles use`, `keyfob-config`. None: the first.
 pub(crate) fn find(words: &[String]) -> Option<Page> {
     let asked = words.join("-");
     let asked = asked.strip_prefix("keyfob-").unwrap_or(&asked);

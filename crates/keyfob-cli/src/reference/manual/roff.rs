@@ -21,7 +21,7 @@ pub(crate) fn render(page: &Page) -> String {
     (head + &roff.to_roff()).chars().map(escaped).collect()
 }
 
-/// Signs beyond ASCII by their number: not every reader is told which encoding a file has.
+/// Characters beyond ASCII by their number: not every reader knows the encoding of a file.
 fn escaped(sign: char) -> String {
     if sign.is_ascii() { sign.into() } else { format!("\\[u{:04X}]", u32::from(sign)) }
 }
