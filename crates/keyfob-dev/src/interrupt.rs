@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// Has `act` done, on a thread of its own, as soon as the process is interrupted: with the number of the signal (SIGINT,
-/// SIGTERM or SIGHUP; elsewhere 2 for Ctrl-C). It takes these signals over for the rest of the process.
+/// Runs `act` on a separate thread as soon as the process is interrupted, with the number of the signal (SIGINT,
+/// SIGTERM or SIGHUP; elsewhere 2 for Ctrl-C). It takes over these signals for the rest of the process.
 ///
 /// # Errors
 /// When the signals cannot be watched or there is no thread; nothing has been taken over by a thread then.
@@ -18,7 +18,8 @@ pub fn on_interrupt(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name("interrupt".to_owned()).spawn(watch).map(drop)
 }
 
-/// Waits until the process is interrupted. A terminal that goes away is no reason: a server may be meant to stay.
+/// Waits until the process is interrupted. A closed terminal is not an interruption: a server may be meant to keep
+/// running.
 pub(crate) fn wait() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -1,7 +1,8 @@
 //! An OAuth 2.0 authorization server for development and tests.
 //!
-//! It reads the RFCs by itself and shares no code with the client it is used to test. It is **insecure by design**
-//! (anybody on this machine may sign in as anybody), says so in every answer, and listens on loopback only.
+//! It implements the RFCs independently and shares no code with the client it is used to test. It is **insecure by
+//! design** (any user of this machine may sign in as any account), says so in every answer, and listens on loopback
+//! only.
 //!
 //! ```
 //! use keyfob_dev::{DevServer, FaultKind, Options};

@@ -34,7 +34,7 @@ const LARGEST_BODY: usize = 64 * 1024;
 /// How long connections may take to end when the server stops.
 const FAREWELL: Duration = Duration::from_millis(600);
 
-/// Serves until told to stop, and then a little longer.
+/// Serves until asked to stop, and then a little longer.
 pub(crate) async fn serve(shared: Arc<Shared>, listeners: Vec<TcpListener>, stopped: watch::Receiver<bool>) {
     let alive = watch::Sender::new(());
     let accepting: Vec<_> = listeners

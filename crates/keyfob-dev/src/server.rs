@@ -31,7 +31,7 @@ use crate::{
 
 /// A running development server. Dropping it stops it.
 ///
-/// Blocking and embeddable: it runs on a thread and an asynchronous runtime of its own.
+/// Blocking and embeddable: it runs on its own thread and asynchronous runtime.
 pub struct DevServer {
     host: &'static str,
     shared: Arc<Shared>,
@@ -149,8 +149,7 @@ impl DevServer {
         self.shared.gate.open();
     }
 
-    /// Arms a fault for the next `count` requests it fits; `None` = for ever. Faults that were armed before it strike
-    /// first.
+    /// Arms a fault for the next `count` requests it fits; `None` = without limit. Faults armed earlier strike first.
     pub fn inject(&self, fault: impl Into<Fault>, count: impl Into<Option<u32>>) {
         let plan = FaultPlan { fault: fault.into(), count: count.into() };
         lock(&self.shared.faults).arm(plan);

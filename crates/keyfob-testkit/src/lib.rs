@@ -1,5 +1,5 @@
-//! What the tests and benchmarks of the command share: a home for the real command, a real provider, and what one wants
-//! to do to both.
+//! Shared by the tests and benchmarks of the command: a home for the real command, a real provider, and helpers for
+//! both.
 #![expect(clippy::disallowed_methods, reason = "it starts and times real processes")]
 #![expect(missing_docs, reason = "for the tests of this workspace alone")]
 
@@ -57,7 +57,7 @@ pub fn local<'c>(command: &'c mut Command, base: &str) -> &'c mut Command {
     command.env(names::USE_LOCAL, "1")
 }
 
-/// A provider that signs everybody in, on a port of its own.
+/// A provider that signs in every user, on its own port.
 pub fn provider() -> DevServer {
     provider_with(Options::default())
 }
@@ -70,7 +70,7 @@ pub fn provider_with(options: Options) -> DevServer {
 pub struct Home {
     dir: tempfile::TempDir,
     base: String,
-    /// What every run is told besides.
+    /// Additional variables for every run.
     variables: Vec<(String, String)>,
 }
 
@@ -81,7 +81,7 @@ impl Home {
         Self { dir, base: server.base_url(), variables: Vec::new() }
     }
 
-    /// One that somebody has signed in to, through the real command.
+    /// A home that is signed in, through the real command.
     pub fn signed_in(server: &DevServer) -> Self {
         let home = Self::empty(server);
         home.login();
@@ -135,7 +135,7 @@ impl Home {
         self.output(words).into()
     }
 
-    /// The same, as the standard library tells it.
+    /// The same, as the standard library's type.
     pub fn output(&self, words: &[&str]) -> Output {
         self.keyfob(words).output().expect("the command runs")
     }
@@ -203,7 +203,7 @@ impl Home {
         read_record(&self.record_path())
     }
 
-    /// Changes the record while nobody renews.
+    /// Changes the record while no process renews.
     pub fn edit(&self, change: impl FnOnce(&mut Value)) {
         let path = self.record_path();
         let _alone = self.idle();
@@ -251,7 +251,7 @@ impl Home {
         until("the lease to be free", || self.lock(&lock))
     }
 
-    /// Whether somebody is renewing.
+    /// Whether a process is renewing.
     pub fn is_busy(&self) -> bool {
         self.lock(&self.record_path().with_extension("lock")).is_none()
     }
@@ -272,7 +272,7 @@ impl Home {
     }
 }
 
-/// A home with a provider of its own.
+/// A home with its own provider.
 pub struct Sandbox {
     pub server: DevServer,
     pub home: Home,

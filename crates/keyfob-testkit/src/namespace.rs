@@ -8,7 +8,7 @@ use std::{
 
 use crate::{Home, Ran};
 
-/// A mount namespace of its own, in which tests may fill, remount and bind what they like. An ordinary user gets one
+/// A private mount namespace, in which tests may fill, remount and bind what they like. An ordinary user gets one
 /// inside a user namespace; where neither is allowed the test fails and says so.
 pub struct Namespace {
     keeper: Child,

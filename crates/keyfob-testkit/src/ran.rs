@@ -1,10 +1,10 @@
-//! What became of a run of the command.
+//! The result of a run of the command.
 
 use std::process::Output;
 
 use serde_json::Value;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Ran {
     /// The exit code; `None` when a signal ended it.

@@ -1,4 +1,4 @@
-//! The record of a login as it lies on the disk, for tests that look at it or change it.
+//! The record of a login as it is stored on the disk, for tests that inspect or change it.
 
 use std::{
     fs::{self, File},
@@ -23,8 +23,8 @@ pub fn read_record(path: &Path) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }
 
-/// Writes a record where it lies, so that links and mounts keep showing it, and never leaves it empty. In the very
-/// form the command gives it, if it is one it knows: a renewal then has nothing to tidy up first.
+/// Writes a record in place, so that links and mounts keep showing it, and never leaves it empty. Uses the exact form
+/// the command writes, if the command knows it: a renewal then has nothing to tidy up first.
 pub fn write_in_place(path: &Path, record: &Value) {
     let bytes = serde_json::to_vec_pretty(record).expect("JSON");
     let bytes = Record::decode(&bytes).map_or(bytes, |record| record.encode().to_vec());

@@ -1,4 +1,4 @@
-//! One round of the drill: many processes at once, or a process that is killed at some moment.
+//! One round of the drill: many processes at once, or one process that is killed at some moment.
 
 use std::{
     fs,

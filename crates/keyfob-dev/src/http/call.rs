@@ -1,4 +1,4 @@
-//! One request, and how it is answered.
+//! One request, and the reply to it.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// Waits until the server is told to stop.
+    /// Waits until the server is asked to stop.
     pub(crate) async fn stopped(&mut self) {
         // An error means that the server is gone, which is the same.
         let _ = self.stopped.wait_for(|stop| *stop).await;

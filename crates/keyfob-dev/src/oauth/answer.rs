@@ -4,7 +4,7 @@ use serde_json::{Value, json as object};
 
 use crate::state::tables::Issued;
 
-/// The members of a successful answer (RFC 6749 §5.1); `scope` always, so that nobody has to guess.
+/// The members of a successful answer (RFC 6749 §5.1); always includes `scope`, so that no client has to guess.
 pub(crate) fn members(issued: &Issued) -> Value {
     let mut members = object!({
         "access_token": issued.access_token,

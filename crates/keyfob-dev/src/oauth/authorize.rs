@@ -32,7 +32,7 @@ const LONGEST_TYPED: usize = 254;
 const GONE: &str =
     "This sign-in has ended or was never begun here. Start again from the program that asked for it.";
 
-/// An error that may be told to the client through the browser (RFC 6749 §4.1.2.1).
+/// An error that may be reported to the client through the browser (RFC 6749 §4.1.2.1).
 struct Told(&'static str, &'static str);
 
 /// `GET`: a new request.

@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// How long an ID token can be shown to be fresh; nobody keeps one.
+/// The lifetime of an ID token. It only shows that the token is fresh; clients do not keep it.
 const LIFE: u64 = 600;
 
 /// Whom an ID token is about and for.

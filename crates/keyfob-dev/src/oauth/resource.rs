@@ -5,7 +5,7 @@ use crate::{
     state::{addresses::split_authority, redirect, shared::Shared},
 };
 
-/// RFC 8707 §2: a token is for this server or for nobody.
+/// RFC 8707 §2: a token is either for this server or not issued.
 pub(crate) fn resources_are_ours(shared: &Shared, form: &Form) -> Result<(), Refusal> {
     let ours = |resource: &str| {
         let plain = redirect::acceptable(resource) && resource.starts_with("http://");

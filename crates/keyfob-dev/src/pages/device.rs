@@ -9,7 +9,7 @@ use crate::{
     state::codes::{Waiting, WrongCode},
 };
 
-/// Where a person types the code, compares it, and is told how it ended.
+/// Where the user types the code, compares it, and sees the result.
 pub(crate) const ENTER_PATH: &str = "/device";
 pub(crate) const CONSENT_PATH: &str = "/device/consent";
 pub(crate) const DONE_PATH: &str = "/device/done";
@@ -38,7 +38,7 @@ impl Problem {
     }
 }
 
-/// What came of a code.
+/// The result for a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Approved,

@@ -41,8 +41,8 @@ pub(crate) fn style(_: &Shared, call: &mut Call) -> Reply {
     reply
 }
 
-/// Reads a form that one of our own pages sent. Browsers name the page a form came from; a program sends neither
-/// header and must know the unguessable id. `Origin: null` is what `Referrer-Policy: no-referrer` makes of our own.
+/// Reads a form that one of our own pages sent. Browsers name the page a form came from; a program sends neither header
+/// and must know the unguessable id. `Origin: null` is the effect of our `Referrer-Policy: no-referrer`.
 pub(crate) fn own_form(call: &Call) -> Result<Form, &'static str> {
     let site = call.header("sec-fetch-site").unwrap_or("same-origin");
     let origin = call.header(ORIGIN).unwrap_or("null");
@@ -52,7 +52,7 @@ pub(crate) fn own_form(call: &Call) -> Result<Form, &'static str> {
     call.form().map_err(|refusal| refusal.description)
 }
 
-/// What the person typed and cannot be used is told at its field, which gets the focus.
+/// Invalid input is reported at its field, which gets the focus.
 pub(crate) fn address_field(email: &str, wrong: bool, focus: bool) -> Markup {
     html! {
         label for="email" { "E-mail address" }
@@ -174,7 +174,7 @@ fn meaning(scope: &str) -> &'static str {
     }
 }
 
-/// An error that is shown to the person and told to nobody (RFC 6749 §4.1.2.1).
+/// An error that is shown to the user and not reported to the client (RFC 6749 §4.1.2.1).
 pub(crate) fn untrusted(call: &mut Call, text: &str) -> Reply {
     call.note.outcome = "error-page";
     error(StatusCode::BAD_REQUEST, text)

@@ -9,12 +9,12 @@ use crate::{
     state::{redirect, transaction::Transaction},
 };
 
-/// Where they lie for a request that waits; what they send goes to the authorization endpoint.
+/// Their paths, for a request that waits; the forms are sent to the authorization endpoint.
 pub(crate) const SIGN_IN_PATH: &str = "/oauth/sign-in";
 pub(crate) const CONSENT_PATH: &str = "/oauth/consent";
 const FORM_PATH: &str = "/oauth/authorize";
 
-/// Asks who it is. What was typed before and is no address is told.
+/// Asks for the e-mail address. Invalid earlier input is reported.
 pub(crate) fn ask(call: &Call, transaction: &Transaction, id: &str) -> Reply {
     let typed = transaction.typed.as_deref();
     let email = typed.or(transaction.email.as_deref()).unwrap_or_default();

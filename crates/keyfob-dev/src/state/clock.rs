@@ -31,7 +31,7 @@ impl Clock {
         (self.offset.load(Ordering::SeqCst) != 0).then(|| httpdate::fmt_http_date(self.instant()))
     }
 
-    /// An HTTP-date that lies `seconds` ahead (RFC 9110 §5.6.7).
+    /// An HTTP-date `seconds` ahead (RFC 9110 §5.6.7).
     pub(crate) fn http_date_in(&self, seconds: u64) -> String {
         httpdate::fmt_http_date(self.instant() + Duration::from_secs(seconds))
     }

@@ -6,7 +6,7 @@ use crate::state::{bounded::Bounded, scope::Scopes};
 pub(crate) const CODE_LIFE: u64 = 300;
 /// How long a person may take, in seconds.
 pub(crate) const DEVICE_CODE_LIFE: u64 = 600;
-/// RFC 8628 §5.1: more wrong codes than this within a minute, and nobody may try.
+/// RFC 8628 §5.1: after more wrong codes than this within a minute, further attempts are refused.
 const WRONG_CODES: u32 = 10;
 
 #[derive(Debug)]

@@ -60,7 +60,7 @@ faults! {
     NoRefreshToken = "no-refresh-token",
     /// Rotated; `access_token` stands twice with different values (RFC 8259 §4).
     DuplicateMember = "duplicate-member",
-    /// Rotated; `refresh_token` stands twice with different values, so that nobody can know which is meant.
+    /// Rotated; `refresh_token` occurs twice with different values, so that no client can know which is right.
     DuplicateRefreshToken = "duplicate-refresh-token",
     /// Rotated; the valid JSON body is larger than 2 MiB.
     Huge = "huge",
@@ -81,7 +81,7 @@ faults! {
     IdTokenUnsigned = "id-token-unsigned",
     /// It is signed with a key that is not in the list.
     IdTokenSignature = "id-token-signature",
-    /// It speaks of somebody else.
+    /// Its subject is another account.
     IdTokenSubject = "id-token-subject",
     /// Status 400; `error_description` repeats what was sent: the body as it came, and every value of it and of
     /// `Authorization` as it is, in base64 and in base64url. Nothing is rotated.
@@ -152,12 +152,12 @@ impl FromStr for Fault {
     }
 }
 
-/// A fault and how many requests it strikes. Parsed from `FAULT` (for ever) or `FAULT=COUNT`.
+/// A fault and how many requests it strikes. Parsed from `FAULT` (without limit) or `FAULT=COUNT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FaultPlan {
     /// The fault.
     pub fault: Fault,
-    /// `None` = for ever.
+    /// `None` = without limit.
     pub count: Option<u32>,
 }
 

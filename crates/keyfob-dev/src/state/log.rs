@@ -12,7 +12,7 @@ use serde::Serialize;
 /// How many requests are kept in memory.
 pub const REMEMBERED_REQUESTS: usize = 100_000;
 
-/// One request, as the log tells it. It never holds a token, a code, a secret or a query.
+/// One request, as it is logged. It never holds a token, a code, a secret or a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LoggedRequest {
@@ -68,7 +68,7 @@ impl Log {
     }
 }
 
-/// A path that is safe to log: somebody may have put a token into it.
+/// A path that is safe to log: a client may have put a token into it.
 pub(crate) fn shown_path(path: &str) -> String {
     let segments = path.split('/').take(12).map(|segment| {
         let plain =

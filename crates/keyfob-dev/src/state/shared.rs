@@ -78,7 +78,7 @@ impl Shared {
         look(&lock(&self.tables), self.clock.now())
     }
 
-    /// Makes one transition, and writes the state file before anybody can see it.
+    /// Makes one transition, and writes the state file before the change becomes visible.
     pub(crate) fn change<R>(&self, transition: impl FnOnce(&mut Tables, u64) -> R) -> R {
         let mut tables = lock(&self.tables);
         let result = transition(&mut tables, self.clock.now());

@@ -18,7 +18,7 @@ use crate::state::{
 
 /// A used code is remembered this long, so that its reuse revokes what it gave.
 const USED_CODE_MEMORY: u64 = 24 * 3600;
-/// A refresh token that nobody uses expires (RFC 9700 §4.14.2).
+/// A refresh token that is not used expires (RFC 9700 §4.14.2).
 pub(crate) const REFRESH_IDLE_LIFE: u64 = 30 * 24 * 3600;
 /// How many new credentials there may be between two sweeps of expired ones.
 const SWEEP_EVERY: u32 = 4096;
@@ -91,7 +91,7 @@ pub(crate) struct Refresh {
     pub(crate) spent: Option<Spent>,
 }
 
-/// A rotated refresh token is kept, so that its reuse can be told from an unknown one.
+/// A rotated refresh token is kept, so that its reuse can be distinguished from an unknown one.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Spent {
     at: u64,
@@ -280,7 +280,7 @@ impl Tables {
         self.devices.retain(|_, device| now < device.expires_at);
     }
 
-    /// Forgets what nobody came back for.
+    /// Removes expired codes and sign-ins that were never completed.
     pub(crate) fn sweep_waiting(&mut self, now: u64) {
         self.codes.retain(|code| now < code.expires_at.saturating_add(USED_CODE_MEMORY));
         self.transactions.retain(|transaction| now < transaction.expires_at);
