@@ -1,5 +1,5 @@
-//! The peak memory of `keyfob token`. Its answer goes into a pipe that is full: there it stands, with all it
-//! ever needed, while the kernel is asked for its high-water mark.
+//! The peak memory of `keyfob token`. Its answer goes into a full pipe, so that it blocks after allocating everything
+//! it needs; then the kernel's high-water mark is read.
 
 use std::{
     fs,

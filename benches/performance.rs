@@ -5,8 +5,8 @@
 //! cargo bench -p keyfob-bench -- token storm   # some
 //! ```
 //!
-//! What is compared runs in turns (A B C A B C …), so that whatever else the machine does meets all of it
-//! alike. Nothing is asserted about times: a benchmark that fails when the machine is busy is no benchmark.
+//! Alternatives run in turns (A B C A B C …), so that other load on the machine affects all of them equally. Nothing is
+//! asserted about times: a benchmark must not fail because the machine is busy.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,

@@ -1,5 +1,5 @@
-//! How many refresh grants a second the development provider gives on one core, against how many requests it
-//! answers at all.
+//! How many refresh grants per second the development provider gives on one core, compared with the requests it can
+//! answer at all.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What a renewal costs beyond the provider's answer: the whole of `keyfob token` with an ended token, with its
-//! locks, its process of its own and its syncs to a real disk, less what the same grant takes by hand.
+//! The cost of a renewal beyond the provider's answer: the whole of `keyfob token` with an expired token, with its
+//! locks, its separate process and its syncs to a real disk, less the time of the same grant without keyfob.
 
 use std::{
     process::Stdio,

@@ -1,4 +1,4 @@
-//! What the release binary weighs, and the one without the development provider, metrics and the Secret Service.
+//! The size of the release binary, and of one without the development provider, metrics and the Secret Service.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 

@@ -1,10 +1,10 @@
-//! What every benchmark uses: the distributed program, a provider, a login.
+//! The set-up of every benchmark: the distributed program, a provider, a login.
 //!
-//! This is not `keyfob-testkit`. That starts the command as it is built for the tests, and its provider in a thread of the
+//! This is not `keyfob-testkit`, which starts the command as built for the tests, and its provider in a thread of the
 //! test; to use it, Cargo would build the libraries a second time, with other flags, and the provider's work would be
-//! measured as the benchmark's. What is measured here is the distributed build, installed, with the provider in another
-//! process, and driven from outside as a shell drives it. So what the two have in common is a form on the disk and a few
-//! variables, and is written in both.
+//! measured as the benchmark's. The benchmarks measure the distributed build, installed, with the provider in another
+//! process, and driven from outside as a shell drives it. So the two share only a form on the disk and a few variables,
+//! which are written in both.
 
 use std::{
     error::Error,
@@ -38,7 +38,7 @@ impl Program {
         Ok(Self { path, dir })
     }
 
-    /// A directory of its own for somebody.
+    /// A temporary directory for one use.
     pub(crate) fn directory(&self) -> Result<tempfile::TempDir> {
         Ok(tempfile::tempdir_in(self.dir.path())?)
     }
@@ -56,7 +56,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Builds the command as it is distributed, with these words for cargo too; where it lies.
+/// Builds the command as it is distributed, with these additional arguments for cargo; returns its path.
 pub(crate) fn built(features: &[&str]) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let status = Command::new(env!("CARGO"))
@@ -73,9 +73,8 @@ pub(crate) fn built(features: &[&str]) -> Result<PathBuf> {
     Ok(built.join(target).join("dist/keyfob"))
 }
 
-/// Puts a program in its place as it is there after the machine was started: on the disk, not yet in memory. What
-/// was just written lies in memory in large pages and starts a fifth faster than what was read from the disk: that
-/// would flatter it.
+/// Installs a program as it is after the machine was started: on the disk, not yet in memory. A file just written is in
+/// memory in large pages and starts a fifth faster than one read from the disk, which would make the result too good.
 pub(crate) fn install(built: &Path, place: &Path) -> Result<()> {
     fs::copy(built, place)?;
     let file = fs::File::open(place)?;
@@ -115,8 +114,8 @@ impl<'p> Stage<'p> {
         Ok(Self { program, provider, base: base.trim().to_owned(), home })
     }
 
-    /// Everything a command of this stage is told, in the environment: the shortest command line is the one
-    /// people use.
+    /// Passes everything to a command of this stage in the environment: the shortest command line is the one people
+    /// use.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = self.program.command(words);
         command.env("KEYFOB_HOME", self.home.path()).env("USE_LOCAL_OAUTH", "1").current_dir("/");
@@ -209,7 +208,7 @@ impl RefreshToken {
         Ok(())
     }
 
-    /// The provider's answer time to somebody who comes anew: connection, request, answer.
+    /// The provider's answer time for a new client: connection, request, answer.
     pub(crate) fn round_trip(&mut self) -> Result<Duration> {
         let begin = Instant::now();
         let mut connection = Connection::open(&self.url)?;

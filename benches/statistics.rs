@@ -1,4 +1,4 @@
-//! Medians, and nothing cleverer: they do not mind a few runs that something else disturbed.
+//! Medians only: they tolerate a few runs that something else disturbed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ pub(crate) fn median(times: &[Duration]) -> Duration {
     quantile(times, 50)
 }
 
-/// The value below which so many of a hundred lie.
+/// The value at the given percentile.
 pub(crate) fn quantile(times: &[Duration], percent: usize) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! The storm: many processes at once at an ended token, against as many at a fresh one and one round trip.
+//! The storm: many processes at once with an expired token, compared with as many with a fresh one and one round trip.
 
 use std::{
     io::Read,

@@ -1,4 +1,4 @@
-//! `keyfob token` with a fresh login: the whole process, against `cat` of the record and against the least
+//! `keyfob token` with a fresh login: the whole process, compared with `cat` of the record and with the smallest
 //! program that opens, reads and prints it.
 
 use std::{

@@ -1,6 +1,6 @@
 //! The fire drill at full size: `cargo bench -p keyfob-tests --bench drill -- --processes 512 --rounds 20 --kills 10000`
 //!
-//! Prints its figures; fails when a login was lost where it must not be, or anything else that was not promised.
+//! Prints its figures; fails when a login was lost where it must not be, or when any other promise was broken.
 #![expect(clippy::disallowed_methods, reason = "it starts and kills real processes, and times them")]
 #![expect(clippy::print_stdout, reason = "printing its figures is what it is for")]
 

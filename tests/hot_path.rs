@@ -1,5 +1,5 @@
-//! `keyfob token` with a fresh login is one read and one write: no runtime, no thread, no other process, no
-//! network, no lock. Its time follows from that; the times themselves are in docs/performance.md.
+//! `keyfob token` with a fresh login is one read and one write: no runtime, no thread, no other process, no network, no
+//! lock. Its time follows from that; the measured times are in docs/performance.md.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use std::{
 
 use keyfob::internals::core::{contract::names, login::record::Key};
 
-/// Nobody listens there: whoever asked it anything would fail.
+/// Nothing listens there: any request to it would fail.
 const BASE: &str = "http://127.0.0.1:9";
 
 /// A home with a login that is good until 2100.

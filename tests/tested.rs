@@ -1,4 +1,4 @@
-//! The command `keyfob`, built for the tests beside it.
+//! The command `keyfob`, built for the tests.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What the targets share: what must be true of every text that leaves the product.
+//! Shared by the targets: the properties of every text that leaves the product.
 
 use keyfob_core::{
     Error,
@@ -19,7 +19,7 @@ pub fn assert_harmless(text: &str) {
     assert!(found.is_none(), "{found:?} in {text:?}");
 }
 
-/// Every part of an error is harmless, short, and tells no secret.
+/// Every part of an error is harmless, short, and reveals no secret.
 pub fn assert_tellable(error: &Error) {
     for part in [error.what(), error.why()] {
         assert_harmless(part);

@@ -1,7 +1,6 @@
-//! The approved list. The first line is an approved URL, the second one that wants to be.
+//! The approved list. The first line is an approved URL, the second a candidate.
 //!
-//! The oracle does not use the product's parser where it can do without: authority and path are also cut out of
-//! the text by hand.
+//! The oracle avoids the product's parser where it can: authority and path are also cut out of the text by hand.
 #![no_main]
 
 use keyfob_core::{

@@ -1,4 +1,4 @@
-//! The query of a callback. The first byte chooses what is known of the issuer; `STATE` stands for the state.
+//! The query of a callback. The first byte selects what is known about the issuer; `STATE` stands for the state.
 #![no_main]
 
 use keyfob_fuzz::{assert_harmless, code_of, flow};

@@ -1,5 +1,5 @@
-//! The contract's variables. Each line is a letter, which chooses the variable, and its value; secrets get a
-//! canary at their end.
+//! The contract's variables. Each line is a letter, which selects the variable, and its value; a canary is appended to
+//! secrets.
 #![no_main]
 
 use keyfob_core::contract::{self, Kind, REFERENCED, State, VARIABLES, Variable, Variables};

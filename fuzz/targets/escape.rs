@@ -1,4 +1,4 @@
-//! Text from outside, made harmless.
+//! Escaping of external text.
 #![no_main]
 
 use keyfob_core::error::escape;

@@ -1,4 +1,4 @@
-//! ID tokens and lists of keys. The first byte chooses: a text as it is, claims below an honest header, or keys.
+//! ID tokens and key sets. The first byte selects: the text as it is, claims below a valid header, or keys.
 #![no_main]
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};

@@ -1,4 +1,4 @@
-//! What a provider says of itself. The first byte chooses how the environment came to be known.
+//! Provider metadata. The first byte selects how the environment was configured.
 #![no_main]
 
 use keyfob_core::{

@@ -1,4 +1,4 @@
-//! What people paste. `STATE` stands for the state.
+//! Text that users paste. `STATE` stands for the state.
 #![no_main]
 
 use keyfob_fuzz::{assert_tellable, code_of, flow};

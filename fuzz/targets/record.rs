@@ -1,4 +1,5 @@
-//! Store files: whatever they hold is a record that survives the disk, or damage that is told without quoting.
+//! Store files: each is either a record that survives a round trip to disk, or damage that is reported without quoting
+//! it.
 #![no_main]
 
 use keyfob_core::{

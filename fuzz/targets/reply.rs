@@ -1,5 +1,5 @@
-//! Token-endpoint replies, and what they make of a record. The first three bytes choose the status, the type and
-//! whether the request had a refresh token; the rest is the body.
+//! Token-endpoint replies, and their effect on a record. The first three bytes select the status, the type and whether
+//! the request had a refresh token; the rest is the body.
 #![no_main]
 
 use keyfob_core::{

@@ -1,4 +1,4 @@
-//! The blanks in a case: `{base}`, `{access:ada}` and the others, filled in with what this run of it has.
+//! The placeholders in a case: `{base}`, `{access:ada}` and the others, replaced with the values of this run.
 
 use std::{cell::RefCell, collections::BTreeMap};
 

@@ -1,4 +1,4 @@
-//! What a `case.toml` may say. `tests/cases/README.md` explains it to those who write one.
+//! The format of a `case.toml`. `tests/cases/README.md` explains it to authors.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ pub(crate) struct Case {
     /// The variables it is about.
     #[serde(default)]
     pub(crate) covers: Vec<String>,
-    /// Every run must exit 3 and name each covered variable, and nobody may be asked anything.
+    /// Every run must exit 3 and name each covered variable, and must not prompt.
     #[serde(default)]
     pub(crate) malformed: bool,
     /// Two neighbours of an order, of which the first wins.
@@ -51,7 +51,8 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The run every such case begins with: `status` tells who wins and who is shadowed, and asks nobody.
+    /// The run every such case begins with: `status` reports the winning source and the shadowed ones, without
+    /// prompting.
     fn status(&self) -> Run {
         let Self { order, wins, over } = self;
         let remote = if order == "remote" { ", \"--remote\"" } else { "" };
@@ -115,7 +116,7 @@ pub(crate) enum DescriptorKind {
     Pipe,
     /// Likewise a socket.
     Socket,
-    /// A regular file of its own.
+    /// A separate regular file.
     File,
     /// The existing file `path`.
     Path,

@@ -10,9 +10,9 @@ use std::{
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(100);
 
-/// What one process came to.
+/// The result of one process.
 pub(crate) struct Ran {
-    /// The exit code, or 128 and the signal, as a shell tells it.
+    /// The exit code, or 128 plus the signal, as in a shell.
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,

@@ -1,4 +1,4 @@
-//! Descriptors of every kind, put at the number a case names.
+//! Descriptors of every kind, opened at the number a case names.
 
 use std::{
     fs::File,
@@ -21,8 +21,8 @@ use crate::{
     case::{Descriptor, DescriptorKind as Kind},
 };
 
-/// While a descriptor of ours may be inherited, nobody else starts a process: an inherited writer would keep a pipe
-/// open for ever.
+/// While one of our descriptors may be inherited, no other thread starts a process: an inherited writer would keep a
+/// pipe open forever.
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// Numbers nothing else has: descriptors pass through them on the way to the numbers asked for.

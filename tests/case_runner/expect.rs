@@ -1,4 +1,4 @@
-//! What a run must have come to, and how it is told when it did not.
+//! The expected result of a run, and the report when the run differs.
 
 use std::fs;
 

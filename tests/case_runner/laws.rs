@@ -1,4 +1,4 @@
-//! Laws about the cases themselves: nothing that the contract promises is left without one.
+//! Laws about the cases themselves: every promise of the contract is covered by a case.
 
 use std::collections::BTreeSet;
 

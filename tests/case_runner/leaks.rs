@@ -1,4 +1,4 @@
-//! Looks for secrets where none may be: as they are, in base64 and percent-encoded, whole or a part of them.
+//! Searches for secrets where none may be: verbatim, in base64 and percent-encoded, whole or in part.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -125,7 +125,7 @@ impl Search {
     }
 }
 
-/// What somebody minted and nobody told us of is a secret by its beginning.
+/// A token that was minted without the test's knowledge is recognised by its prefix.
 fn minted(content: &[u8]) -> Option<(&'static str, &'static str)> {
     let text = String::from_utf8_lossy(content);
     MINTED.into_iter().find_map(|prefix| {
@@ -134,7 +134,7 @@ fn minted(content: &[u8]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Where credentials are meant to be, in any home.
+/// Where credentials are expected, in any home.
 fn is_store(path: &Path) -> bool {
     ["logins", "devices", "run/helper"].iter().any(|store| path.ends_with(store))
 }
@@ -174,7 +174,7 @@ mod tests {
         assert!(found(SECRET, "a fingerprint 0123456789ab, a user dev@example.com").is_empty());
     }
 
-    /// What the provider minted in between, and nobody collected, is found by its beginning.
+    /// A token that the provider minted in between, and that no client collected, is found by its prefix.
     #[test]
     fn minted_tokens_are_known_by_their_beginning() {
         assert_eq!(found("unrelated-secret", "token=kdev-rt-Zm9vYmFy").len(), 1);

@@ -1,5 +1,5 @@
-//! Every directory of `tests/cases` is one test: what is given, what is run, and everything that must come of it. And
-//! of each of them: no secret where none is meant to be.
+//! Every directory of `tests/cases` is one test: its input, the commands to run, and everything that must result. Each
+//! also checks that no secret appears where none is expected.
 #![expect(clippy::disallowed_methods, reason = "tests start the real command and read the clock to give up")]
 
 mod blanks;

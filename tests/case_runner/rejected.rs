@@ -1,4 +1,4 @@
-//! What a host does after a 401 with the key of a helper: `Client::rejected`.
+//! How a host handles a 401 for a helper's key: `Client::rejected`.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -50,7 +50,8 @@ fn a_rejected_key_costs_one_run() {
     assert_eq!(runs(), 2, "the second report is about the key that has been replaced");
 }
 
-/// What would be used now is another credential: whoever is told 401 for a login does not get a key in its place.
+/// The credential in use is now a different one: a caller that reports a 401 for a login does not get a key in its
+/// place.
 #[test]
 fn a_rejection_never_changes_the_source() {
     let s = Sandbox::new();

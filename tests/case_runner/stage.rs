@@ -1,4 +1,4 @@
-//! Plays one case: a provider and a home of its own, then run after run, then the search for leaks.
+//! Runs one case: a separate provider and home, then run after run, then the search for leaks.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ use crate::{
     leaks::Search,
 };
 
-/// Everything one case has of its own.
+/// The separate environment of one case.
 pub(crate) struct Stage<'c> {
     case: &'c Case,
     pub(crate) server: &'c DevServer,
@@ -43,7 +43,7 @@ pub(crate) struct Stage<'c> {
     problems: Vec<String>,
 }
 
-/// Plays it and tells everything that is not as the case says.
+/// Runs it and reports everything that differs from the case.
 pub(crate) fn play(case: &Case) -> Vec<String> {
     let salt = salt();
     let text = fs::read_to_string(case::directory().join(&case.name).join("case.toml")).expect("it was read");

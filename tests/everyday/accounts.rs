@@ -1,4 +1,4 @@
-//! Several logins side by side, tokens brought along, tokens that last.
+//! Several logins side by side, imported tokens, long-lived tokens.
 
 use std::{
     io::{BufRead, BufReader},
@@ -97,7 +97,7 @@ fn a_token_that_lasts_is_shown_once_and_remembered() {
     assert_eq!(again.status.code(), Some(2), "an existing file is not overwritten");
 }
 
-/// Signs in as a browser would, whoever the address asks for being changed on the way.
+/// Signs in as a browser would, with the user in the address replaced by another.
 fn signs_in_as(s: &Sandbox, words: &[&str], email: &str) -> std::process::Output {
     let words = ["login", "--no-browser"].iter().chain(words);
     let mut command = s.keyfob(words);
@@ -112,8 +112,8 @@ fn signs_in_as(s: &Sandbox, words: &[&str], email: &str) -> std::process::Output
     child.wait_with_output().expect("it ends")
 }
 
-/// A browser that is signed in as somebody else signs them in: that is not saved over the login that is there, and not
-/// in the name of the one who was asked for. What was granted ends.
+/// A browser that is signed in to another account signs that account in: this is not saved over the existing login, nor
+/// under the name that was requested. The new grant is revoked.
 #[test]
 fn another_account_is_not_saved_unasked() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! What a person is told to do when something fails: by the cause, with what was given and what is there.
+//! The advice a user gets after a failure: by the cause, with the options given and the files that exist.
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
@@ -6,7 +6,7 @@ use keyfob_dev::FaultKind;
 use keyfob_testkit::{Ran, Sandbox};
 use serde_json::Value;
 
-/// A failure as it was told.
+/// A failure as it was reported.
 struct Told {
     code: Option<i32>,
     what: String,
@@ -256,7 +256,7 @@ fn a_mistake_on_the_command_line_has_three_lines_and_json() {
     }
 }
 
-/// One cause after the other: what is given, and the id and the cause that programs are told.
+/// One cause after the other: the input, and the id and the cause that are reported to programs.
 #[test]
 fn each_cause_is_told_by_its_own_word() {
     type Case<'c> = (&'c str, &'c str, &'c [&'c str], &'c [(&'c str, &'c str)], &'c str);

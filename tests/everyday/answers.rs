@@ -1,4 +1,4 @@
-//! Every answer of `--json` is what its description says: docs/json/keyfob.schema.json.
+//! Every answer of `--json` matches its description: docs/json/keyfob.schema.json.
 
 use std::{
     collections::BTreeSet,
@@ -49,7 +49,7 @@ impl Described {
         self.seen.insert(name.to_owned());
     }
 
-    /// No member is there that nobody described.
+    /// No member is undocumented.
     fn all_described(&self, schema: &Value, answer: &Value, at: &str) {
         if let Some(to) = schema["$ref"].as_str() {
             let name = to.strip_prefix("#/$defs/").expect("a description of this file");

@@ -1,4 +1,4 @@
-//! Signing in with a token somebody already has.
+//! Signing in with an existing token.
 
 use std::fs::File;
 

@@ -1,4 +1,4 @@
-//! The callback, and everything that is not the callback.
+//! The callback, and requests that only resemble it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -60,7 +60,7 @@ fn strangers_do_not_end_the_wait() {
     assert_eq!(s.server.grants().codes, 1);
 }
 
-/// A taken port is named, and the page's code signs in all the same.
+/// A taken port is named, and signing in with the page's code still works.
 #[test]
 fn a_taken_port_becomes_a_paste() {
     let s = Sandbox::new();
@@ -82,8 +82,8 @@ fn a_taken_port_becomes_a_paste() {
     assert!(told.contains("hint:  the page will show a code instead"), "{told}");
 }
 
-/// The address is printed before a browser is tried, and what came of that is said. None of it ends the wait of somebody
-/// who may still bring the answer.
+/// The address is printed before a browser is tried, and the result of that is reported. None of it ends the wait for a
+/// user who may still provide the answer.
 #[test]
 fn login_says_what_became_of_the_browser() {
     let s = Sandbox::new();
@@ -127,7 +127,8 @@ fn login_says_what_became_of_the_browser() {
     }
 }
 
-/// A job has nobody who could sign in: it learns that at once, and what to do, with nothing begun where that is known.
+/// A job has no user who could sign in: it fails at once, with advice, and before anything is started where that is
+/// known.
 #[test]
 fn a_job_is_not_kept_waiting_for_a_person() {
     let s = Sandbox::new();
@@ -158,7 +159,7 @@ fn a_variable_that_wins_is_told_before_the_page() {
     assert_eq!(told.matches("not used").count(), 1, "{told}");
 }
 
-/// Whoever comes over SSH is told of the code, where the provider has one.
+/// A user who connects over SSH is informed of the device code, where the provider has one.
 #[test]
 fn over_ssh_the_code_is_suggested() {
     let s = Sandbox::new();
@@ -206,8 +207,8 @@ fn a_repository_brings_no_browser() {
     assert!(!repo.join("ran").exists(), "a program of the repository was run");
 }
 
-/// The browser that is opened gets an address that tells nothing to whoever reads its arguments, and no credential. It
-/// has a session of its own: Ctrl-C and a closed terminal end the command, not the browser.
+/// The browser that is opened gets an address that reveals nothing to a reader of its arguments, and no credential. It
+/// has a separate session: Ctrl-C and a closed terminal end the command, not the browser.
 #[test]
 fn a_browser_gets_an_address_alone() {
     let s = Sandbox::new();
@@ -243,8 +244,8 @@ fn a_browser_gets_an_address_alone() {
     assert!(whole.contains("state="), "{whole}");
 }
 
-/// Cookies do not know ports: a browser may bring those of everything that was ever developed on this host. Beyond our
-/// bound both sides are told, and the way that is named works.
+/// Cookies ignore ports: a browser may send those of everything that was ever developed on this host. Beyond our limit
+/// both sides get an error, and the workaround it names works.
 #[test]
 fn callback_accepts_a_request_with_many_cookies() {
     let s = Sandbox::new();

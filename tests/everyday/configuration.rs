@@ -1,4 +1,4 @@
-//! The configuration file as people write it: what is wrong with it, and what its keys do.
+//! The configuration file as people write it: its errors, and the effect of its keys.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ fn configure(s: &Sandbox, text: &str) {
     fs::write(dir.join("config.toml"), text).expect("a file");
 }
 
-/// Everything that is wrong is told in one go, each by line and key, by every command and before any request.
+/// All errors are reported together, each by line and key, by every command and before any request.
 #[test]
 fn what_is_wrong_with_the_file_is_told_by_line_and_key() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Several credentials at once: the wrong one winning in silence is the commonest surprise.
+//! Several credentials at once: the most common surprise is that the wrong one wins silently.
 
 use std::process::Output;
 

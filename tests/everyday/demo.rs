@@ -1,4 +1,4 @@
-//! `keyfob demo`: what it tells, and that nothing of it stays.
+//! `keyfob demo`: its output, and that it leaves nothing behind.
 
 use std::{
     fs,

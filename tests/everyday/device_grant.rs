@@ -1,4 +1,4 @@
-//! Signing in with a code typed on another device (RFC 8628): what is shown, and every way it can end.
+//! Signing in with a code typed on another device (RFC 8628): the output, and every way it can end.
 
 use std::{
     fs,
@@ -44,13 +44,13 @@ impl Waiting {
     }
 }
 
-/// A provider whose pages wait for somebody.
+/// A provider whose pages wait for the user.
 fn sandbox() -> Sandbox {
     let options = Options { device_interval: Duration::from_secs(1), ..Options::default() };
     Sandbox::at(DevServer::start(Options { port: 0, auto_approve: false, ..options }).expect("a provider"))
 }
 
-/// Waits for so many polls; what each came to.
+/// Waits for so many polls; returns the result of each.
 fn polls(s: &Sandbox, count: usize) -> Vec<String> {
     for _ in 0..3000 {
         let requests = s.server.requests().into_iter().filter(|r| r.path == "/v1/oauth/token");
@@ -108,7 +108,7 @@ fn device_grant_code_expires_when_nobody_types_it() {
     assert!(stderr(&output).contains("login --device"), "{}", stderr(&output));
 }
 
-/// RFC 8628 §3.5: five seconds more. Had the next poll come after the old interval, it would be told so again.
+/// RFC 8628 §3.5: five seconds more. Had the next poll come after the old interval, it would get the same answer again.
 #[test]
 fn device_grant_polling_obeys_slow_down() {
     let s = sandbox();
@@ -123,7 +123,7 @@ fn device_grant_polling_obeys_slow_down() {
     waiting.child.wait().expect("ours");
 }
 
-/// Some do not want codes that can be typed for somebody else. Then nobody is asked for one.
+/// Some providers do not want codes that can be typed on another user's behalf. Then no code is requested.
 #[test]
 fn device_grant_disabled_in_the_configuration_is_refused() {
     let s = sandbox();

@@ -1,4 +1,4 @@
-//! `keyfob doctor`: each thing it looks for, found; each thing it mends, mended and then in order.
+//! `keyfob doctor`: every problem it looks for is found; every problem it repairs is repaired and then in order.
 
 use std::{
     fs,
@@ -247,7 +247,7 @@ fn doctor_checks_proxy_and_certificates() {
     assert!(one(&findings, "variables and files", "problem").to_string().contains("/nowhere/ca.pem"));
 }
 
-/// Metadata that cannot be had keeps everybody from signing in: asked for, and told.
+/// Metadata that cannot be fetched prevent every sign-in: `doctor` fetches them and reports the failure.
 #[test]
 fn doctor_fetches_the_provider_metadata() {
     let p = Practice::new();

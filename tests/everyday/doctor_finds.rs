@@ -1,4 +1,4 @@
-//! `keyfob doctor` says "ok" to nothing that is broken: each thing is broken for real, and found.
+//! `keyfob doctor` reports "ok" for nothing that is broken: each thing is really broken, and found.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Output};
 
@@ -47,7 +47,7 @@ fn configure(s: &Sandbox, config: &str) {
     fs::write(dir.join("config.toml"), config).expect("ours");
 }
 
-/// The disk is full, or cannot be written: a renewal would find that out too late for whoever waits for it.
+/// The disk is full, or cannot be written: a renewal would discover that too late for its caller.
 #[test]
 fn a_disk_without_room_is_found() {
     let s = signed_in();
@@ -87,7 +87,7 @@ fn a_disk_without_room_is_found() {
     assert!(found(&nowhere).to_string().contains("cannot be made"), "{}", found(&nowhere));
 }
 
-/// A token that nobody accepts, whoever holds it; and one that was ended at the provider, in time or not.
+/// A token that no endpoint accepts, wherever it comes from; and one that was revoked at the provider, in time or not.
 #[test]
 fn a_credential_that_is_not_accepted_is_found() {
     let s = signed_in();
@@ -226,7 +226,7 @@ fn logins_in_another_home_are_found() {
     );
 }
 
-/// A runtime directory that others can enter is told.
+/// A runtime directory that others can enter is reported.
 #[test]
 fn a_runtime_directory_of_everybody_is_found() {
     let s = signed_in();

@@ -1,5 +1,5 @@
-//! Before and during a sign-in: prompts, what is not shown, how long is waited, and what is refused before anybody takes
-//! the trouble.
+//! Before and during a sign-in: prompts, hidden input, time-outs, and failures that are reported before the user makes
+//! any effort.
 #![expect(clippy::disallowed_methods, reason = "tests take the time")]
 
 use std::{
@@ -93,7 +93,7 @@ fn ctrl_c_at_a_hidden_prompt_leaves_the_terminal_as_it_was() {
     }
 }
 
-/// It is told what it looks like, the wait goes on, and the prompt stands there again.
+/// The expected format is reported, the wait goes on, and the prompt is shown again.
 #[test]
 fn a_wrong_paste_is_told_and_the_prompt_comes_again() {
     let s = Sandbox::new();
@@ -116,7 +116,7 @@ fn a_wrong_paste_is_told_and_the_prompt_comes_again() {
     assert_eq!(s.server.grants().codes, 3, "the word was sent to nobody");
 }
 
-/// The login could not be kept: said before the page, by each way, with nothing asked of anybody.
+/// The login could not be stored: reported before the page is shown, by each way of signing in, without any prompt.
 #[test]
 fn what_could_not_be_kept_is_refused_before_the_page() {
     for way in [&["login", "--no-browser"][..], &["login", "--device"]] {

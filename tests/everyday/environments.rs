@@ -1,5 +1,5 @@
-//! Where a sign-in leads: the local provider with each base on a port and a path of its own, the console's page, and
-//! staging, which is nowhere unless the configuration says where.
+//! Where a sign-in leads: the local provider with separate ports and paths for each base, the console's page, and
+//! staging, which has no address unless the configuration gives one.
 
 use std::{
     fs,
@@ -103,7 +103,7 @@ fn console_sign_in_uses_the_console_page() {
     assert_eq!(local.json(&["status"])["winner"]["state"], "valid");
 }
 
-/// The page that shows a code lies below the sign-in page's base.
+/// The page that shows a code is below the sign-in page's base.
 #[test]
 fn the_code_is_shown_below_the_apps_base() {
     let local = Local::new();

@@ -1,12 +1,12 @@
-//! The commands that README and `docs/` show, run as they stand: page by page, block after block in one shell, in a network of
-//! their own, so that the development provider has the port that the pages name.
+//! The commands that README and `docs/` show, run as they stand: page by page, block after block in one shell, in a
+//! separate network, so that the development provider has the port that the pages name.
 //!
-//! What a block is, the words behind its three backquotes say:
+//! The words after a block's opening backquotes say what it is:
 //!
 //! - `sh`: it runs and succeeds. `sh exit=4`: it ends with that code.
-//! - `console`: a `$` stands before each command, and below it what it prints; `…` stands for anything.
-//! - `needs="THING"`: something that no page explains how to get is put there first. Which things there are: [`provide`].
-//! - `instead="ADDRESS=ADDRESS"`: the page names somebody's address, and the test another one.
+//! - `console`: a `$` precedes each command, followed by its output; `…` stands for anything.
+//! - `needs="THING"`: something that no page explains how to get is provided first. See [`provide`] for the list.
+//! - `instead="ADDRESS=ADDRESS"`: replaces an example address of the page with one of the test.
 //! - `not-run="REASON"`: it does not run here. The reason is printed.
 #![expect(clippy::disallowed_methods, reason = "tests start a shell")]
 
@@ -109,8 +109,8 @@ fn stage(page: &Path) -> &'static str {
     }
 }
 
-/// Programs that the pages name and that are nobody's: each does what the page says such a program does. And the person
-/// who signs in.
+/// Stand-ins for programs that the pages name but that do not exist: each does what the page says such a program does.
+/// Also the user who signs in.
 fn stand_ins(bin: &Path) {
     let keyfob = format!(
         "#!/bin/bash\n\

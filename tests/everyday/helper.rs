@@ -1,4 +1,4 @@
-//! A helper's key that an API rejected, reported from scripts.
+//! A helper's key that an API rejected, as scripts report it.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ fn with_helper(command: &str) -> Sandbox {
     s
 }
 
-/// It may ask the person for something while all is well: a tap on a key, a renewal of its own.
+/// It may ask the user for something while all is well: a tap on a key, its own renewal.
 #[test]
 fn what_a_working_helper_says_is_passed_on() {
     let s = with_helper("printf 'tap your \\033[31mkey\\n' >&2; echo the-key");

@@ -1,5 +1,5 @@
-//! What a run inherits besides its words and variables: signals that are ignored or blocked, closed standard streams.
-//! Window managers, supervisors and `nohup` leave them behind.
+//! State that a run inherits besides its arguments and variables: signals that are ignored or blocked, closed standard
+//! streams. Window managers, supervisors and `nohup` leave them behind.
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "tests start the real command")]
 
@@ -12,7 +12,7 @@ use keyfob_testkit::program;
 
 use keyfob_testkit::{Sandbox, stderr};
 
-/// The shell has no word of its own for it.
+/// The shell has no command for this.
 const IGNORING: &str = "exec env --ignore-signal=CHLD";
 
 /// A line of shell in the sandbox's environment.
@@ -97,7 +97,7 @@ fn a_program_finds_the_limit_on_cores_that_was_set() {
     answered(&shell(&s, &format!("{keyfob} token", keyfob = program())), "0");
 }
 
-/// The runtime opens /dev/null where a standard stream was closed. A program is not told that there was one.
+/// The runtime opens /dev/null where a standard stream was closed. A program is not informed that it was closed.
 #[test]
 fn a_program_finds_closed_streams_closed() {
     let s = Sandbox::new();
@@ -113,7 +113,7 @@ fn a_program_finds_closed_streams_closed() {
     }
 }
 
-/// A limit on the size of files is an error of the disk, told as one; it does not end the process in a write.
+/// A limit on the size of files is a disk error, and reported as one; it does not end the process in a write.
 #[test]
 fn file_size_limit_is_reported_as_an_error() {
     let s = Sandbox::new();
@@ -126,7 +126,7 @@ fn file_size_limit_is_reported_as_an_error() {
     assert_eq!(s.server.requests().len(), asked, "nothing was spent");
 }
 
-/// What cannot be said is no success, and a token that is shown once is not minted for nobody.
+/// A result that cannot be printed is not a success, and a token that is shown once is not minted without a reader.
 #[test]
 fn token_to_a_closed_stdout_is_an_error() {
     let s = Sandbox::new();

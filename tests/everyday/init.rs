@@ -1,4 +1,4 @@
-//! The way in: a machine on which nothing is set up, and a provider that keyfob has never heard of.
+//! First use: a machine on which nothing is set up, and a provider unknown to keyfob.
 
 use std::{
     fs,
@@ -110,7 +110,7 @@ fn a_fresh_machine_is_led_to_a_token() {
     assert_eq!(f.run(&["logout"]).code, Some(0));
 }
 
-/// `login` does the same on the way, for whoever starts there.
+/// `login` does the same on the way, for users who start there.
 #[test]
 fn login_sets_a_provider_up_on_the_way() {
     let f = Fresh::new();
@@ -158,7 +158,7 @@ fn init_is_repeatable_and_answers_in_json() {
     assert_eq!(f.text(), text);
 }
 
-/// Nothing of what is there is touched, and nothing is changed behind anybody's back.
+/// Existing files are not touched, and nothing is changed without notice.
 #[test]
 fn what_the_file_says_already_stays() {
     let f = Fresh::new();

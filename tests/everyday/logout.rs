@@ -1,5 +1,5 @@
-//! Signing out: what came of it at the provider is told, and what is here is gone in any case. Renewals in flight are
-//! in the fire drill.
+//! Signing out: the result at the provider is reported, and the local login is removed in any case. Renewals in flight
+//! are in the fire drill.
 
 use std::{fs, process::Output};
 
@@ -48,8 +48,8 @@ fn logout_reports_a_confirmed_revocation() {
     assert!(stderr(&again).contains("Nobody was signed in"), "{}", stderr(&again));
 }
 
-/// Signing in as somebody else revokes the login that was there before, but never before the new one is on the disk: a
-/// crash in between leaves one that works. (The same account's is left alone: it may be one grant with the new one.)
+/// Signing in to another account revokes the login that was there before, but never before the new one is on the disk:
+/// a crash in between leaves one that works. (The same account's is left alone: both may belong to one grant.)
 #[test]
 fn the_old_login_is_revoked_after_the_new_one_is_saved() {
     let s = Sandbox::new();
@@ -91,7 +91,7 @@ fn the_old_login_is_revoked_after_the_new_one_is_saved() {
     assert_ne!(stood[at], first, "the new one is on the disk before the old one is revoked: {asked:?}");
 }
 
-/// Not reached: removed here all the same, and what that means for a copy is said.
+/// Not reached: still removed here, with a message on what that means for a copy.
 #[test]
 fn logout_reports_a_failed_revocation_and_its_consequence() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Machines that ask for themselves (RFC 6749 §4.4): one secret in one place, one token for all processes.
+//! Machines that sign in by themselves (RFC 6749 §4.4): one secret in one place, one token for all processes.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// A machine whose secret is in a file of its own.
+    /// A machine whose secret is in a separate file.
     fn new() -> Self {
         let machine = Self::configured("");
         machine.keep(SECRET, 0o600);
@@ -131,7 +131,7 @@ fn a_machine_asks_for_itself_and_asks_again() {
     assert!(String::from_utf8_lossy(&page.stdout).starts_with("A machine's client, `ci`"), "{page:?}");
 }
 
-/// UserInfo tells a machine nothing, and says so with 403: that is not "not accepted", which is 401.
+/// UserInfo is not available to a machine, which it reports with 403: that is not "not accepted", which is 401.
 #[test]
 fn verifying_the_token_of_a_machine_is_not_asking_whose_it_is() {
     let m = Machine::new();
@@ -250,8 +250,8 @@ fn a_command_gives_the_secret_and_the_body_carries_it() {
     assert_eq!(m.asked(), 0);
 }
 
-/// The command of a vault starts its agent, which keeps the output open: nobody waits for that, least of all under the
-/// lease.
+/// The command of a vault starts its agent, which keeps the output open: no caller waits for that, least of all under
+/// the lease.
 #[test]
 fn a_command_may_leave_an_agent_behind() {
     let keys = format!("client_secret_command = \"sleep 300 & echo $! > $HOME/agent; echo '{SECRET}'\"");

@@ -1,4 +1,4 @@
-//! What people do every day, with the real command against the real provider.
+//! Everyday use, with the real command against the real provider.
 
 mod accounts;
 mod advice;

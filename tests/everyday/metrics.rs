@@ -1,4 +1,4 @@
-//! Metrics over OTLP, as a collector sees them: read with OpenTelemetry's own definitions, from real requests.
+//! Metrics over OTLP, as a collector sees them: decoded with OpenTelemetry's own definitions, from real requests.
 
 use std::{
     collections::BTreeMap,
@@ -272,7 +272,7 @@ fn metrics_are_not_sent_unless_configured() {
     }
 }
 
-/// A collector that never answers holds nobody up: the command has ended while it still has its request.
+/// A collector that never answers delays no caller: the command has ended while the collector still has its request.
 #[test]
 fn metrics_collector_that_does_not_respond_delays_no_command() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Signing in at an OpenID provider: its ID token is believed only when it is the issuer's and ours.
+//! Signing in at an OpenID provider: its ID token is accepted only if it is from the issuer and for this client.
 
 use std::{
     fs,
@@ -55,7 +55,7 @@ fn an_id_token_says_who_signed_in() {
     assert!(status["identity"]["account_uuid"].is_string(), "the subject is a UUID here: {status}");
 }
 
-/// Not everybody asks for the address: then people are told the user name, and without that how the provider numbers them.
+/// Not every configuration requests the e-mail address: then the user name is shown, or else the provider's account number.
 #[test]
 fn a_login_without_an_address_has_a_name() {
     for (scopes, expected) in [(&["openid", "profile"][..], Some("dev")), (&["openid"], None)] {
@@ -76,7 +76,7 @@ fn a_login_without_an_address_has_a_name() {
     }
 }
 
-/// Each mistake ends the sign-in and what was granted: it may be somebody else who was signed in.
+/// Each mistake ends the sign-in and revokes the grant: another user may have been signed in.
 #[test]
 fn a_wrong_id_token_ends_the_sign_in() {
     let cases = [

@@ -1,6 +1,6 @@
-//! A sign-in never takes the place of another account's login unasked: in a job it is an error, at a terminal a question,
-//! and `--replace` says yes beforehand. Through a code and with a token that somebody brought; the browser's way is in
-//! `terminal.rs` and `logout.rs`.
+//! A sign-in never replaces another account's login unasked: in a job it is an error, at a terminal a question, and
+//! `--replace` agrees beforehand. With a code and with an existing token; the browser's way is in `terminal.rs` and
+//! `logout.rs`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use keyfob_testkit::Sandbox;
 
 use crate::screen::{Screen, until};
 
-/// The provider's person is dev@example.com, whoever was asked for.
+/// The provider's user is dev@example.com, whichever account was requested.
 fn signed_in_as_ada() -> Sandbox {
     let s = Sandbox::with(Options { device_interval: Duration::from_secs(1), ..Options::default() });
     s.sign_in("default", "ada@example.com");
@@ -56,7 +56,7 @@ fn a_code_of_another_account_is_saved_only_when_somebody_agrees() {
     s.run(&["login", "--device", "--email", "dev@example.com"]).answer();
 }
 
-/// A login that nobody wanted leaves nothing behind at the provider; the one that stays works.
+/// A login that is not wanted leaves nothing behind at the provider; the one that stays works.
 #[test]
 fn what_was_not_saved_is_ended_and_nothing_else() {
     let s = signed_in_as_ada();

@@ -1,4 +1,4 @@
-//! Several accounts: which there are, which one counts, and `whoami`, `help` and `version`, which people try first.
+//! Several accounts: the list of them, the one in use, and `whoami`, `help` and `version`, which people try first.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Output};
 
@@ -53,7 +53,7 @@ fn a_profile_that_is_nobodys_is_refused_and_a_choice_is_told() {
     assert!(stderr(&named).contains("KEYFOB_PROFILE still counts"), "{}", stderr(&named));
 }
 
-/// One line for each login with what tells it from the others, and one star.
+/// One line for each login with what distinguishes it from the others, and one star.
 #[test]
 fn the_list_shows_account_environment_client_expiry_and_state() {
     let s = two_accounts();
@@ -207,7 +207,7 @@ fn whoami_is_one_line() {
     );
 }
 
-/// What somebody types who knows other commands, on standard output and with success.
+/// Words that users of other commands type, answered on standard output and with success.
 #[test]
 fn help_and_version_are_commands_and_no_command_is_help() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Remote connections: lines in and out, and what each end of one means.
+//! Remote connections: lines in and out, and the meaning of each close code and error.
 
 use std::{
     fs,
@@ -101,7 +101,7 @@ fn connect_ends_when_the_provider_denies_access() {
     assert_eq!(opened, 1);
 }
 
-/// 4401 for a credential that nobody can renew: told, and not tried again with the same one.
+/// 4401 for a credential that cannot be renewed: reported, and not tried again with the same one.
 #[test]
 fn a_fixed_credential_that_expires_ends_it() {
     let s = Sandbox::new();
@@ -204,7 +204,7 @@ fn what_is_never_accepted_is_not_renewed_for_ever() {
     }
 }
 
-/// RFC 6455 §7.1.1: a client may go at any time, and does not wait for ever to be let go.
+/// RFC 6455 §7.1.1: a client may close at any time, and does not wait forever for the server.
 #[test]
 fn a_good_bye_that_nobody_answers_ends_it() {
     let s = Sandbox::new();

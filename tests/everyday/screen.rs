@@ -1,4 +1,4 @@
-//! A terminal with somebody in front of it.
+//! A terminal with a user in front of it.
 #![expect(clippy::disallowed_methods, reason = "tests start the real command, in a terminal of its own")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! Providers that give an installed application a secret, and demand it beside PKCE: a person signs in, and every
-//! request of the client carries it.
+//! Providers that give an installed application a secret, and require it in addition to PKCE: a user signs in, and
+//! every request of the client carries it.
 
 use std::{
     fs,
@@ -93,7 +93,7 @@ fn every_request_of_the_client_carries_it() {
     }
 }
 
-/// The command runs in the process that renews, whose standard error nobody reads: what it says comes through.
+/// The command runs in the worker, whose standard error is not read: its error message is passed on.
 #[test]
 fn what_the_command_says_reaches_the_person() {
     let desktop = Desktop::new("client_secret_command = \"echo unlock the vault >&2; cat FILE\"", "");
@@ -113,7 +113,7 @@ fn polls_carry_it_too() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// Without the secret nobody is sent to a page, and nothing of a login is spent.
+/// Without the secret no user is sent to a page, and nothing of a login is spent.
 #[test]
 fn without_it_nothing_is_asked() {
     let desktop = Desktop::new("client_secret_file = \"FILE\"", "");

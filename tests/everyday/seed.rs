@@ -1,4 +1,4 @@
-//! A refresh token from a variable, and how much of it is wanted.
+//! A refresh token from a variable, and how much of it is used.
 
 use keyfob_dev::DevServer;
 

@@ -1,4 +1,4 @@
-//! Completions as the shells load them, and manual pages as their readers check them.
+//! Completions as the shells load them, and manual pages as man-db and mandoc check them.
 #![expect(clippy::disallowed_methods, reason = "tests start the shells")]
 
 use std::{
@@ -44,7 +44,7 @@ fn install(s: &Sandbox, words: &[&str]) -> PathBuf {
     path
 }
 
-/// A shell in a terminal, with somebody who presses TAB.
+/// A shell in a terminal, with a user who presses TAB.
 struct Shell<'s> {
     screen: Screen,
     child: std::process::Child,

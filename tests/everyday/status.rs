@@ -1,4 +1,4 @@
-//! `keyfob status`: who, with what, until when, what wins and what is shadowed; for people and for scripts.
+//! `keyfob status`: account, credential, expiry, the winning source and the shadowed ones; for people and for scripts.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -40,7 +40,7 @@ fn status_without_a_login_exits_1() {
     assert!(s.server.requests().is_empty());
 }
 
-/// Three lines: who, with what and where, until when by the reader's clock; nobody is asked and nothing is renewed.
+/// Three lines: who, with what and where, until when by the reader's clock; there is no prompt and no renewal.
 #[test]
 fn status_answers_in_three_lines_and_shows_the_rest_when_asked() {
     let s = Sandbox::new();
@@ -83,7 +83,7 @@ fn status_answers_in_three_lines_and_shows_the_rest_when_asked() {
     assert_eq!(s.server.requests().len(), before, "no network");
 }
 
-/// A credential that nobody stored is named as the person named it, and so is what it keeps from being used.
+/// A credential that is not stored is named as the user named it, together with the credentials it shadows.
 #[test]
 fn status_names_a_source_by_what_was_typed() {
     let s = Sandbox::new();
@@ -134,7 +134,7 @@ fn status_names_every_state_of_a_login() {
     }
 }
 
-/// Only `--verify` asks, and it tells a credential the provider does not take from a provider that cannot be asked.
+/// Only `--verify` sends a request, and it distinguishes a rejected credential from a provider that cannot be reached.
 #[test]
 fn status_verify_asks_the_provider() {
     let s = Sandbox::new();
@@ -180,7 +180,7 @@ fn status_verify_asks_the_provider() {
     drop(home);
 }
 
-/// It always runs: what is malformed, or broken, is told beside everything else.
+/// It always runs: malformed variables and broken files are reported beside everything else.
 #[test]
 fn status_reports_problems_and_still_shows_the_rest() {
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! What a machine may be like, and what others on it may try: variables that lead into a repository, directories that
+//! Unusual machines, and what other users of one may try: variables that lead into a repository, directories that
 //! others can change, files with odd modes and several names.
 
 use std::{
@@ -33,7 +33,7 @@ fn every(path: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whoever signs in with this variable writes nothing into the repository one stands in, and is told so.
+/// Signing in with this variable writes nothing into the current repository, and the user is informed.
 #[test]
 fn no_variable_leads_into_the_repository() {
     let s = Sandbox::new();
@@ -77,8 +77,8 @@ fn no_variable_leads_into_the_repository() {
     assert_eq!(after, before, "the repository is as it was");
 }
 
-/// What a person chose on the command line of `exec` holds for a keyfob below it, in a repository too. What is not shown
-/// by a descriptor that `exec` opened, a variable alone, is not believed.
+/// A choice on the command line of `exec` also holds for a keyfob below it, even in a repository. A variable alone,
+/// without the descriptor that `exec` opened as proof, is not trusted.
 #[test]
 fn a_choice_on_the_command_line_holds_below_exec() {
     let s = Sandbox::new();
@@ -161,7 +161,7 @@ fn a_home_that_is_not_utf_8() {
     }
 }
 
-/// A working directory that was removed: which repository it was in nobody can tell.
+/// A working directory that was removed: it cannot be determined which repository it was in.
 #[test]
 fn in_a_removed_directory_no_variable_is_believed() {
     let s = Sandbox::new();
@@ -174,7 +174,7 @@ fn in_a_removed_directory_no_variable_is_believed() {
     assert!(stderr(&output).contains("the working directory may have been removed"), "{}", stderr(&output));
 }
 
-/// `su` keeps XDG_RUNTIME_DIR, a service manager may have removed it: what lies there need not last, and is done without.
+/// `su` keeps XDG_RUNTIME_DIR, a service manager may have removed it: its content need not last, and is not required.
 #[test]
 fn a_runtime_directory_of_somebody_else_is_done_without() {
     let s = Sandbox::new();
@@ -206,7 +206,8 @@ fn a_runtime_directory_of_somebody_else_is_done_without() {
     }
 }
 
-/// Below a directory that others can change, what lies there is not believed; `doctor --fix` mends one's own.
+/// Files below a directory that others can change are not trusted; `doctor --fix` repairs a directory of the user's
+/// own.
 #[test]
 fn a_way_that_others_can_change_is_mended() {
     let s = Sandbox::new();
@@ -271,7 +272,7 @@ fn any_umask_will_do() {
     }
 }
 
-/// In a user namespace without root in it, root's directories seem to be nobody's: they are root's all the same.
+/// In a user namespace without root, root's directories appear to belong to no user, but they do belong to root.
 #[test]
 fn a_sandbox_without_root() {
     const USER: u32 = 12_345;
@@ -322,7 +323,7 @@ fn nothing_is_installed_through_a_link() {
     }
 }
 
-/// Whoever controls the environment does not control the list of approved addresses, and nobody else may write it.
+/// Control of the environment does not include the list of approved addresses, which no other user may write.
 #[test]
 fn the_approved_list_comes_through_no_variable() {
     const URL: &str = "https://login.company.test/authorize";

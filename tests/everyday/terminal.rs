@@ -1,4 +1,4 @@
-//! In front of a terminal: what is shown, what is pasted, Ctrl-C, and what a terminal may not get.
+//! At a terminal: output, pasted input, Ctrl-C, and what must not be written to a terminal.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -88,7 +88,7 @@ fn mistakes_are_named_and_do_not_end_the_wait() {
     assert!(child.wait().expect("it ends").success(), "{}", screen.text());
 }
 
-/// Both at once: one exchange, one login, and the browser is told how it ended.
+/// Both at once: one exchange, one login, and the browser is shown the result.
 #[test]
 fn a_paste_while_the_callback_arrives() {
     for round in 0..6 {
@@ -113,7 +113,7 @@ fn a_paste_while_the_callback_arrives() {
     }
 }
 
-/// Standard input may bring a credential, but nobody types one: at a terminal it is refused and not waited for.
+/// Standard input may carry a credential, but no user types one: at a terminal it is refused without waiting for it.
 #[test]
 fn a_descriptor_that_is_the_terminal_is_refused() {
     for name in ["CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR"] {

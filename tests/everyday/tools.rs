@@ -1,4 +1,4 @@
-//! What people do every day, and what helps them when it does not work.
+//! Everyday tools that use keyfob, and the commands that help when something does not work.
 
 use std::{
     io::Write,
@@ -7,7 +7,7 @@ use std::{
 
 use keyfob_testkit::{Sandbox, stderr};
 
-/// What real git gets from `keyfob` as its only helper for this host, told that way.
+/// The output that real git gets from `keyfob` as its only helper for this host, configured this way.
 #[expect(clippy::disallowed_methods, reason = "git is the consumer")]
 fn git(s: &Sandbox, helper: &str, act: &str, protocol: &str, host: &str) -> String {
     let mut git = Command::new("git");

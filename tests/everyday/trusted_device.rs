@@ -1,4 +1,4 @@
-//! Trusted devices: enrolled when the provider asks for it, renewed when it renews, gone with the login.
+//! Trusted devices: enrolled when the provider asks for it, renewed when the provider renews it, removed with the login.
 
 use std::{fs, path::PathBuf, process::Output};
 
@@ -70,7 +70,7 @@ fn trusted_device_token_from_the_variable_skips_enrolment() {
     assert_eq!(enroll.status.code(), Some(2), "{}", stderr(&enroll));
 }
 
-/// Whatever comes of the device, the login stays.
+/// Whatever happens to the device, the login stays.
 #[test]
 fn a_failed_enrolment_costs_no_login() {
     let s = asking();

@@ -1,4 +1,4 @@
-//! Somebody at a browser, as far as it matters to the command.
+//! A user at a browser, as far as it matters to the command.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

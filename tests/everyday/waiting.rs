@@ -1,4 +1,5 @@
-//! What lasts longer than a second says what it waits for, and on whom; `--wait` waits for what passes by itself.
+//! A wait of more than a second is reported, with its reason and the other party; `--wait` waits until a temporary
+//! condition is over.
 #![expect(clippy::disallowed_methods, reason = "tests take the time")]
 
 use std::{
@@ -84,7 +85,7 @@ fn a_slow_provider_is_told_by_its_address() {
     assert_eq!(ran.err, told, "once, although it is another process that asks");
 }
 
-/// What it asks for is heard while it waits for that, by whoever started the command.
+/// A prompt from the helper reaches the caller while keyfob waits for the helper.
 #[test]
 fn a_slow_helper_is_told_and_heard() {
     let s = Sandbox::new();

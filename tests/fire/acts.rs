@@ -1,5 +1,5 @@
-//! SIGKILL of the renewing process at each of its acts in turn: the test is its caller, and strace(1) kills it as it
-//! enters the system call. Asked for with `--features traced`, because not every machine has strace.
+//! SIGKILL of the worker at each of its acts in turn: the test is its caller, and strace(1) kills it as it enters the
+//! system call. Enabled with `--features traced`, because not every machine has strace.
 
 use std::{
     collections::BTreeMap,

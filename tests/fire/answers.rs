@@ -1,5 +1,5 @@
-//! Answers that are late, lost, cut short, odd or not for us: each has one promised outcome, and none of them blanks
-//! a login or makes a second process ask at once.
+//! Answers that are late, lost, truncated, malformed or meant for another client: each has one promised outcome, and
+//! none of them blanks a login or makes a second process ask at once.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use keyfob_testkit::{Home, now, provider_with, token_requests};
 enum End {
     /// It renews.
     Renews,
-    /// The strict provider has rotated and nobody knows to what: signing in again is the only way.
+    /// The strict provider has rotated, and the new token is unknown: signing in again is the only way.
     Ended,
 }
 

@@ -39,7 +39,7 @@ impl Machine {
         self.sandbox.home().with_file_name("clock")
     }
 
-    /// Sets the clock so many seconds off the true time, for whoever runs now too.
+    /// Moves the clock by so many seconds from the true time, for running processes too.
     fn jump(&self, seconds: i64) {
         let next = self.hand().with_extension("next");
         fs::write(&next, format!("{seconds:+}\n")).expect("a file");
@@ -166,7 +166,7 @@ fn a_machine_that_sleeps_during_a_renewal_loses_nothing() {
     assert_eq!(machine.server.grants().reuses, 0, "no refresh token was spent twice");
 }
 
-/// The same in the middle of signing in, with a token that somebody had already.
+/// The same in the middle of signing in, with an existing token.
 #[test]
 fn a_machine_that_sleeps_during_a_sign_in_keeps_no_dead_token_for_a_fresh_one() {
     let machine = Machine::new();

@@ -1,4 +1,4 @@
-//! A disk that is full, and one that cannot be written.
+//! A full disk, and a read-only one.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use keyfob_testkit::{
     write_in_place,
 };
 
-/// A home on a disk of its own, which is small.
+/// A home on a separate, small disk.
 struct Small {
     space: Namespace,
     sandbox: Home,
@@ -151,7 +151,7 @@ fn a_read_only_store_spends_nothing() {
     assert_eq!((server.grants().refreshes, server.grants().reuses), (1, 0));
 }
 
-/// A directory that only somebody else could write: the same, by permissions. (Root may always write.)
+/// A directory that only another user could write: the same, by permissions. (Root may always write.)
 #[test]
 fn what_is_kept_is_kept_private() {
     let server = provider();

@@ -1,4 +1,4 @@
-//! SIGKILL, at moments nobody chose.
+//! SIGKILL at random moments.
 
 use std::time::Duration;
 

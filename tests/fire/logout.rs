@@ -1,4 +1,4 @@
-//! Signing out while a renewal runs: whoever is first, nobody is signed in afterwards.
+//! Signing out while a renewal runs: whichever is first, no login remains afterwards.
 
 use std::time::Duration;
 

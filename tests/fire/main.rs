@@ -1,5 +1,6 @@
 //! The real command in real processes against the development provider in its strict mode: storms, kills, full disks,
-//! lost answers. What happens between two acts is explored over a fake world elsewhere; here nothing is a model.
+//! lost answers. The interleavings of single acts are explored over a simulated world elsewhere; here nothing is
+//! simulated.
 #![expect(
     clippy::disallowed_methods,
     reason = "these tests start, time and kill processes: that is what they are about"

@@ -1,5 +1,5 @@
-//! SIGKILL of the renewing process at moments held still from outside: a gate in front of the provider stops the
-//! exchange where the test wants it.
+//! SIGKILL of the worker at moments fixed from outside: a gate in front of the provider stops the exchange where the
+//! test wants it.
 
 use std::{
     io::{Read, Write},
@@ -121,8 +121,8 @@ fn killed_before_the_provider_saw_it() {
     assert!(sandbox.files("next").is_empty());
 }
 
-/// Nobody can know: the access token is used until it expires, then there is one declared retry. A strict provider
-/// refuses that one; it is said clearly, and nothing is blanked.
+/// The outcome cannot be known: the access token is used until it expires, then there is one declared retry. A strict
+/// provider refuses that one; the error says so clearly, and nothing is blanked.
 #[test]
 fn killed_in_flight_at_a_strict_provider() {
     for moment in [Moment::Answered, Moment::Half] {

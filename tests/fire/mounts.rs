@@ -15,7 +15,7 @@ use keyfob_testkit::{
     Home, Ran, expired, namespace::Namespace, program, provider, read_record, write_in_place,
 };
 
-/// A home in a mount namespace of its own, with the shared record mounted over a file in it.
+/// A home in a separate mount namespace, with the shared record mounted over a file in it.
 struct Container {
     space: Namespace,
     sandbox: Home,

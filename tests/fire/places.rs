@@ -1,4 +1,4 @@
-//! Hard places: links, permissions, damage, clocks, and a 401 that several processes see.
+//! Difficult conditions: links, permissions, damage, clocks, and a 401 that several processes get.
 
 use std::{
     fs,
@@ -117,7 +117,7 @@ fn what_is_open_to_others_is_refused() {
     sandbox.token();
 }
 
-/// Damage is set aside under a name that is told, and nothing that was set aside is ever overwritten.
+/// Damaged files are set aside under a name that is reported, and nothing that was set aside is ever overwritten.
 #[test]
 fn damage_is_set_aside_and_kept() {
     let server = provider();
@@ -159,7 +159,7 @@ fn a_newer_form_is_refused_and_left_alone() {
     assert_eq!(server.grants().refreshes, 0);
 }
 
-/// The clock was stepped back four hours: what was issued "in the future" is renewed once, and then believed.
+/// The clock was stepped back four hours: what was issued "in the future" is renewed once, and then accepted.
 #[test]
 fn a_clock_stepped_back_renews_once() {
     let server = provider();
@@ -194,8 +194,8 @@ fn expiry_is_right_when_the_provider_clock_differs() {
     }
 }
 
-/// After a 401 everybody names the generation they used. One of them renews it, the others adopt; whoever names an
-/// older one gets the newest.
+/// After a 401 each process names the generation it used. One of them renews it, the others adopt; a process that names
+/// an older one gets the newest.
 #[test]
 fn a_rejected_generation_is_renewed_once() {
     let server = provider();

@@ -14,7 +14,7 @@ fn sixty_four_processes_renew_once() {
     println!("storm: 64 processes x 5 expiries: 5 grants, 0 reuses, 0 failures; {times:?} ms");
 }
 
-/// Near expiry nobody waits: whoever finds somebody else renewing uses the token that is still good.
+/// Near expiry no process waits: one that finds another renewing uses the token that is still good.
 #[test]
 fn nobody_waits_while_the_old_token_is_good() {
     let server = provider();

@@ -1,4 +1,4 @@
-//! The caller's end loses nothing: Ctrl-C, a closed terminal, `timeout`, a shell that waits for its pipe.
+//! Nothing is lost when the caller ends: Ctrl-C, a closed terminal, `timeout`, a shell that waits for its pipe.
 
 use std::{
     fs::{File, OpenOptions},
@@ -39,8 +39,8 @@ fn slow() -> (DevServer, Home, String) {
     (server, sandbox, old)
 }
 
-/// `keyfob token` as a terminal starts it. Whoever runs the tests may ignore these signals (`nohup`, a background job
-/// of a script), and what is ignored is inherited.
+/// `keyfob token` as a terminal starts it. The process that runs the tests may ignore these signals (`nohup`, a
+/// background job of a script), and ignored signals are inherited.
 fn caller(sandbox: &Home, before: &[&str]) -> Command {
     let mut command = Command::new("env");
     sandbox

@@ -1,4 +1,4 @@
-//! A session bus of its own, and GNOME Keyring on it.
+//! A private session bus with GNOME Keyring on it.
 
 use std::{
     fs,
@@ -75,7 +75,7 @@ impl Desktop {
         });
     }
 
-    /// What somebody else's program finds under this key's id.
+    /// The value that another program finds under this key's id.
     pub(crate) fn find(&self, id: &str) -> Vec<u8> {
         let mut command = self.command("secret-tool");
         command.args(["lookup", "application", "keyfob", "key", id]);

@@ -1,4 +1,4 @@
-//! A provider, a home, and a configuration that says how logins are kept.
+//! A provider, a home, and a configuration that selects how logins are stored.
 
 use std::{
     fs::{self, DirBuilder},
@@ -102,7 +102,7 @@ impl Home {
         paths.into_iter().filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
     }
 
-    /// The one record, as it lies there.
+    /// The one record, as it is stored.
     #[track_caller]
     pub(crate) fn record(&self) -> String {
         let records = self.files("json");
@@ -110,7 +110,7 @@ impl Home {
         fs::read_to_string(&records[0]).expect("a record")
     }
 
-    /// The files in this home that hold a token anybody could read.
+    /// The files in this home that hold a readable token.
     pub(crate) fn plain_tokens(&self) -> Vec<PathBuf> {
         // What is replaced while one looks is not there.
         let holds = |path: &PathBuf| {

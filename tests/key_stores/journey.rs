@@ -1,10 +1,10 @@
-//! What must hold with every key store.
+//! Requirements for every key store.
 
 use std::process::Child;
 
 use crate::home::{Home, Ran, unavailable};
 
-/// Signing in, using, renewing by the process of its own, signing out; and never a token in a file.
+/// Signing in, using, renewing by the worker, signing out; and never a token in a file.
 pub(crate) fn a_sealed_life(home: &Home, store: &str) {
     home.login().answer();
     let sealed = home.record();
@@ -111,8 +111,8 @@ pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
     assert!(home.files("json").is_empty());
 }
 
-/// While the key store says no, nothing is lost, nothing is written plainly, and nobody is asked to sign in for
-/// nothing. `word` is what it is said to be.
+/// While the key store fails, nothing is lost, nothing is written unencrypted, and no user is asked to sign in
+/// needlessly. `word` must occur in the error.
 pub(crate) fn trouble(home: &Home, word: &str) {
     let (sealed, grants) = (home.record(), home.server.grants());
     let said = home.run(&["token", "--json"]);

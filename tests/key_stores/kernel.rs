@@ -35,7 +35,7 @@ fn a_key_the_kernel_forgot() {
     });
 }
 
-/// It is said to whoever chooses it, before the machine restarts.
+/// Users who choose it are warned before the machine restarts.
 #[test]
 fn that_the_kernel_forgets_is_said_when_signing_in() {
     let home = home();
@@ -48,7 +48,7 @@ fn that_the_kernel_forgets_is_said_when_signing_in() {
     assert!(said.err.contains("the kernel forgets when this machine restarts"), "{said:?}");
 }
 
-/// The process that renews does not read the configuration `--home` leads to: it is told.
+/// The worker does not read the configuration that `--home` leads to: its caller passes the setting on.
 #[test]
 fn a_home_named_on_the_command_line() {
     let home = home();
@@ -62,7 +62,7 @@ fn a_home_named_on_the_command_line() {
     assert!(home.record().starts_with(r#"{"sealed":"kernel""#) && home.plain_tokens().is_empty());
 }
 
-/// A session keyring of its own, as after `su` or in a service: the key is this user's, not one session's.
+/// A separate session keyring, as after `su` or in a service: the key belongs to this user, not to one session.
 #[test]
 fn another_session_of_the_same_user_opens_it() {
     let home = home();

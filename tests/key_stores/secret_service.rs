@@ -1,4 +1,4 @@
-//! The Secret Service, real and in every sort of trouble.
+//! The Secret Service: a real one, and its failures.
 
 use std::{
     os::unix::net::UnixListener,

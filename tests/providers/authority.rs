@@ -1,4 +1,4 @@
-//! A certificate authority of a company's own, made for one test.
+//! A company's certificate authority, made for one test.
 
 use std::{path::Path, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Whom to believe: the company's own authority, told by `SSL_CERT_FILE`, and nobody else in its place.
+//! Which authorities are trusted: the company's, given by `SSL_CERT_FILE`, and no other in its place.
 
 use std::{
     ffi::OsStr,

@@ -1,4 +1,5 @@
-//! A company with a provider of its own: its name is known to its proxy alone, its certificate to its authority.
+//! A company with a private provider: only its proxy can resolve the name, and only its authority vouches for the
+//! certificate.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,5 +1,5 @@
-//! A host that speaks https and calls itself by a name of its own: behind it the development provider, which speaks
-//! http on loopback alone, and in front of that whatever a test wants answered differently.
+//! An https host with a configurable name: it forwards to the development provider, which speaks http on loopback only,
+//! and lets a test replace answers.
 
 use std::{
     io::{self, Read, Write},
@@ -62,7 +62,7 @@ pub(crate) struct Front {
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
 impl Front {
-    /// Serves `https://name` with what lies behind it, a base like `http://127.0.0.1:1234`.
+    /// Serves `https://name`, forwarding to a base like `http://127.0.0.1:1234`.
     pub(crate) fn start(name: &str, tls: Arc<ServerConfig>, behind: Option<String>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("a port");
@@ -99,7 +99,7 @@ impl Front {
         self.seen().iter().filter(|seen| seen.line.starts_with(line)).count()
     }
 
-    /// How often anybody connected, whether it came to a request or not.
+    /// The number of connections, with or without a request.
     pub(crate) fn connections(&self) -> usize {
         *locked(&self.inner.connections)
     }

@@ -1,5 +1,5 @@
-//! Against an independent, certified OpenID provider (`oidc-provider` from npm), which shares no line and no author with
-//! this project: what both call OAuth must be the same thing. Needs node and npm.
+//! Against an independent, certified OpenID provider (`oidc-provider` from npm), which shares no code and no author
+//! with this project: both must understand OAuth alike. Needs node and npm.
 
 mod browser;
 mod provider;
@@ -183,8 +183,8 @@ fn twenty_processes_renew_once() {
     provider.has_no_complaint();
 }
 
-/// What this provider does to whoever spends a refresh token twice, it does here too: the login has ended, and that is
-/// said as such.
+/// This provider ends the login when a refresh token is spent twice, and so it does here: the login has ended, and the
+/// error says so.
 #[test]
 fn a_spent_token_ends_the_login() {
     let provider = Provider::start(3600);

@@ -1,6 +1,6 @@
-//! `token --format kubernetes` with its real consumers: kubectl asks for a credential and sends it to a server. One
-//! before 1.22, as Debian's is, does not know the stable version of the answer: then the Python client does, which is in
-//! Debian too.
+//! `token --format kubernetes` with its real consumers: kubectl asks for a credential and sends it to a server. A
+//! kubectl before 1.22, such as Debian's, does not know the stable version of the answer: then the Python client is
+//! used, which is also in Debian.
 
 use std::process::Command;
 

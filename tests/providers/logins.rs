@@ -1,4 +1,4 @@
-//! From the approved address to a login, its renewal and its end, over TLS and through the proxy.
+//! From the approved URL to a login, its renewal and its end, over TLS and through the proxy.
 
 use std::io::{BufRead, BufReader};
 
@@ -52,7 +52,7 @@ fn an_id_token_nobody_asked_for_does_not_end_a_sign_in() {
     assert_eq!(company.record()["access_token"], "theirs");
 }
 
-/// RFC 9207: an answer that comes from another provider, or from nobody where this one promised to say its name, is
+/// RFC 9207: an answer from another provider, or one without an issuer although this provider promised to send it, is
 /// refused before its code is sent anywhere. One that belongs to another attempt does not even end the wait.
 #[test]
 fn callback_with_a_foreign_issuer_is_rejected() {

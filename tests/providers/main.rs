@@ -1,4 +1,4 @@
-//! Custom providers with the real command: TLS with a company's own authority, a proxy in between, metadata that lies.
+//! Custom providers with the real command: TLS with a company's authority, a proxy in between, false metadata.
 #![expect(clippy::disallowed_methods, reason = "tests start the real command")]
 
 mod authority;

@@ -1,4 +1,4 @@
-//! What a provider says of itself is believed only where it can be: RFC 8414 and OpenID Connect Discovery over TLS.
+//! Provider metadata are trusted only where they can be: RFC 8414 and OpenID Connect Discovery over TLS.
 
 use serde_json::{Value, json};
 
@@ -193,7 +193,7 @@ fn approved_entry_endpoints_are_used_without_discovery() {
     assert_eq!(company.front.asked("GET /oauth/userinfo"), 0, "without such an endpoint nobody is looked up");
 }
 
-/// What is not approved is refused before anybody is asked anything.
+/// A URL that is not approved is refused before any request or prompt.
 #[test]
 fn what_is_not_approved_is_not_asked() {
     let company = Company::new();

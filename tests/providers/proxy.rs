@@ -1,4 +1,4 @@
-//! A proxy as companies have them: it knows names nobody else does, may want a password, and may be ill.
+//! A typical company proxy: it resolves private names, may require a password, and may be out of order.
 
 use std::{
     collections::BTreeMap,
@@ -11,9 +11,9 @@ use std::{
 /// How it behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Connects whoever asks.
+    /// Connects every client.
     Kind,
-    /// Connects whoever has `ada` and `hunter2`.
+    /// Connects clients that send `ada` and `hunter2`.
     Strict,
     /// Answers 502.
     Refusing,

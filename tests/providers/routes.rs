@@ -1,5 +1,5 @@
-//! The proxy on the way: used for everything but loopback, with its password, which is shown nowhere; when it is ill,
-//! the login is not.
+//! The proxy: used for everything but loopback, with its password, which is shown nowhere; its failures do not affect
+//! the login.
 
 use crate::{
     authority::Valid,
@@ -9,7 +9,7 @@ use crate::{
 };
 use keyfob_testkit::Ran;
 
-/// What a proxy does wrong is told as the proxy's, and costs the login nothing.
+/// A failure of the proxy is reported as the proxy's, and costs the login nothing.
 #[test]
 fn an_ill_proxy_costs_no_login() {
     let company = Company::new();
@@ -39,7 +39,7 @@ fn an_ill_proxy_costs_no_login() {
     assert_eq!((company.server.grants().refreshes, company.server.grants().reuses), (1, 0));
 }
 
-/// Its user name and password reach it, and nobody else: no page, no error, no report.
+/// Its user name and password are sent only to it: no page, error or report contains them.
 #[test]
 fn a_proxys_password_is_shown_nowhere() {
     let company = Company::new();
@@ -110,7 +110,7 @@ fn a_proxy_that_speaks_tls() {
     assert!(told.contains("the certificate of the proxy https://localhost:"), "{told}");
 }
 
-/// `NO_PROXY` leads past the proxy, where this name is known to nobody; loopback never comes near it.
+/// `NO_PROXY` bypasses the proxy, without which this name cannot be resolved; loopback never goes through the proxy.
 #[test]
 fn no_proxy_hosts_and_loopback_bypass_the_proxy() {
     let company = Company::new();

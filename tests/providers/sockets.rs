@@ -1,4 +1,4 @@
-//! `keyfob connect` takes the same road as every request: TLS, the company's authority, the proxy, no redirects.
+//! `keyfob connect` takes the same path as every request: TLS, the company's authority, the proxy, no redirects.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -65,7 +65,7 @@ fn tried(command: &mut Command) -> String {
     line
 }
 
-/// Nobody who is not believed, and no proxy, ever sees the credential.
+/// The credential is never visible to an untrusted server or to a proxy.
 #[test]
 fn websocket_never_leaves_the_environment_origin() {
     let company = company();

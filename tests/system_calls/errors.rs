@@ -1,14 +1,15 @@
-//! Which call can fail with which error: the manual pages of section 2, cut to the eight errors that are tried.
+//! Which call can fail with which error: the manual pages of section 2, reduced to the eight errors that are tried.
 
 /// The errors that are tried, in the order of the table.
 pub(crate) const ERRORS: [&str; 8] =
     ["EIO", "ENOSPC", "EDQUOT", "EINTR", "EMFILE", "ENOMEM", "EAGAIN", "EPERM"];
 
-/// What `name` can answer, seen by how it was called. Empty: it cannot fail, or not in a way that can be staged.
+/// The errors that `name` can return, given how it was called. Empty: it cannot fail, or not in a way that can be
+/// staged.
 ///
-/// strace makes a call fail by not making it. What fails and has happened all the same cannot be staged so:
-/// `close(2)` has closed the descriptor whatever it says (and what it could report, an `fsync(2)` before it has
-/// reported), and a `connect(2)` that is interrupted goes on.
+/// strace makes a call fail by not making it. A call that fails but still takes effect cannot be staged so: `close(2)`
+/// has closed the descriptor whatever it returns (and what it could report, an `fsync(2)` before it has reported), and
+/// a `connect(2)` that is interrupted goes on.
 pub(crate) fn of(name: &str, words: &str) -> &'static [&'static str] {
     match name {
         "openat" | "open" if words.contains("O_CREAT") => {
@@ -65,7 +66,7 @@ pub(crate) fn of(name: &str, words: &str) -> &'static [&'static str] {
     }
 }
 
-/// What the system says for an error, as it must be in the words that tell it.
+/// The system's description of an error, as it must appear in the message that reports it.
 pub(crate) fn text(error: &str) -> &'static str {
     match error {
         "EIO" => "Input/output error",

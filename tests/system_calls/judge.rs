@@ -1,4 +1,4 @@
-//! What a run came to, and whether that was promised.
+//! Judges the result of a run: whether it was promised.
 
 use keyfob::internals::core::Id;
 use keyfob_dev::Grants;
@@ -10,7 +10,7 @@ use crate::{
     trace::Place,
 };
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
     /// The command did what it is for.
@@ -46,7 +46,7 @@ pub(crate) struct Blow<'a> {
     pub(crate) early: bool,
 }
 
-/// A promise that was kept, and by which id it was told; or one that was broken.
+/// A promise that was kept, and the id by which it was reported; or one that was broken.
 pub(crate) type Verdict = Result<(Outcome, Option<String>), String>;
 
 /// Judges a run, and then the next one.

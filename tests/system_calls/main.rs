@@ -1,9 +1,9 @@
-//! Each system call of each command fails once, and at each the process is killed once: done, told or kept; never
-//! lost, never a panic, never a mistake of ours.
+//! Each system call of each command fails once, and at each the process is killed once: the command succeeds, reports
+//! the error, or keeps the login; it never loses one, never panics, and never reports an internal error.
 //!
-//! `cargo test -p keyfob-tests --features traced --test system_calls` tries a part of them; with `-- --all` it tries all
-//! and prints docs/system-calls.md. `--only token` and so on takes the commands whose name has that word, `--told` lists
-//! what was told how.
+//! `cargo test -p keyfob-tests --features traced --test system_calls` tries a part of them; with `-- --all` it tries
+//! all and prints docs/system-calls.md. `--only token` and so on takes the commands whose name has that word, `--told`
+//! lists how each error was reported.
 #![expect(
     clippy::disallowed_methods,
     reason = "it starts, stops and times real processes: that is what it is about"

@@ -1,4 +1,4 @@
-//! docs/system-calls.md.
+//! Generates docs/system-calls.md.
 
 use std::{collections::BTreeMap, fmt::Write};
 

@@ -1,4 +1,4 @@
-//! A home that is the same before each run, a provider that has issued what is in it, and the commands.
+//! A home that is the same before each run, a provider that issued its tokens, and the commands.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use keyfob_testkit::{Home, Ran, now, program, provider, write_in_place};
 
-/// No command here takes that long: whoever reaches it hangs. The longest bounds of keyfob itself are longer; a
+/// No command here takes that long: one that reaches it hangs. The longest time-outs of keyfob itself are longer; a
 /// single failing call must not lead into them.
 const LONGEST: Duration = Duration::from_secs(25);
 
@@ -61,7 +61,7 @@ impl Act {
         }
     }
 
-    /// Whether all its threads are looked at. A second process is an act of its own.
+    /// Whether all its threads are examined. Starting a second process is a separate act.
     pub(crate) fn has_threads(self) -> bool {
         matches!(self, Self::Worker | Self::Login | Self::Logout)
     }
@@ -80,7 +80,7 @@ impl Act {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Came {
     pub(crate) ran: Ran,
@@ -112,7 +112,7 @@ impl Stage {
         self.sandbox.home().with_file_name("trace")
     }
 
-    /// The home as it is before each run: one login of its own, fresh from the provider.
+    /// The home as it is before each run: its own login, fresh from the provider.
     pub(crate) fn reset(&mut self, act: Act) {
         let home = self.sandbox.home();
         fs::remove_dir_all(&home).expect("our home");
@@ -135,7 +135,7 @@ impl Stage {
         self.path.with_extension("lock")
     }
 
-    /// Waits until nobody holds the lease. `false`: somebody did not let go.
+    /// Waits until no process holds the lease. `false`: a process did not release it.
     pub(crate) fn settles(&self) -> bool {
         let end = Instant::now() + LONGEST;
         while Instant::now() < end {

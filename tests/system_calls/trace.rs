@@ -1,4 +1,4 @@
-//! The calls of a run, as strace(1) writes them down.
+//! The calls of a run, as recorded by strace(1).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use std::{
 pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) nth: usize,
-    /// How it was called there, for the table of errors and for whoever reads of a fault.
+    /// The arguments of the call, for the table of errors and for readers of a failure.
     pub(crate) words: String,
     /// Not in the first thread: there each thread that comes so far meets it.
     pub(crate) elsewhere: bool,

@@ -1,4 +1,5 @@
-//! As much of a browser as the provider's pages need: cookies, redirects, forms. It fills in what it is asked.
+//! A minimal browser, sufficient for the provider's pages: cookies, redirects, forms. It fills in the fields of each
+//! form.
 
 use std::{cell::RefCell, collections::BTreeMap};
 

@@ -1,4 +1,4 @@
-//! The provider as a process: installed once from the lock file, started on a port of its own, listened to.
+//! The provider as a process: installed once from the lock file, started on a free port, its output captured.
 
 use std::{
     fs,
