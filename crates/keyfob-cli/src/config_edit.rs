@@ -4,18 +4,18 @@
 use keyfob::{Error, internals::core::Id};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
-/// What the file is to say.
+/// The intended content of the file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Wanted {
     /// The environment.
     pub(crate) environment: Option<Section>,
-    /// What logins are sealed with.
+    /// The key store for sealing logins.
     pub(crate) seal: Option<&'static str>,
-    /// Whether values that are there, and say something else, give way.
+    /// Whether existing, different values are replaced.
     pub(crate) replace: bool,
 }
 
-/// What an environment is to say.
+/// The intended content of an environment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Section {
     /// Its name.
@@ -24,7 +24,7 @@ pub(crate) struct Section {
     pub(crate) keys: Vec<(&'static str, Holds)>,
 }
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Holds {
     Text(String),
@@ -32,8 +32,8 @@ pub(crate) enum Holds {
     Number(i64),
 }
 
-/// The keys that say where a provider is asked and how a client proves itself there: those of another issuer mean
-/// nothing at this one.
+/// The keys that say where a provider is asked and how a client authenticates there: those of another issuer are
+/// meaningless for this one.
 const OF_ANOTHER_ISSUER: [&str; 16] = [
     "grant",
     "client_secret_file",
@@ -53,7 +53,7 @@ const OF_ANOTHER_ISSUER: [&str; 16] = [
     "userinfo_url",
 ];
 
-/// The text that says what is wanted. Without anything to change it is the same, octet by octet.
+/// The text with the intended content. If nothing has to change, it is the same, octet by octet.
 ///
 /// # Errors
 /// [`Id::ConfigMalformed`] for a text that is not TOML; [`Id::Usage`] for an environment or a key that says something else,
@@ -112,7 +112,7 @@ fn set_seal(document: &mut DocumentMut, seal: &str, replace: bool) -> Result<boo
     Ok(true)
 }
 
-/// A key above the first section. It goes behind those that are there already.
+/// A key above the first section. It is added after the existing ones.
 fn set_top(document: &mut DocumentMut, key: &str, text: &str) {
     let first = document.iter().all(|(_, item)| !item.is_value() && !is_dotted(item));
     // What a file says about itself stands in front of its first section, or of nothing.
@@ -233,7 +233,7 @@ fn add_section(document: &mut DocumentMut, section: &Section) {
     }
 }
 
-/// Puts a value in another's place. The comment behind it stays.
+/// Replaces a value. The comment behind it stays.
 fn put(there: &mut Value, mut new: Value) {
     *new.decor_mut() = there.decor().clone();
     *there = new;
@@ -276,7 +276,7 @@ impl Holds {
     }
 }
 
-/// The lines that a change takes away (`- `) and brings (`+ `), in their order.
+/// The lines that a change removes (`- `) and adds (`+ `), in order.
 pub(crate) fn difference(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let same = old.iter().zip(&new).take_while(|(one, two)| one == two).count();

@@ -48,7 +48,7 @@ pub(crate) fn setup(global: &Global) -> Setup {
     setup
 }
 
-/// The variable that chooses the environment before any flag and any file, and the environment.
+/// The variable that selects the environment before any flag and any file, and that environment.
 pub(crate) fn chosen_by_a_variable(settings: &Settings) -> Option<(&'static str, &'static str)> {
     match settings {
         Settings { local: true, .. } => Some((names::USE_LOCAL, "local")),

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::internal::Task;
 
-/// What one run counted. No credential is in it, and no fingerprint of one.
+/// The metrics of one run. They contain no credential, and no fingerprint of one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Batch {
     /// Account attributes, where known and permitted.
@@ -61,7 +61,7 @@ struct State {
     batch: Batch,
     identity: Identity,
     began: Option<Instant>,
-    /// Whether this run used the network anyway. Without that nothing is sent.
+    /// Whether this run used the network for another reason. Otherwise nothing is sent.
     network: bool,
 }
 
@@ -118,7 +118,7 @@ impl State {
     }
 }
 
-/// This run talked, or will talk, to the provider, whatever else it counts.
+/// Records that this run contacts the provider, whatever else it counts.
 pub(crate) fn uses_network() {
     note(|state| state.network = true);
 }
@@ -139,7 +139,7 @@ pub(crate) fn used(client: &Client, grant: &Grant) {
     });
 }
 
-/// A sign-in ended. Of whom is known when it succeeded.
+/// Records the end of a sign-in. The account is known if it succeeded.
 pub(crate) fn signed_in(method: &str, outcome: Result<&Identity, &Error>) {
     note(|state| {
         state.network = true;
@@ -151,7 +151,7 @@ pub(crate) fn signed_in(method: &str, outcome: Result<&Identity, &Error>) {
     });
 }
 
-/// The end of a run: what it counted is handed to a process that sends it. Nothing of that can fail the run.
+/// The end of a run: its metrics are handed to a process that sends them. No failure in that fails the run.
 pub(crate) fn finish() {
     let Some(meter) = METER.get() else { return };
     let mut state = meter.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,7 +186,7 @@ pub(crate) fn word(setup: &Setup) -> String {
     }
 }
 
-/// The other end of [`word`].
+/// The worker's side of [`word`].
 pub(crate) fn begin_with(word: &str, presets: Presets) -> Arc<dyn Fn(Event) + Send + Sync> {
     let mut allowed = word.split(',');
     match allowed.next() {
@@ -198,7 +198,7 @@ pub(crate) fn begin_with(word: &str, presets: Presets) -> Arc<dyn Fn(Event) + Se
     }
 }
 
-/// Of whom the renewed login is.
+/// The account of the renewed login.
 pub(crate) fn belongs_to(identity: Identity) {
     note(|state| state.identity = identity);
 }

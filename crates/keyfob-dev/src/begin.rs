@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// What its host chose, and what the state file remembers.
+/// The host's options, and the content of the state file.
 pub(crate) fn begin(options: Options, ports: Vec<u16>) -> Result<Shared, StartError> {
     let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
     let mut clients = HashMap::from([(local.id.clone(), local)]);

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// Why [`DevServer::mint`](crate::DevServer::mint) made nothing.
+/// Why [`DevServer::mint`](crate::DevServer::mint) failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MintError {
@@ -10,7 +10,7 @@ pub enum MintError {
     NoAddress,
     /// A scope is malformed or not known.
     BadScope,
-    /// The system has no randomness to give.
+    /// The system's random number generator failed.
     NoEntropy,
 }
 
@@ -38,9 +38,9 @@ pub enum StartError {
     State(PathBuf, io::Error),
     /// Two clients have this id.
     TwoClients(String),
-    /// The system gave no thread or no event queue.
+    /// The system could not provide a thread or an event queue.
     Thread(io::Error),
-    /// The system has no randomness to give.
+    /// The system's random number generator failed.
     NoEntropy,
 }
 

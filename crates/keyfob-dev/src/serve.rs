@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// The longest path and query: what is in them may be kept (RFC 9110 §4.1 asks for 8000 octets).
+/// The longest path and query: their content may be stored (RFC 9110 §4.1 asks for 8000 octets).
 const LONGEST_TARGET: usize = 8 * 1024;
 const LARGEST_BODY: usize = 64 * 1024;
 /// How long connections may take to end when the server stops.
@@ -185,7 +185,7 @@ async fn read(body: Incoming, patience: Duration) -> Result<Bytes, Refusal> {
     }
 }
 
-/// What every answer carries.
+/// The headers of every answer.
 fn dress(shared: &Shared, call: &mut Call, reply: &mut Reply) {
     let headers = reply.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static("keyfob-dev (insecure, for development)"));

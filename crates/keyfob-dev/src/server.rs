@@ -97,14 +97,14 @@ impl DevServer {
         lock(&self.shared.log).entries()
     }
 
-    /// How often what was granted or detected so far.
+    /// How often each kind of grant or detection has occurred so far.
     #[must_use]
     pub fn grants(&self) -> Grants {
         lock(&self.shared.tables).counters
     }
 
-    /// Turns the server's clock by so many seconds; a negative number turns it back. Expiry, `Date` headers and the
-    /// log follow.
+    /// Moves the server's clock forward by so many seconds; a negative number moves it back. Expiry, `Date` headers and
+    /// the log follow.
     pub fn advance(&self, seconds: i64) {
         self.shared.clock.advance(seconds);
         self.shared.changed();
@@ -139,12 +139,12 @@ impl DevServer {
         self.shared.gate.waiting()
     }
 
-    /// Lets so many requests through that are held, or come to be.
+    /// Lets so many requests through that are held, or will be.
     pub fn let_through(&self, count: usize) {
         self.shared.gate.let_through(count);
     }
 
-    /// Processes what was held, and holds nothing any more.
+    /// Processes the held requests, and holds none from now on.
     pub fn release(&self) {
         self.shared.gate.open();
     }
@@ -184,8 +184,8 @@ impl DevServer {
         minted.map_err(|NoEntropy| MintError::NoEntropy)
     }
 
-    /// Approves a device's user code as this person, as the page `/device` does (RFC 8628 §3.3). `false` = the code
-    /// is unknown, used or expired, or the address is none.
+    /// Approves a device's user code as this account, as the page `/device` does (RFC 8628 §3.3). `false` = the code is
+    /// unknown, used or expired, or the e-mail address is invalid.
     #[must_use]
     pub fn approve_device(&self, user_code: &str, email: &str) -> bool {
         let email = account::normalise(email);

@@ -1,6 +1,6 @@
 //! Chooses the hint for one failure.
 
-/// What a cause has to say: at least what to do, and the other lines where the situation lets them be said better.
+/// The advice for a cause: at least the hint, and the other lines where the situation allows better ones.
 #[derive(Debug, Default)]
 pub(super) struct Choice {
     pub(super) what: Option<String>,

@@ -17,11 +17,11 @@ pub(crate) struct Given {
     pub(crate) command: Option<String>,
 }
 
-/// Commands that mean the same whatever home, profile and environment there is.
+/// Commands whose meaning does not depend on home, profile or environment.
 const INDIFFERENT: [&str; 5] = ["demo", "dev-server", "man", "completions", "help"];
 
 impl Given {
-    /// Repeats what was given in every command of ours that a hint shows.
+    /// Repeats the given options in every keyfob command that a hint shows.
     pub(super) fn repeat(&self, hint: &str) -> String {
         const COMMAND: &str = "`keyfob ";
         let mut out = String::new();
@@ -55,7 +55,7 @@ impl Given {
         .filter_map(|(flag, value)| Some((flag, value?)))
     }
 
-    /// The command to type again, where one was typed that asks for a credential.
+    /// The command to type again, if the command line requested a credential.
     pub(super) fn command(&self) -> &str {
         self.command.as_deref().unwrap_or("token")
     }

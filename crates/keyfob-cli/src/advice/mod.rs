@@ -67,7 +67,7 @@ fn choose(error: &Error, situation: &Situation) -> Told {
     }
 }
 
-/// What to do about a cause. `None`: nothing is known of it here, and the advice of the id stands.
+/// The advice for a cause. `None`: there is none here, and that of the id applies.
 fn by_cause(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choice> {
     people::choose(cause, situation)
         .or_else(|| network::choose(cause, situation))
@@ -76,7 +76,7 @@ fn by_cause(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choic
         .or_else(|| configuration::choose(cause, situation))
 }
 
-/// What the page of errors says about an id, or about one of its causes, in no particular situation.
+/// The text of the errors page about an id, or about one of its causes, independent of any situation.
 pub(crate) fn in_general(id: keyfob::ErrorId, cause: Option<&Cause>) -> String {
     let error = Error::new(id, "", "").maybe_because(cause.cloned());
     choose(&error, &Situation::default()).hint
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use keyfob::ErrorId as Id;
 
-    /// The page is made from this: a cause that is added to the library wants its own advice here.
+    /// The page is generated from this: a cause that is added to the library needs its own advice here.
     #[test]
     fn every_cause_has_advice_of_its_own() {
         for cause in Cause::samples() {
@@ -120,7 +120,7 @@ mod tests {
         assert!(found.is_empty(), "{found:#?}");
     }
 
-    /// A hint is one sentence that goes on from "hint:", and names no page that an installed command does not have.
+    /// A hint is one sentence that continues "hint:", and names no page that an installed command lacks.
     #[test]
     fn a_hint_is_one_sentence_and_names_no_file_of_the_source_tree() {
         let ids = Id::ALL.iter().map(|id| (id.word(), in_general(*id, None)));

@@ -148,7 +148,7 @@ fn not_signed_in(situation: &Situation) -> Choice {
     }
 }
 
-/// Somebody is signed in to this very environment, in another profile.
+/// A login exists for this very environment, in another profile.
 fn another_profile(situation: &Situation, here: &Here) -> Option<Choice> {
     let same = |login: &&Login| Some(&login.environment) == here.environment.as_ref();
     let others: Vec<&str> = here.logins.iter().filter(same).map(|login| &*login.profile).collect();
@@ -170,7 +170,7 @@ fn another_profile(situation: &Situation, here: &Here) -> Option<Choice> {
     })
 }
 
-/// Somebody is signed in, to another environment.
+/// A login exists, for another environment.
 fn elsewhere(situation: &Situation, here: &Here) -> Option<Choice> {
     let other = |login: &&Login| Some(&login.environment) != here.environment.as_ref();
     let same_profile = |login: &&Login| login.profile == here.profile;
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Somebody in `production`, which has no client id unless it is given one, with these logins.
+    /// A user of `production`, which has no client id unless one is configured, with these logins.
     fn here(logins: Vec<Login>) -> Here {
         Here {
             profile: "default".into(),

@@ -23,14 +23,14 @@ pub(crate) struct Situation {
     /// What was given on the command line.
     pub(crate) given: Given,
     here: OnceLock<Here>,
-    /// Whether there is anything to look at: a page of the manual is written in no situation.
+    /// Whether the situation can be examined: a page of the manual is written without one.
     real: bool,
 }
 
 /// What is there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Here {
-    /// The profile that counts.
+    /// The profile in effect.
     pub(super) profile: String,
     /// Whether it was named for this call.
     pub(super) pinned: bool,
@@ -71,7 +71,7 @@ impl Situation {
         Self { given, here: OnceLock::new(), real: true }
     }
 
-    /// Notes what was given. Called once, when the command line has been read.
+    /// Records the given options. Called once, when the command line has been read.
     pub(crate) fn begin(given: Given) {
         let _ = THIS_RUN.set(Self::real(given));
     }

@@ -12,7 +12,7 @@ use keyfob::{Error, ErrorId as Id};
 use super::words::{list, nearest, quoted};
 use crate::args::Arguments;
 
-/// What other tools call it, and what to type here.
+/// The name in other tools, and what to type here.
 const COMMANDS: &[(&str, &str)] = &[
     ("use", "`keyfob switch PROFILE` makes another profile the one that counts"),
     ("list", "`keyfob profiles` lists the logins"),
@@ -55,7 +55,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--verbose", "leave it out: every failure says why, and `keyfob doctor` checks everything"),
 ];
 
-/// The failure that a mistake on the command line is.
+/// Converts a mistake on the command line into a failure.
 pub(crate) fn error(error: &clap::Error, words: &[OsString]) -> Error {
     let unknown_command = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(word)) => Some(word.as_str()),
@@ -201,7 +201,7 @@ fn behind(words: &[OsString], word: &str) -> String {
     next.filter(is_ours).unwrap_or("login").to_owned()
 }
 
-/// Whether an answer in JSON was asked for, where the parser has not come so far as to say it.
+/// Whether JSON output was requested, where the parser failed before reporting it.
 pub(crate) fn wants_json(words: &[OsString]) -> bool {
     words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
     use crate::advice;
 
-    /// The three lines of this command line, which is not understood.
+    /// The three lines for this command line, which could not be parsed.
     fn told(line: &str) -> [String; 3] {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         let Err(wrong) = Arguments::try_parse_from(&words) else { panic!("{line} is understood") };
@@ -270,7 +270,7 @@ mod tests {
         assert!(told("keyfob token --format x")[1].contains("expected one of git-credential, kubernetes"));
     }
 
-    /// A hint of ours is a command line of ours.
+    /// Every keyfob command in a hint is a valid command line.
     #[test]
     fn what_other_tools_say_is_answered_with_commands_that_parse() {
         for (theirs, ours) in COMMANDS.iter().chain(OPTIONS) {

@@ -15,7 +15,7 @@ use crate::{
     output::{report::Report, terminal::plain_whole},
 };
 
-/// The process that opens the page has decided by then, on a machine that is not very busy.
+/// By then the process that opens the page has decided, unless the machine is very busy.
 const DECIDED: Duration = Duration::from_secs(5);
 
 /// Why no browser can be opened, as far as that is known before one is tried.
@@ -28,7 +28,7 @@ pub(crate) fn not_possible(setup: &Setup) -> Option<String> {
     hindrance(env::variables())
 }
 
-/// Opens the page and says whether, with what, and why not. The latter comes back too.
+/// Opens the page and reports whether, with what, and why not. The latter is also returned.
 pub(crate) fn open(setup: &Setup, url: &str) -> Result<(), String> {
     let opened = start(setup, url);
     match &opened {
@@ -67,7 +67,7 @@ fn start(setup: &Setup, url: &str) -> Option<Opened> {
     receiver.recv_timeout(DECIDED).ok()
 }
 
-/// A repository sets variables, and a browser's starter runs what they name; relative words find nothing there.
+/// A repository sets variables, and a browser's launcher runs what they name; relative names find nothing there.
 fn adapt(command: &mut Command, setup: &Setup) {
     let (changes, refused) = setup.for_browser(env::variables());
     if let Some(refused) = &refused {

@@ -36,13 +36,13 @@ type Socket = WebSocket<Stream>;
 
 /// How long the provider may take to open a connection.
 const OPENING: Duration = Duration::from_secs(15);
-/// How long one look at the socket waits before it looks at the lines to send.
+/// How long one poll of the socket lasts before the input lines are polled.
 const LOOK: Duration = Duration::from_millis(25);
 /// The longest pause before connecting again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A connection that lasted this long counts as a good one: the pauses start over, and its credential was accepted.
+/// A connection that lasted this long counts as good: the pauses start over, and its credential was accepted.
 const ENDURING: Duration = Duration::from_secs(60);
-/// How long the other side may take to answer a good-bye (RFC 6455 §7.1.1 lets a client go whenever it likes).
+/// How long the other side may take to answer a Close (RFC 6455 §7.1.1 lets a client close at any time).
 const GOOD_BYE: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(global: &Global, args: &Connect) -> Result {
@@ -113,7 +113,7 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
     }
 }
 
-/// For time that has passed, which the wall clock must not stretch.
+/// For elapsed time, which changes of the wall clock must not affect.
 #[expect(clippy::disallowed_methods, reason = "bounds on waiting are measured by the monotonic clock")]
 fn monotonic() -> Instant {
     Instant::now()

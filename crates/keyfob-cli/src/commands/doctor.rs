@@ -63,7 +63,7 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     Ok(ExitCode::from(code.unwrap_or(0)))
 }
 
-/// A command of the configuration may ask for a finger, or cost something: a person says whether it is run.
+/// A command of the configuration may require a touch or cost something: the user decides whether it is run.
 fn may_run(client: &Client) -> Result<bool> {
     let setup = client.setup();
     let command = match (&setup.config.api_key_helper, setup.runs_secret_command()) {

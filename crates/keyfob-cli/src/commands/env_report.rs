@@ -51,7 +51,7 @@ pub(crate) struct EnvironmentReport<'r> {
     pub(crate) scopes: Vec<&'r str>,
 }
 
-/// What is wrong.
+/// The errors.
 #[derive(Debug, Serialize)]
 pub(crate) struct ErrorReport {
     /// The stable id of the first problem.

@@ -21,20 +21,20 @@ use crate::{
     session,
 };
 
-/// No question is longer.
+/// The longest request accepted.
 const LONGEST: u64 = 64 * 1024;
 
-/// What git wants a credential for.
+/// The request for which git wants a credential.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Question {
     protocol: Option<String>,
     host: Option<String>,
-    /// It brings one itself, to be stored or erased: nothing is wanted.
+    /// The request contains a credential, to be stored or erased: none is wanted.
     brings_one: bool,
 }
 
 impl Question {
-    /// `name=value` lines to an empty one or the end. What is not known is passed over, as git asks of helpers.
+    /// `name=value` lines up to an empty one or the end. Unknown names are ignored, as git asks of helpers.
     fn read(input: impl Read) -> io::Result<Self> {
         let mut question = Self::default();
         for line in BufReader::new(input.take(LONGEST)).split(b'\n') {
@@ -52,8 +52,8 @@ impl Question {
         Ok(question)
     }
 
-    /// The origin it is for. `None`: nothing could be answered to it, a plain http host that is not this machine among
-    /// them.
+    /// The origin of the request. `None`: it cannot have a credential, for example a plain http host that is not this
+    /// machine.
     fn origin(&self) -> Option<String> {
         web_origin(&format!("{}://{}/", self.protocol.as_ref()?, self.host.as_ref()?))
     }
@@ -87,7 +87,7 @@ pub(crate) fn answer(global: &Global, args: &Token) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `password_expiry_utc` keeps git from storing a dead one.
+/// `password_expiry_utc` keeps git from storing an expired one.
 #[expect(clippy::disallowed_methods, reason = "git asked for it, for a host it may go to")]
 fn lines(grant: &Grant) -> String {
     let expiry = grant.expires_at().map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0));

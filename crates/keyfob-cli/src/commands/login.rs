@@ -63,12 +63,12 @@ fn sign_in(global: &Global, args: &Login) -> Result {
     }
 }
 
-/// Signs in to what this set-up means.
+/// Signs in to the environment of this set-up.
 pub(crate) fn with_setup(global: &Global, args: &Login, setup: Setup) -> Result {
     counted(args, through(global, args, setup))
 }
 
-/// Where no provider is set up, or none for people, nothing that is asked later is what is missing.
+/// Fails if no provider is set up, or none for people: errors about later input would then be misleading.
 pub(crate) fn can_be_signed_in_to(client: &Client) -> keyfob::Result<()> {
     let environment = client.environment()?;
     environment.for_a_person()?;
@@ -160,7 +160,7 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
     tell(global, args, &client, &signed_in)
 }
 
-/// What is waited for.
+/// The event that is awaited.
 pub(crate) fn prompt(listens: bool) -> &'static str {
     if listens {
         "Waiting for the browser. You can also paste the answer of the last page here:"
@@ -199,7 +199,7 @@ fn agrees(error: &Error, lines: &Receiver<keyfob::Result<String>>, patience: Dur
         .is_ok_and(|line| line.is_ok_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
 }
 
-/// The other ways to an address that has been printed: a link, the clipboard.
+/// Other ways to open a URL that has been printed: a link, the clipboard.
 pub(crate) fn show(address: &str, text: &str, clipboard: Option<&Screen>) {
     if let Some(screen) = Screen::find() {
         screen.link(address, text);
@@ -209,8 +209,8 @@ pub(crate) fn show(address: &str, text: &str, clipboard: Option<&Screen>) {
     }
 }
 
-/// An address as a picture, if there is room for it and for what is said below; else how much room it takes, and what
-/// takes less.
+/// A URL as a QR code, if there is room for it and the lines below it; otherwise the room it needs, and smaller
+/// alternatives.
 fn draw(address: &str, below: &str, smaller: Option<&str>) {
     let manner = Manner::of_messages();
     // One line more for the cursor, or for what is typed.
@@ -220,7 +220,7 @@ fn draw(address: &str, below: &str, smaller: Option<&str>) {
     }
 }
 
-/// The code of RFC 8628: shown large, beside the address and, if wanted, as a picture of both.
+/// The code of RFC 8628: shown large, beside the URL and, if wanted, with both as a QR code.
 fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&Screen>) -> Result {
     let patience = Duration::from_secs(args.timeout);
     let attempt = client.begin_device_login()?.within(patience);
@@ -325,14 +325,14 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     Ok(ExitCode::SUCCESS)
 }
 
-/// Before the person takes the trouble.
+/// Warns before the user makes any effort.
 fn warn_of_shadow(client: &Client) {
     if let Some(shadow) = shadow(client) {
         Report::warn(&shadow);
     }
 }
 
-/// A login that is saved but will not be used is the commonest surprise: say what wins.
+/// A login that is saved but will not be used is the most common surprise: report which credential wins.
 fn shadow(client: &Client) -> Option<Error> {
     let winner = client.survey(Purpose::Api).winner?;
     if winner == keyfob::Source::Login {
@@ -345,10 +345,10 @@ fn shadow(client: &Client) -> Option<Error> {
     )
 }
 
-/// As for what comes from a descriptor.
+/// The same limit as for a descriptor.
 const LARGEST_TOKEN: usize = 64 * 1024;
 
-/// One token, whole: from a pipe or a file, with at most a newline after it; or from a person, who is asked for it.
+/// One whole token: from a pipe or a file, with at most a newline after it; or from a user, who is prompted for it.
 pub(crate) fn brought(word: &str, patience: Duration) -> Result<Secret> {
     if terminal::is_typed() {
         let prompt = format!("Paste {word} and press Enter. It is not shown:");

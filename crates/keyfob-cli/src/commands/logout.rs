@@ -28,7 +28,7 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
     tell(global, &ended, &failed)
 }
 
-/// What became of each login.
+/// The result for each login.
 pub(super) fn tell(global: &Global, ended: &[SignedOut], failed: &[Error]) -> Result {
     if global.json {
         let logins: Vec<_> = ended.iter().map(json).collect();

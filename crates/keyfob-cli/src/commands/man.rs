@@ -57,7 +57,7 @@ fn found(words: &[String]) -> Result<Page> {
     })?)
 }
 
-/// A page: for a person as `man` shows it, for a program as troff.
+/// A page: for a user as `man` shows it, for a program as troff.
 fn show(words: &[String]) -> Result<()> {
     let page = found(words)?;
     let troff = manual::troff(&page);
@@ -81,8 +81,8 @@ fn read_by_man(troff: &str) -> io::Result<bool> {
     Ok(child.wait()?.success())
 }
 
-/// A program of the system's manual, without a credential, and without what leads into the repository one stands in: the
-/// pager is named by variables.
+/// A program of the system's manual, without a credential, and without any path into the current repository: variables
+/// name the pager.
 #[expect(clippy::disallowed_methods, reason = "the manual is read by the system's own programs")]
 fn reader(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -101,7 +101,7 @@ fn reader(program: &str) -> Command {
     command
 }
 
-/// Installs every page where this user's `man` looks, and says so if it does not look there yet. Where that is.
+/// Installs every page where this user's `man` looks, and says so if it does not look there yet. Returns the directory.
 fn install() -> Result<String> {
     let dir = data_home()?.join("man");
     write(|page| dir.join(format!("man{}", page.section)).join(page.file()))?;
@@ -131,7 +131,7 @@ enum Looked {
     Never,
 }
 
-/// Whether `man` looks into a directory, as it says itself. `None`: there is none to ask.
+/// Whether `man` searches a directory, by its own account. `None`: there is no `man` to ask.
 fn looked_at(dir: &Path) -> Option<Looked> {
     let says = |variable: Option<&str>| {
         let mut ask = reader("manpath");

@@ -35,7 +35,7 @@ use crate::{
     output::report::Result,
 };
 
-/// Does what the command line asks for.
+/// Runs the command of the command line.
 pub(crate) fn run(arguments: &Arguments) -> Result {
     let global = &arguments.global;
     let Some(command) = &arguments.command else { return help::run(global, &[]) };

@@ -110,7 +110,7 @@ fn row(client: &Client, calendar: &Calendar, profile: &Profile, counts: bool) ->
     ]
 }
 
-/// Columns as wide as they have to be.
+/// Pads columns to the necessary width.
 fn table(rows: Vec<Row>) -> Result<()> {
     let manner = Manner::of_answers();
     let title = ["", "PROFILE", "ACCOUNT", "ENVIRONMENT", "CLIENT", "EXPIRES", "STATE"].map(str::to_owned);

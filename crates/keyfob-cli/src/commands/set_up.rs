@@ -39,7 +39,7 @@ const USUAL: &str = "work";
 
 /// What was set up.
 pub(crate) struct Done {
-    /// The run's set-up, which means the new environment from now on.
+    /// The run's set-up, which uses the new environment from now on.
     pub(crate) setup: Setup,
     /// Whether questions were asked: if so, a user is there to answer more.
     pub(crate) asked: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Done {
     pub(crate) told: serde_json::Value,
 }
 
-/// Sets up what the command line says, and asks for what it leaves open. `None`: there was no provider to set up.
+/// Sets up the provider on the command line, and asks for missing values. `None`: there was no provider to set up.
 pub(crate) fn set_up(global: &Global, args: &Init, will_sign_in: bool) -> Result<Option<Done>> {
     // The environment that is named is the one to set up, and need not be there.
     let mut setup = session::setup(&Global { environment: None, ..global.clone() });
@@ -161,7 +161,7 @@ impl Asking {
         terminal::ask(question, offered)
     }
 
-    /// Asks until the answer is one.
+    /// Asks until the answer is valid.
     fn until<T>(
         &mut self,
         flag: &str,
@@ -178,7 +178,7 @@ impl Asking {
     }
 }
 
-/// What the environment is called.
+/// The name of the environment.
 fn name(global: &Global, args: &Init, asking: &mut Asking, setup: &Setup) -> Result<String, Error> {
     let named = match (&args.name, &global.environment) {
         (Some(one), Some(other)) if one != other => {
@@ -294,7 +294,7 @@ fn scopes(
     })
 }
 
-/// The contract's variables come before the configuration. Whoever signs in now must not sign in to something else.
+/// The contract's variables override the configuration. A sign-in now must not lead anywhere else.
 fn outvoted(
     setup: &Setup,
     name: &str,

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What the provider offers, as far as it matters here.
+/// The provider's relevant capabilities.
 pub(crate) fn offer(offer: &Offer) {
     Report::say(&format!("\nThe provider {} offers:", plain(&offer.issuer)));
     let lines = [
@@ -70,7 +70,7 @@ pub(crate) fn json(offer: &Offer) -> serde_json::Value {
     })
 }
 
-/// The lines that a change brings and takes away.
+/// The lines that a change adds and removes.
 pub(crate) fn change(path: &Path, old: &str, new: &str) {
     if old == new {
         return;
@@ -90,7 +90,7 @@ pub(crate) fn change(path: &Path, old: &str, new: &str) {
     Report::say("");
 }
 
-/// The address that the provider has to know.
+/// The redirect URI that must be registered with the provider.
 pub(crate) fn redirect(address: &str, client_id: &str, port: Option<u16>) {
     Report::say(&format!(
         "\nThe provider must know this redirect address of the client `{}`. Register it there, if it is not yet:\n",

@@ -221,7 +221,7 @@ fn list(global: &Global, notes: &[Note]) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// When a token ends, in words.
+/// The expiry of a token, in words.
 pub(crate) fn ends(note: &Note, calendar: &Calendar) -> String {
     match note.expires_at {
         None => "the provider did not say when it ends".into(),

@@ -2,7 +2,7 @@
 
 use clap::builder::StyledStr;
 
-/// One thing that fits, and what it means.
+/// One candidate, and its meaning.
 pub(super) struct Candidate {
     pub(super) word: String,
     pub(super) about: String,

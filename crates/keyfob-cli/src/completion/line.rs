@@ -1,9 +1,9 @@
 //! The words of a command line, in the format that each shell sends.
 
-/// How a shell breaks a line into words.
+/// How a shell splits a line into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// At blanks, and at `=` and `:` too; it wants only what comes after the last break, and only what fits.
+    /// At blanks, and at `=` and `:` too; it expects only the part after the last split, and only matching candidates.
     Bash,
     /// Splits at blanks. It selects candidates by its own rules.
     Plain,
@@ -24,11 +24,11 @@ impl Dialect {
 #[derive(Debug)]
 pub(crate) struct Line {
     dialect: Dialect,
-    /// The words before the one that is being typed, the command's name first.
+    /// The words before the current one, the command's name first.
     pub(super) words: Vec<String>,
-    /// What stands of the word that is being typed.
+    /// The beginning of the current word.
     pub(super) current: String,
-    /// Which number the shell gives each word, and the one that is being typed.
+    /// The shell's number for each word, and for the current one.
     numbers: Vec<usize>,
     /// How much of the current word the shell keeps by itself.
     kept: usize,
@@ -59,7 +59,7 @@ impl Line {
         self.numbers.get(at).copied().unwrap_or(at)
     }
 
-    /// A word that might stand there, as the shell wants it; `None` if it does not fit.
+    /// A candidate in the form the shell expects; `None` if it does not match.
     pub(super) fn shown<'w>(&self, word: &'w str) -> Option<&'w str> {
         match self.dialect {
             Dialect::Plain => Some(word),
@@ -69,7 +69,7 @@ impl Line {
     }
 }
 
-/// Puts together again what bash broke at `=` and `:`, which it does without a blank between the pieces.
+/// Rejoins words that bash split at `=` and `:`, where no blank separates the pieces.
 fn joined(text: &str, pieces: &[String]) -> Line {
     let is_break = |piece: &str| !piece.is_empty() && piece.chars().all(|c| "=:".contains(c));
     let mut line = Line {
@@ -101,7 +101,7 @@ fn joined(text: &str, pieces: &[String]) -> Line {
     line
 }
 
-/// A word without the quotes and backslashes that the shell would remove. A quote need not have ended yet.
+/// A word without the quotes and backslashes that the shell would remove. A quote may still be open.
 fn unquoted(word: &str) -> String {
     let (mut plain, mut quote, mut letters) = (String::new(), None, word.chars());
     while let Some(letter) = letters.next() {

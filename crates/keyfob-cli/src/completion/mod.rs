@@ -19,8 +19,8 @@ pub(crate) use self::line::{Dialect, Line};
 use self::{candidate::Candidate, place::Place};
 use crate::args::Arguments;
 
-/// What a shell loads. Bash, zsh and fish get a script that asks this program; the others one made from the parser, without
-/// the values of this machine.
+/// The script that a shell loads. For bash, zsh and fish it queries this program; for the others it is generated from
+/// the parser, without the values of this machine.
 pub(crate) fn script(shell: Shell) -> Vec<u8> {
     match shell {
         Shell::Bash => include_bytes!("keyfob.bash").to_vec(),
@@ -34,8 +34,8 @@ pub(crate) fn script(shell: Shell) -> Vec<u8> {
     }
 }
 
-/// What fits where the line ends, as the scripts read it: the first line says what kind of thing is wanted, the others are
-/// candidates with their meanings behind a tab.
+/// The candidates for the end of the line, in the scripts' format: the first line gives the kind of value, the others
+/// are candidates with their meanings after a tab.
 pub(crate) fn answer(line: &Line) -> String {
     let mut parser = Arguments::command();
     parser.build();
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(zsh(&["login", "--port", ""]), ["values"], "a number is nobody's file");
     }
 
-    /// Whoever adds an argument that is a profile gets its completion with the name of its value.
+    /// A new argument that is a profile gets its completion through the name of its value.
     #[test]
     fn arguments_that_name_a_profile_say_so() {
         let parser = Arguments::command();

@@ -6,17 +6,17 @@ use clap::{Arg, ArgAction, Command};
 
 use super::{candidate::Candidate, line::Line};
 
-/// What the word that is being typed is.
+/// The kind of the current word.
 pub(super) enum Place<'p> {
     /// A command or a flag.
     Word(Vec<Candidate>),
-    /// The value of an argument; `before` is what stands before it in the same word (`--profile=`).
+    /// The value of an argument; `before` is the part before it in the same word (`--profile=`).
     Value { argument: &'p Arg, before: &'p str },
     /// A word of another program's command line, which begins with the word at this place.
     Program(usize),
 }
 
-/// Follows the line through the parser. Also what `--home` says on the way.
+/// Follows the line through the parser. Also collects the value of `--home`.
 pub(super) fn find<'p>(parser: &'p Command, line: &'p Line) -> (Place<'p>, Option<PathBuf>) {
     let mut walk =
         Walk { command: parser, waiting: None, positions: 0, only_positions: false, used: Vec::new() };
@@ -44,7 +44,7 @@ pub(super) fn find<'p>(parser: &'p Command, line: &'p Line) -> (Place<'p>, Optio
     (walk.end(&line.current), home.map(|home| expanded(home)))
 }
 
-/// A path as the shell would pass it on: what is typed still has its tilde.
+/// A path as the shell would pass it on: the typed text still has its tilde.
 fn expanded(path: &str) -> PathBuf {
     let variables = keyfob::internals::world::system::env::variables();
     match (path.strip_prefix("~/"), variables.text("HOME")) {
@@ -110,7 +110,7 @@ impl<'p> Walk<'p> {
         Place::Word(words)
     }
 
-    /// Every flag that could still be said.
+    /// Every flag that could still be given.
     fn flags(&self) -> Vec<Candidate> {
         let may_come = |argument: &&Arg| {
             let again = matches!(argument.get_action(), ArgAction::Append | ArgAction::Count);

@@ -50,7 +50,7 @@ fn name(argument: &Arg) -> &str {
     argument.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str())
 }
 
-/// Directories and configuration. No descriptor is taken over, and nothing is checked that a file does not decide.
+/// Directories and configuration. No descriptor is taken over, and nothing is checked that does not come from a file.
 fn setup(home: Option<PathBuf>) -> Setup {
     let choices = home.into_iter().fold(Choices::new(), Choices::home);
     Setup::read(env::variables(), choices, &Disk, env::here().as_deref())

@@ -16,7 +16,7 @@ use crate::{args::HELPER_KEY, hand_over::shadows};
 pub(crate) struct Answer<'g> {
     token: &'g str,
     headers: Vec<Header<'g>>,
-    /// What `--rejected` takes after a 401. `None`: nothing could replace it.
+    /// The argument for `--rejected` after a 401. `None`: nothing could replace the credential.
     handle: Option<String>,
     source: &'static str,
     fingerprint: String,

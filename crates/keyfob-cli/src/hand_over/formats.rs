@@ -33,9 +33,9 @@ pub(crate) fn write(format: Format, grant: &Grant) -> Result<String, Error> {
     })
 }
 
-/// A line that shells, make, systemd and the many readers of `.env` files all understand alike: no way of quoting is
-/// common to them, so a token with a character that means something to one of them is not written at all. What RFC 6750
-/// §2.1 lets a bearer token have (b64token) means nothing to any.
+/// A line that shells, make, systemd and the many readers of `.env` files all parse alike: they share no way of
+/// quoting, so a token with a character that is special to one of them is not written at all. The characters that RFC
+/// 6750 §2.1 allows in a bearer token (b64token) are special to none.
 fn for_files_of_variables(name: &str, token: &str) -> Result<String, Error> {
     let means_nothing = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=:@%,".contains(&b);
     if token.starts_with('~') || !token.bytes().all(means_nothing) {

@@ -14,7 +14,7 @@ use crate::{
     session, telemetry,
 };
 
-/// The credential a command was asked for.
+/// The requested credential.
 pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
     let setup = session::setup(global);
     setup.check()?;
@@ -22,7 +22,8 @@ pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
     grant_from(&session::client(global, setup), wanted)
 }
 
-/// A credential that is at hand needs no network, and is handed out whatever is wrong with the way there.
+/// A credential that is available locally needs no network, and is handed out even if proxy or certificates are
+/// misconfigured.
 pub(crate) fn warn_of_the_way(setup: &Setup) {
     if let Err(refused) = setup.routes.check() {
         Report::warn(&refused);

@@ -4,7 +4,7 @@ use keyfob::{Considered, Grant, Outcome, Source, internals::core::contract::name
 
 use crate::output::report::Report;
 
-/// The sources that are there and were not used.
+/// The sources that are present but not used.
 pub(crate) fn names(grant: &Grant) -> Vec<&'static str> {
     shadowed(grant).map(Source::name).collect()
 }
@@ -13,7 +13,7 @@ fn shadowed(grant: &Grant) -> impl Iterator<Item = Source> {
     grant.considered().iter().filter(|c| c.outcome() == Outcome::Shadowed).map(Considered::source)
 }
 
-/// What a person typed to have this source: the name of a variable, where it is one.
+/// The name by which a user gave this source: that of a variable, where it is one.
 pub(crate) const fn typed(source: Source) -> &'static str {
     match source {
         Source::AuthToken => names::AUTH_TOKEN,

@@ -27,15 +27,15 @@ use crate::output::report::{Report, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Opened {
-    /// This has taken it.
+    /// This program has accepted it.
     By(String),
-    /// Nothing has, for this reason.
+    /// No program has, for this reason.
     Not(String),
 }
 
-/// One that still runs after this time has found nothing wrong.
+/// A program that still runs after this time has found nothing wrong.
 const TAKEN: Duration = Duration::from_millis(400);
-/// One that fails later than that is not waited for.
+/// A failure later than this is not waited for.
 const LATEST: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -99,7 +99,7 @@ pub(super) fn run(url: &str) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line between two processes of one program, which is no answer for others and has no version.
+/// A line between two processes of one program, which is not a public format and has no version.
 fn report(opened: &Opened) -> Result<()> {
     let text = serde_json::to_string(opened);
     Report::answer(
@@ -117,7 +117,7 @@ pub(crate) fn hindrance(variables: &Variables) -> Option<String> {
     })
 }
 
-/// What to try, in order, each with its name for the person. Where `BROWSER` is set, nothing else counts.
+/// The programs to try, in order, each with its name for the user. If `BROWSER` is set, only that is used.
 fn candidates(variables: &Variables, url: &str) -> Vec<(String, Vec<String>)> {
     let named = variables.text("BROWSER").unwrap_or_default();
     let named: Vec<_> = named.split(':').filter(|command| !command.trim().is_empty()).collect();

@@ -35,15 +35,15 @@ use crate::{
     telemetry::{Batch, Run},
 };
 
-/// OTLP's own default.
+/// The default of OTLP.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A collector that is slower is not waited for, whatever the variables say.
+/// A slower collector is not waited for, whatever the variables say.
 const LONGEST: Duration = Duration::from_secs(60);
-/// More than any run counts.
+/// More than any run produces.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The first process: starts the one that sends, with the same input, and ends. So a program that `exec` starts finds
-/// no child it never had.
+/// no child that it did not start.
 pub(super) fn detach() -> Result {
     leave();
     let mut command = Task::SendMetrics.command();
@@ -180,7 +180,7 @@ fn count(provider: &SdkMeterProvider, batch: &Batch) {
     );
 }
 
-/// The exporter's requests over the network of all others.
+/// Sends the exporter's requests over the same network code as all others.
 struct Client {
     network: Network,
     timeout: Duration,

@@ -32,9 +32,9 @@ pub(super) fn run(words: &[OsString]) -> ExitCode {
     code
 }
 
-/// Renews in another process of this program, which is looked for only then.
+/// Renews in another process of this program, whose path is looked up only then.
 pub(crate) struct OwnProcess {
-    /// What the other process may count.
+    /// The metrics that the other process may collect.
     pub(crate) metrics: String,
 }
 

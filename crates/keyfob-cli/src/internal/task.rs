@@ -4,20 +4,20 @@ use std::{ffi::OsStr, process::Command};
 
 use keyfob::internals::{core::contract, world::system::program};
 
-/// What such a process is for.
+/// The purpose of such a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Renews one login, in a separate session.
     Renew,
-    /// Says what fits where a half-typed command line ends.
+    /// Prints the candidates for the end of an incomplete command line.
     Complete,
     /// Opens an address in the browser.
     Browse,
-    /// Starts the process that sends what a run counted, and ends.
+    /// Starts the process that sends a run's metrics, and ends.
     ExportMetrics,
     /// Sends it.
     SendMetrics,
-    /// Asks the provider whose credential it was handed, as the child of `keyfob demo`.
+    /// Queries the provider with the credential it was handed, as the child of `keyfob demo`.
     DemoChild,
 }
 
@@ -42,7 +42,7 @@ impl Task {
         Self::ALL.into_iter().find(|task| word == task.word())
     }
 
-    /// The process, to be given its arguments and streams. No variable that holds a credential is in its environment.
+    /// The process, ready for its arguments and streams. No variable that holds a credential is in its environment.
     pub(crate) fn command(self) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts this program again")]
         let mut command = Command::new(program::own());

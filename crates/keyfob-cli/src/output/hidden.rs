@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::output::report::Report;
 
-/// As for what comes from a descriptor.
+/// The same limit as for a descriptor.
 const LARGEST: usize = 64 * 1024;
 const CTRL_C: u8 = 0x03;
 const CTRL_D: u8 = 0x04;
@@ -56,14 +56,14 @@ fn unreadable(error: &io::Error) -> Error {
         .hint("write the token to standard input: `keyfob login --with-token access < FILE`")
 }
 
-/// What a terminal puts around a paste when a program before us asked for that and did not take it back.
+/// The markers that a terminal puts around a paste if an earlier program enabled them and did not disable them.
 fn without_marks(text: &str) -> &str {
     let text = text.strip_prefix("\u{1b}[200~").unwrap_or(text);
     text.strip_suffix("\u{1b}[201~").unwrap_or(text).trim()
 }
 
-/// The terminal shows nothing and hands over every key at once, Ctrl-C too, until this is dropped. (A line of a terminal
-/// in its usual mode ends at 4095 characters, without a word.)
+/// The terminal shows nothing and delivers every key at once, Ctrl-C too, until this is dropped. (A line of a terminal
+/// in its usual mode is silently cut at 4095 characters.)
 struct Quiet(Termios);
 
 impl Quiet {

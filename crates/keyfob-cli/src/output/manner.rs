@@ -10,19 +10,19 @@ use anstyle::{Ansi256Color, AnsiColor, Style};
 use keyfob::internals::{core::contract::Variables, world::system::env};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-/// Longer lines are hard to read, however wide the terminal is: the help keeps to the same.
+/// Longer lines are hard to read, however wide the terminal is: the help has the same limit.
 const WIDEST: usize = 100;
-/// On a screen that is narrower words are too long for the line anyway.
+/// On a narrower screen words are too long for the line anyway.
 const NARROWEST: usize = 20;
 
-/// What the reader of a stream can do.
+/// The capabilities of a stream's reader.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
     /// Lines are broken at this width; `None`: the output is not shown on a terminal.
     columns: Option<usize>,
     /// Whether escape sequences for bold and colours are understood and wanted.
     styled: bool,
-    /// Whether there are more colours than the first sixteen, which everybody chooses for themselves.
+    /// Whether there are more colours than the first sixteen, which users choose themselves.
     palette: bool,
     /// Whether signs beyond ASCII are understood.
     signs: bool,
@@ -70,27 +70,27 @@ impl Manner {
         if self.styled { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// What matters in a line.
+    /// The important part of a line.
     pub(crate) fn bold(self, text: &str) -> String {
         self.styled(Style::new().bold(), text)
     }
 
-    /// What is as it should be.
+    /// Something in order.
     pub(crate) fn good(self, text: &str) -> String {
         self.styled(AnsiColor::Green.on_default().bold(), text)
     }
 
-    /// What needs attention.
+    /// Something that needs attention.
     pub(crate) fn doubtful(self, text: &str) -> String {
         self.styled(AnsiColor::Yellow.on_default().bold(), text)
     }
 
-    /// What failed.
+    /// Something that failed.
     pub(crate) fn bad(self, text: &str) -> String {
         self.styled(AnsiColor::Red.on_default().bold(), text)
     }
 
-    /// Black on white, whatever the terminal's own colours are. `None`: it has none to choose.
+    /// Black on white, whatever the terminal's own colours are. `None`: colours are not available.
     pub(crate) fn on_paper(self, text: &str) -> Option<String> {
         // The corners of the colour cube, which nobody redefines.
         let style = if self.palette {
@@ -111,19 +111,19 @@ impl Manner {
         }
     }
 
-    /// Breaks lines between words. What a line begins with in blanks, the rest of it begins with too.
+    /// Breaks lines between words. Continuation lines keep the indentation of the first.
     pub(crate) fn prose(self, text: &str) -> String {
         self.hanging(text, 0)
     }
 
-    /// The same, with the rest of each line so much further in: below what follows a label.
+    /// The same, with continuation lines indented further: below the text that follows a label.
     pub(crate) fn hanging(self, text: &str, further: usize) -> String {
         let Some(columns) = self.columns else { return text.to_owned() };
         text.split('\n').map(|line| broken(line, columns, further)).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// One line, in as many as it needs. An address stays whole, and so does a command in backquotes: both are copied.
+/// One line, in as many as it needs. A URL stays whole, and so does a command in backquotes: both are copied.
 fn broken(line: &str, columns: usize, further: usize) -> String {
     let text = line.trim_start_matches(' ');
     let indent = line.len() - text.len();
@@ -147,12 +147,12 @@ fn broken(line: &str, columns: usize, further: usize) -> String {
     textwrap::fill(&held, options).replace(HELD, " ")
 }
 
-/// What a blank of a command is while lines are broken.
+/// Stands for a blank of a command while lines are broken.
 const HELD: &str = "\u{a0}";
 
 #[cfg(test)]
 impl Manner {
-    /// That of a terminal with these variables.
+    /// The style for a terminal with these variables.
     pub(crate) fn for_tests(columns: usize, variables: &[(&str, &str)]) -> Self {
         let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
         Self::of_terminal(columns, &pairs.collect())

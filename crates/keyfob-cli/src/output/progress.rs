@@ -7,7 +7,7 @@ use std::{
 
 use keyfob::{Progress, internals::world::system::env};
 
-/// How long the line is that stands there now. It is taken back with blanks: no escape sequence is needed for that.
+/// The length of the line shown now. It is erased with blanks: no escape sequence is needed for that.
 static SHOWN: Mutex<usize> = Mutex::new(0);
 
 /// The listener for a client's progress.
@@ -32,7 +32,7 @@ pub(crate) fn show(progress: &Progress) {
     }
 }
 
-/// Before anything else is written there.
+/// Called before anything else is written there.
 pub(crate) fn clear() {
     erase(&mut SHOWN.lock().unwrap_or_else(PoisonError::into_inner), &mut io::stderr().lock());
 }
@@ -44,7 +44,7 @@ fn erase(shown: &mut usize, stderr: &mut impl Write) {
     }
 }
 
-/// How wide the terminal is, if there is one that can take back a line.
+/// The width of the terminal, if there is one that can erase a line.
 fn columns() -> Option<usize> {
     let stderr = io::stderr();
     let capable = env::variables().text("TERM").is_some_and(|term| term != "dumb");

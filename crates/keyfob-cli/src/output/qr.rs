@@ -6,19 +6,19 @@ use qrcode::{Color, EcLevel, QrCode};
 
 use crate::output::manner::Manner;
 
-/// The margin that ISO/IEC 18004 asks for, and one that readers still take where the screen has no room for it.
+/// The margin that ISO/IEC 18004 requires, and one that readers still accept where the screen has no room for it.
 const MARGINS: [usize; 2] = [4, 2];
 
-/// A picture that a terminal can show whole, or why it cannot.
+/// A picture that fits the terminal, or why none does.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Qr {
-    /// Lines without an end of line.
+    /// Lines without line ends.
     Picture(String),
     /// A sentence for the person.
     NoRoom(String),
 }
 
-/// A text as a QR code, where so many lines below it have to stay in sight.
+/// A text as a QR code, where so many lines below it have to stay visible.
 pub(crate) fn qr(text: &str, below: usize) -> Qr {
     // A terminal that does not know how large it is says 0, and a file has no size at all.
     let size =
@@ -54,8 +54,8 @@ fn drawn(text: &str, manner: Manner, (columns, lines): (usize, usize), below: us
     }
 }
 
-/// Two rows of modules in a line of half blocks. Where the terminal knows colours, black on white, whatever its own are;
-/// elsewhere for light letters on a dark ground, as most have them.
+/// Two rows of modules in a line of half blocks. If the terminal has colours, black on white, whatever its own are;
+/// otherwise for light letters on a dark background, as most have them.
 fn picture(code: &QrCode, margin: usize, manner: Manner) -> String {
     let (modules, width) = (code.to_colors(), code.width());
     let side = width + 2 * margin;

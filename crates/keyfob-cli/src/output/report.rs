@@ -19,16 +19,16 @@ use crate::{
     output::{manner::Manner, progress},
 };
 
-/// What a command comes to.
+/// The result of a command.
 pub(crate) type Result<T = ExitCode, E = Failure> = std::result::Result<T, E>;
 
 /// Why a command ended early.
 pub(crate) enum Failure {
     /// Something failed.
     Error(Error),
-    /// What the parser of the command line has to say: a help, or a mistake in it.
+    /// The parser's output: a help text, or a mistake on the command line.
     Parser(clap::Error),
-    /// Whoever read our output has gone: that is their good right.
+    /// The reader of our output has closed it, which is not an error.
     Pipe,
 }
 
@@ -41,7 +41,7 @@ impl From<Error> for Failure {
 /// The version of the answers in JSON.
 const VERSION: u8 = 1;
 
-/// An answer that says by which description it is to be read.
+/// An answer with the version of the description it follows.
 #[derive(Serialize)]
 struct Versioned<'a, A> {
     v: u8,
@@ -72,7 +72,7 @@ impl Report {
         })
     }
 
-    /// Prose of the answer: a person's terminal gets whole words at the end of each line.
+    /// Prose of the answer: on a terminal, lines are broken between words.
     pub(crate) fn prose(text: &str) -> Result<()> {
         Self::answer(&Manner::of_answers().prose(text))
     }
@@ -106,13 +106,13 @@ impl Report {
         Self::show(&Manner::of_messages().prose(text));
     }
 
-    /// Something for a person that is no prose and stays as it is: a picture, an escape sequence.
+    /// Output for a person that is not prose and is left unchanged: a picture, an escape sequence.
     pub(crate) fn show(text: &str) {
         progress::clear();
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// A failure that something else goes on after, in its three lines.
+    /// A failure that does not end the command, in its three lines.
     pub(crate) fn tell(error: &Error) {
         Self::show(&three_lines(Manner::of_messages(), "error", error));
     }
@@ -122,7 +122,7 @@ impl Report {
         Self::show(&three_lines(Manner::of_messages(), "warning", error));
     }
 
-    /// Tells a failure and gives its exit code.
+    /// Reports a failure and returns its exit code.
     pub(crate) fn failure(error: &Error, json: bool) -> ExitCode {
         Self::tell(error);
         if json {
@@ -137,7 +137,7 @@ fn unwritable(why: &str) -> Failure {
     Failure::Error(error.hint("check where the output goes"))
 }
 
-/// The exit code of a failure: that of its kind, but for a program that was not started, whose code is a shell's.
+/// The exit code of a failure: that of its kind, except for a program that was not started, which has a shell's code.
 fn exit_code(error: &Error) -> u8 {
     match error.cause() {
         Some(Cause::ProgramNotFound { .. }) => 127,
@@ -146,7 +146,7 @@ fn exit_code(error: &Error) -> u8 {
     }
 }
 
-/// What failed, why, and one thing to do; the other failures of the same look below.
+/// What failed, why, and the hint; the other failures of the same check below.
 fn three_lines(manner: Manner, word: &str, error: &Error) -> String {
     let label = format!("{word}:");
     let label = if word == "error" { manner.bad(&label) } else { manner.doubtful(&label) };
@@ -164,7 +164,7 @@ fn three_lines(manner: Manner, word: &str, error: &Error) -> String {
     text
 }
 
-/// How far in the text behind `cause: ` begins.
+/// The column at which the text behind `cause: ` begins.
 const LABEL: usize = 7;
 
 /// An error for scripts: the id is stable, the words are not.

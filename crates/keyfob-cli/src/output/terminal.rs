@@ -16,7 +16,7 @@ use crate::output::{progress, report::Report};
 
 /// A longer line is never intended.
 const LONGEST_LINE: usize = 1024 * 1024;
-/// What a terminal in its usual mode keeps of a line, without the end of it; it drops the rest in silence.
+/// The maximum that a terminal in its usual mode keeps of a line, without the line end; it drops the rest silently.
 const KEPT_BY_A_TERMINAL: usize = 4095;
 
 /// Lines of stdin, as they arrive, each whole or with the reason why it is not. The thread ends with the process: a
@@ -50,13 +50,13 @@ pub(crate) fn lines() -> Receiver<Result<String, Error>> {
     receiver
 }
 
-/// Whether stdin is a terminal in its usual mode, which keeps a line until it ends.
+/// Whether stdin is a terminal in its usual mode, which buffers a line until it ends.
 fn in_lines() -> bool {
     let modes = rustix::termios::tcgetattr(io::stdin());
     modes.is_ok_and(|modes| modes.local_modes.contains(rustix::termios::LocalModes::ICANON))
 }
 
-/// A line, unless something on the way kept a part of it.
+/// A line, unless the terminal may have cut it.
 fn checked(line: &[u8], in_lines: fn() -> bool) -> Result<String, Error> {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);
@@ -99,12 +99,12 @@ pub(crate) fn ask(question: &str, offered: Option<&str>) -> Result<String, Error
     }
 }
 
-/// Asks for a yes, which an empty line is.
+/// Asks for a yes, which is the default for an empty line.
 pub(crate) fn agrees(question: &str) -> Result<bool, Error> {
     Ok(matches!(ask(question, Some("Y/n"))?.as_str(), "Y/n" | "y" | "Y" | "yes"))
 }
 
-/// Whether a person types on standard input.
+/// Whether standard input is a terminal with a user.
 pub(crate) fn is_typed() -> bool {
     io::stdin().is_terminal()
 }
@@ -142,7 +142,7 @@ pub(crate) fn has_input_ended() -> bool {
     }
 }
 
-/// Whether a person is there to answer.
+/// Whether a user can answer.
 pub(crate) fn has_person() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
@@ -156,7 +156,7 @@ impl Screen {
         (capable && io::stderr().is_terminal()).then_some(Self(()))
     }
 
-    /// The screen, for a person who asked for the clipboard.
+    /// The screen, for a user who asked for the clipboard.
     pub(crate) fn for_copy() -> Result<Self, Error> {
         Self::find().ok_or_else(|| {
             let why = "standard error is not a terminal that could be asked to (TERM, OSC 52)";
@@ -165,7 +165,7 @@ impl Screen {
         })
     }
 
-    /// A link that can be followed however often the address beside it was wrapped (OSC 8).
+    /// A link that works however often the URL beside it was wrapped (OSC 8).
     pub(crate) fn link(&self, address: &str, text: &str) {
         if is_plain(address) {
             let text = plain(text);
@@ -173,7 +173,7 @@ impl Screen {
         }
     }
 
-    /// Asks the terminal to put an address into the clipboard of the machine it is shown on (OSC 52).
+    /// Asks the terminal to put a URL into the clipboard of the machine it is shown on (OSC 52).
     pub(crate) fn copy(&self, address: &str) {
         let wrapped = BASE64_STANDARD.encode(address);
         Report::show(&format!(
@@ -189,17 +189,17 @@ pub(crate) fn is_far_away() -> bool {
     over_ssh || ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists())
 }
 
-/// Whether an address is one, and cannot end the sequence it is put in.
+/// Whether a URL is one, and cannot end the escape sequence that contains it.
 fn is_plain(address: &str) -> bool {
     address.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// Text from outside, made harmless.
+/// Escapes external text.
 pub(crate) fn plain(text: &str) -> String {
     keyfob::internals::core::error::escape(text)
 }
 
-/// Text of any length from outside, made harmless.
+/// Escapes external text of any length.
 pub(crate) fn plain_whole(text: &str) -> String {
     keyfob::internals::core::error::escape_whole(text)
 }
@@ -208,7 +208,7 @@ pub(crate) fn plain_whole(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// No piece of what was cut on the way is taken for the whole.
+    /// A line that the terminal has cut is never taken for a whole one.
     #[test]
     fn a_line_that_was_cut_is_no_line() {
         let line = |length: usize| [vec![b'c'; length], vec![b'\n']].concat();

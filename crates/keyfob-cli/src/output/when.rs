@@ -11,7 +11,7 @@ use keyfob::{
     },
 };
 
-/// The reader's calendar: a time zone, and which day it is.
+/// The reader's calendar: a time zone, and the current day.
 pub(crate) struct Calendar {
     zone: TimeZone,
     now: Timestamp,
@@ -54,7 +54,7 @@ impl Calendar {
     }
 }
 
-/// A length of time as a person says it: rounded down, in the largest unit there are two of.
+/// A duration in natural words: rounded down, in the largest unit of which there are two.
 pub(crate) fn span(seconds: i64) -> String {
     let units = [(86_400, "days"), (3_600, "hours"), (60, "minutes")];
     match units.into_iter().find(|(size, _)| seconds >= 2 * size) {
@@ -64,8 +64,8 @@ pub(crate) fn span(seconds: i64) -> String {
     }
 }
 
-/// The zone that `TZ` names, else the system's. A place that a repository could have named is not looked into: then it is
-/// UTC, and every time says so.
+/// The zone that `TZ` names, else the system's. A path that a repository could have named is not read: then it is UTC,
+/// and every time says so.
 fn zone() -> TimeZone {
     let variables = env::variables();
     let is_set = |name: &str| variables.all().any(|(known, value)| known == name && !value.is_empty());

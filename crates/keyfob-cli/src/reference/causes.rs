@@ -2,7 +2,7 @@
 
 use keyfob::internals::core::{Cause, Id};
 
-/// Where something is read from the disk or written to it.
+/// Errors of reading or writing files.
 const FILES: &[Id] = &[
     Id::StoreUnsafe,
     Id::StoreFailed,
@@ -13,7 +13,7 @@ const FILES: &[Id] = &[
     Id::ClientSecret,
     Id::Usage,
 ];
-/// Where a provider is asked.
+/// Errors of requests to a provider.
 const NETWORK: &[Id] = &[Id::Unreachable, Id::OutcomeUnknown, Id::CoolingDown, Id::ProviderRefused];
 
 /// The ids of the errors that can have this cause.

@@ -10,9 +10,9 @@ pub(crate) struct Entry {
     pub(crate) id: Id,
     /// When it happens.
     pub(crate) when: &'static str,
-    /// What to do where no more is known.
+    /// The advice if no more is known.
     pub(crate) hint: String,
-    /// Its causes: their word, when each is the one, and what to do about it.
+    /// Its causes: their word, when each applies, and what to do about it.
     pub(crate) causes: Vec<(&'static str, &'static str, String)>,
 }
 

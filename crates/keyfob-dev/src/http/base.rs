@@ -34,7 +34,7 @@ impl Base {
         (is_loopback(&host) && ports.contains(&port)).then(|| Self(format!("http://{host}:{port}")))
     }
 
-    /// What a refusal is made with when the request named no base of ours.
+    /// The base for a refusal when the request named none of ours.
     pub(crate) fn default_for(port: u16) -> Self {
         Self(format!("http://127.0.0.1:{port}"))
     }
@@ -49,7 +49,7 @@ impl Base {
         Self(format!("{host}:{port}"))
     }
 
-    /// Another spelling of this server, which is another origin for a careful client.
+    /// Another spelling of this server, which is a different origin for a strict client.
     pub(crate) fn elsewhere(&self, port: u16) -> String {
         let other = if self.0.starts_with("http://localhost:") { "127.0.0.1" } else { "localhost" };
         format!("http://{other}:{port}")

@@ -29,7 +29,7 @@ impl Script {
     }
 }
 
-/// The connection is cut on purpose.
+/// The connection is closed deliberately.
 #[derive(Debug)]
 pub(crate) struct Cut;
 

@@ -35,7 +35,7 @@ pub(crate) struct Call {
     pub(crate) hang_up: bool,
 }
 
-/// What the log will say about a request.
+/// The log entry of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Note {
     pub(crate) client_id: Option<String>,
@@ -45,13 +45,13 @@ pub(crate) struct Note {
     pub(crate) credential: Vec<&'static str>,
 }
 
-/// An OAuth error on its way to a JSON body (RFC 6749 §5.2).
+/// An OAuth error that will become a JSON body (RFC 6749 §5.2).
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) error: &'static str,
     pub(crate) description: &'static str,
-    /// The word for the log; the error itself when there is nothing more exact.
+    /// The word for the log; the error itself when there is no more exact one.
     pub(crate) outcome: &'static str,
     pub(crate) authenticate: Option<String>,
 }
@@ -114,7 +114,7 @@ impl Call {
     }
 }
 
-/// A JSON answer that nothing may cache (RFC 6749 §5.1).
+/// A JSON answer that must not be cached (RFC 6749 §5.1).
 pub(crate) fn json(status: StatusCode, body: &Value) -> Reply {
     let mut reply = status_only(status);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -122,7 +122,7 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Reply {
     reply
 }
 
-/// An answer without a body that nothing may cache.
+/// An answer without a body that must not be cached.
 pub(crate) fn status_only(status: StatusCode) -> Reply {
     let mut reply = Response::new(Body::empty());
     *reply.status_mut() = status;
@@ -133,7 +133,7 @@ pub(crate) fn status_only(status: StatusCode) -> Reply {
     reply
 }
 
-/// An answer to what is not here.
+/// The answer for an unknown path.
 pub(crate) fn not_found(call: &mut Call) -> Reply {
     Refusal::new("not_found", "there is nothing here").status(StatusCode::NOT_FOUND).reply(call)
 }

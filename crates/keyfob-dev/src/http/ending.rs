@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-/// What a connection holds while it lives: the server waits for it when it stops.
+/// Held by a connection while it lives: the server waits for it when it stops.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
     pub(crate) stopped: watch::Receiver<bool>,

@@ -11,7 +11,7 @@ const MOST_PARAMETERS: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Form(Vec<(String, String)>);
 
-/// A parameter stood more than once (RFC 6749 §3.1, §3.2).
+/// A parameter occurred more than once (RFC 6749 §3.1, §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Repeated;
 
@@ -28,7 +28,7 @@ impl Form {
         (form.len() <= MOST_PARAMETERS).then_some(Self(form))
     }
 
-    /// A parameter that may stand once; an empty one counts as omitted.
+    /// A parameter that may occur once; an empty one counts as omitted.
     pub(crate) fn one<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, Repeated> {
         let mut values = self.all(name);
         match (values.next(), values.next()) {
@@ -46,12 +46,12 @@ impl Form {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// Every value, whatever it is called.
+    /// Every value, whatever its name.
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(_, value)| value.as_str())
     }
 
-    /// Whether any parameter but `resource` (RFC 8707 §2 allows several) stands more than once.
+    /// Whether any parameter but `resource` (RFC 8707 §2 allows several) occurs more than once.
     pub(crate) fn repeats(&self) -> bool {
         let names = || self.0.iter().map(|(name, _)| name).filter(|name| *name != "resource");
         names().enumerate().any(|(i, name)| names().take(i).any(|earlier| earlier == name))

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket};
 /// Enough for several hundred clients that connect at once.
 const BACKLOG: u32 = 1024;
 
-/// Opens the port on `127.0.0.1` and on `[::1]`, so that `localhost` reaches this server whatever it means here. A
+/// Opens the port on `127.0.0.1` and on `[::1]`, so that `localhost` reaches this server however it resolves here. A
 /// machine may have only one of them.
 pub(crate) fn bind(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
     let mut tries = 0;

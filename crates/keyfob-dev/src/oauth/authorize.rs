@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What is typed into a form is shown again up to here; no address is longer.
+/// Form input is shown again up to this length; no e-mail address is longer.
 const LONGEST_TYPED: usize = 254;
 const GONE: &str =
     "This sign-in has ended or was never begun here. Start again from the program that asked for it.";
@@ -120,7 +120,7 @@ fn complete(shared: &Shared, form: &Form, transaction: &mut Transaction) -> Resu
     resource::resources_are_ours(shared, form).map_err(|r| Told(r.error, r.description))
 }
 
-/// `POST`: what a person typed or pressed on our pages.
+/// `POST`: input from our pages.
 pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
     let form = match pages::own_form(call) {
         Ok(form) => form,
@@ -154,7 +154,7 @@ pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
     reply
 }
 
-/// `GET`: who is it, of a request that waits.
+/// `GET`: the sign-in page of a request that waits.
 pub(crate) fn sign_in_page(shared: &Shared, call: &mut Call) -> Reply {
     page(shared, call, |call, transaction, id| {
         call.note.outcome = "sign-in-page";
@@ -162,7 +162,7 @@ pub(crate) fn sign_in_page(shared: &Shared, call: &mut Call) -> Reply {
     })
 }
 
-/// `GET`: the question whether to allow it, once it is known who is asked.
+/// `GET`: the consent page, once the user is known.
 pub(crate) fn consent_page(shared: &Shared, call: &mut Call) -> Reply {
     page(shared, call, |call, transaction, id| match &transaction.email {
         Some(email) => {
@@ -183,7 +183,7 @@ fn page(shared: &Shared, call: &mut Call, show: impl Fn(&mut Call, &Transaction,
     show(call, &transaction, id)
 }
 
-/// The request a form or an address names, with that name.
+/// The waiting request that a form or a URL names, with its id.
 fn waiting<'f>(shared: &Shared, form: &'f Form) -> Option<(&'f str, Transaction)> {
     let id = form.optional("transaction")?;
     let now = shared.clock.now();
@@ -245,8 +245,8 @@ fn back(transaction: &Transaction, parameters: &[(&str, &str)]) -> Reply {
     reply
 }
 
-/// The issuer is the API base as the client addresses it. Only a client that read the metadata of the apps or
-/// console base comes with our own parameter `issuer`, and is answered with that document's issuer (RFC 9207 §2.4).
+/// The issuer is the API base as the client addresses it. Only a client that read the metadata of the apps or console
+/// base sends our own parameter `issuer`, and is answered with that document's issuer (RFC 9207 §2.4).
 fn issuer(shared: &Shared, call: &Call, form: &Form) -> String {
     let prefix = form.optional("issuer").filter(|p| PREFIXES.contains(p)).unwrap_or_default();
     format!("{}{prefix}", call.base.at(shared.port).as_str())

@@ -36,7 +36,7 @@ const JITTER_MS: u64 = 500;
 /// RFC 8628 §6.1: no vowels, so no words; nothing that looks like something else.
 const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
-/// What a person decides about a user code; shared by the page and by the host of the server.
+/// A user's decision about a user code; shared by the page and by the host of the server.
 pub(crate) fn decide(shared: &Shared, user_code: &str, email: Option<&str>) -> Result<(), WrongCode> {
     shared.change(|tables, now| {
         let waiting = tables.device_codes.find(user_code, now)?;
@@ -156,7 +156,7 @@ fn query(call: &Call) -> Form {
     Form::parse(call.parts.uri.query().unwrap_or_default().as_bytes()).unwrap_or_default()
 }
 
-/// `GET /device`: where a person types the code, which `verification_uri_complete` fills in (§3.3.1).
+/// `GET /device`: where the user types the code, which `verification_uri_complete` fills in (§3.3.1).
 pub(crate) fn page(_: &Shared, call: &mut Call) -> Reply {
     let form = query(call);
     let typed = |name| form.optional(name).unwrap_or_default();
@@ -182,7 +182,7 @@ pub(crate) fn consent_page(shared: &Shared, call: &mut Call) -> Reply {
     device::enter(call, typed, address, Some(problem))
 }
 
-/// `GET /device/done`: how it ended.
+/// `GET /device/done`: the result.
 pub(crate) fn done_page(_: &Shared, call: &mut Call) -> Reply {
     match query(call).optional("ending").and_then(Ending::from_word) {
         Some(ending) => {
@@ -193,7 +193,7 @@ pub(crate) fn done_page(_: &Shared, call: &mut Call) -> Reply {
     }
 }
 
-/// `POST /device`: the code and an address, then the decision.
+/// `POST /device`: the code and an e-mail address, then the decision.
 pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
     let form = match pages::own_form(call) {
         Ok(form) => form,
@@ -219,7 +219,7 @@ pub(crate) fn form(shared: &Shared, call: &mut Call) -> Reply {
     pages::see_other(call, path, &last)
 }
 
-/// What a form leads to: an ending, or the question whether to allow it.
+/// The result of a form: an ending, or the consent page.
 fn next(
     shared: &Shared,
     decision: Option<&str>,

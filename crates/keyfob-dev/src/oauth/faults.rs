@@ -24,7 +24,7 @@ use crate::{
 
 /// More than any client should read from a token endpoint.
 const HUGE: usize = 2 * 1024 * 1024 + 1;
-/// Into how many pieces `slow-body` cuts an answer.
+/// The number of pieces into which `slow-body` cuts an answer.
 const SLOW_PIECES: usize = 20;
 
 /// The answer of a fault that strikes before anything is granted.
@@ -96,12 +96,12 @@ pub(crate) fn after(kind: FaultKind, shared: &Shared, call: &mut Call, issued: &
     reply
 }
 
-/// The members with another one before them.
+/// The members, preceded by one more.
 fn doubled(text: &str, first: &str) -> Script {
     Script::new([Step::Octets(text.replacen('{', first, 1).into_bytes())])
 }
 
-/// Everything that was sent, in every encoding it may have been sent in.
+/// The whole request, in every encoding in which it may have been sent.
 fn echo(call: &Call) -> Reply {
     let body = String::from_utf8_lossy(&call.body).into_owned();
     let form = Form::parse(&call.body).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::{
 /// The lifetime of an ID token. It only shows that the token is fresh; clients do not keep it.
 const LIFE: u64 = 600;
 
-/// Whom an ID token is about and for.
+/// The subject and audience of an ID token.
 pub(crate) struct About<'a> {
     pub(crate) issuer: &'a str,
     pub(crate) client_id: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct About<'a> {
     pub(crate) nonce: Option<&'a str>,
 }
 
-/// The ID token of a grant, where `openid` was asked for; wrong in the way a fault says.
+/// The ID token of a grant, if `openid` was requested; wrong in the way a fault says.
 pub(crate) fn of(
     shared: &Shared,
     about: &About<'_>,

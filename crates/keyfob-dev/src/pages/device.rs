@@ -14,7 +14,7 @@ pub(crate) const ENTER_PATH: &str = "/device";
 pub(crate) const CONSENT_PATH: &str = "/device/consent";
 pub(crate) const DONE_PATH: &str = "/device/done";
 
-/// What is wrong with what was typed, and so at which field.
+/// What is wrong with the input, and so at which field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     Address,
@@ -24,7 +24,7 @@ pub(crate) enum Problem {
 impl Problem {
     const ALL: [Self; 3] = [Self::Address, Self::Code(WrongCode::Unknown), Self::Code(WrongCode::TooMany)];
 
-    /// What stands in an address.
+    /// Its form in a URL.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -49,7 +49,7 @@ pub(crate) enum Ending {
 impl Ending {
     const ALL: [Self; 3] = [Self::Approved, Self::Declined, Self::Cancelled];
 
-    /// What stands in an address and in the log.
+    /// Its form in a URL and in the log.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Approved => "approved",

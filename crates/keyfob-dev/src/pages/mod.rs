@@ -26,7 +26,7 @@ pub(crate) const STYLE_PATH: &str = "/assets/keyfob-dev.css";
 const STYLE: &str = concat!(include_str!("design.css"), include_str!("style.css"));
 const MARK: &str = include_str!("mark.svg");
 
-/// How something ended.
+/// A result.
 #[derive(Clone, Copy)]
 pub(crate) enum Sign {
     Good,
@@ -66,7 +66,7 @@ pub(crate) fn problem(text: &str) -> Markup {
     html! { p #problem .problem role="alert" { (text) } }
 }
 
-/// A heading that says how it ended.
+/// A heading that states the result.
 pub(crate) fn outcome(sign: Sign, title: &str) -> Markup {
     let (class, path) = match sign {
         Sign::Good => ("sign good", "m4.5 12.5 5 5 10-11"),
@@ -80,7 +80,7 @@ pub(crate) fn outcome(sign: Sign, title: &str) -> Markup {
     }
 }
 
-/// Sends a browser that has sent a form on to a page of ours, so that Back and Reload never send it again.
+/// Redirects a browser that has sent a form to one of our pages, so that Back and Reload never send it again.
 pub(crate) fn see_other(call: &Call, path: &str, parameters: &[(&str, &str)]) -> Reply {
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
     let mut reply = status_only(StatusCode::SEE_OTHER);
@@ -100,7 +100,7 @@ pub(crate) fn scope_list(scope: Scopes) -> Markup {
     }
 }
 
-/// The front page: what this is.
+/// The front page.
 pub(crate) fn front(_: &Shared, call: &mut Call) -> Reply {
     call.note.outcome = "ok";
     let metadata = "/.well-known/oauth-authorization-server";

@@ -15,13 +15,13 @@ use crate::{
     state::{credential::Digest, shared::Shared},
 };
 
-/// A browser keeps no larger cookie.
+/// Browsers store no larger cookie.
 const LARGEST_COOKIE: usize = 3800;
 const COOKIE: &str = "shown";
 
-/// The page that shows the code to copy, for clients that no redirect reaches. A browser's address bar and history
-/// must not keep the code (RFC 9700 §4.3.1): it is sent on to the same page without a query, which finds in a cookie
-/// what to show.
+/// The page that shows the code to copy, for clients that cannot receive a redirect. A browser's address bar and
+/// history must not keep the code (RFC 9700 §4.3.1): the browser is redirected to the same page without a query, which
+/// reads the code from a cookie.
 pub(crate) fn show(shared: &Shared, call: &mut Call) -> Reply {
     let query = call.parts.uri.query().unwrap_or_default();
     if !query.is_empty() && query.len() <= LARGEST_COOKIE && call.header("sec-fetch-dest") == Some("document")

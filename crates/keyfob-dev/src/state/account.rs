@@ -24,7 +24,7 @@ pub fn organization_uuid(email: &str) -> String {
     Uuid::new_v5(&ORGANIZATION_NAMESPACE, domain(email).to_ascii_lowercase().as_bytes()).to_string()
 }
 
-/// Accepts what a person types: blanks around it are dropped, letters become lower case. `None` = not an address.
+/// Accepts typed input: surrounding blanks are dropped, letters become lower case. `None` = not an address.
 pub(crate) fn normalise(typed: &str) -> Option<String> {
     let email = typed.trim().to_ascii_lowercase();
     let (local, domain) = email.rsplit_once('@')?;
@@ -38,7 +38,7 @@ pub(crate) fn normalise(typed: &str) -> Option<String> {
     (!local.is_empty() && !local.contains('@') && printable && labels && email.len() <= 254).then_some(email)
 }
 
-/// The user name: what stands before the @.
+/// The user name: the part before the @.
 pub(crate) fn username(email: &str) -> &str {
     email.split('@').next().unwrap_or(email)
 }

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::{commands::demo::stage::broken, output::report::Result};
 
-/// What the provider said to one of them.
+/// The provider's answer to one of them.
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// The word of an error, or nothing.
+    /// The error code, or nothing.
     pub(super) error: Option<String>,
     access_token: Option<String>,
     refresh_token: Option<String>,
@@ -20,13 +20,13 @@ pub(super) struct Answer {
 /// All answers, and the result for the process that received tokens.
 pub(super) struct Race {
     pub(super) answers: Vec<Answer>,
-    /// How the provider answers to the access token that was got.
+    /// The provider's answer to the new access token.
     pub(super) access: u16,
-    /// How it answers to the refresh token that was got.
+    /// Its answer to the new refresh token.
     pub(super) refresh: Answer,
 }
 
-/// So many clients renew at the same moment, each with its copy of one login.
+/// Renews from so many clients at the same moment, each with its copy of one login.
 pub(super) fn race(base: &str, login: &Minted, clients: usize) -> Result<Race> {
     let begin = Barrier::new(clients);
     let client = || {
@@ -49,7 +49,7 @@ pub(super) fn race(base: &str, login: &Minted, clients: usize) -> Result<Race> {
     Ok(Race { answers, access, refresh })
 }
 
-/// How the provider answers to an access token.
+/// The provider's answer to an access token.
 pub(super) fn whoami(base: &str, token: &str) -> Result<u16, Error> {
     let request = agent().get(format!("{base}/v1/whoami")).header("Authorization", format!("Bearer {token}"));
     Ok(request.call().map_err(unreachable)?.status().as_u16())

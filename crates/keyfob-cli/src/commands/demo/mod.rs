@@ -33,11 +33,11 @@ use crate::{
 
 /// Short enough to see a token expire, long enough to see it used before.
 const LIFETIME: Duration = Duration::from_secs(4);
-/// Of what is renewed: the rest of the demo does not hurry.
+/// The lifetime of what is renewed: the rest of the demo does not hurry.
 const LATER: Duration = Duration::from_secs(600);
 /// How many programs want a token at once: "three", in words.
 const PROGRAMS: usize = 3;
-/// Whose login three programs share without keyfob.
+/// The account whose login three programs share without keyfob.
 const ELSEWHERE: &str = "bob@example.com";
 
 /// What happened, for `--json`.
@@ -48,14 +48,14 @@ struct Story {
     handed_over: HandedOver,
     renewal: Renewal,
     without_keyfob: WithoutKeyfob,
-    /// What the provider said when the login was revoked.
+    /// The provider's answer when the login was revoked.
     revocation: String,
 }
 
 /// The result of the program that received the credential.
 #[derive(Serialize)]
 struct HandedOver {
-    /// How the provider answered it.
+    /// The provider's answer to it.
     status: u16,
 }
 
@@ -181,7 +181,7 @@ fn hand_over(stage: &Stage) -> Result<HandedOver> {
     Ok(HandedOver { status: status.parse().map_err(|_| failed("the program said nothing"))? })
 }
 
-/// Several programs want a token in the same moment, and the one there is has ended.
+/// Several programs want a token at the same moment, and the current one has expired.
 fn renew(stage: &Stage) -> Result<Renewal> {
     let before = stage.json(&["status"])?;
     let ends: jiff::Timestamp = text(&before["winner"]["expires_at"])
@@ -223,7 +223,7 @@ fn renew(stage: &Stage) -> Result<Renewal> {
     Ok(renewal)
 }
 
-/// The same moment where everybody renews by themselves. It costs the login.
+/// The same, with each program renewing by itself. It costs the login.
 fn without_keyfob(stage: &Stage) -> Result<WithoutKeyfob> {
     say(
         "6. The same without keyfob",

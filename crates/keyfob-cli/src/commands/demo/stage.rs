@@ -28,7 +28,7 @@ use crate::{
     output::report::{Report, Result},
 };
 
-/// How often an end is looked for.
+/// How often the end of a process is checked.
 const LOOK: Duration = Duration::from_millis(5);
 
 pub(super) struct Stage {
@@ -79,14 +79,14 @@ impl Stage {
         Ok(Self { shared, base, home })
     }
 
-    /// Asks the provider's own memory, or changes its mind.
+    /// Reads the provider's own state, or changes its settings.
     pub(super) fn with_server<T>(&self, act: impl FnOnce(&DevServer) -> T) -> Result<T> {
         let shared = held(&self.shared);
         let gone = || Error::new(Id::Bug, "a step of the demo failed", "its provider has ended");
         Ok(act(shared.server.as_ref().ok_or_else(gone)?))
     }
 
-    /// A keyfob of this stage's home and provider, and of nothing else in the environment.
+    /// A keyfob with this stage's home and provider, and an otherwise empty environment.
     pub(super) fn keyfob<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         #[expect(clippy::disallowed_methods, reason = "the demo runs the command as a person would")]
         let mut command = Command::new(program::own());
@@ -106,7 +106,7 @@ impl Stage {
         self.spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
-    /// Starts a process and waits for it. Its streams are the caller's to choose.
+    /// Starts a process and waits for it. The caller chooses its streams.
     pub(super) fn watch(&self, command: &mut Command) -> Result<ExitStatus> {
         let running = self.spawn(command)?;
         let status = self.reap(running.id)?;
@@ -127,7 +127,7 @@ impl Stage {
         Ok(Running { id, stdout, stderr })
     }
 
-    /// All that a process says, to its end.
+    /// The whole output of a process.
     pub(super) fn finish(&self, mut running: Running) -> Result<Output> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         thread::scope(|scope| {
@@ -159,7 +159,7 @@ impl Stage {
         }
     }
 
-    /// What a process answers that has to succeed.
+    /// The answer of a process that has to succeed.
     pub(super) fn success(&self, running: Running) -> Result<Vec<u8>> {
         let output = self.finish(running)?;
         if output.status.success() {
@@ -181,7 +181,7 @@ impl Stage {
 }
 
 impl Running {
-    /// The first line of its answer, without the end of it. Empty: it has ended.
+    /// The first line of its answer, without the line end. Empty: it has ended.
     pub(super) fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         if let Some(stdout) = &mut self.stdout {
@@ -209,7 +209,7 @@ fn held(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     }
 }
 
-/// Ends everything, once. Whoever comes second waits until that is done.
+/// Ends everything, once. A second caller waits until that is done.
 fn end(shared: &Mutex<Shared>) {
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
     shared.over = true;

@@ -7,16 +7,16 @@ use keyfob::{
 
 use crate::{args::Global, session};
 
-/// Everything that was found out.
+/// All findings.
 pub(crate) struct Found {
     pub(crate) client: Client,
     pub(crate) purpose: Purpose,
     pub(crate) survey: Survey,
-    /// What is wrong, each once.
+    /// The errors, each once.
     pub(crate) problems: Vec<Error>,
-    /// What is wrong and stops nothing.
+    /// The errors that prevent nothing.
     pub(crate) warnings: Vec<Error>,
-    /// What is known of the token in use, if it was minted on this machine.
+    /// The notes on the token in use, if it was minted on this machine.
     pub(crate) minted: Option<Note>,
 }
 
@@ -56,7 +56,7 @@ impl Found {
     }
 }
 
-/// What is known of the token in the variable, if it was minted on this machine.
+/// The notes on the token in the variable, if it was minted on this machine.
 fn minted_here(client: &Client) -> Option<Note> {
     let fingerprint = client.setup().settings.oauth_token.as_ref()?.fingerprint();
     client.minted().ok()?.into_iter().find(|note| note.fingerprint == fingerprint)

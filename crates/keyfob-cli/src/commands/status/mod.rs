@@ -39,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     Ok(ExitCode::from(code))
 }
 
-/// What the provider says of the credential. `None`: there is none that it could be asked about.
+/// The provider's answer about the credential. `None`: there is none to ask about.
 fn verify(found: &Found) -> Option<keyfob::Result<Verified>> {
     let standing = found.survey.standing.as_ref();
     if !found.problems.is_empty() || standing.is_some_and(|standing| !standing.lives) {

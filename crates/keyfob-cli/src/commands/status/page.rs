@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What is to be shown, to whom, and when.
+/// What to show, to which reader, and the time.
 pub(super) struct Page<'f> {
     pub(super) found: &'f Found,
     pub(super) calendar: &'f Calendar,
@@ -38,7 +38,7 @@ impl Page<'_> {
         if all { self.everything() } else { Ok(()) }
     }
 
-    /// Who, with what and where, until when.
+    /// Account, credential and environment, expiry.
     fn at_a_glance(&self) -> Vec<String> {
         let survey = &self.found.survey;
         match (survey.winner, &survey.record, &survey.standing) {
@@ -82,7 +82,7 @@ impl Page<'_> {
         }
     }
 
-    /// A credential that is no stored login.
+    /// A credential that is not a stored login.
     fn as_it_is(&self, source: Source) -> Vec<String> {
         let client = &self.found.client;
         let setup = client.setup();
@@ -157,7 +157,7 @@ impl Page<'_> {
         }
     }
 
-    /// What will bite, a line each.
+    /// Upcoming problems, a line each.
     fn warnings(&self) -> Vec<String> {
         let survey = &self.found.survey;
         let mut lines = Vec::new();
@@ -188,7 +188,7 @@ impl Page<'_> {
         lines
     }
 
-    /// What is there and is not used, by the names that it was given.
+    /// Credentials that are present but not used, by the names under which they were given.
     fn shadowed(&self) -> Option<String> {
         let survey = &self.found.survey;
         let winner = survey.winner?;
@@ -226,7 +226,7 @@ impl Page<'_> {
         }
     }
 
-    /// What stands between this machine and the provider.
+    /// Proxies and certificates between this machine and the provider.
     fn surroundings(&self) -> Result<()> {
         let routes = &self.found.client.setup().routes;
         if let Some(proxy) = routes.shown() {

@@ -80,7 +80,7 @@ fn winner(found: &Found, source: Source) -> Value {
     })
 }
 
-/// Where the credential in use stands, in a word.
+/// The state of the credential in use, in a word.
 pub(crate) fn state(found: &Found, source: Source) -> &'static str {
     match (&found.survey.record, &found.survey.standing) {
         (Some(record), Some(standing)) => state_of(record, standing),
@@ -89,7 +89,7 @@ pub(crate) fn state(found: &Found, source: Source) -> &'static str {
     }
 }
 
-/// Where a stored login stands, in a word.
+/// The state of a stored login, in a word.
 pub(crate) fn state_of(record: &Record, standing: &Standing) -> &'static str {
     if standing.ended.is_some() {
         return "ended";

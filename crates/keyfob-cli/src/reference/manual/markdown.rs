@@ -4,14 +4,14 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::page::{Block, Page, Span, Text, literal, plain};
 
-/// Which of the repository's pages are pages of the manual too.
+/// The pages of `docs/` that are also manual pages.
 const OTHERS: [(&str, &str); 3] = [
     ("configuration.md", "keyfob-config(5)"),
     ("environment.md", "keyfob-environment(7)"),
     ("errors.md", "keyfob-errors(7)"),
 ];
 
-/// The blocks of a page. Its title becomes no block: the page has a name.
+/// The blocks of a page. Its title is not one: the page has a name.
 pub(super) fn page(name: &str, section: char, about: &str, markdown: &str) -> Page {
     let mut writer = Writer::default();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
@@ -27,14 +27,14 @@ pub(super) fn page(name: &str, section: char, about: &str, markdown: &str) -> Pa
 #[derive(Default)]
 struct Writer {
     blocks: Vec<Block>,
-    /// The text of the block that has begun.
+    /// The text of the current block.
     text: Text,
-    /// The lists one is in, with the number of the next entry.
+    /// The enclosing lists, with the number of the next entry.
     lists: Vec<Option<u64>>,
     /// The heads of the table's columns, and the cells of its row.
     heads: Vec<String>,
     cells: Vec<Text>,
-    /// Where a link leads to, if that is a page of the manual.
+    /// The target of a link, if that is a page of the manual.
     leads_to: Vec<Option<&'static str>>,
     is_variable: bool,
 }
@@ -119,7 +119,7 @@ impl Writer {
         std::mem::take(&mut self.text)
     }
 
-    /// An entry of a list ends, or is interrupted by what stands in it.
+    /// An entry of a list ends, or is interrupted by a block inside it.
     fn entry(&mut self) {
         let text = self.take_text();
         if text.is_empty() {
@@ -135,7 +135,7 @@ impl Writer {
         self.blocks.push(Block::Entry { mark, text });
     }
 
-    /// A row is a term and what is said about it: a table of long sentences cannot be read on a terminal.
+    /// A row becomes a term and its description: a table of long sentences cannot be read on a terminal.
     fn row(&mut self) {
         let mut cells = std::mem::take(&mut self.cells).into_iter();
         let (Some(term), mut about) = (cells.next(), cells.next().unwrap_or_default()) else { return };

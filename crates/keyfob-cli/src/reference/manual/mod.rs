@@ -38,7 +38,7 @@ pub(crate) fn find(words: &[String]) -> Option<Page> {
     pages().into_iter().find(is_it)
 }
 
-/// What pages can be asked for, and what each is about.
+/// The names of the pages that can be requested, and their subjects.
 pub(crate) fn names() -> impl Iterator<Item = (String, String)> {
     pages()
         .into_iter()
@@ -83,7 +83,7 @@ mod tests {
         }
     }
 
-    /// A page that another one sends people to is there.
+    /// Every page that another one refers to exists.
     #[test]
     fn pages_refer_to_pages_that_exist() {
         let pages = pages();

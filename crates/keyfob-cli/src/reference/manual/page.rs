@@ -6,7 +6,7 @@ pub(crate) struct Page {
     pub(crate) name: String,
     /// The section of the manual: 1 for commands, 5 for files, 7 for the rest.
     pub(crate) section: char,
-    /// What it is about, in a line.
+    /// Its subject, in a line.
     pub(crate) about: String,
     pub(super) blocks: Vec<Block>,
 }
@@ -22,10 +22,10 @@ impl Page {
 pub(super) enum Block {
     /// The heading of a section.
     Section(String),
-    /// One below it.
+    /// A heading below a section's.
     Subsection(String),
     Paragraph(Text),
-    /// A term, and what is to be said about it.
+    /// A term, and its description.
     Item {
         term: Text,
         about: Text,
@@ -46,9 +46,9 @@ pub(super) type Text = Vec<Span>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Span {
     Plain(String),
-    /// What is typed as it stands.
+    /// Literal text to type.
     Literal(String),
-    /// What stands for something else.
+    /// A placeholder.
     Variable(String),
 }
 
