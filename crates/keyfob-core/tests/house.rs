@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyfob_core::contract::{self, REFERENCED, VARIABLES};
+use keyfob_core::{
+    Cause,
+    contract::{self, REFERENCED, VARIABLES},
+};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -201,6 +204,115 @@ fn only_the_table_names_variables() {
             }
         }
     }
+}
+
+/// Every cause that the page of errors promises is produced by some test, which names it by its word or its variant. What
+/// is excepted is a debt that only shrinks: one that a test names may not stay.
+#[test]
+fn every_cause_is_some_tests_case() {
+    const EXCEPTED: &[&str] = &[
+        "login-ended",
+        "no-refresh-token",
+        "seed-ended",
+        "not-an-answer",
+        "other-attempt",
+        "nobody-answered",
+        "input-ended",
+        "code-expired",
+        "no-codes",
+        "port-taken",
+        "rotated-kept",
+        "another-account",
+        "kept-beside",
+        "account-unknown",
+        "too-old-to-enroll",
+        "device-token-set",
+        "device-unreadable",
+        "opened-twice",
+        "answer-not-taken",
+        "token-ended",
+        "not-revoked",
+        "token-rejected",
+        "token-not-allowed",
+        "rejected-source",
+        "rejected-other",
+        "would-be-drained",
+        "no-session",
+        "foreign-origin",
+        "rejected-newest",
+        "no-metadata",
+        "wait",
+        "uncertain",
+        "too-slow",
+        "cut-off",
+        "no-connection",
+        "proxy-password",
+        "certificate-issuer",
+        "certificate-expired",
+        "certificate-early",
+        "certificate-name",
+        "certificate-kind",
+        "no-certificates",
+        "not-tls",
+        "in-repository",
+        "runtime-refused",
+        "working-directory-gone",
+        "recovered-elsewhere",
+        "recovered-login",
+        "mounted-file",
+        "too-long",
+        "name-taken",
+        "not-minted",
+        "mendable",
+        "notes-unreadable",
+        "set-aside",
+        "interrupted",
+        "browser-variable",
+        "secret-empty",
+        "held-by-process",
+        "kernel-forgot",
+        "key-missing",
+        "key-store-missing",
+        "key-store-locked",
+        "key-store-silent",
+        "key-store-session",
+        "key-store-full",
+        "key-store-empty",
+        "key-store-item",
+        "key-store-failed",
+        "bus-address",
+        "clock-wrong",
+    ];
+    let mut files = Vec::new();
+    sources(&root().join("tests"), &mut files);
+    sources(&root().join("crates"), &mut files);
+    let is_all_tests =
+        |file: &Path| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    let texts: Vec<String> = files
+        .iter()
+        .filter(|file| !file.ends_with("keyfob-core/tests/house.rs"))
+        .filter_map(|file| {
+            let text = fs::read_to_string(file).expect("a source file");
+            if is_all_tests(file.strip_prefix(root()).expect("a file of ours")) {
+                return Some(text);
+            }
+            text.split_once("#[cfg(test)]").map(|(_, tests)| tests.to_owned())
+        })
+        .collect();
+    let mut unnamed = Vec::new();
+    for cause in Cause::samples() {
+        let word = cause.word();
+        let shown = format!("{cause:?}");
+        let variant = shown.split(' ').next().unwrap_or(&shown);
+        let forms = [format!("\"{word}\""), format!("Cause::{variant} ")];
+        if !texts.iter().any(|text| forms.iter().any(|form| text.contains(form))) {
+            unnamed.push(word);
+        }
+    }
+    let new: Vec<_> = unnamed.iter().filter(|word| !EXCEPTED.contains(word)).collect();
+    assert!(new.is_empty(), "no test produces {new:?}");
+    let stale: Vec<_> = EXCEPTED.iter().filter(|word| !unnamed.contains(word)).collect();
+    assert!(stale.is_empty(), "a test produces {stale:?} now, or there is no such cause: take it out");
 }
 
 /// Core decides and never acts: without the standard library there is no clock, disk or network to reach.

@@ -36,4 +36,13 @@ impl Ran {
         assert_eq!((self.code, answer["error"]["id"].as_str()), (Some(code), Some(id)), "{self:?}");
         self
     }
+
+    /// Checks that a `--json` run failed with this id, because of this.
+    #[track_caller]
+    pub fn because(&self, id: &str, cause: &str) -> &Self {
+        let answer: Value = serde_json::from_str(&self.out).unwrap_or_default();
+        let error = &answer["error"];
+        assert_eq!((error["id"].as_str(), error["cause"].as_str()), (Some(id), Some(cause)), "{self:?}");
+        self
+    }
 }
