@@ -1,5 +1,5 @@
-//! The public face: one setup, one world, and the questions a program asks of them. Every method is one line into the
-//! room it belongs to; what the command asks besides is in [`crate::internals`].
+//! The public interface: one setup, one world, and the methods that a program calls. Every method is one call into the
+//! module it belongs to; what only the command needs is in [`crate::internals`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -249,7 +249,7 @@ impl Client {
     /// [`ErrorId::EnvironmentIncomplete`](crate::ErrorId::EnvironmentIncomplete),
     /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid);
     /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable) for a port that is taken where the provider has no such page;
-    /// whatever would keep the login from being saved, so that nobody signs in for nothing.
+    /// whatever would keep the login from being saved, so that the user does not sign in for nothing.
     pub fn begin_login(&self, how: &LoginOptions) -> Result<Attempt<'_>> {
         self.session.begin_login(how)
     }
@@ -285,8 +285,9 @@ impl Client {
         self.session.login_with(kind, token, confirm)
     }
 
-    /// Signs out of the chosen login: revokes its tokens at the provider (RFC 7009), then removes it from this machine in any
-    /// case. Returns `None` if nobody was signed in. Waits for a renewal in progress, so that it cannot bring the login back.
+    /// Signs out of the chosen login: revokes its tokens at the provider (RFC 7009), then removes it from this machine
+    /// in any case. Returns `None` if there was no login. Waits for a renewal in progress, so that it cannot bring the
+    /// login back.
     ///
     /// # Errors
     /// The store's: the login may then still be on this machine, and the error says so.
@@ -294,8 +295,9 @@ impl Client {
         self.session.logout()
     }
 
-    /// Signs out of every login of this home, whatever the profile, issuer or client, and forgets remembered output of API key
-    /// helpers. Returns what was signed out of, and an error for each login that was not, which keeps no other from it.
+    /// Signs out of every login of this home, whatever the profile, issuer or client, and forgets remembered output of
+    /// API key helpers. Returns what was signed out of, and an error for each login that was not; one failure does not
+    /// stop the rest.
     ///
     /// # Errors
     /// The directory of the logins cannot be listed.

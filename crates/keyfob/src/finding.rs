@@ -25,7 +25,7 @@ pub struct Finding {
 pub enum State {
     /// In order, and how.
     Fine(String),
-    /// Nothing is wrong with it, and somebody should know it all the same.
+    /// Nothing is wrong with it, but the user should know it.
     Note(String),
     /// Was not, and has been mended.
     Mended(String),

@@ -84,20 +84,20 @@ pub mod world {
 /// What the command and the tests of this workspace ask of a client besides.
 #[doc(hidden)]
 impl Client {
-    /// A client over any world, with anybody to spend. Problems of the setup surface where they matter.
+    /// A client over any world and any spender. Problems of the setup are reported where they matter.
     #[must_use]
     pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
         Self { session: Session::new(setup, world, spender) }
     }
 
-    /// What this client was told.
+    /// The setup of this client.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         self.session.setup()
     }
 
-    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
-    /// else had it run since.
+    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless another
+    /// process has run it since.
     ///
     /// # Errors
     /// [`ErrorId::HelperFailed`](crate::ErrorId::HelperFailed); [`ErrorId::ProviderRefused`](crate::ErrorId::ProviderRefused) when that key is not what would be used.
@@ -105,7 +105,7 @@ impl Client {
         self.session.rejected_key(purpose, fingerprint)
     }
 
-    /// The generation now stored for the chosen login, if somebody signed in.
+    /// The generation now stored for the chosen login, if there is one.
     ///
     /// # Errors
     /// The store's.
@@ -136,7 +136,7 @@ impl Client {
     /// The provider everything is asked of.
     ///
     /// # Errors
-    /// Why it cannot be told.
+    /// Why it cannot be determined.
     pub fn environment(&self) -> Result<&Environment> {
         self.session.environment()
     }
@@ -149,7 +149,7 @@ impl Client {
         self.session.store()
     }
 
-    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// What the chosen login is sealed with as it is stored, and what the configuration wants from its next renewal
     /// on: a key in a key store, or nothing. Asks no key store.
     #[must_use]
     pub fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {
@@ -250,7 +250,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorId::Usage`](crate::ErrorId::Usage) when the variable holds a token already: then there is no enrolment.
-    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) when nobody signed in, or the login is too old to enrol with.
+    /// [`ErrorId::LoginNeeded`](crate::ErrorId::LoginNeeded) if there is no login, or it is too old to enrol with.
     pub fn enroll_device(&self, name: &str) -> Result<Device> {
         self.session.enroll_device(name)
     }

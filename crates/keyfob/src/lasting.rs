@@ -1,5 +1,5 @@
-//! Says what a call waits for, once it has waited for a second. On the way of a fresh token nothing here is reached: no
-//! clock is read and no thread is started.
+//! Reports what a call waits for, once it has waited for a second. A fresh token never gets here: no clock is read and
+//! no thread is started.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -8,11 +8,10 @@ use crate::world::{
     waiting::{Progress, Waiting},
 };
 
-/// What lasts less than this is not worth a word.
+/// What lasts less than this is not reported.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
-/// A wait in a loop that looks again and again: told of once, at the first look after the second, and over when this is
-/// dropped.
+/// A wait in a polling loop: reported once, at the first poll after a second, and ended when this is dropped.
 pub(crate) struct Wait<'w> {
     world: &'w World,
     began: Option<Duration>,
@@ -24,7 +23,7 @@ impl<'w> Wait<'w> {
         Self { world, began: None, told: false }
     }
 
-    /// One look: still waiting, for this.
+    /// One poll: still waiting, for this.
     pub(crate) fn look(&mut self, what: impl FnOnce() -> Waiting) {
         let Some(listener) = self.world.progress.as_ref().filter(|_| !self.told) else { return };
         let now = self.world.clock.stopwatch();
@@ -34,7 +33,7 @@ impl<'w> Wait<'w> {
         }
     }
 
-    /// Tells at once: it is known to last.
+    /// Reports at once: it is known to last.
     pub(crate) fn tell(&mut self, what: impl FnOnce() -> Waiting) {
         if let Some(listener) = self.world.progress.as_ref().filter(|_| !self.told) {
             self.told = true;
@@ -51,8 +50,8 @@ impl Drop for Wait<'_> {
     }
 }
 
-/// Does what blocks, while another thread looks at the time for whoever listens. Where nobody does, or there is no thread
-/// to spare, it is only done.
+/// Runs what blocks, while another thread watches the time for the listener. Without a listener, or if no thread can be
+/// started, it is only run.
 pub(crate) fn during<T>(world: &World, what: impl FnOnce() -> Waiting, act: impl FnOnce() -> T) -> T {
     let Some(listener) = &world.progress else { return act() };
     let what = what();

@@ -43,10 +43,10 @@ impl SignedOut {
 }
 
 impl Session {
-    /// Signs the chosen login out. `None`: nobody was signed in. A renewal in flight is waited for, so that it
+    /// Signs the chosen login out. `None`: there was no login. A renewal in flight is waited for, so that it
     /// cannot bring the login back.
     pub(crate) fn logout(&self) -> Result<Option<SignedOut>> {
-        // A variable that names a login and cannot be read leaves no other one to be meant.
+        // If a variable names a login and cannot be read, no other login may be used in its place.
         if !self.setup.pinned {
             self.setup.readable(names::REFRESH_TOKEN)?;
             self.setup.seed()?;
@@ -62,9 +62,9 @@ impl Session {
         }
     }
 
-    /// Signs out every login of this home, whatever the profile, issuer or session, and forgets remembered
-    /// keys. One that cannot be signed out, as [`Client::logout`](crate::Client::logout) would say, keeps no other from it: what is wrong with
-    /// each stands beside those that were.
+    /// Signs out every login of this home, whatever the profile, issuer or session, and forgets remembered keys. One
+    /// that cannot be signed out, as [`Client::logout`](crate::Client::logout) would report, does not stop the rest:
+    /// its error is returned beside those that were signed out.
     pub(crate) fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let logins = self.logins()?.list()?;
         let (mut ended, mut failed) = (Vec::new(), logins.unreachable);
@@ -125,13 +125,13 @@ impl Session {
     }
 }
 
-/// Why tokens were not revoked that nobody needs any more.
+/// Why tokens that are no longer needed were not revoked.
 pub(crate) const SPARED: Revocation =
     Revocation::Impossible("a login that is kept may share its grant and would end with it");
 
-/// Ends tokens that are not stored, or not any more: `revoke` runs under the lease, so that nobody stores another login
-/// meanwhile. `None`: it was not run, because a login that is stored beside this store's may share its grant with them
-/// and would end too.
+/// Ends tokens that are not stored, or no longer are: `revoke` runs under the lease, so that no process stores another
+/// login meanwhile. `None`: it was not run, because a login that is stored beside this store's may share its grant with
+/// them and would end too.
 ///
 /// # Errors
 /// Why the lease could not be taken, or what is stored here cannot be read.
@@ -148,7 +148,7 @@ pub fn revoke_apart<T>(
         return Ok(None);
     }
     let others = logins.list().map(|listed| listed.stores).unwrap_or_default();
-    // Of one that cannot be read nothing was just stored, and nobody can use it.
+    // A record that cannot be read was not stored just now, and no process can use it.
     if others.iter().any(|other| other.path() != store.path() && other.look().is_ok_and(|seen| shares(&seen)))
     {
         return Ok(None);

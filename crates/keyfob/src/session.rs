@@ -1,4 +1,4 @@
-//! What one call has in hand. The bottom of this crate: the rooms take it, and it knows none of them but the store.
+//! The state of one call. The lowest layer of this crate: the other modules take it, and it uses none but the store.
 
 use std::{
     collections::BTreeMap,
@@ -22,8 +22,8 @@ use crate::{
     world::World,
 };
 
-/// What one call has in hand: what it was told, the world, and who spends. The rooms of this crate take it; [`crate::Client`]
-/// is its public face.
+/// The state of one call: its setup, the world, and what spends refresh tokens. The modules of this crate take it;
+/// [`crate::Client`] is its public interface.
 pub(crate) struct Session {
     pub(crate) world: World,
     pub(crate) setup: Setup,
@@ -37,26 +37,26 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Nothing is touched yet. Problems of the setup surface where they matter.
+    /// Touches nothing yet. Problems of the setup are reported where they matter.
     pub(crate) fn new(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
         let seal = Seal::new(world.keys.clone()).with(setup.config.seal);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
         Self { world, setup, seal, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
     }
 
-    /// The source everything is confined to, if it is.
+    /// The only source that may be used, if there is such a restriction.
     #[must_use]
     pub(crate) fn confined_to(&self) -> Option<Source> {
         self.only
     }
 
-    /// What this client was told.
+    /// The setup of this client.
     #[must_use]
     pub(crate) fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// The generation now stored for the chosen login, if somebody signed in.
+    /// The generation now stored for the chosen login, if there is one.
     pub(crate) fn generation(&self) -> Result<Option<Generation>> {
         match self.store()?.look()? {
             Seen::Record(record) => Ok(Some(record.generation)),
@@ -70,7 +70,7 @@ impl Session {
         record.expires_at.map(|end| self.world.clock.ahead(record).ours(end))
     }
 
-    /// The provider everything is asked of.
+    /// The provider that all requests go to.
     pub(crate) fn environment(&self) -> Result<&Environment> {
         self.setup.require_environment()
     }
@@ -88,7 +88,7 @@ impl Session {
         self.store_of(client_id, None)
     }
 
-    /// What the chosen login is sealed with as it lies there, and what the configuration wants from its next renewal
+    /// What the chosen login is sealed with as it is stored, and what the configuration wants from its next renewal
     /// on: a key in a key store, or nothing. Asks no key store.
     #[must_use]
     pub(crate) fn sealing(&self) -> (Option<KeyStore>, Option<KeyStore>) {

@@ -1,5 +1,5 @@
 //! A machine that exists only in memory, for the tests of a host: a disk, a clock that the test sets, and a provider that
-//! rotates refresh tokens and ends a login whose token comes twice. With feature `simulation`.
+//! rotates refresh tokens and ends a login whose token is used twice. With feature `simulation`.
 //!
 //! ```
 //! use keyfob::{Purpose, testing::Simulation};
@@ -45,7 +45,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A machine on which nobody has signed in.
+    /// A machine without a login.
     #[must_use]
     pub fn signed_out() -> Self {
         Self { machine: Shared::new(Machine::new(NOW)) }

@@ -143,7 +143,7 @@ impl Session {
 
     /// The headers of a request to the stored login's provider, with the device token if there is one.
     pub(crate) fn with_device(&self, mut headers: Vec<Header>) -> Vec<Header> {
-        // A damaged file must not keep a report from asking: `device status` tells it.
+        // A damaged file must not keep a report from asking: `device status` reports it.
         if let Ok(Some(device)) = self.device() {
             headers.push((HEADER.into(), device.token));
         }
@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// Forgets this machine's device token for the account of a login that is about to end, unless another stored login
-    /// is of the same account. Told to the provider with the token at hand; a login is not renewed for that.
+    /// is of the same account. The provider is informed with the token at hand; a login is not renewed for that.
     pub(crate) fn forget_device_of(&self, record: &Record) {
         let Ok(place) = self.device_place(record) else { return };
         let Ok(Some(stored)) = self.read_device(&place) else { return };
@@ -254,7 +254,7 @@ impl Session {
     }
 }
 
-/// What the provider says against it, where it says that in a word.
+/// Why the provider objects, if it gives an error code.
 fn not_enrolled(what: &str, failure: Failure) -> Error {
     let word = failure.reply().and_then(|reply| {
         let refused = json::strict::<Refused>(&reply.body).ok()?;

@@ -79,7 +79,7 @@ impl Grant {
         &self.considered
     }
 
-    /// What the person should be told although there is a credential: a renewal that failed while the token is still valid,
+    /// What to report to the user although there is a credential: a renewal that failed while the token is still valid,
     /// or one that is valid for less time than [`Need::min_valid`](crate::Need::min_valid) asked for.
     #[must_use]
     pub const fn warning(&self) -> Option<&Error> {

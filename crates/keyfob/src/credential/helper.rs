@@ -74,7 +74,7 @@ pub(crate) fn tried(session: &Session) -> Result<Secret> {
     outcome
 }
 
-/// Another key for one that was rejected, named by its fingerprint: one run, or what somebody else's run gave since.
+/// Another key for a rejected one, named by its fingerprint: from one run, or from another process's run since.
 ///
 /// # Errors
 /// [`Id::HelperFailed`], also when it gives the rejected key again: running it once more would not help.
@@ -202,7 +202,7 @@ fn memory(world: &World, place: &std::path::Path, ttl: u64) -> Option<Memory> {
         Some(_) => i64::try_from(ttl).unwrap_or(i64::MAX),
         None => FAILURE_MS,
     };
-    // From the future: the clock was stepped back, and nobody knows how old it is.
+    // From the future: the clock was stepped back, and its age is unknown.
     (0..lasts).contains(&age).then_some(memory)
 }
 

@@ -1,4 +1,4 @@
-//! Looks at one source: absent, present or broken, without reading a secret, running anything or asking anybody.
+//! Looks at one source: absent, present or broken, without reading a secret, running a program or sending a request.
 
 use std::sync::PoisonError;
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Seen, Store},
 };
 
-/// What a look at a source shows, without reading a secret, running anything or asking anybody.
+/// What a look at a source shows, without reading a secret, running a program or sending a request.
 #[derive(Debug)]
 pub enum Look {
     /// Go on, for this reason.
@@ -122,7 +122,7 @@ fn descriptor(session: &Session, name: &'static str) -> Look {
     if at_hand {
         return Look::Here(format!("{name} names descriptor {number}"));
     }
-    // One that could not be taken over has been told as what it is.
+    // One that could not be taken over has been reported as such.
     if let Some(problem) = session.setup.problems.iter().find(|problem| problem.what().starts_with(name)) {
         return Look::Broken(problem.clone());
     }
@@ -158,7 +158,7 @@ pub(crate) fn login_store(session: &Session) -> Result<Box<dyn Store>, Look> {
     session.store().map_err(Look::Broken)
 }
 
-/// What stands for a stored login where nobody has signed in.
+/// The result for a stored login if there is none.
 pub(crate) fn nobody(session: &Session) -> Look {
     if let Some(environment) = session.setup.environment.as_ref().filter(|e| e.machine.is_some()) {
         let client_id = environment.client_id.as_ref().map_or("", |id| id.as_str());
@@ -183,7 +183,7 @@ pub(crate) fn record_in(store: &dyn Store) -> Option<Box<Record>> {
     }
 }
 
-/// Where the login lies that starts from the refresh token in a variable.
+/// Where the login that starts from the refresh token in a variable is stored.
 pub(crate) fn seed_store(session: &Session) -> Result<Box<dyn Store>> {
     session.store_of(session.environment()?.require_client_id()?, session.setup.seed()?.map(str::to_owned))
 }

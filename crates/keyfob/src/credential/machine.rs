@@ -48,7 +48,7 @@ pub(crate) fn usable(
     renewal::usable(&session.world, store, need, &asker)
 }
 
-/// Writes the record to be filled, unless somebody else just did. The provider's metadata is read here, once.
+/// Writes the record to be filled, unless another process just did. The provider's metadata is read here, once.
 fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     let environment = session.complete_environment()?;
     let mut octets = [0; 16];

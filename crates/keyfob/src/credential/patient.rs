@@ -1,4 +1,4 @@
-//! Waits where others fail: until a provider may be asked again, or a process gives back a login it keeps.
+//! Waits instead of failing: until a provider may be asked again, or another process releases the login it holds.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     world::waiting::Waiting,
 };
 
-/// The pauses where nobody says how long to wait: doubled from the first to the last.
+/// The pauses if it is not said how long to wait: doubled from the first to the last.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(16);
 
@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-/// Whether the same question may have an answer a little later, with nothing done by anybody.
+/// Whether the same request may succeed a little later without any action by the user.
 fn passes(id: Id) -> bool {
     matches!(id, Id::CoolingDown | Id::Unreachable | Id::OutcomeUnknown | Id::RenewalEnded | Id::LeaseBusy)
 }

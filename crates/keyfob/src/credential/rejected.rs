@@ -50,14 +50,14 @@ impl Session {
     }
 
     /// Whether the credential that would be used for this purpose may go to this origin: where its provider is asked, or
-    /// one of the `hosts` of its configuration. For whoever is asked for a credential and told by whom.
+    /// one of the `hosts` of its configuration. For callers that are asked for a credential and know for which address.
     pub(crate) fn may_go_to(&self, purpose: Purpose, origin: &str) -> Result<bool> {
         let survey = Survey::of(self, purpose);
         Ok(self.environment()?.may_have_credential(origin, survey.record.as_deref()))
     }
 
-    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless somebody
-    /// else had it run since.
+    /// What to do after a 401 to the helper's key, named by its fingerprint: the helper runs once more, unless another
+    /// process has run it since.
     pub(crate) fn rejected_key(&self, purpose: Purpose, fingerprint: &str) -> Result<Grant> {
         let survey = Survey::of(self, purpose);
         match (survey.winner, survey.broken) {

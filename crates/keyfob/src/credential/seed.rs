@@ -47,7 +47,7 @@ pub(crate) fn seeded(
     stored_grant(&*session.world.clock, purpose, Source::RefreshToken, usable, considered)
 }
 
-/// Writes the seed's record, unless somebody else just did.
+/// Writes the seed's record, unless another process just did.
 fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     // Renewal uses what the record names: the endpoints must be in it.
     let environment = session.complete_environment()?;

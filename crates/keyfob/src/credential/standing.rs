@@ -1,4 +1,5 @@
-//! Where a stored login stands: for reports, which must say what a program would get, by the rule that decides what it gets.
+//! The state of a stored login, for reports: they must say what a program would get, by the rule that decides what it
+//! gets.
 
 use keyfob_core::{
     Error, Record, Timestamp,

@@ -1,4 +1,4 @@
-//! What every source has, for reports and for whoever must know the winner before it is asked.
+//! What every source has, for reports and for callers that must know the winner before it is used.
 
 use keyfob_core::{
     Error, Record, Source,

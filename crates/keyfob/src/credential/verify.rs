@@ -20,10 +20,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verified {
-    /// It accepts it, and tells whose it is.
+    /// The provider accepts the credential, and says whose it is.
     Accepted,
-    /// It knows it, but does not tell such a credential whose it is (403): it is a machine's own, or its scopes are for
-    /// something else. A credential that is not accepted gets 401 (RFC 6750 §3.1).
+    /// The provider knows the credential, but does not say whose it is (403): it is a machine's own, or its scopes are
+    /// for something else. A credential that is not accepted gets 401 (RFC 6750 §3.1).
     Withheld,
 }
 
@@ -34,7 +34,7 @@ impl Session {
         if let Some(error) = survey.broken {
             return Err(error);
         }
-        // A stored login is shown to those who minted it and to nobody else, whatever the configuration says today.
+        // A stored login is shown only to the provider that issued it, whatever the configuration says today.
         let (name, endpoints) = match &survey.record {
             Some(record) => (record.environment.clone(), record.endpoints.clone()),
             None => {

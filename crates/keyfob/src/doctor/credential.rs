@@ -1,5 +1,5 @@
-//! The credential that would win: whether its parts can be had, whether its provider takes it, and what keeps it from being
-//! renewed.
+//! The credential that would be used: whether its parts are available, whether its provider accepts it, and what keeps
+//! it from being renewed.
 
 use keyfob_core::{
     Error, Id, Record, Result, Secret, Source,
@@ -34,7 +34,7 @@ pub(super) fn examine(session: &Session, wish: Wish, add: &mut dyn FnMut(&str, S
     if let Some(record) = &survey.record {
         renewal(session, record, add);
     }
-    // Nothing is sent past a proxy or a certificate that was refused; that is told elsewhere.
+    // Nothing is sent past a proxy or a certificate that was refused; that is reported elsewhere.
     if session.setup.routes.check().is_ok()
         && let Some(state) = accepted(session, &survey, has_key)
     {

@@ -36,7 +36,7 @@ pub(crate) fn examine(session: &Session, wish: Wish) -> Vec<Finding> {
         add("variables and files", state);
     }
     if mended {
-        // This run was set up without what was wrong: the rest cannot be told by it.
+        // This run was set up without what was wrong, so it cannot check the rest.
         add("everything else", State::Fine("run `keyfob doctor` again".into()));
         return findings;
     }
@@ -55,7 +55,7 @@ pub(crate) fn examine(session: &Session, wish: Wish) -> Vec<Finding> {
     for (subject, found) in roads(session) {
         add(subject, State::Fine(found));
     }
-    // Nothing is sent past a proxy or a certificate that was refused; that is told above.
+    // Nothing is sent past a proxy or a certificate that was refused; that is reported above.
     if session.setup.routes.check().is_ok() {
         network::examine(session, &mut |subject, state| add(subject, state));
     }
@@ -82,7 +82,7 @@ fn open_to_others(session: &Session, problem: &Error) -> bool {
     }
 }
 
-/// What a variable put between us and the provider: whoever set it can read along, or speak in its name.
+/// What a variable put between us and the provider: a party that can read the traffic or impersonate the provider.
 fn roads(session: &Session) -> Vec<(&'static str, String)> {
     let setup = &session.setup;
     let proxy = setup.routes.shown().map(|proxy| ("proxy", escape(&proxy)));

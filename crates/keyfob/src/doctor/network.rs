@@ -8,13 +8,13 @@ use crate::{
     session::Session,
 };
 
-/// Clocks may differ by this much without anybody minding.
+/// Clocks may differ by this much without a warning.
 const SKEW: i64 = 60;
 
 /// Looks at everything a sign-in or a renewal would have to reach, the way it would: through the proxy, with the
 /// certificates that are believed. Sends no credential anywhere.
 pub(super) fn examine(session: &Session, add: &mut dyn FnMut(&str, State)) {
-    // That nobody can tell the environment is told among the variables and files.
+    // An environment that cannot be determined is reported among the variables and files.
     let Ok(known) = session.environment() else { return };
     let environment = match session.complete_environment() {
         Ok(complete) => complete,

@@ -1,4 +1,4 @@
-//! Where things are kept besides the logins: what does not last, and logins that lie somewhere else.
+//! Where things are kept besides the logins: what does not last, and logins that are stored somewhere else.
 
 use std::path::{Path, PathBuf};
 

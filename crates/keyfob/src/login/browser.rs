@@ -150,7 +150,8 @@ impl Attempt<'_> {
         self.detour.as_ref()
     }
 
-    /// Whether [`Client::begin_device_login`](crate::Client::begin_device_login) would do too: the provider can, and nobody switched it off.
+    /// Whether [`Client::begin_device_login`](crate::Client::begin_device_login) would work too: the provider supports
+    /// it, and the configuration does not switch it off.
     #[must_use]
     pub fn offers_code(&self) -> bool {
         !self.session.setup.config.device_grant_is_off && self.environment.endpoints.device_url.is_some()
@@ -282,8 +283,8 @@ impl Attempt<'_> {
             .because(Cause::NobodyAnswered { paste }))
     }
 
-    /// Tells the browser how it ended: when the login is on the disk, or is not. Whoever pasted and followed the
-    /// page to the end, or has it open in a second tab, is told there too.
+    /// Tells the browser how it ended, once the login is on the disk or has failed. A user who pasted and followed the
+    /// page to the end, or has it open in a second tab, sees it there too.
     fn close<T>(
         &mut self,
         first: Option<Callback>,

@@ -56,8 +56,8 @@ impl LoginOptions {
         self
     }
 
-    /// Suggests this e-mail address to the provider (`login_hint`, OpenID Connect Core §3.1.2.1). If somebody else signs
-    /// in, nothing is saved unless [`Confirm`](crate::Confirm) agrees.
+    /// Suggests this e-mail address to the provider (`login_hint`, OpenID Connect Core §3.1.2.1). If another account
+    /// signs in, nothing is saved unless [`Confirm`](crate::Confirm) agrees.
     #[must_use]
     pub fn hint(mut self, email: impl Into<String>) -> Self {
         self.hint = Some(email.into());

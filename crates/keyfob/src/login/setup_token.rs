@@ -38,7 +38,7 @@ pub const SOON: i64 = 14 * 24 * 3600;
 
 /// A token that lasts. What [`Attempt::wait_for_token`](crate::Attempt::wait_for_token) returns.
 ///
-/// It is kept nowhere: whoever drops this has lost it.
+/// It is not stored anywhere: once this is dropped, the token is lost.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Minted {
@@ -116,7 +116,7 @@ impl Minted {
         reply: &Reply,
     ) -> Result<Self> {
         let refused = |id, why| Error::new(id, "no token was minted", why);
-        // A refresh token beside it is nobody's: what is minted here is used as it is.
+        // A refresh token beside it is not used: what is minted here is used as it is.
         let tokens = match token_response::read(reply).open().1 {
             Verdict::Granted(tokens) => tokens,
             Verdict::Later(said) | Verdict::Unknown(said) => return Err(refused(Id::Unreachable, said.why)),
@@ -142,7 +142,7 @@ impl Minted {
     }
 }
 
-/// Whose such a token is, as far as that can be told: it may not see the profile. Not knowing is no reason to lose it.
+/// Whose such a token is, if that is known: it may not see the profile. Not knowing is no reason to lose it.
 fn whose(session: &Session, environment: &Environment, token: &Secret) -> Identity {
     let presets = &session.setup.settings.presets;
     let said = || {
@@ -188,8 +188,8 @@ impl Session {
         }
     }
 
-    /// Ends a minted token at its provider. It is not kept here, so whoever has it brings it; the note of its name says
-    /// whether it is the one that is meant. The note goes when the provider confirmed.
+    /// Revokes a minted token at its provider. It is not stored here, so the caller supplies it; the note of its name
+    /// says whether it is the one that is meant. The note is removed when the provider has confirmed.
     pub(crate) fn revoke_minted(&self, name: &str, token: Secret) -> Result<Revocation> {
         let failed = |why: String| {
             let what = format!("the token named `{}` cannot be revoked", escape(name));

@@ -1,4 +1,4 @@
-//! A finished sign-in, and what a caller says of the one it wants.
+//! A finished sign-in, and what a caller requires of one.
 
 use keyfob_core::{Error, Record, login::record::Generation};
 
@@ -45,7 +45,7 @@ impl SignedIn {
         self.replaced.as_ref()
     }
 
-    /// Why the account could not be identified, if it could not. The login works all the same.
+    /// Why the account could not be identified, if it could not. The login works nevertheless.
     #[must_use]
     pub const fn unidentified(&self) -> Option<&Error> {
         self.unidentified.as_ref()
@@ -80,7 +80,7 @@ pub enum TokenKind {
 }
 
 /// Decides whether a sign-in is saved although another account signed in than the one whose login is stored, or than the
-/// one that was asked for. The error describes the difference. `&|_| false` where nobody can be asked.
+/// one that was asked for. The error describes the difference. `&|_| false` if there is no user to ask.
 pub type Confirm<'c> = &'c dyn Fn(&Error) -> bool;
 
 /// Whose sign-in it is meant to be.

@@ -1,4 +1,4 @@
-//! Profiles: lists the stored logins, keeps which of them counts when none is named, and renames and removes them.
+//! Profiles: lists the stored logins, records which of them is used when none is named, and renames and removes them.
 
 mod rename;
 
@@ -21,7 +21,7 @@ pub struct Profile {
     pub record: Record,
     /// Whether it was seeded by a variable.
     pub seeded: bool,
-    /// Where it lies.
+    /// Where it is stored.
     pub path: PathBuf,
 }
 

@@ -1,9 +1,9 @@
 //! Renames a profile: each of its logins moves to the store of the new name.
 //!
-//! The record is in one store or the other, and for a moment in both; two that renewed would spend one refresh token twice.
-//! So the old one is first marked as ended, which keeps its tokens and forbids their renewal; then the new one is written;
-//! then the old one is removed. Whatever ends in between loses nothing, spends nothing, and is gone on with by the same
-//! command.
+//! The record is in one store or the other, and for a moment in both; two that renewed would spend one refresh token
+//! twice. So the old one is first marked as ended, which keeps its tokens and forbids their renewal; then the new one
+//! is written; then the old one is removed. An interruption in between loses nothing and spends nothing, and the same
+//! command continues from there.
 
 use keyfob_core::{
     Error, Id, Record, Result,
@@ -25,7 +25,7 @@ impl Session {
     pub(crate) fn rename_profile(&self, from: &str, to: &str) -> Result<usize> {
         profile::check(to, "the command line", Id::Usage)?;
         let stores = self.stores_of(from)?;
-        // All of them, or none: what is in the way of one is told before anything is moved.
+        // All of them, or none: what is in the way of one is reported before anything is moved.
         for store in &stores {
             let Seen::Record(record) = store.look()? else { continue };
             let target = self.logins()?.of(&key(&record, to))?;
@@ -48,7 +48,7 @@ impl Session {
         let lease = renewal::wait_for_lease(&self.world, store)?;
         let Found::Record(mut record) = lease.read()? else { return Ok(()) };
         let target = self.logins()?.of(&key(&record, to))?;
-        // The room for it, and the key to seal it with, before anything is changed.
+        // Checks the space for it, and the key to seal it with, before anything is changed.
         renewal::wait_for_lease(&self.world, &*target)?.prove()?;
         let refused = record.refused.take().filter(|refusal| !refusal.why.starts_with(MARK));
         record.refused = Some(refused.clone().unwrap_or_else(|| Refusal {
@@ -69,7 +69,7 @@ impl Session {
 
         let lease = renewal::wait_for_lease(&self.world, store)?;
         match lease.peek()? {
-            // Somebody signed in to the old name meanwhile: that is another login, and stays.
+            // The user signed in to the old name meanwhile: that is another login, and stays.
             Some(newer) if newer.generation != record.generation => Ok(()),
             _ => lease.erase(),
         }

@@ -13,7 +13,7 @@ use crate::{
     world::World,
 };
 
-/// The environment with every endpoint it can have. Without anything to discover this asks nobody.
+/// The environment with every endpoint it can have. If there is nothing to discover, no request is sent.
 ///
 /// # Errors
 /// [`Id::MetadataInvalid`] when what comes is not this provider's metadata; [`Id::Unreachable`].

@@ -1,5 +1,5 @@
-//! Requests to a provider over HTTP. Every one is sent here, and here a missing answer or an unexpected status becomes an
-//! error.
+//! Requests to a provider over HTTP. All are sent from here, and a missing answer or an unexpected status becomes an
+//! error here.
 
 pub(crate) mod discovery;
 pub(crate) mod jwks;
@@ -115,7 +115,7 @@ impl Failure {
         }
     }
 
-    /// The error of whoever wanted `what`.
+    /// The error for a caller that wanted `what`.
     pub fn error(self, what: impl Into<String>) -> Error {
         let id = match self {
             Self::NoAnswer(_) => Id::Unreachable,
@@ -125,7 +125,7 @@ impl Failure {
         Error::new(id, what, self.why()).maybe_because(cause)
     }
 
-    /// The same as a type, for whoever advises a person.
+    /// The same as a type, for programs that advise a person.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
             Self::NoAnswer(no_answer) => no_answer.cause.as_deref().cloned(),

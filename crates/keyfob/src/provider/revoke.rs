@@ -19,8 +19,8 @@ const LONGEST_WAIT: i64 = 10;
 pub enum Revocation {
     /// They were revoked: the refresh token and what was issued for it no longer work.
     Confirmed,
-    /// The provider could not be reached or did not agree, for this reason. Until they expire the tokens work for whoever has
-    /// a copy.
+    /// The provider could not be reached or did not agree, for this reason. Until they expire, the tokens work for
+    /// anyone who has a copy.
     Failed(String),
     /// They were not revoked, for this reason: the provider has no endpoint for it, there was no token, or a login that is
     /// kept might have ended with them.
@@ -75,7 +75,7 @@ pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
         return Revocation::Impossible("the secret of its client is not at hand");
     };
     let call = post(&session.world, url, request.encode(auth.as_ref()));
-    // Told to come back, it comes back once (RFC 7009 §2.2.1), if that is soon: somebody waits.
+    // If the provider says when to retry (RFC 7009 §2.2.1) and that is soon, retry once: the user is waiting.
     let mut answer = call.expect(&[200]);
     if let Err(Failure::Status(busy)) = &answer
         && busy.reply.status == 503

@@ -1,4 +1,4 @@
-//! Who a login belongs to, as the provider tells it (OpenID Connect Core §5.3, or a profile of its own).
+//! Who a login belongs to, as the provider reports it (OpenID Connect Core §5.3, or a profile in its own format).
 
 use keyfob_core::{Cause, Error, Id, Record, Result, Source, login::identity::Identity};
 
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) enum LookUp {
     /// The record says it now, or there was nothing to look up.
     Done,
-    /// It is not known, for this reason. The login works all the same.
+    /// It is not known, for this reason. The login works nevertheless.
     Unidentified(Error),
 }
 

@@ -1,4 +1,4 @@
-//! What is asked of a login, and the rule that judges its record by that.
+//! What is required of a login, and the rule that checks its record against that.
 
 use std::time::Duration;
 

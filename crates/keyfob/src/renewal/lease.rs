@@ -42,7 +42,7 @@ pub(crate) fn busy(holder: &Holder, waited: Duration) -> Error {
         .because(Cause::HeldByProcess { process: holder.to_string() })
 }
 
-/// The newest record, sorted out under the lease. `None`: nobody signed in.
+/// The newest record, recovered under the lease. `None`: there is no login.
 pub(super) fn found(lease: &dyn Lease) -> Result<Option<Record>> {
     match lease.read()? {
         Found::Nothing => Ok(None),

@@ -1,6 +1,6 @@
-//! What a process that renews is told: written to its arguments and read from them here, and nowhere else.
+//! The orders for a process that renews: written to its arguments, and read from them, only here.
 //!
-//! Paths are octets on the way: a home directory need not be UTF-8. Nothing in an order is secret.
+//! Paths are passed as octets: a home directory need not be UTF-8. Nothing in an order is secret.
 
 use std::{ffi::OsString, fmt, path::PathBuf};
 
@@ -11,7 +11,7 @@ use crate::{renewal::Need, store::HandOver};
 /// An order to renew one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
-    /// Where its record lies.
+    /// Where its record is stored.
     pub record: PathBuf,
     /// Seconds its access token must be good for.
     pub min_valid: i64,

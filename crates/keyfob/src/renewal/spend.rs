@@ -84,8 +84,8 @@ pub fn without_worker(world: &World, lease: Box<dyn Lease + '_>, need: &Need, be
     }
 }
 
-/// The only place that spends a refresh token: once, under the lease, with room made for the answer. Whatever
-/// the outcome, it is committed, so that the next process knows.
+/// The only place that spends a refresh token: once, under the lease, with space reserved for the answer. The
+/// outcome is committed in any case, so that the next process knows.
 ///
 /// # Errors
 /// Why there is no new token. [`Id::StoreFailed`] when there is one that no place on the disk took.
@@ -161,7 +161,7 @@ fn ask_and_commit(
         Err(no_answer) => {
             let now = world.clock.ahead(&record).theirs(now);
             let after = refresh::unanswered(record, no_answer.sent, &no_answer.why, now);
-            // Of a request that may have arrived it is worth more that nobody knows what became of it.
+            // If the request may have arrived, the unknown outcome matters more than the cause.
             let cause = no_answer.cause.filter(|_| !no_answer.sent).map(|cause| *cause);
             refresh::After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
         }

@@ -1,4 +1,4 @@
-//! A token that is good now: the one at hand, or a renewed one.
+//! A token that is usable now: the stored one, or a renewed one.
 
 use std::time::Duration;
 
@@ -26,15 +26,15 @@ use crate::{
 pub struct Usable {
     /// The record.
     pub record: Record,
-    /// Why it was not renewed although that was due: the token is still good, but somebody should know.
+    /// Why it was not renewed although that was due: the token is still good, but the user should know.
     pub warning: Option<Error>,
 }
 
-/// A record whose access token is good, renewed if that is due. `None`: nobody signed in.
+/// A record whose access token is good, renewed if that is due. `None`: there is no login.
 ///
-/// With a fresh token this is one read: no lock, no write, no network. Near expiry, whoever finds somebody
-/// else renewing uses the token that is still good and does not wait. Nothing here ever deletes or blanks a
-/// login.
+/// With a fresh token this is one read: no lock, no write, no network. Near expiry, a process that finds
+/// another one renewing uses the token that is still good and does not wait. Nothing here ever deletes or
+/// blanks a login.
 ///
 /// # Errors
 /// Every reason why there is no usable token now; the record keeps everything that was known.
@@ -47,7 +47,7 @@ pub fn usable(
     let usable = at_hand_or_renewed(world, store, need, spender)?;
     Ok(usable.map(|usable| {
         let short = Asking::new(world, need).falls_short(&usable.record);
-        // Its token may be good to its end. Whoever uses it should know that no other will follow.
+        // Its token may be good until it expires, but the user should know that no other will follow.
         let ended = || due::ended(&usable.record);
         Usable { warning: usable.warning.or(short).or_else(ended), ..usable }
     }))
@@ -68,7 +68,7 @@ fn at_hand_or_renewed(
     let mut wait = Wait::new(world);
     loop {
         let at_hand = match store.look()? {
-            // A damaged record has been set aside by this very call: that is the answer, not "nobody".
+            // A damaged record has been set aside by this very call: that is the answer, not "no login".
             Seen::Nothing => return failure.map_or(Ok(None), Err),
             Seen::Damaged(_) => None,
             Seen::Record(record) => match asking.next(&record) {
@@ -98,7 +98,7 @@ fn at_hand_or_renewed(
                     _ => return good(record),
                 },
                 Ok(None) => return Ok(None),
-                // Between this look and the worker's, somebody on the other side of a mount was faster.
+                // Between this look and the worker's, a process on the other side of a mount was faster.
                 Err(error) if error.id() == Id::LeaseBusy => error,
                 Err(error) => {
                     failure = Some(error);
@@ -129,7 +129,7 @@ fn at_hand_or_renewed(
     }
 }
 
-/// With the lease in hand: read again, adopt if somebody was faster, else have it renewed.
+/// With the lease held: read again, adopt if another process was faster, else have it renewed.
 fn settle(
     world: &World,
     store: &dyn Store,
@@ -163,7 +163,7 @@ fn settle(
             Next::Renew => Ok(Some(*record)),
         },
         Seen::Nothing => Ok(None),
-        // Since then somebody has died while writing it in place.
+        // Since then a process has died while writing it in place.
         Seen::Damaged(why) => match mended(store, asking)? {
             Some(record) => Ok(Some(record)),
             None => Err(Error::new(
@@ -181,7 +181,7 @@ fn over(record: &Record) -> Error {
     Error::new(Id::AnswerInvalid, what, why).because(Cause::TokenEnded {})
 }
 
-/// The newest record there is, sorted out under the lease, if nobody else has that and its token can be used.
+/// The newest record there is, recovered under the lease, if no other process has that and its token can be used.
 fn mended(store: &dyn Store, asking: &mut Asking<'_>) -> Result<Option<Record>> {
     let Leased::Lease(lease) = store.try_lease()? else { return Ok(None) };
     Ok(found(&*lease)?.filter(|record| matches!(asking.next(record), Next::Use | Next::Early)))

@@ -55,7 +55,7 @@ pub struct Detached {
     worker: Worker,
 }
 
-/// Spends in a process of its own.
+/// Spends in a separate process.
 #[derive(Clone, Debug)]
 pub struct Worker {
     programs: Vec<PathBuf>,
@@ -91,7 +91,7 @@ enum Heard {
     Report(Report),
     /// It ended without one.
     Nothing(Began),
-    /// It has not ended, and nobody waits any longer.
+    /// It has not ended, and the caller waits no longer.
     Late(u32),
 }
 
@@ -239,7 +239,7 @@ pub fn work(world: &World, order: &[OsString]) -> ExitCode {
     // needed (no /dev/fd, already a leader); then the caller's end is the only thing not outlived.
     let _ = fd::close_inherited();
     let _ = rustix::process::setsid();
-    // The caller may be gone. Then there is nobody to tell, and the record says it all.
+    // The caller may be gone. Then no process reads this, and the record says it all.
     let say = |bytes: &[u8]| {
         let mut stdout = io::stdout().lock();
         let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
@@ -295,9 +295,9 @@ fn renew_inherited(world: &World, order: &Order) -> Result<()> {
     if !is_lease(&lock, &store).map_err(cannot)? {
         return Err(misuse("its standard input is not the lease"));
     }
-    // The caller may be gone: whoever waits is told who is at work.
+    // The caller may be gone: processes that wait can report which one holds the lease.
     files::sign(&lock);
-    // On the other side of a mount somebody may hold the record's own lock: wait for them, then read again.
+    // On the other side of a mount a process may hold the record's own lock: wait for it, then read again.
     let mut waited = Duration::ZERO;
     loop {
         let shared = lock.try_clone().map_err(cannot)?;

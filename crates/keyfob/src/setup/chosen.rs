@@ -1,9 +1,9 @@
-//! What a person chose on the command line of `keyfob exec` holds for a keyfob below it, too: the home and the list of
-//! approvals.
+//! What a person chose on the command line of `keyfob exec` also applies to a keyfob that its program runs: the home
+//! and the approved list.
 //!
-//! Neither is believed from a variable, which a repository could set. So `exec` leaves its program an open descriptor
-//! of what was chosen, of a kind that leads to it and does nothing else (O_PATH), and a variable says which number it
-//! has. The variable alone is nothing: only a process above this one can have opened the descriptor.
+//! Neither is accepted from a variable, which a repository could set. So `exec` passes its program an open descriptor
+//! of what was chosen, which only refers to it and gives no access (O_PATH), and a variable gives its number. The
+//! variable alone proves nothing: only an ancestor of this process can have opened the descriptor.
 
 use std::{
     ffi::OsString,
@@ -101,7 +101,7 @@ mod tests {
         fs::create_dir(&other).unwrap();
         let shown = home.display();
         let (shows, _) = Chosen::hand_over(&other).unwrap();
-        // A directory that somebody left open to read.
+        // A directory that was left open for reading.
         let left_open = File::open(&home).unwrap();
         let numbers = [shows.as_raw_fd(), left_open.as_raw_fd(), 0, -1, 987, i32::MAX];
         for value in numbers.map(|number| format!("{number}:{shown}")) {

@@ -1,5 +1,5 @@
 //! Variables that cause programs to run: the browser, and how the session bus is reached. A repository that sets them
-//! must not get one of its own programs executed.
+//! must not get a program that it contains executed.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -222,7 +222,7 @@ mod tests {
         assert!(wrong.is_some());
     }
 
-    /// A path is octets: what is not UTF-8 leads into the repository all the same.
+    /// A path is octets: one that is not UTF-8 can lead into the repository too.
     #[test]
     fn what_is_no_text_leads_a_browser_nowhere_either() {
         let (dir, around) = repository();

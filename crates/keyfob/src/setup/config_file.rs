@@ -1,4 +1,4 @@
-//! Reads the configuration file's text. What is wrong is told by its line and key, and all of it at once.
+//! Reads the configuration file's text. All mistakes are reported together, each with its line and key.
 
 use std::{ops::Range, path::Path};
 
@@ -260,7 +260,7 @@ fn fits(holds: Holds, value: &DeValue<'_>) -> bool {
         Holds::Text => value.is_str(),
         Holds::Texts => value.as_array().is_some_and(|list| list.iter().all(|one| one.get_ref().is_str())),
         Holds::Boolean => value.is_bool(),
-        // One that is too large for the reader is told by its limits.
+        // One that is too large for the reader is reported with its limits.
         Holds::Port => {
             let number = value.as_integer();
             number.is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_ok())
@@ -458,7 +458,7 @@ mod tests {
         assert!(twice[0].starts_with("3: this is not TOML: duplicate key"), "{twice:?}");
     }
 
-    /// A command in the file may hold what nobody else should read.
+    /// A command in the file may hold what no other user should read.
     #[test]
     fn no_value_is_repeated() {
         for text in [
@@ -516,7 +516,7 @@ mod tests {
                 described += 1;
             }
         }
-        // What has another name now is told in prose.
+        // A key that has been renamed is described in prose.
         assert_eq!(described, KEYS.iter().filter(|key| key.name != "store").count());
         let whole =
             PAGE.split("```toml\n").nth(1).and_then(|block| block.split("```").next()).expect("a whole file");

@@ -1,4 +1,5 @@
-//! Changes the configuration file: what is there is read, changed, checked as it will be read, and replaced at once.
+//! Changes the configuration file: reads it, changes the text, checks that as it will be read, and replaces it
+//! atomically.
 
 use std::{io, path::Path};
 
@@ -41,7 +42,7 @@ pub fn change(world: &World, home: &Home, mut change: impl FnMut(&str) -> Result
     refuse_what_is_not_ours(world, path)?;
     let changed = world::exclusively(world, path, || {
         Ok::<_, io::Error>((|| {
-            // Once more, now that nobody else of ours writes it.
+            // Once more, now that no other process of ours writes it.
             let text = trusted_files::config_text(path, &*world.files)?.unwrap_or_default();
             let new = change(&text)?;
             if new == text {
@@ -58,8 +59,8 @@ pub fn change(world: &World, home: &Home, mut change: impl FnMut(&str) -> Result
     changed.map_err(failed)?
 }
 
-/// A link leads to a file that somebody keeps elsewhere, such as a repository of dotfiles: replacing the link would cut it
-/// off from there, and what it leads to is not ours to write.
+/// A link leads to a file that the user keeps elsewhere, such as a repository of dotfiles: replacing the link would cut
+/// it off from there, and its target is not ours to write.
 fn refuse_what_is_not_ours(world: &World, path: &Path) -> Result<()> {
     let what = || format!("{} is not written", shown(path));
     let refuse = |error: io::Error| failure::failed(Id::ConfigUnsafe, what(), error);

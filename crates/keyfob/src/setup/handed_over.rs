@@ -1,4 +1,4 @@
-//! Which descriptors a run takes over, and which a program above it has read already.
+//! Which descriptors a run takes over, and which one of its ancestors has read already.
 
 use std::{
     collections::BTreeSet,
@@ -46,14 +46,14 @@ pub(super) fn take_over(
         if let Some(which) = handed.strip_prefix(&format!("{}={}", descriptor.variable, descriptor.number))
             && (which.is_empty() || which.starts_with(':'))
         {
-            // If the program did not close it, nobody below us is to have it either.
+            // If the program did not close it, no child of ours is to have it either.
             if allowed && let Some(file) = which.strip_prefix(':') {
                 fd::close_if(descriptor.number, file);
             }
             consumed.push(descriptor.clone());
         } else if allowed
             && !inherited.iter().any(|i| i.variable() == descriptor.variable)
-            // Two owners of one number would close it under each other; that two variables name it is told already.
+            // Two owners of one number would close it under each other; that two variables name it is already reported.
             && taken.insert(descriptor.number)
         {
             inherited.extend(keep(Inherited::take(descriptor.variable, descriptor.number)));

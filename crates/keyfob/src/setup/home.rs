@@ -1,8 +1,8 @@
 //! The directories for configuration, state and runtime files, and who may choose them.
 //!
-//! Whoever controls the environment, such as a repository that sets variables (direnv, a task runner), must not be
+//! A party that controls the environment, such as a repository that sets variables (direnv, a task runner), must not be
 //! able to plant a login or a configuration. So a directory named by a variable is refused if it is inside the current
-//! repository. `--home DIR` is a person's own choice and is not.
+//! repository. `--home DIR` is the user's own choice and is not refused.
 
 use std::{
     io,
@@ -76,7 +76,7 @@ impl Home {
         }
         // XDG: a relative path is ignored, an unset one has its default under the home directory.
         let absolute = |path: &Option<PathBuf>| path.clone().filter(|path| path.is_absolute());
-        // Somebody without a home (a container's invented user) has what XDG names.
+        // A user without a home (a container's made-up user) has what XDG names.
         let home = absolute(&places.home).or_else(own_home);
         let place = |named: &Option<PathBuf>, usual: &str| {
             absolute(named).or_else(|| Some(home.as_ref()?.join(usual))).ok_or_else(|| {
@@ -91,7 +91,7 @@ impl Home {
             config: place(&places.xdg_config, ".config")?.join("keyfob/config.toml"),
             logins: place(&places.xdg_state, ".local/state")?.join("keyfob/logins"),
             runtime: absolute(&places.xdg_runtime).and_then(|dir| {
-                // What lies there need not last: where the directory is not right, it is done without.
+                // What is kept there need not last: if the directory is not safe, none is used.
                 let runtime = runtime(&dir, files, around);
                 runtime.map_err(|why| warnings.push(without(&dir, why))).ok()
             }),

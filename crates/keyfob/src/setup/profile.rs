@@ -1,4 +1,4 @@
-//! The profile of a run: the one that was named, or the one that was chosen to count when none is.
+//! The profile of a run: the one that was named, or the one that was chosen as the default.
 
 use std::path::{Path, PathBuf};
 

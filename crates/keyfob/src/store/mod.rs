@@ -1,8 +1,8 @@
 //! Where logins are kept.
 //!
 //! The rest of the crate knows three traits: [`Logins`] finds logins, a [`Store`] is the place of one of them, and a
-//! [`Lease`] is the right to write there. [`files`] implements them with one file for each login. Whoever keeps logins
-//! elsewhere implements the same three, with a crash protocol of their own.
+//! [`Lease`] is the right to write there. [`files`] implements them with one file for each login. Another kind of
+//! storage would implement the same three, with a crash protocol suited to it.
 
 pub mod files;
 mod logins;

@@ -1,5 +1,5 @@
-//! The rules of ours that a file or directory can break. They travel in an [`io::Error`] without a number, by which they
-//! are told from the system's own refusals.
+//! The rules of ours that a file or directory can break. They are carried in an [`io::Error`] without a number, which
+//! distinguishes them from the system's own refusals.
 
 use std::{fmt, fs::Metadata, io, os::unix::fs::MetadataExt, path::Path};
 
@@ -41,7 +41,7 @@ impl Breach {
         Self::Writable { mode: meta.mode() & 0o7777 }
     }
 
-    /// The same as a type for whoever advises a person.
+    /// The same as a type, for programs that advise a person.
     pub(crate) fn cause(self, path: &Path) -> Option<Cause> {
         let path = path.to_string_lossy().into_owned();
         Some(match self {

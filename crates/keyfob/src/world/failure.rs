@@ -1,5 +1,5 @@
 //! Classifies errors of the system. If a call failed because the machine has run out of something, or because its disk
-//! failed, the file or program that was requested is not at fault, and nobody is asked to correct a file that is
+//! failed, the file or program that was requested is not at fault, and the user is not asked to correct a file that is
 //! right.
 
 use std::{io, path::Path};

@@ -1,4 +1,4 @@
-//! The acts on files and locks that a store is made of, as a trait.
+//! The operations on files and locks that a store needs, as a trait.
 
 use std::{io, path::Path};
 

@@ -1,4 +1,4 @@
-//! The profiles of the logins in a directory, for whoever only wants to know their names: a shell that completes one.
+//! The names of the profiles of the logins in a directory, for shell completion, which needs nothing else.
 
 use std::{
     fs::File,

@@ -1,4 +1,4 @@
-//! What a store of files says of itself and of its files.
+//! What a file store reports about itself and its files.
 
 use std::{io, path::Path};
 
@@ -76,7 +76,7 @@ fn a_holder_without_a_name_is_another_process() {
     assert_eq!(holder(&store(&world, "a.json")).0, world.files.holder(Path::new("/home/ada/logins/a.lock")));
 }
 
-/// The id decides what a person is told to do.
+/// The id decides what a person is advised to do.
 #[test]
 fn each_refusal_of_the_disk_has_its_id() {
     let ours = |kind| io::Error::new(kind, "others may write to it");

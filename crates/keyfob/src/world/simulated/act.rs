@@ -1,4 +1,4 @@
-//! What a process does to the outside, and what comes of it.
+//! What a process does to the outside, and the result.
 
 use std::{io, path::PathBuf, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The kernel's user keyring. It needs no service and no session bus, stays in kernel memory, and is lost on restart.
 //!
-//! A key added to the user keyring directly belongs to whoever *possesses* that keyring, which a shell started by
-//! `su`, `cron` or a service manager often does not: it could neither set the key's permissions nor read it back. So
+//! A key added to the user keyring directly belongs to a process that *possesses* that keyring, which a shell started
+//! by `su`, `cron` or a service manager often does not: it could neither set the key's permissions nor read it back. So
 //! the key is created in a keyring of this process, made accessible to the user, and then linked.
 
 use keyfob_core::{Cause, login::sealed::KeyId};

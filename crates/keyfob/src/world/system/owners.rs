@@ -1,4 +1,4 @@
-//! What the system knows of users: where their home is, and who can change a file, from its owner, group and mode.
+//! What the system knows about users: where their home is, and who can change a file, from its owner, group and mode.
 
 use std::{
     fs::{self, Metadata},

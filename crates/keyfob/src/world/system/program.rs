@@ -1,4 +1,4 @@
-//! Where this program is, for whoever starts it again as a separate process.
+//! Where this program's executable is, for starting it again as a separate process.
 
 use std::{
     ffi::OsStr,

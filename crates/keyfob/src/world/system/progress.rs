@@ -1,5 +1,5 @@
 //! How far a request got, and which part failed: proxy, name lookup, certificate or provider. A request that certainly
-//! was not sent costs nothing; of any other the outcome is unknown.
+//! was not sent costs nothing; the outcome of any other is unknown.
 
 use std::{
     cell::{Cell, RefCell},
