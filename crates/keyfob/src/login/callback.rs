@@ -44,7 +44,7 @@ pub enum Host {
     /// `127.0.0.1`, the recommended literal (RFC 8252 §8.3); `[::1]` on a machine that has no other.
     #[default]
     Literal,
-    /// `localhost`: both address families are bound, because nobody knows which one the browser takes.
+    /// `localhost`: both address families are bound, because it is unknown which one the browser uses.
     Name,
 }
 
@@ -72,9 +72,9 @@ pub struct Loopback {
 
 /// Something that matters to the sign-in.
 pub enum Arrival {
-    /// A request for the callback path, whoever sent it.
+    /// A request for the callback path, from any sender.
     Callback(Callback),
-    /// Something is in the way of an answer: what the browser was told, for the terminal too.
+    /// An answer is not possible: what was shown in the browser, for the terminal too.
     Hindered {
         /// The query of its request, by which the attempt knows whether it was its own. `None`: it was.
         query: Option<String>,
@@ -83,7 +83,7 @@ pub enum Arrival {
     },
 }
 
-/// A request for the callback path. Dropping it closes the connection without a word.
+/// A request for the callback path. Dropping it closes the connection without a response.
 pub struct Callback {
     /// Its query, without the question mark.
     pub query: String,
@@ -97,7 +97,7 @@ struct Opening {
     given: bool,
 }
 
-/// Somebody connected.
+/// One connection.
 struct Visitor {
     stream: TcpStream,
     peer: SocketAddr,
@@ -108,7 +108,7 @@ struct Visitor {
 }
 
 impl Loopback {
-    /// Binds before anybody is told the address. Port 0 lets the system choose.
+    /// Binds before the address is announced. Port 0 lets the system choose.
     ///
     /// # Errors
     /// [`Id::Unreachable`] when the port is taken or there is no loopback.
@@ -138,9 +138,9 @@ impl Loopback {
         format!("http://{}:{}{PATH}", self.host, self.port)
     }
 
-    /// The address of a page that sends whoever opens it on to `to`. A browser's arguments can be read by every user of
-    /// the machine, so they must hold neither `state` nor challenge: this address tells nothing, and is answered for
-    /// this user alone. Where the system does not tell whose a connection is, it is answered once.
+    /// The address of a page that redirects to `to`. A browser's arguments can be read by every user of the machine, so
+    /// they must hold neither `state` nor challenge: this address reveals nothing, and is answered for this user alone.
+    /// If the system does not say whose a connection is, it is answered once.
     pub fn open_through(&mut self, name: &str, to: String) -> String {
         let path = format!("{OPEN}{name}");
         let address = format!("http://{}:{}{path}", self.host, self.port);
@@ -148,7 +148,7 @@ impl Loopback {
         address
     }
 
-    /// How it ended: whoever was sent to the closing page finds this one.
+    /// How it ended: a browser that was sent to the closing page gets this one.
     pub(super) fn set_closing(&mut self, closing: Closing) {
         self.closing = Some(closing);
     }
@@ -176,7 +176,7 @@ impl Loopback {
         }
     }
 
-    /// Waits for a moment for anybody to say anything, and hears them all.
+    /// Waits for a moment for input on any connection, and reads them all.
     fn look(&mut self, end: Duration) {
         let now = SystemClock.stopwatch();
         let wait = end.saturating_sub(now).min(AGAIN);
@@ -188,21 +188,21 @@ impl Loopback {
             SystemClock.sleep(wait);
         }
         drop(waiting);
-        // Those that are here first: nobody is sent away who has already said everything.
+        // Those that are connected first: no connection is dropped whose request is already complete.
         self.hear();
         self.accept();
         self.hear();
     }
 
-    /// Whoever is at the door comes in. When there is no more room, whoever has been here longest without a word that
-    /// matters goes.
+    /// Accepts pending connections. When the limit is reached, the oldest one without a request that matters is
+    /// closed.
     fn accept(&mut self) {
         let until = SystemClock.stopwatch() + WHOLE;
         for at in 0..self.listeners.len() {
             for _ in 0..MOST {
                 match self.listeners[at].accept() {
                     Ok((stream, peer)) => {
-                        // Also where somebody was sent here by a mistake of the routes.
+                        // Checked in case a routing mistake lets another host connect.
                         if !peer.ip().is_loopback() || stream.set_nonblocking(true).is_err() {
                             continue;
                         }
@@ -280,7 +280,7 @@ impl Loopback {
                 self.open(&visitor);
             }
             Visit::Other { .. } => respond(stream, "404 Not Found", &[], ""),
-            // It says who signed in: nobody else's business, and nothing before there is an end.
+            // It says who signed in: for this user alone, and not before there is a result.
             Visit::Closing => match &self.closing {
                 Some(closing) if !peer::is_another_users(stream, visitor.peer) => {
                     respond(stream, "200 OK", &[], &closing.page);
@@ -336,7 +336,7 @@ impl Callback {
         respond(&self.stream, "303 See Other", &[("Location", path)], "");
     }
 
-    /// Tells the browser that this was not the answer waited for.
+    /// Tells the browser that this was not the expected answer.
     pub fn refuse(self) {
         let text = "Go back to the tab that keyfob opened, or start again with `keyfob login`";
         let page = notice("This is not the answer keyfob is waiting for", &[text]);
@@ -354,7 +354,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
-    /// What is answered, while somebody waits.
+    /// What is answered during a wait.
     fn ask(loopback: &mut Loopback, request: &str) -> (String, Vec<Arrival>) {
         let port = loopback.port;
         let request = request.replace("PORT", &port.to_string());
@@ -418,7 +418,7 @@ mod tests {
         );
     }
 
-    /// Nobody is told how it ended before it has, and then as often as they ask, by whatever name.
+    /// The result is shown only once there is one, then on every request, by whatever name.
     #[test]
     fn the_closing_page_is_told_when_there_is_an_end() {
         let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(loopback.closing_pages, 3);
     }
 
-    /// Connections that say little and stay long: the newest is heard all the same, and the oldest goes.
+    /// Connections that send little and stay long: the newest is served nevertheless, and the oldest is closed.
     #[test]
     fn slow_strangers_make_room() {
         let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
@@ -503,7 +503,7 @@ mod tests {
         let mut loopback = Loopback::bind(Host::Literal, 0).unwrap();
         let address = loopback.open_through("0a1b", "https://id.example/authorize?state=s".into());
         assert!(address.ends_with("/open/0a1b") && !address.contains("state"), "{address}");
-        // Where the kernel tells that it is this user, as often as they like.
+        // If the kernel says that it is this user, any number of times.
         for _ in 0..2 {
             let (answer, arrived) =
                 ask(&mut loopback, "GET /open/0a1b HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n");
@@ -512,7 +512,7 @@ mod tests {
         }
     }
 
-    /// where the redirect is a name, both families are bound before anybody sees it.
+    /// where the redirect is a name, both families are bound before it is shown.
     #[test]
     fn a_name_is_bound_in_both_families() {
         let loopback = Loopback::bind(Host::Name, 0).unwrap();
@@ -526,7 +526,7 @@ mod tests {
         }
     }
 
-    /// the port is free as soon as nobody waits, also in a host that lives on.
+    /// the port is free as soon as the wait is over, also in a host that goes on running.
     #[test]
     fn the_port_is_released() {
         let loopback = Loopback::bind(Host::Name, 0).unwrap();
@@ -536,7 +536,7 @@ mod tests {
         assert!(Loopback::bind(Host::Name, port).is_ok());
     }
 
-    /// What somebody else has in one family is not bound in the other: the browser might go there.
+    /// A port that another process has in one family is not bound in the other: the browser might go there.
     #[test]
     fn a_port_taken_in_one_family_is_taken() {
         let theirs = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -5,7 +5,7 @@ use std::{io::Write, net::TcpStream};
 
 use keyfob_core::{Error, error::escape, login::identity::Identity};
 
-/// Where the page lies that says how a sign-in ended.
+/// The path of the page that says how a sign-in ended.
 pub(super) const SIGNED_IN: &str = "/signed-in";
 pub(super) const NOT_SIGNED_IN: &str = "/not-signed-in";
 
@@ -48,7 +48,7 @@ pub(super) struct For<'f> {
     pub(super) issuer: &'f str,
 }
 
-/// How a sign-in ended: the page that tells it, and where that lies.
+/// How a sign-in ended: the page that says so, and its path.
 pub(super) struct Closing {
     pub(super) path: &'static str,
     pub(super) page: String,

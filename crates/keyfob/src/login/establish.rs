@@ -35,7 +35,7 @@ use crate::{
 };
 
 impl Session {
-    /// Signs in with a token somebody already has. An access token is tried at the provider first.
+    /// Signs in with a token that the user already has. An access token is tried at the provider first.
     pub(crate) fn login_with(
         &self,
         kind: TokenKind,
@@ -89,15 +89,15 @@ enum Origin<'n> {
         /// What its ID token has to repeat.
         nonce: Option<&'n Secret>,
     },
-    /// Somebody had the token already: it is kept whatever else the provider says.
+    /// The user had the token already: it is kept whatever else the provider says.
     Brought {
         /// What they had is used up by now.
         spent: bool,
     },
 }
 
-/// Whether what comes of a sign-in could be got and kept: asked before anybody takes the trouble. The disk must accept
-/// it, where logins are sealed there must be a key for that, and a client that has a secret must have it at hand.
+/// Whether the result of a sign-in could be obtained and saved: checked before the user signs in. The disk must accept
+/// it, if logins are sealed there must be a key for that, and the secret of a client that has one must be available.
 pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
     let environment = session.environment()?;
     if let Some(SecretAt { at, .. }) = environment.secret_at() {
@@ -161,7 +161,7 @@ fn accept(
                 Verdict::Granted(_) => (Id::Bug, String::new()),
             };
             let error = exchange_failed(id, why).maybe_because(cause);
-            // The one that somebody brought may be spent by now: what came for it is kept before anything is said.
+            // The one that the user brought may be spent by now: its successor is saved before anything is reported.
             if let (Some(rotated), Origin::Brought { .. }) = (rotated, origin) {
                 record.generation.advance();
                 record.refresh_token = Some(rotated);
@@ -171,7 +171,7 @@ fn accept(
             return Err(error);
         }
     };
-    // Nothing could be done with it, and nobody would know before it is needed.
+    // It would be useless, and that would be noticed only when it is needed.
     if record.refresh_token.is_none() && refresh::has_ended(&record) {
         let why = "its access token had ended when it arrived, and no refresh token came with it";
         return Err(exchange_failed(Id::AnswerInvalid, why.into()).because(Cause::TokenEnded {}));
@@ -180,8 +180,8 @@ fn accept(
         Origin::Page { nonce } => *nonce,
         Origin::Brought { .. } => None,
     };
-    // Where nobody told the issuer's own spelling, there is nothing to hold its token against; and one that nobody
-    // asked for answers no request (OpenID Connect Core §3.1.2.1), so nothing of it could be right or wrong.
+    // Without the issuer's own spelling there is nothing to compare its token with; and one that was not requested
+    // answers no request (OpenID Connect Core §3.1.2.1), so nothing in it could be right or wrong.
     let id_token = id_token.filter(|_| environment.iss().is_some() && asked_for_openid);
     let mut unidentified = None;
     if let Some(token) = id_token {
@@ -214,7 +214,7 @@ fn accept(
     Ok(signed_in)
 }
 
-/// A login that somebody brought along may be of the same family as the one it replaces: revoking that would end
+/// A login that the user brought along may be of the same family as the one it replaces: revoking that would end
 /// both. The same may be so of two sign-ins of one person (see [`Record::may_share_grant`]).
 fn save(
     session: &Session,
@@ -252,7 +252,7 @@ fn save(
     let old = match lease.read() {
         Ok(Found::Record(old)) => Some(Ok(old)),
         Ok(Found::Nothing | Found::SetAside(_)) => None,
-        // Signing in again is the way out when a key is lost. Nobody can read what is replaced then.
+        // Signing in again is the way out when a key is lost. The record it replaces cannot be read then.
         Err(error) if error.id() == Id::KeyStoreUnavailable => Some(Err(error)),
         Err(error) => return Err(error),
     };
@@ -305,7 +305,7 @@ fn another(record: &Record, stored: Option<&Record>, email: Option<&str>) -> Opt
     told(format!("{}, whose login profile `{}` holds", escape(stored.identity.name()), stored.profile))
 }
 
-/// Keeps a login whose token would be lost otherwise in a profile of its own. Its name.
+/// Saves a login whose token would be lost otherwise in a separate profile. Returns the profile's name.
 fn beside(session: &Session, mut record: Record) -> Result<String> {
     let profile = record.profile.clone();
     for number in 2..100 {

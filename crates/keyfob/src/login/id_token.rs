@@ -25,8 +25,8 @@ use crate::{
 /// connection to its token endpoint is what vouches for it (OpenID Connect Core §3.1.3.7, number 6).
 ///
 /// # Errors
-/// [`Id::IdTokenInvalid`] when it is false; [`Id::IdTokenUnread`] when nobody here can tell; [`Id::Unreachable`] when
-/// the keys could not be fetched.
+/// [`Id::IdTokenInvalid`] if it is false; [`Id::IdTokenUnread`] if that cannot be determined here;
+/// [`Id::Unreachable`] if the keys could not be fetched.
 pub(crate) fn verified(
     session: &Session,
     environment: &Environment,

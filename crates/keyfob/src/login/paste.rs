@@ -7,7 +7,7 @@ use keyfob_core::{Cause, Error, Id, Result};
 /// How many looks without another line end a paste. A wrapped one arrives in several, over a slow connection one by
 /// one, and the first of them alone could be taken for a whole code.
 const SETTLED: u32 = 6;
-/// The longest text anybody pastes. What is longer is no answer, and no piece of it is taken for one.
+/// The longest text that is accepted. A longer one is no answer, and no piece of it is taken for one.
 const LARGEST: usize = 64 * 1024;
 
 /// What a look at pasted text shows.
@@ -116,8 +116,8 @@ mod tests {
         assert!(paste.is_over());
     }
 
-    /// No piece of what is too long, or was cut on the way, is taken for an answer; it is told once, and what is pasted
-    /// afterwards counts.
+    /// No piece of a text that is too long, or was cut on the way, is taken for an answer; that is reported once, and
+    /// what is pasted afterwards counts.
     #[test]
     fn a_piece_is_no_answer() {
         for cut in [false, true] {

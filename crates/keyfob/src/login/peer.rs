@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
-/// The user at the other end, where the system tells (`/proc/net/tcp`).
+/// The user at the other end, if the system reports it (`/proc/net/tcp`).
 pub(super) fn owner(stream: &TcpStream, peer: SocketAddr) -> Option<u32> {
     let here = stream.local_addr().ok()?;
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
@@ -12,8 +12,8 @@ pub(super) fn owner(stream: &TcpStream, peer: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Whether this is a user who is neither the one we run as nor root, who can do everything anyway (and whose the forwarding
-/// of a container's or a tunnel's port may be). What is not known is nobody else's.
+/// Whether this is a user who is neither the one we run as nor root. Root can do everything anyway, and may be the one
+/// who forwards the port of a container or a tunnel. An unknown user does not count as another one.
 pub(super) fn is_another(owner: Option<u32>) -> bool {
     owner.is_some_and(|uid| uid != 0 && uid != rustix::process::geteuid().as_raw())
 }

@@ -17,8 +17,8 @@ pub(super) fn one(port: u16) -> io::Result<(&'static str, Vec<TcpListener>)> {
     }
 }
 
-/// Both families on one port, which the system chose for the first. Whoever has the port in one of them would get
-/// the answers that the browser sends there.
+/// Both families on one port, which the system chose for the first. Another process with the port in one of them
+/// would get the answers that the browser sends there.
 pub(super) fn both(port: u16) -> io::Result<Vec<TcpListener>> {
     let mut last = None;
     for _ in 0..16 {

@@ -4,7 +4,7 @@ use crate::login::closing_page::{NOT_SIGNED_IN, SIGNED_IN};
 
 /// The path of the callback.
 pub(super) const PATH: &str = "/callback";
-/// Where the page lies that begins a sign-in.
+/// The path of the page that begins a sign-in.
 pub(super) const OPEN: &str = "/open/";
 /// A browser's whole request head. It brings the cookies of every application that was ever developed on this host: they
 /// do not know ports.
@@ -53,8 +53,8 @@ pub(super) fn of(head: &[u8], whole: bool, names: &[String]) -> Visit {
     let mut hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host"));
     let (host, more) = (hosts.next(), hosts.next());
     let target = request.path.unwrap_or("");
-    // Exactly one Host, and ours (RFC 9112 §3.2): a name that somebody pointed at loopback is not. In the absolute form the
-    // target says whom it is for, and the Host must be ignored (§3.2.2).
+    // Exactly one Host, and ours (RFC 9112 §3.2): a foreign name that resolves to loopback is not. In the absolute form
+    // the target says whom it is for, and the Host must be ignored (§3.2.2).
     let absolute = target.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://")).map(|_| {
         let rest = &target[7..];
         rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))

@@ -98,7 +98,7 @@ impl Session {
             Some(expired) => self.rejected(expired)?,
             None => self.grant_for(Purpose::Remote, &Need::default())?,
         };
-        // Somebody has signed in somewhere else meanwhile: what was judged above is not what is in hand.
+        // Another login has been stored meanwhile: what was judged above is not what is used now.
         let judged = login.map(|record| record.generation.login());
         if survey.winner != Some(grant.source)
             || grant.generation.as_ref().map(|g| g.login()) != judged && judged.is_some()
@@ -164,8 +164,8 @@ impl Handshake {
         self.grant.was_accepted();
     }
 
-    /// The connection to speak over, made as every request is: through the proxy there is, to hosts whose
-    /// certificate is believed. Whoever answers with a redirect is not followed.
+    /// The connection to speak over, made as for every request: through the proxy if there is one, to hosts whose
+    /// certificate is trusted. Redirects are not followed.
     ///
     /// # Errors
     /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable); nothing of the credential has been sent then.

@@ -13,9 +13,9 @@ use crate::{
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORIES: &str = "SSL_CERT_DIR";
 
-/// What the variables name. Certificates decide whom we believe: a repository must not bring its own, and nobody
-/// else may change them. Relative paths would mean another place in another directory, and a renewal has one of
-/// its own. Of a list of directories one may be missing.
+/// What the variables name. Certificates decide whom we trust: a repository must not bring its own, and no other
+/// user may change them. Relative paths would mean another place in another directory, and a renewal runs in a
+/// different one. One of a list of directories may be missing.
 pub(crate) fn read(variables: &Variables, around: &Surroundings, problems: &mut Vec<Error>) -> Roots {
     let (file, directories) = (env::path(variables, FILE), env::path(variables, DIRECTORIES));
     if file.is_none() && directories.is_none() {

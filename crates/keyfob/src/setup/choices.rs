@@ -63,8 +63,9 @@ impl Choices {
         self
     }
 
-    /// Whether descriptors may be taken over whose numbers variables give: they are then read once and closed. Say yes only
-    /// in a program that opens nothing before it creates its client, or a stale number names a file of its own. Off by default.
+    /// Whether to take over descriptors whose numbers variables give: they are then read once and closed. Enable this
+    /// only in a program that opens nothing before it creates its client: a stale number could name one of its own
+    /// files. Off by default.
     #[must_use]
     pub const fn inherit_descriptors(mut self, allowed: bool) -> Self {
         self.descriptors = allowed;

@@ -87,7 +87,7 @@ impl Inherited {
         self.number
     }
 
-    /// Whether nobody could read it again: all but a regular file, whose offset is not moved.
+    /// Whether it could not be read again: all but a regular file, whose offset is not moved.
     #[must_use]
     pub fn is_emptied_by_reading(&self) -> bool {
         self.kind != FileType::RegularFile

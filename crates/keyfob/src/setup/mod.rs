@@ -45,7 +45,7 @@ use crate::{
     },
 };
 
-/// Everything a run was told, with everything that is wrong about it.
+/// The whole input of a run, with everything that is wrong about it.
 #[derive(Debug)]
 pub struct Setup {
     /// What each variable says.
@@ -56,7 +56,7 @@ pub struct Setup {
     pub home: Option<Home>,
     /// The configuration file.
     pub config: Config,
-    /// The provider. `None` when it cannot be told which.
+    /// The provider. `None` if it cannot be determined.
     pub environment: Option<Environment>,
     profile: Result<String>,
     /// Whether the profile was named for this very call: then inherited tokens do not count.
@@ -130,7 +130,7 @@ impl Setup {
         } else {
             Some(ApprovedList::default())
         };
-        // With a malformed choice nobody can say which provider was meant: never a default, never production
+        // With a malformed choice it is unknown which provider was meant: never a default, never production
         // by accident.
         let environment =
             approved.zip(config.as_ref()).filter(|_| provider_is_clear).and_then(|(approved, config)| {
@@ -165,8 +165,8 @@ impl Setup {
         }
     }
 
-    /// Reads the configuration again, which has been changed, and means this environment of it from now on. For whoever
-    /// has just set it up, and has made sure that no variable chooses another one.
+    /// Reads the changed configuration again, and uses this environment of it from now on. For a caller that has just
+    /// set it up and has made sure that no variable chooses another one.
     ///
     /// # Errors
     /// As [`Setup::check`] would say.
@@ -241,8 +241,8 @@ impl Setup {
         self.seed.as_ref().map(Option::as_deref).map_err(Clone::clone)
     }
 
-    /// Whether this variable of the contract is unset, or has a value that passed. One that did not is nobody's value:
-    /// what comes after it in an order is not meant in its place.
+    /// Whether this variable of the contract is unset, or has a valid value. If the value is invalid, what comes after
+    /// the variable in an order is not used in its place.
     ///
     /// # Errors
     /// [`Id::VariableMalformed`].

@@ -22,7 +22,7 @@ pub(crate) fn read(variables: &Variables, around: &Surroundings) -> Routes {
         parse(name, &text).map_err(|error| problems.push(error)).ok()
     };
     let proxy = parsed(either("HTTPS_PROXY").or_else(|| either("ALL_PROXY")));
-    // Nothing goes through it: http is for loopback alone. That it is right is told all the same.
+    // Nothing goes through it: http is for loopback alone. It is checked and reported anyway.
     parsed(either("HTTP_PROXY"));
     let direct = either("NO_PROXY").map(|(_, list)| list);
     let roots = certificates::read(variables, around, &mut problems);

@@ -36,7 +36,7 @@ impl Repositories {
         Self(roots)
     }
 
-    /// The repository that a path lies inside of, if it does; but not one that holds the user's whole home
+    /// The repository that a path is inside of, if there is one; but not one that holds the user's whole home
     /// directory: people who keep that in a repository are not attacked by it.
     pub(super) fn enclosing<'h>(
         &self,

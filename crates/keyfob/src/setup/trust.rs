@@ -34,13 +34,13 @@ use crate::world::{
 pub enum Refusal {
     /// It means another place in another directory.
     Relative,
-    /// It lies inside this repository.
+    /// It is inside this repository.
     Repository(PathBuf),
-    /// The working directory has been removed: nobody can tell which repository it was in.
+    /// The working directory has been removed: it is unknown which repository it was in.
     Adrift,
     /// It has a `..` behind something that does not exist.
     Climbs,
-    /// Somebody else can change the way that leads to it.
+    /// Another user can change a directory on the way to it.
     Way {
         /// Where.
         at: PathBuf,
@@ -59,8 +59,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The id it is told by. A path that could not be looked at, for want of memory or because a disk fails, has not
-    /// been found unsafe.
+    /// The id it is reported with. A path that could not be examined, for want of memory or because a disk fails, has
+    /// not been found unsafe.
     pub(crate) fn id(&self, otherwise: Id) -> Id {
         match self {
             Self::Unreadable { errno: Some(errno), .. } => {
@@ -70,7 +70,7 @@ impl Refusal {
         }
     }
 
-    /// Why, as a type, for whoever advises a person. `named` is the path that is refused.
+    /// Why, as a type, for programs that advise a person. `named` is the path that is refused.
     pub(crate) fn cause(&self, named: &Path) -> Option<Cause> {
         let path = named.to_string_lossy().into_owned();
         match self {
@@ -109,10 +109,10 @@ impl fmt::Display for Refusal {
 pub struct Surroundings {
     /// `None`: the working directory has been removed.
     repositories: Option<Repositories>,
-    /// Directories that nobody else can change.
+    /// Directories that no other user can change.
     safe: Mutex<BTreeSet<PathBuf>>,
     home: OnceLock<Option<PathBuf>>,
-    /// Ways that were refused, for whoever can mend them.
+    /// Ways that were refused, so that they can be repaired.
     open: Mutex<Vec<(PathBuf, Refusal)>>,
 }
 
@@ -145,8 +145,8 @@ impl Surroundings {
         }
     }
 
-    /// The rule for a path that a variable may have chosen: `usual` is where it lies in a home when none has. Where it is
-    /// what it would be anyway, only that nobody else can change the way to it counts.
+    /// The rule for a path that a variable may have chosen: `usual` is its place in a home if none has. If that is what
+    /// the path would be anyway, it only matters that no other user can change the way to it.
     ///
     /// # Errors
     /// What stands against it.
@@ -162,8 +162,8 @@ impl Surroundings {
         }
     }
 
-    /// The rule for a file that a variable names, be it a program or certificates: besides, nobody else can change what
-    /// is in it.
+    /// The rule for a file that a variable names, be it a program or certificates: besides, no other user can change
+    /// its content.
     ///
     /// # Errors
     /// What stands against it.
@@ -175,7 +175,7 @@ impl Surroundings {
         }
     }
 
-    /// Where a path leads to, of which only the way is in question: nobody else can change it.
+    /// Where a path leads to if only the way to it is checked: no other user can change that.
     ///
     /// # Errors
     /// [`Refusal::Climbs`], [`Refusal::Way`], [`Refusal::Unreadable`].
@@ -218,7 +218,7 @@ impl Surroundings {
         self.safe.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_path_buf());
     }
 
-    /// Every way that was refused because somebody else can change it.
+    /// Every way that was refused because another user can change it.
     #[must_use]
     pub fn open_ways(&self) -> Vec<(PathBuf, Refusal)> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -250,7 +250,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// One step. A link is not followed, but told.
+    /// One step. A link is not followed, but returned.
     fn step(&mut self, part: &OsString) -> Result<Option<PathBuf>, Refusal> {
         if part == ".." {
             if self.missing {
@@ -273,7 +273,7 @@ impl Walk<'_> {
             }
             Err(error) => return Err(self.unreadable(&error)),
         };
-        // Where everybody may make things, somebody else's link leads where they like.
+        // In a directory where all users may create files, another user's link leads where they like.
         if owners::stranger(meta.uid()) && self.is_shared() {
             let why = Breach::Owner(meta.uid());
             return Err(Refusal::Way { at: next, why });
@@ -417,12 +417,12 @@ mod tests {
             }
             assert_eq!(around.judge(&place.at("elsewhere")), Ok(()));
         }
-        // A submodule's directory lies elsewhere too; so does the repository of a workspace of Jujutsu.
+        // A submodule's directory is elsewhere too; so is the repository of a workspace of Jujutsu.
         place.dir("outer/.git/modules/sub");
         place.put("moved/.git", &format!("gitdir: {}", place.at("outer/.git/modules/sub").display()));
         place.dir("first/.jj/repo");
         place.put("second/.jj/repo", &place.at("first/.jj/repo").display().to_string());
-        // hg(1), "share": the history of one lies in another.
+        // hg(1), "share": the history of one is stored in another.
         place.dir("origin/.hg");
         place.put("share/.hg/sharedpath", &place.at("origin/.hg").display().to_string());
         place.put("near/.hg/sharedpath", "../../origin/.hg\n");
@@ -474,8 +474,8 @@ mod tests {
         }
     }
 
-    /// Dotfiles: `~/.config` alone is a repository. The usual place of the configuration was chosen by no variable, so
-    /// standing in there stops nobody; any other place in it is still the repository's.
+    /// Dotfiles: `~/.config` alone is a repository. No variable chose the usual place of the configuration, so it may
+    /// be used from inside there too; any other place in it is still the repository's.
     #[test]
     fn the_usual_place_in_a_repository_of_dotfiles() {
         let place = Place::new();

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Reads a file that decides something, if it is there: its owner's (this user, or root), and nobody else may
-/// write it.
+/// Reads a file that decides something, if it is there: it must belong to this user or root, and no other user
+/// may write it.
 fn read_trusted(path: &Path, files: &dyn Files, root_only: bool, id: Id) -> Result<Option<String>> {
     let what = || format!("{} is refused", shown(path));
     match files.read_trusted(path, root_only) {
@@ -59,7 +59,7 @@ pub(crate) fn approved(
     files: &dyn Files,
     around: &Surroundings,
 ) -> Result<ApprovedList> {
-    // Whoever can change the way to such a file can put another one in its place.
+    // A user who can change the way to such a file can put another one in its place.
     let read = |path: &Path, root_only| {
         let refused = |refusal: Refusal| {
             let what = format!("{} is refused", shown(path));

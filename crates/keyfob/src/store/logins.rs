@@ -19,7 +19,7 @@ use crate::{
 
 /// All logins of one user.
 pub trait Logins {
-    /// The store of the login with this key, whether or not somebody signed in.
+    /// The store of the login with this key, whether or not there is one.
     ///
     /// # Errors
     /// [`keyfob_core::Id::StoreFailed`] when it cannot be reached.
@@ -78,13 +78,13 @@ pub trait Store {
     /// [`KeyStoreUnavailable`]: keyfob_core::Id::KeyStoreUnavailable
     fn look(&self) -> Result<Seen>;
 
-    /// Which key store has the key of the record as it lies there. `None`: it is not sealed, or not there.
+    /// Which key store has the key of the record as it is stored. `None`: it is not sealed, or not there.
     ///
     /// # Errors
     /// As [`Store::look`].
     fn sealed_by(&self) -> Result<Option<KeyStore>>;
 
-    /// Tries to take the lease: nobody else has it, and what is written will be kept. Never waits.
+    /// Tries to take the lease: then only this caller holds it, and what is written will be kept. Never waits.
     ///
     /// # Errors
     /// [`LocksMissing`], [`StoreReadOnly`], [`StoreUnsafe`], [`StoreFailed`].
@@ -113,26 +113,26 @@ pub trait Lease {
     /// As [`Store::look`].
     fn read(&self) -> Result<Found>;
 
-    /// The record as it lies there, with nothing repaired.
+    /// The record as it is stored, with nothing repaired.
     ///
     /// # Errors
     /// As [`Store::look`].
     fn peek(&self) -> Result<Option<Record>>;
 
-    /// Whether a renewal of this record that ended without a word had already asked the provider.
+    /// Whether a renewal of this record that ended without a report had already asked the provider.
     ///
     /// # Errors
-    /// [`keyfob_core::Id::StoreFailed`]: nobody can tell.
+    /// [`keyfob_core::Id::StoreFailed`]: it cannot be determined.
     fn was_asked(&self, record: &Record) -> Result<bool>;
 
-    /// Sees to it that what is committed under this lease can be sealed, if it is to be, without asking anybody again.
+    /// Makes sure that what is committed under this lease can be sealed, if it is to be, without asking the user again.
     ///
     /// # Errors
     /// [`keyfob_core::Id::KeyStoreUnavailable`].
     fn prove(&self) -> Result<()>;
 
-    /// Makes room for the answer and records the intent to ask for it. When this returns, a crash has spent nothing until
-    /// what it returns has been called: that notes durably that the provider was asked, and belongs between the
+    /// Reserves space for the answer and records the intent to ask for it. From then on a crash spends nothing until
+    /// the returned function has been called: that notes durably that the provider was asked, and belongs between the
     /// connection and the first byte of the request.
     ///
     /// # Errors
@@ -174,9 +174,9 @@ pub trait Lease {
 /// What is handed to another process with a lease.
 #[derive(Debug)]
 pub struct HandOver {
-    /// The open file that carries the lock: whoever has it open holds the lease.
+    /// The open file that carries the lock: a process that has it open holds the lease.
     pub lock: File,
-    /// Where the record lies.
+    /// Where the record is stored.
     pub record: PathBuf,
     /// The directories besides its own that may take a recovery file.
     pub spare: Vec<PathBuf>,
@@ -188,12 +188,12 @@ pub struct HandOver {
 pub enum Leased<'s> {
     /// It is ours.
     Lease(Box<dyn Lease + 's>),
-    /// Somebody has it.
+    /// It is held already.
     Busy(Holder),
 }
 
 impl<'s> Leased<'s> {
-    /// The lease, unless somebody else has it.
+    /// The lease, unless it is held already.
     #[must_use]
     pub fn lease(self) -> Option<Box<dyn Lease + 's>> {
         match self {
@@ -206,7 +206,7 @@ impl<'s> Leased<'s> {
 /// What a look without a lock shows.
 #[derive(Debug)]
 pub enum Seen {
-    /// Nobody signed in here.
+    /// There is no login.
     Nothing,
     /// A whole record.
     Record(Box<Record>),
@@ -217,7 +217,7 @@ pub enum Seen {
 /// What was found under the lease.
 #[derive(Debug)]
 pub enum Found {
-    /// Nobody signed in here.
+    /// There is no login.
     Nothing,
     /// The newest record there is.
     Record(Box<Record>),

@@ -40,7 +40,7 @@ struct Known {
     key: WrappingKey,
 }
 
-/// Seals and opens, and remembers for as long as the process lives what it has been told.
+/// Seals and opens, and caches what the key stores returned for as long as the process lives.
 #[derive(Clone)]
 pub struct Seal {
     keys: Arc<dyn Keys>,
@@ -158,7 +158,7 @@ impl Seal {
     /// [`Id::KeyStoreUnavailable`].
     pub fn answers(&self) -> Result<()> {
         let Some(store) = self.form else { return Ok(()) };
-        // Nobody has this key: that it is not there is an answer.
+        // No key store has this key: "not found" is an answer too.
         let asked = self.keys.fetch(store, &KeyId::new([0; 16]));
         asked.map(drop).map_err(|trouble| refused("logins cannot be sealed".into(), store, &trouble))
     }
@@ -205,7 +205,7 @@ impl Seal {
         Ok(Zeroizing::new(Envelope { store, key: id, nonce, sealed }.encode()))
     }
 
-    /// Whether the record lies there as [`Seal::close`] would write it. Sealed twice it never looks the same.
+    /// Whether the record is stored as [`Seal::close`] would write it. Sealing it twice never gives the same bytes.
     pub(crate) fn is_as_it_would_be(&self, record: &Record, path: &Path, there: &[u8]) -> bool {
         let plain = record.encode();
         match self.form {
@@ -218,7 +218,7 @@ impl Seal {
     }
 }
 
-/// Which key store the key of these bytes lies in. `None`: they are plain.
+/// Which key store holds the key of these bytes. `None`: they are plain.
 pub(crate) fn form_of(bytes: &[u8]) -> Option<KeyStore> {
     if !Envelope::is_one(bytes) {
         return None;

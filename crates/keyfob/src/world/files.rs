@@ -14,7 +14,7 @@ pub trait Held: Send {
 pub enum Lock {
     /// It is ours.
     Held(Box<dyn Held>),
-    /// Somebody has it.
+    /// It is held already.
     Busy,
     /// There is no such file.
     Absent,
@@ -41,13 +41,13 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] with the reason; the system's.
     fn check_dir(&self, path: &Path, private: bool) -> io::Result<()>;
-    /// A whole file of at most four mebibytes that is regular, this user's and nobody else's. `None`: not there.
+    /// A whole file of at most four mebibytes that is regular and this user's alone. `None`: not there.
     ///
     /// # Errors
-    /// [`io::ErrorKind::PermissionDenied`] with the reason when it is somebody's else too; the system's.
+    /// [`io::ErrorKind::PermissionDenied`] with the reason if it is not this user's alone; the system's.
     fn read(&self, path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>>;
     /// A file that decides something: any size up to four mebibytes, this user's or root's (with `root_only` only
-    /// root's), writable by nobody else. Links are followed. `None`: not there.
+    /// root's), not writable by other users. Links are followed. `None`: not there.
     ///
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] with the reason; the system's.
@@ -57,7 +57,7 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// The system's.
     fn list(&self, path: &Path) -> io::Result<Vec<std::path::PathBuf>>;
-    /// Tries for the lock on a file of its own, creating it 0600 if need be. Never waits.
+    /// Tries to take the lock on a separate file, creating it 0600 if need be. Never waits.
     ///
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] where locks do not work; the system's.
@@ -70,7 +70,7 @@ pub trait Files: Send + Sync {
     /// What the holder of a lock file wrote about itself: for messages only.
     fn holder(&self, path: &Path) -> Option<String>;
     /// Writes bytes at the beginning of a file, 0600, creating it if it is not there, and makes it as long as
-    /// they are. Other than that the file keeps its place on the disk, so that this needs no new room.
+    /// they are. Other than that the file keeps its place on the disk, so that this needs no new space.
     ///
     /// # Errors
     /// The system's; the file may then hold anything.
@@ -93,7 +93,7 @@ pub trait Files: Send + Sync {
     /// Takes every permission of others away from a file or directory of this user's.
     ///
     /// # Errors
-    /// [`io::ErrorKind::PermissionDenied`] when it is somebody else's; the system's.
+    /// [`io::ErrorKind::PermissionDenied`] if it is another user's; the system's.
     fn restrict(&self, path: &Path) -> io::Result<()>;
     /// Takes the permission of others to write away from a file or directory of this user's, and no other.
     ///
@@ -102,8 +102,8 @@ pub trait Files: Send + Sync {
     fn protect(&self, path: &Path) -> io::Result<()> {
         self.restrict(path)
     }
-    /// Gives a file of this user's that has several names (a backup made of hard links) a place of its own under this one.
-    /// Whether it had several.
+    /// Makes a separate copy under this name of a file of this user's that has several names (a backup made of hard
+    /// links). Returns whether it had several.
     ///
     /// # Errors
     /// The system's.
@@ -112,8 +112,8 @@ pub trait Files: Send + Sync {
         Ok(false)
     }
     /// Puts new content in a small file's place at once, or leaves the old: written beside it, synced, renamed. Of several
-    /// writers the last one wins, and each is whole. Whoever reads first to change what is there holds a lock meanwhile
-    /// (`exclusively`); a login has its own store.
+    /// writers the last one wins, and each is whole. A caller that reads first to change what is there holds a lock
+    /// meanwhile (`exclusively`); a login has its own store.
     ///
     /// # Errors
     /// The system's.

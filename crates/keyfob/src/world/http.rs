@@ -41,11 +41,11 @@ pub struct NoAnswer {
     pub why: String,
     /// The same as a type, where it is clear.
     pub cause: Option<Box<Cause>>,
-    /// What had come when the line broke, [`Reply::cut`] and all. Only for whoever looks for the one thing in it that
-    /// cannot be asked for again.
+    /// What had arrived when the connection broke, including [`Reply::cut`]. Only for callers that look for the one
+    /// thing in it that cannot be requested again.
     pub part: Option<Box<Reply>>,
     /// Whether it failed on this machine, for want of a thread, a descriptor or memory: then it says nothing about the
-    /// network, and nobody else has to wait.
+    /// network, and no other process has to wait.
     pub system: bool,
 }
 
@@ -62,7 +62,7 @@ pub type Connected = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
 /// Requests and whole answers.
 pub trait Http: Send + Sync {
-    /// Whether requests can be made at all. Whoever is about to spend something for one asks first.
+    /// Whether requests can be made at all. To be checked before something is spent for one.
     ///
     /// # Errors
     /// What is wrong with the proxies and certificates that were named: then every request fails, unsent.

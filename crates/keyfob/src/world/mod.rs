@@ -38,8 +38,8 @@ pub trait Clock: Send + Sync {
     }
     /// Waits.
     fn sleep(&self, time: Duration);
-    /// A name for the running kernel, whose clock all its processes and containers share. `None` where
-    /// nothing tells.
+    /// A name for the running kernel, whose clock all its processes and containers share. `None` if it is
+    /// unknown.
     fn kernel(&self) -> Option<String>;
     /// How far the clock of this record's provider is ahead of this one. The kernel is asked for its name only where the
     /// record knows a difference: not on the way of an ordinary fresh token.
@@ -60,7 +60,7 @@ pub trait Entropy: Send + Sync {
 /// Changes a small file that others may be changing too: with a lock beside it, which is waited for.
 ///
 /// # Errors
-/// The disk's, or the change's own; [`io::ErrorKind::TimedOut`] when somebody keeps the lock.
+/// The disk's, or the change's own; [`io::ErrorKind::TimedOut`] if the lock stays held.
 pub(crate) fn exclusively<T, E: From<io::Error>>(
     world: &World,
     path: &Path,
@@ -97,7 +97,7 @@ pub struct Ran {
 /// What is heard of a command while it runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Heard<'h> {
-    /// It has been running for a second. Told once.
+    /// It has been running for a second. Reported once.
     Slow,
     /// More of its standard error: of a slow command as it comes, of one that worked at its end.
     Said(&'h [u8]),
@@ -106,7 +106,7 @@ pub enum Heard<'h> {
 /// Commands the configuration names.
 pub trait Helper: Send + Sync {
     /// Runs a command line with `/bin/sh` in the home directory, without any credential in its environment
-    /// and for at most a minute. `hear` is told of what the person in front of it should know.
+    /// and for at most a minute. `hear` is given what the user should know meanwhile.
     ///
     /// # Errors
     /// It cannot be started.
@@ -132,14 +132,14 @@ pub struct World {
     pub keys: Arc<dyn Keys>,
     /// Takes a line for the person in front of it. The library itself prints nothing.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
-    /// Is told what lasts longer than a second. `None`: nobody listens, and nothing is measured.
+    /// Is notified of what lasts longer than a second. `None`: there is no listener, and nothing is measured.
     pub progress: Option<Listener>,
-    /// Is told what may be worth counting. The library itself counts nothing and sends nothing.
+    /// Is notified of what may be worth counting. The library itself counts nothing and sends nothing.
     pub observe: Arc<dyn Fn(Event) + Send + Sync>,
 }
 
-/// What may be worth counting. What takes time is told when it begins and when it ends: whoever measures it has a
-/// clock, and nothing is asked of ours in the middle of a renewal.
+/// What may be worth counting. What takes time is reported when it begins and when it ends: the observer has its own
+/// clock, and ours is not read in the middle of a renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -48,7 +48,7 @@ pub(super) fn directory(
 /// As much as a renewal writes before it asks.
 const ROOM: usize = 64 * 1024;
 
-/// Whether a renewal would find room, and may write.
+/// Whether a renewal would find enough space, and may write.
 fn room(world: &World, dir: &Path) -> State {
     let probe = dir.join("doctor.room");
     let written = world.files.write(&probe, &vec![b' '; ROOM]).and_then(|()| world.files.sync(&probe));
@@ -63,7 +63,7 @@ fn room(world: &World, dir: &Path) -> State {
     }
 }
 
-/// Whether the directory could be made when somebody signs in.
+/// Whether the directory could be created at sign-in.
 fn could_be_made(dir: &Path) -> State {
     let there = dir.ancestors().skip(1).find(|dir| dir.symlink_metadata().is_ok()).unwrap_or(dir);
     match rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK) {
@@ -96,7 +96,7 @@ fn mend(fix: Fix, path: &Path, error: &io::Error, act: impl FnOnce() -> io::Resu
     let id = if error.raw_os_error().is_none() { Id::StoreUnsafe } else { Id::StoreFailed };
     let error = Error::new(id, format!("{} cannot be used", path.display()), error.to_string())
         .maybe_because(failure::cause(error, path));
-    // What is somebody else's, or was tried already, that would not mend.
+    // That would not repair another user's file, or one where it was tried already.
     let own = path.symlink_metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
     State::Wrong(if own && fix == Fix::Nothing { error.because(Cause::Mendable {}) } else { error })
 }
@@ -146,8 +146,8 @@ fn files(world: &World, seal: &Seal, dir: &Path, fix: Fix, add: &mut dyn FnMut(&
     }
 }
 
-/// A damaged file is kept for whoever can still read something in it. Once there is a login in its place again it
-/// is nothing but old tokens.
+/// A damaged file is kept, because something in it may still be readable. Once there is a login in its place again,
+/// it is nothing but old tokens.
 fn set_aside(world: &World, seal: &Seal, path: &Path, what: String, fix: Fix) -> State {
     let successor =
         FileStore::at(world, seal, &path.with_extension("json"), &[]).and_then(|store| store.look());

@@ -20,8 +20,8 @@ pub(super) const INTENT: &[u8] = br#"{"intent""#;
 const RETRIES: [Duration; 3] =
     [Duration::from_millis(5), Duration::from_millis(50), Duration::from_millis(500)];
 
-/// The intent to renew, as it stands in the room made for the answer. The third state needs no word: *answered* is when
-/// the answer takes its place.
+/// The intent to renew, as stored in the space reserved for the answer. The third state needs no name: *answered* is
+/// when the answer takes its place.
 ///
 /// Both words are of one length, in the file's first few octets: to turn one into the other is one sector.
 #[derive(Clone, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ impl Intent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Stage {
-    /// There is room for the answer. Whatever ends here has spent nothing.
+    /// There is space for the answer. A process that ends here has spent nothing.
     About,
     /// The connection stands and the request may be on its way. Earlier versions wrote no word, and meant this.
     #[default]
@@ -78,11 +78,11 @@ impl<'s> FileLease<'s> {
         Some(lock)
     }
 
-    /// Makes room for the answer and records the intent to ask for it. When this returns, the disk has shown that it
-    /// accepts writing.
+    /// Reserves space for the answer and records the intent to ask for it. When this returns, the disk has shown that
+    /// it accepts writing.
     ///
-    /// The room may hold the only copy of the record, and what is known of an earlier intent is only in memory:
-    /// so the record is put in its place first, if it is not there as it is.
+    /// That space may hold the only copy of the record, and what is known of an earlier intent is only in memory:
+    /// so the record is put in its place first, if it is not there in this form.
     pub(super) fn make_room(&self, record: &Record) -> Result<Connected> {
         let FileStore { files, seal, record: path, next, dir, .. } = self.store;
         self.prove_key()?;
@@ -131,13 +131,13 @@ impl<'s> FileLease<'s> {
         seal.prove(dir, &**files, &**entropy)
     }
 
-    /// Writes as much as a record and its successor need, in a file of its own, and takes it away again: the disk is asked
-    /// before a person is.
+    /// Writes as much as a record and its successor need to a separate file, and removes it again: the disk is tested
+    /// before a person is asked.
     pub(super) fn prove_room(&self) -> Result<()> {
         let files = &self.store.files;
         let probe = self.store.record.with_extension("room");
         let written = files.write(&probe, &vec![b' '; ROOM]);
-        // What is left of it is overwritten by the next one, and is nothing anybody reads.
+        // What is left of it is overwritten by the next one, and is never read.
         let _ = files.remove(&probe);
         written.map_err(|error| failed(&probe, "make room in", &error))
     }
@@ -224,10 +224,10 @@ impl<'s> FileLease<'s> {
         self.clear()
     }
 
-    /// Nobody is signed in: whatever lies around belongs to a login that was never finished or was ended.
+    /// There is no login: any file left belongs to one that was never finished or was ended.
     pub(super) fn clear(&self) -> Result<()> {
         for path in std::iter::once(&self.store.next).chain(&self.store.recovery) {
-            // A second place that cannot be used is done without: what lies there is of no login any more.
+            // A second place that cannot be used is skipped: what is there no longer belongs to a login.
             let removed = self.store.files.remove(path);
             if path.parent() == Some(&*self.store.dir) {
                 removed.map_err(|e| failed(path, "remove", &e))?;

@@ -60,7 +60,7 @@ impl Store for FileStore {
     }
 
     fn resume(&self, lock: Box<dyn Held>) -> Result<Leased<'_>> {
-        // Containers that share one mounted record file each have a lock file of their own: the lock on the
+        // Containers that share one mounted record file each have a separate lock file: the lock on the
         // record's inode is the one they share. Where the record is renamed it guards nothing and costs little.
         let inode =
             match self.files.lock_existing(&self.record).map_err(|e| failed(&self.record, "lock", &e))? {
@@ -128,7 +128,7 @@ impl Lease for FileLease<'_> {
     fn commit(self: Box<Self>, record: &Record) -> Result<Commit> {
         let commit = self.place(record)?;
         if let (true, Commit::Durable) = (self.unread.get(), &commit) {
-            // What nobody could open has been replaced: it would stand in the way of every later reading.
+            // What could not be opened has been replaced: it would stand in the way of every later reading.
             for path in &self.store.recovery {
                 let _ = self.store.files.remove(path);
             }

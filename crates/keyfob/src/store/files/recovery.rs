@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{Commit, Found, Seen, sealing::Opened};
 
-/// What lies in the room for an answer, when it is no successor.
+/// What is in the space reserved for an answer, if it is no successor.
 enum Left {
     Nothing,
     /// Something from which nothing was spent.
@@ -78,8 +78,8 @@ impl FileLease<'_> {
         }
     }
 
-    /// The record in `path`, and how it lies there, if it is of the same login and at least `ahead` generations
-    /// further. Of a damaged record any successor is better.
+    /// The record in `path`, and how it is stored, if it is of the same login and at least `ahead` generations
+    /// further. If the record is damaged, any successor is better.
     fn successor(
         &self,
         record: Option<&Record>,
@@ -88,7 +88,7 @@ impl FileLease<'_> {
     ) -> Result<Option<(Record, Zeroizing<Vec<u8>>)>> {
         let Some(mut bytes) = self.store.bytes(path)? else { return Ok(None) };
         let Opened::Record(candidate) = self.store.seal.open(path, &bytes)? else { return Ok(None) };
-        // Behind it there may be blanks of the room that was made for it.
+        // Behind it there may be blanks of the space that was reserved for it.
         let end = bytes.trim_ascii_end().len();
         bytes.truncate(end);
         bytes.push(b'\n');
@@ -108,8 +108,8 @@ impl FileLease<'_> {
                 self.store.files.remove(next).map_err(|e| failed(next, "remove", &e))?;
             }
             Left::Asked { attempt, at } => {
-                // Where half an answer lies nothing tells when it came: then there is no pause to begin with. A moment
-                // in the future is another clock's, and not believed by whoever judges the pause.
+                // Half an answer does not say when it came: then there is no pause to begin with. A time in the future
+                // is another clock's, and the code that judges the pause does not believe it.
                 let ahead = self.store.clock.ahead(record);
                 let since = at.map_or(record.issued_at, |at| ahead.theirs(at));
                 refresh::lost(record, since);
@@ -125,7 +125,7 @@ impl FileLease<'_> {
         Ok(matches!(self.left(record)?, Left::Asked { .. }))
     }
 
-    /// What a renewal of this record left in the room for its answer.
+    /// What a renewal of this record left in the space reserved for its answer.
     fn left(&self, record: &Record) -> Result<Left> {
         let next = &self.store.next;
         let bytes = self.store.files.read(next).map_err(|e| failed(next, "read", &e))?;

@@ -97,7 +97,7 @@ impl FileStore {
         Ok(Seen::Damaged(damage))
     }
 
-    /// Reads one file as a record. An empty file is nothing: a mount point somebody made with `touch`.
+    /// Reads one file as a record. An empty file counts as none: a mount point made with `touch`.
     pub(super) fn read(&self, path: &Path) -> Result<Seen> {
         let Some(bytes) = self.bytes(path)? else { return Ok(Seen::Nothing) };
         Ok(match self.seal.open(path, &bytes)? {

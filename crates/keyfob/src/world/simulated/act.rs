@@ -50,17 +50,17 @@ pub enum Outcome {
     Paths(Vec<PathBuf>),
     /// The lock on this inode is ours.
     Held(u32),
-    /// Somebody has the lock.
+    /// The lock is held already.
     Busy,
     /// There is no such file to lock.
     Absent,
-    /// The provider's whole answer, or that of whoever answered in its place.
+    /// The whole answer of the provider, or of what answered in its place.
     Answer(Said),
     /// No answer came to a request that was sent.
     NoAnswer,
     /// The time.
     Millis(i64),
-    /// Random octets, all the same.
+    /// Random octets, all of this value.
     Octet(u8),
     /// The system refused.
     Failed(io::ErrorKind),
@@ -73,7 +73,7 @@ pub struct Said {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// `Date`, where the provider tells its clock.
+    /// `Date`, if the provider sends its time.
     pub date: Option<String>,
     /// The whole body.
     pub body: String,

@@ -20,8 +20,8 @@ use crate::world::{
 /// One process on a stage.
 pub(super) struct Actor(pub(super) Arc<dyn Stage>);
 
-/// Dropping it is an act of its own. A process that is being unwound is dead and acts no more: what it held,
-/// the kernel takes back.
+/// Dropping it is a separate act. A process that is being unwound is dead and acts no more: the kernel takes
+/// back what it held.
 struct FakeLock {
     stage: Arc<dyn Stage>,
     inode: u32,

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The content of a file, cheap to copy and to hash. Blanks at its end are counted, and a reader is handed at
-/// most a few of them: they are the room made for something else, and to a reader of JSON they are nothing.
+/// most a few of them: they are space reserved for something else, and a reader of JSON ignores them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bytes {
     pub(super) text: Arc<[u8]>,
@@ -48,7 +48,7 @@ trait TrimBlanks {
 
 impl TrimBlanks for [u8] {
     fn trim_suffix_blanks(&self) -> &Self {
-        // By the page first: a room is mostly blanks, and is looked at often.
+        // By the page first: reserved space is mostly blanks, and is read often.
         const PAGE: [u8; 4096] = [b' '; 4096];
         let mut end = self.len();
         while end >= PAGE.len() && self[end - PAGE.len()..end] == PAGE {

@@ -50,7 +50,7 @@ impl Disk {
         inode
     }
 
-    /// Mounts a file at a path of its own: its name can neither be replaced nor removed any more.
+    /// Mounts a file at a path: its name can then neither be replaced nor removed.
     pub fn mount(&mut self, path: &Path, inode: u32) {
         self.names.insert(path.into(), inode);
         self.durable.insert(path.into(), inode);

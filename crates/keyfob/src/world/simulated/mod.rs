@@ -41,7 +41,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with nothing on its disk at `now`, and a provider that knows nobody.
+    /// A machine with nothing on its disk at `now`, and a provider without accounts.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self { disk: Disk::default(), server: Server::default(), millis: now.0 * 1000, random: 0 }

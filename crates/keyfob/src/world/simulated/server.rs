@@ -35,9 +35,9 @@ pub enum Fate {
 pub enum Odd {
     /// There is no access token.
     NoAccess,
-    /// The access token is of a type nobody here knows.
+    /// The access token is of an unknown type.
     Type,
-    /// A member nobody needs is no text in any encoding.
+    /// A member that is not needed is not text in any encoding.
     Octets,
     /// A member is there twice.
     Twice,
@@ -70,7 +70,7 @@ pub struct Server {
     pub grace: bool,
     /// Its tokens differ in length, so that the records that hold them do.
     pub uneven: bool,
-    /// It tells its clock in every answer.
+    /// It sends its time in every answer.
     pub dates: bool,
     /// It keeps one grant for a person and a client: revoking a token of one login ends all of that person's.
     pub one_grant: bool,

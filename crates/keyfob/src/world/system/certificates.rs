@@ -16,7 +16,7 @@ use crate::world::system::owners;
 /// Whose certificates are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Nobody's: for what never leaves this machine.
+    /// None: for what never leaves this machine.
     #[default]
     Nobodys,
     /// Those this system came with.

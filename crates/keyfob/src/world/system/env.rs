@@ -9,7 +9,7 @@ use std::{
 
 use keyfob_core::contract::Variables;
 
-/// Everything the environment holds, as it was when this was first called: whoever asks later gets the same answers.
+/// Everything the environment holds, as it was when this was first called: later calls return the same.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn variables() -> &'static Variables {

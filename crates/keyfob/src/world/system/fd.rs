@@ -40,7 +40,7 @@ pub fn take(number: RawFd) -> io::Result<OwnedFd> {
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let flags = fcntl_getfd(borrowed)?;
     fcntl_setfd(borrowed, flags | FdFlags::CLOEXEC)?;
-    // SAFETY: it is open (the line above would have failed), and by this function's contract nobody else in
+    // SAFETY: it is open (the line above would have failed), and by this function's contract nothing else in
     // this process owns it: the environment said it was put there for us.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
@@ -68,8 +68,8 @@ fn is(number: RawFd, file: &str) -> bool {
     file_name(borrowed).is_ok_and(|open| open == file)
 }
 
-/// Whether an inherited descriptor leads to the file at this path and does nothing else (O_PATH): whoever keeps files
-/// or directories open to use them has others.
+/// Whether an inherited descriptor refers to the file at this path and gives no access to it (O_PATH): descriptors
+/// that were opened to use files or directories are of another kind.
 #[must_use]
 pub fn shows(number: RawFd, path: &Path) -> bool {
     if number <= 2 {
@@ -166,7 +166,7 @@ pub(super) mod at_start {
             closed.store(unsafe { libc::fcntl(number, libc::F_GETFD) } == -1, Ordering::Relaxed);
         }
         let mut action = MaybeUninit::<libc::sigaction>::uninit();
-        // SAFETY: without a new action nothing is changed, and the old one is written into room for one.
+        // SAFETY: without a new action nothing is changed, and the old one is written into space for one.
         if unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), action.as_mut_ptr()) } == 0 {
             // SAFETY: the call above succeeded, so it has been written.
             let does = unsafe { action.assume_init() }.sa_sigaction;

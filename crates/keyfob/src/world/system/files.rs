@@ -127,7 +127,7 @@ impl Files for Disk {
         if !try_lock(&file)? {
             return Ok(Lock::Busy);
         }
-        // A umask may have taken permissions from us, and then nobody could open it again.
+        // A umask may have taken permissions from us, and then it could not be opened again.
         usable(&file)?;
         works(&open(OpenOptions::new().read(true).write(true), path)?)?;
         sign(&file);
@@ -135,10 +135,10 @@ impl Files for Disk {
     }
 
     fn lock_existing(&self, path: &Path) -> io::Result<Lock> {
-        // Somebody may put another file in this place between opening and locking: then look again.
+        // Another process may put another file in this place between opening and locking: then look again.
         for _ in 0..16 {
             // Where flock(2) is emulated (NFS, SMB) an exclusive lock needs a file that is open for writing. What can only be
-            // read is locked as it is: that nothing can be written there is found out by whoever writes.
+            // read is locked as it is: a later write will fail and report that.
             let writable = match open(OpenOptions::new().read(true).write(true), path) {
                 Err(error)
                     if matches!(
@@ -294,7 +294,7 @@ fn usable(file: &File) -> io::Result<()> {
     }
 }
 
-/// A name beside this one that nobody else takes.
+/// A name beside this one that no other process uses.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets).map_err(|error| io::Error::other(error.to_string()))?;
@@ -302,8 +302,8 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_extension(format!("{word}.next")))
 }
 
-/// Writes into a lock file whose it is: number and program, for the messages of whoever waits. Nobody trusts it, and nothing
-/// depends on it being written.
+/// Writes its holder into a lock file: process number and program, for the messages of processes that wait. It is not
+/// trusted, and nothing depends on it being written.
 pub(crate) fn sign(file: &File) {
     let named = || std::env::args_os().next().map(PathBuf::from);
     let program = std::env::current_exe().ok().or_else(named).unwrap_or_default();

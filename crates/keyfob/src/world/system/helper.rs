@@ -31,7 +31,7 @@ const SETTLED: u32 = 30;
 /// `/bin/sh`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shell {
-    /// After this time whoever waits is told that it runs.
+    /// After this time it is reported that the command is still running.
     slow: Duration,
     /// After this time it is ended, with everything it started.
     longest: Duration,
@@ -48,7 +48,7 @@ impl Helper for Shell {
         #[expect(clippy::disallowed_methods, reason = "the one place that runs a configured command")]
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own, so that a time-out ends whatever the shell started too.
+        // A separate process group, so that a time-out ends whatever the shell started too.
         shell.process_group(0);
         for name in contract::secret_names() {
             shell.env_remove(name);
@@ -123,7 +123,7 @@ impl Shell {
     }
 }
 
-/// In a program that ignores SIGCHLD nobody can learn how a child ended. The command does not; a host may.
+/// In a program that ignores SIGCHLD the exit status of a child is not available. The command does not; a host may.
 fn untold(error: io::Error) -> io::Error {
     if error.raw_os_error() == Some(rustix::io::Errno::CHILD.raw_os_error()) {
         return io::Error::other("how it ended cannot be learnt, because this program ignores SIGCHLD");
@@ -132,7 +132,7 @@ fn untold(error: io::Error) -> io::Error {
 }
 
 /// What comes through one pipe: the beginning is kept, the rest is thrown away, so that the writer is not left waiting
-/// for room.
+/// for space.
 struct Stream {
     pipe: Option<std::fs::File>,
     bytes: Zeroizing<Vec<u8>>,
@@ -221,7 +221,7 @@ mod tests {
         let ran = shell.run("sleep 600 & echo $!; sleep 600", &mut hear).unwrap();
         assert_eq!(ran.failure.as_deref(), Some("it took longer than 0.25 s"));
         assert_eq!(told.get(), 1, "whoever waits is told once");
-        // What the shell had started is ended with it; whoever adopts it may take a moment to bury it.
+        // What the shell had started is ended with it; the process that adopts it may take a moment to reap it.
         let started: i32 = std::str::from_utf8(&ran.output).unwrap().trim().parse().unwrap();
         while is_alive(started) {
             std::thread::sleep(Duration::from_millis(5));
@@ -236,8 +236,8 @@ mod tests {
         !matches!(state.stdout.first(), None | Some(b'Z'))
     }
 
-    /// Agents of vaults do that: the first call starts them, and they keep what they were started with. Whoever waits
-    /// for the pipe instead of the shell waits for days.
+    /// Agents of vaults do that: the first call starts them, and they keep what they were started with. Waiting for the
+    /// pipe instead of the shell would take days.
     #[test]
     fn what_a_helper_leaves_behind_is_not_waited_for() {
         let shell = Shell::default();
@@ -269,7 +269,7 @@ mod tests {
         );
     }
 
-    /// It may ask for something, and wait for it: then it is too late to tell that at its end.
+    /// It may ask for something, and wait for it: then it is too late to show that at its end.
     #[test]
     fn what_a_slow_command_says_is_heard_while_it_runs() {
         let shell = Shell { slow: Duration::from_millis(50), longest: Duration::from_secs(30) };

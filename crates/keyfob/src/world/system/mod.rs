@@ -43,7 +43,7 @@ pub fn world(routes: Routes) -> World {
     }
 }
 
-/// A path for people: whoever named it cannot move their cursor or forge their lines.
+/// A path to show to people, escaped: its name cannot move their cursor or forge lines.
 #[must_use]
 pub fn shown(path: &Path) -> String {
     escape_whole(&path.to_string_lossy())
@@ -55,7 +55,7 @@ pub fn user_name(uid: u32) -> Option<String> {
     nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok()?.map(|user| user.name)
 }
 
-/// The name a device of this machine is listed under when nobody gives it another one.
+/// The name that a device of this machine is listed under by default.
 #[must_use]
 pub fn machine_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();

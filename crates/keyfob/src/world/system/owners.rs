@@ -26,15 +26,15 @@ pub(crate) fn whose(meta: &Metadata) -> Result<(), Breach> {
     Ok(())
 }
 
-/// Whether somebody who is neither root nor this user may write there, by the mode.
+/// Whether a user who is neither root nor this one may write there, by the mode.
 pub(crate) fn others_may_write(meta: &Metadata) -> bool {
     meta.mode() & 0o002 != 0 || (meta.mode() & 0o020 != 0 && !is_own_group(meta))
 }
 
 /// Whether an owner is neither root nor this user.
 ///
-/// In a user namespace root's files seem to belong to the user that stands for everybody who has no number there. What
-/// such a file's mode lets nobody else write is as good as root's: the namespace cannot tell them apart.
+/// In a user namespace root's files seem to belong to the user that stands for all users without a number there. Such a
+/// file counts as root's if its mode lets no other user write it: the namespace cannot distinguish the two.
 pub(crate) fn stranger(uid: u32) -> bool {
     uid != 0 && uid != rustix::process::geteuid().as_raw() && !is_unmapped(uid)
 }
@@ -45,7 +45,7 @@ fn is_unmapped(uid: u32) -> bool {
     if overflow.trim().parse() != Ok(uid) {
         return false;
     }
-    // Three numbers a line: inside, outside, how many. Where all are mapped, `nobody` is somebody.
+    // Three numbers a line: inside, outside, how many. If all are mapped, `nobody` is an actual user.
     let Some(map) = number("/proc/self/uid_map") else { return false };
     let ranges = map.lines().filter_map(|line| {
         let numbers: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
@@ -56,7 +56,7 @@ fn is_unmapped(uid: u32) -> bool {
 
 /// Whether the group that may write is root's, or this user's alone: several distributions give each user a group of
 /// the same name and a umask of 002. A group without a name (a volume in a container) has no other members there. An
-/// access control list shows in the same bits, and may name anybody.
+/// access control list shows in the same bits, and may name any user.
 fn is_own_group(meta: &Metadata) -> bool {
     let gid = Gid::from_raw(meta.gid());
     if gid.as_raw() == 0 {

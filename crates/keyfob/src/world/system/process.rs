@@ -20,7 +20,7 @@ struct Found {
     ignored_sigchld: bool,
     /// The limit on the size of core dumps.
     core: Rlimit,
-    /// These were blocked: SIGTERM perhaps, and nobody could end us.
+    /// The signals that were blocked: if SIGTERM is one, this process could not be ended.
     blocked: Option<SigSet>,
 }
 
@@ -28,12 +28,12 @@ static FOUND: OnceLock<Found> = OnceLock::new();
 
 /// Sets right what this process inherited. The first line of the command's `main`.
 ///
-/// - SIGCHLD has its default action, so that it can be learnt how a child ended.
-/// - SIGXFSZ does nothing, so that a limit on the size of files is an error that is told (`EFBIG`) and not the end of
-///   this process in the middle of a write. Children have its default action again.
+/// - SIGCHLD has its default action, so that the exit status of a child is available.
+/// - SIGXFSZ does nothing, so that a limit on the size of files is an error that is reported (`EFBIG`) and not the end
+///   of this process in the middle of a write. Children have its default action again.
 /// - No signal is blocked.
-/// - No core is dumped: with secrets in memory there is none to be left on a disk, on systems too that cannot be told
-///   so otherwise.
+/// - No core is dumped: with secrets in memory none may be left on a disk, even on systems that have no other way to
+///   prevent it.
 /// - A standard stream that was closed is `/dev/null` here, as the standard library has it; a program that takes our
 ///   place finds it closed.
 pub fn settle() {
@@ -83,7 +83,7 @@ pub fn give_back(command: &mut Command) {
 #[cfg(feature = "at-start")]
 use fd::at_start::{ignored_sigpipe, was_closed};
 
-/// Nobody looked: in a host nothing of this is ours.
+/// Not recorded: in a host none of this is ours.
 #[cfg(not(feature = "at-start"))]
 fn was_closed(_: usize) -> bool {
     false

@@ -12,12 +12,12 @@ pub fn own() -> PathBuf {
     candidates().into_iter().next().unwrap_or_else(|| "/proc/self/exe".into())
 }
 
-/// Every place it may be found in, the surest first. Without `/proc` the kernel does not tell; started by the dynamic
-/// loader (`/lib64/ld-linux-x86-64.so.2 keyfob`) it tells the loader's.
+/// Every place it may be found in, the surest first. Without `/proc` the kernel does not report it; if it was started
+/// by the dynamic loader (`/lib64/ld-linux-x86-64.so.2 keyfob`), the kernel reports the loader's.
 #[must_use]
 pub fn candidates() -> Vec<PathBuf> {
     let executable = PathBuf::from("/proc/self/exe");
-    // What the kernel was asked to start, and what the program was told that it is called.
+    // The path that the kernel was asked to start, and the name that the program was given.
     let started = PathBuf::from(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
     let called = std::env::args_os().next().map(PathBuf::from);
     let named = [Some(started), called].into_iter().flatten().filter(|path| path.components().count() > 1);

@@ -67,7 +67,7 @@ impl Journey {
         };
         let whom = match (reached, &self.proxy) {
             (Reached::Nobody, Some(proxy)) => format!("the proxy {proxy}"),
-            // Which of the two it is cannot be told from here.
+            // Which of the two it is cannot be determined here.
             (Reached::Proxy, Some(proxy)) if !is_tls(error) => format!("{host} through the proxy {proxy}"),
             _ => host.clone(),
         };
@@ -86,7 +86,7 @@ impl Journey {
             }
             E::Timeout(_) => (format!("{whom} took too long"), or_proxy(Cause::TooSlow { host })),
             E::BodyExceedsLimit(_) => (format!("the answer of {host} was larger than a mebibyte"), None),
-            // Only the status is ours to tell; the rest is the proxy's own text.
+            // Only the status is reported; the rest is the proxy's own text.
             E::ConnectProxyFailed(text) => {
                 let proxy = self.proxy.clone().unwrap_or_default();
                 if text.contains("407") {
@@ -111,9 +111,9 @@ impl Journey {
     }
 }
 
-/// The last link of the chain of connectors: reached only when there is a connection, TLS and all. What fails before
-/// it was certainly not sent, and of what fails after it nobody can be certain. The kind of error tells neither: a
-/// host that is unreachable may be so before a connection or in the middle of one.
+/// The last link of the chain of connectors: reached only when there is a connection, including TLS. What fails before
+/// it was certainly not sent; what fails after it may have been. The kind of error does not show which: a host may be
+/// unreachable before a connection or in the middle of one.
 ///
 /// The way to a proxy goes through the same chain, before the proxy is asked to connect.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ fn io_failure(error: &io::Error, reached: Reached, whom: &str, host: String) -> 
         io::ErrorKind::UnexpectedEof => {
             (format!("{whom} closed the connection without a whole answer"), Cause::CutOff { host })
         }
-        // Looking a name up fails without a kind of its own.
+        // A failed name lookup has no error kind.
         _ if reached == Reached::Nobody => {
             let why = format!("no connection to {whom}: {}", escape(&error.to_string()));
             let is_name = error.raw_os_error().is_none();
@@ -176,7 +176,7 @@ fn is_tls(error: &ureq::Error) -> bool {
     }
 }
 
-/// What is wrong with a certificate, in words for whoever has to get it right.
+/// What is wrong with a certificate, in words for the person who has to correct it.
 fn tls(error: &rustls::Error, whom: &str) -> (String, Option<Cause>) {
     use rustls::{CertificateError as C, Error as E};
     let host = whom.to_owned();

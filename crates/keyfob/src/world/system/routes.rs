@@ -12,8 +12,8 @@ use ureq::{ProxyProtocol, http::Uri, tls::RootCerts};
 
 use crate::world::{NoAnswer, system::certificates::Roots};
 
-/// How to reach the outside, if that is allowed at all. Where a proxy or a certificate was refused there is nothing in
-/// here to reach it with: whoever goes on sends nothing.
+/// How to reach the outside, if that is allowed at all. If a proxy or a certificate was refused, there is nothing in
+/// here to reach it with: code that goes on anyway sends nothing.
 #[derive(Clone, Debug)]
 pub struct Routes {
     out: Result<Arc<Accepted>, Error>,
@@ -39,7 +39,7 @@ impl fmt::Debug for Accepted {
     }
 }
 
-/// For what never leaves this machine: no proxy is asked, and nobody's certificate is believed.
+/// For what never leaves this machine: no proxy is used, and no certificate is trusted.
 impl Default for Routes {
     fn default() -> Self {
         Self { out: Ok(Arc::default()), bus: Err("is not asked here".into()) }
@@ -125,7 +125,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Without TLS, and so without anybody to believe.
+    /// Without TLS, and so without trusted certificates.
     fn plain() -> Self {
         Self { proxy: None, roots: RootCerts::new_with_certs(&[]) }
     }
@@ -147,8 +147,8 @@ fn address(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// Whether `NO_PROXY` names this host, as curl and Go read it: a name stands for itself and what lies below it,
-/// with or without a leading dot; an address may have a prefix length; a port narrows; `*` is everything.
+/// Whether `NO_PROXY` names this host, as curl and Go read it: a name stands for itself and its subdomains, with or
+/// without a leading dot; an address may have a prefix length; a port narrows; `*` is everything.
 fn is_listed(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {

@@ -54,7 +54,7 @@ impl Service {
         let (id, key) = (id.clone(), key.clone());
         self.ask(move |service| {
             let kept = service.get_default_collection().and_then(|keyring| {
-                // Unlocking it would ask the person at the screen, whom nobody told why.
+                // Unlocking it would prompt the person at the screen, who would not know why.
                 keyring.ensure_unlocked()?;
                 let label = "keyfob: opens the logins stored on this machine";
                 keyring.create_item(
