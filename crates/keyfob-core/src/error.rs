@@ -165,7 +165,7 @@ ids! {
 /// A failure: what failed (by the user's own name for it), and why.
 ///
 /// `Display` is one line for logs, [`core::error::Error::source`] the system's or a library's own error where there is
-/// one. [`Error::cause`] says why as a type, with the data that a program needs to tell a person what to do: only the
+/// one. [`Error::cause`] says why as a type, with the data that a program needs to advise a person what to do: only the
 /// program knows its own commands, and which of them were used.
 ///
 /// No text in it ever holds a secret or the raw body of a reply. Texts that came from outside are escaped
@@ -305,7 +305,7 @@ impl Error {
         self.0.cause.as_ref()
     }
 
-    /// What [`Error::hint`] was told.
+    /// The text given to [`Error::hint`].
     #[must_use]
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(Error::all(vec![]), None);
     }
 
-    /// Nobody can do anything with a number, and a sentence goes on behind it.
+    /// A number is of no use to the user, and a sentence goes on after it.
     #[test]
     fn the_number_of_a_system_error_is_left_out() {
         let said = |why: &str| Error::new(Id::StoreFailed, "a", why).why().to_string();

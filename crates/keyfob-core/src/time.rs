@@ -25,7 +25,8 @@ impl Timestamp {
 }
 
 /// Seconds since 1970-01-01 UTC by the provider's clock, in which records are kept: what one machine writes another one
-/// reads. It cannot be compared with this machine's time, nor shown to anybody, before [`Ahead`] has turned it into that.
+/// reads. It cannot be compared with this machine's time, nor shown to a user, before [`Ahead`] has turned it into
+/// that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProviderTime(pub i64);

@@ -194,7 +194,7 @@ fn strict(text: &str) -> Result<Url, &'static str> {
     Ok(url)
 }
 
-/// Whether a path is the prefix or lies below it, segment by segment. Both are without dot segments.
+/// Whether a path is the prefix or below it, segment by segment. Both are without dot segments.
 fn under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -3,7 +3,7 @@
 /// Declares what is read from a file, with the keys for endpoints behind its own.
 ///
 /// `#[serde(flatten)]` would do it too, but not together with `deny_unknown_fields`: an unknown key would no longer be
-/// told with its line and the keys there are.
+/// reported with its line and the keys that exist.
 macro_rules! with_endpoints {
     ($(#[$about:meta])* pub struct $name:ident { $($own:tt)* }) => {
         $(#[$about])*

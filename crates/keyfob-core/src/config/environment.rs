@@ -57,9 +57,9 @@ pub struct Configured {
     pub scopes: Option<Scopes>,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
-    /// The port of the callback, if somebody fixed it.
+    /// The port of the callback, if it is configured.
     pub port: Option<u16>,
-    /// What the sign-in page must ask, if somebody chose that.
+    /// What the sign-in page must ask, if that is configured.
     pub prompt: Option<Prompt>,
     /// The provider's own words for a refresh token that is dead.
     pub dead_refresh_words: Vec<String>,

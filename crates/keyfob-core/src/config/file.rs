@@ -97,7 +97,7 @@ impl Config {
         })
     }
 
-    /// The same for whoever knows on which line each key is.
+    /// The same for a caller that knows on which line each key is.
     ///
     /// # Errors
     /// Every mistake there is.

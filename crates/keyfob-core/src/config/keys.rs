@@ -1,5 +1,5 @@
 //! The keys of the configuration file as data: where each belongs, and what it holds. The reader itself is derived (see
-//! [`super::RawConfig`]), and a test holds the two together; this is for whoever tells people about a key.
+//! [`super::RawConfig`]), and a test keeps the two consistent; this is for code that describes a key to people.
 
 /// A part of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -211,7 +211,7 @@ fn metrics_have_the_address_unless_told_otherwise() {
     assert!(!Config::parse(raw).unwrap().telemetry.email);
 }
 
-/// What `seal` was called before is read, and said; which of two counts, nobody has to guess.
+/// The former name of `seal` is read, and reported; both together are an error.
 #[test]
 fn the_earlier_name_of_seal_is_read_and_said() {
     let earlier = RawConfig { store: Some("kernel".into()), ..RawConfig::default() };

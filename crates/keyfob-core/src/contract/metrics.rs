@@ -14,8 +14,8 @@ use crate::{
 /// The protocol that is spoken: OTLP's default, and the only one here.
 const PROTOCOL: &str = "http/protobuf";
 
-/// `None`: nobody asked, and nothing is sent. What another exporter or another signal is told is none of our business
-/// and not judged.
+/// `None`: metrics were not requested, and nothing is sent. Settings for other exporters or other signals do not
+/// concern us and are not checked.
 pub(super) fn read(variables: &Variables, problems: &mut Vec<Error>) -> Option<Metrics> {
     let account = match variables.text(names::INCLUDE_ACCOUNT) {
         None => true,

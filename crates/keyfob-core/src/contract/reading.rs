@@ -33,7 +33,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Whether everything that decides on the provider was understood: only then may one be told. A mistake
+    /// Whether everything that decides on the provider was understood: only then may one be named. A mistake
     /// elsewhere, in an e-mail address say, does not make the provider unknown; one in what chooses the
     /// configuration does.
     #[must_use]
@@ -141,5 +141,5 @@ pub fn secret_names() -> impl Iterator<Item = &'static str> {
 const CREDENTIALS_OF_HOSTS: [&str; 4] =
     [names::GATEWAY_TOKEN, names::GATEWAY_DESCRIPTOR, names::BRIDGE_TOKEN, names::IDENTITY_TOKEN];
 
-/// What tells a child that its host renews for it: wrong for a program that was handed a credential of ours.
+/// Variables that say to a child that its host renews for it: wrong for a program that was given a credential of ours.
 pub const HOST_REFRESHES: [&str; 2] = [names::SDK_REFRESHES, names::HOST_REFRESHES];

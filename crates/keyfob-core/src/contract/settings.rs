@@ -188,8 +188,8 @@ impl Scopes {
         if scopes.is_empty() { Err("expected at least one scope name") } else { Ok(Self(scopes)) }
     }
 
-    /// Reads what a provider says it granted. Some separate the names by commas alone, as RFC 6749 does not. Nothing
-    /// that can be read says nothing, and so does what nobody could have asked for, by its length.
+    /// Reads what a provider says it granted. Some separate the names by commas alone, which RFC 6749 does not allow.
+    /// Text that cannot be read says nothing, and neither does one that is too long to have been requested.
     #[must_use]
     pub(crate) fn granted(text: &str) -> Option<Self> {
         if text.len() > LONGEST_SCOPE {

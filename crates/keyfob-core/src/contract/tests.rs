@@ -100,7 +100,7 @@ fn errors_do_not_repeat_secrets() {
     }
 }
 
-/// A short mistake is shown to whoever made it.
+/// A short malformed value is shown to the user.
 #[test]
 fn plain_mistakes_are_shown() {
     for (name, value) in [

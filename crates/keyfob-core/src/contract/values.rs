@@ -73,7 +73,7 @@ pub fn uuid(text: &str) -> Result<String, Expected> {
 /// literal forms), at most 254 characters. Letters beyond ASCII are allowed (RFC 6531).
 ///
 /// # Errors
-/// For anything that could not be somebody's address, or could break a log line.
+/// For anything that could not be an e-mail address, or could break a log line.
 pub fn email(text: &str) -> Result<String, Expected> {
     const EXPECTED: Expected = "expected an e-mail address like user@company.com";
     let (local, domain) = text.split_once('@').ok_or(EXPECTED)?;
@@ -176,7 +176,7 @@ fn host_as_written(authority: &str, url: &Url) -> Result<(), Expected> {
     }
     match url.host() {
         None => Err("expected a URL with a host"),
-        // `127.1`, `0x7f000001` and `2130706433` become an address in the parser: whoever wrote them hides one.
+        // `127.1`, `0x7f000001` and `2130706433` become an address in the parser: such spellings hide one.
         Some(Host::Ipv4(address)) if address.to_string() != host => {
             Err("expected an IPv4 address as four decimal numbers")
         }
@@ -226,7 +226,7 @@ pub fn loopback_base(text: &str) -> Result<String, Expected> {
     base(&url)
 }
 
-/// An endpoint somebody configured: https, or http on loopback.
+/// A configured endpoint: https, or http on loopback.
 ///
 /// # Errors
 /// As [`url()`], and for http elsewhere.
@@ -238,8 +238,8 @@ pub fn endpoint(text: &str) -> Result<String, Expected> {
     Ok(url.into())
 }
 
-/// An issuer or base somebody configured: as [`endpoint`], without a query, kept as it was written, because
-/// issuers are compared character by character (RFC 8414 §3.3).
+/// A configured issuer or base: as [`endpoint`], without a query, kept as it was written, because issuers are
+/// compared character by character (RFC 8414 §3.3).
 ///
 /// # Errors
 /// As [`endpoint`].
@@ -364,7 +364,7 @@ mod tests {
         }
     }
 
-    /// What `url` would repair without a word.
+    /// What `url` would repair silently.
     #[test]
     fn lenient_urls_are_refused() {
         for wrong in [
@@ -468,7 +468,7 @@ mod tests {
         assert!(tag(&"t".repeat(256)).is_ok() && tag(&"t".repeat(257)).is_err());
     }
 
-    /// Somebody who looks for an invisible character is told that it is one.
+    /// The message names the kinds of invisible characters, for a user who looks for one.
     #[test]
     fn a_character_that_does_not_show_is_named() {
         for wrong in

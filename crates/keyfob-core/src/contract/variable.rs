@@ -16,7 +16,7 @@ pub enum State {
     Set {
         /// The normalised value; `None` for a secret.
         value: Option<String>,
-        /// What tells one secret from another; `None` for the rest.
+        /// Distinguishes one secret from another; `None` for the rest.
         fingerprint: Option<String>,
     },
     /// A value that did not.
@@ -29,7 +29,7 @@ pub enum State {
 /// What sort of value a variable takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Visible ASCII that nobody may see.
+    /// Visible ASCII that must not be shown.
     Secret,
     /// The number of an inherited descriptor.
     Descriptor,
@@ -66,8 +66,8 @@ impl Kind {
         Self::LoopbackUrl,
     ];
 
-    /// Whether a malformed value may be repeated to whoever wrote it. People put tokens into the wrong
-    /// variable, and passwords into URLs: only what is too short for one, or plainly an address, is told.
+    /// Whether a malformed value may be repeated in the error. People put tokens into the wrong variable,
+    /// and passwords into URLs: only what is too short for one, or plainly an address, is repeated.
     pub(super) fn may_repeat(self, text: &str) -> bool {
         match self {
             Self::Boolean | Self::Descriptor | Self::Millis => text.len() <= 8,

@@ -5,9 +5,9 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use super::names;
 use crate::{Error, Id, contract::values::Expected, error::escape};
 
-/// The environment as it was when the process started. Names that are not text are left out; values that are
-/// not text, or that a name has more than one of, are there, and malformed: whoever reads the first one and
-/// whoever reads the last one would disagree about what was said. A path need not be text.
+/// The environment as it was when the process started. Names that are not text are left out; a value that is
+/// not text is kept as malformed, and so is a name with several values: a program that reads the first one and
+/// a program that reads the last one would disagree. A path need not be text.
 #[derive(Clone, Default)]
 pub struct Variables(BTreeMap<String, Value>);
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// A token is renewed at most this many seconds before it expires.
 const EARLY: i64 = 300;
-/// Clocks may differ by this much without anybody lying.
+/// Clocks may differ by this much without being wrong.
 pub(crate) const SKEW: i64 = 60;
 /// No pause between two requests whose answers were lost is longer.
 const LONGEST_PAUSE: i64 = 3600;
@@ -172,8 +172,8 @@ fn forbidden(record: &Record, now: ProviderTime) -> Option<(ProviderTime, String
     Some((cooldown.until, cooldown.why.clone()))
 }
 
-/// Seconds until the provider may be asked again, for whoever would rather wait than fail. `None`: it may be asked now, or
-/// waiting helps nothing.
+/// Seconds until the provider may be asked again, for callers that would rather wait than fail. `None`: it may be asked
+/// now, or waiting does not help.
 #[must_use]
 pub fn allowed_in(record: &Record, ask: &Ask) -> Option<i64> {
     let now = ask.time(record);
@@ -187,7 +187,7 @@ fn pause(times: u32) -> i64 {
 }
 
 impl Unknown {
-    /// How often it was asked in vain, in words.
+    /// How often it was asked without success, in words.
     #[must_use]
     pub fn told(&self) -> String {
         match self.times {
@@ -276,7 +276,7 @@ pub(crate) mod tests {
         assert_eq!((wish(3601, 1), wish(3601, 1800), wish(3601, 1801)), ("use", "use", "renew"));
     }
 
-    /// Whoever would rather wait is told for how long, by the same clock and rule that stop the others.
+    /// A caller that would rather wait learns for how long, by the same clock and rule that stop the others.
     #[test]
     fn a_pause_is_told_as_long_as_it_stops_anybody() {
         let mut r = record(NOW, 60);

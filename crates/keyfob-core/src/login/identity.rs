@@ -18,7 +18,7 @@ use crate::{
     oauth::sent::Sent,
 };
 
-/// Account, organisation and e-mail, as far as anybody said.
+/// Account, organisation and e-mail, as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The account, as a lower-case UUID.
@@ -33,8 +33,8 @@ pub struct Identity {
     /// The subject of the ID token, where the provider speaks OpenID Connect: what its UserInfo must name as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The user name at the provider (`preferred_username`): to be shown, never compared, since it may be given to somebody
-    /// else (OpenID Connect Core §5.7).
+    /// The user name at the provider (`preferred_username`): to be shown, never compared, since it may be given to
+    /// another user (OpenID Connect Core §5.7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
@@ -90,7 +90,7 @@ impl Identity {
     /// What UserInfo says, laid over what the ID token said.
     ///
     /// # Errors
-    /// When it speaks of somebody else: then it must not be used (OpenID Connect Core §5.3.2).
+    /// If it describes another account: then it must not be used (OpenID Connect Core §5.3.2).
     pub fn completed_by(self, said: Self) -> Result<Self, &'static str> {
         if self.subject.is_some() && self.subject != said.subject {
             return Err("speaks of somebody else than the ID token");

@@ -187,7 +187,7 @@ pub struct Record {
     pub endpoints: Endpoints,
     /// The granted scopes.
     pub scopes: Scopes,
-    /// Whether they are asked for at every renewal, because somebody wanted no more than these of a refresh token that
+    /// Whether they are requested at every renewal, because the user wanted no more than these of a refresh token that
     /// may be good for more (RFC 6749 §6).
     pub narrowed: bool,
     /// The access token. `None` for a seed that was never exchanged, or a login that was signed out.

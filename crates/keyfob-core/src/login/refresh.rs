@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// Assumed lifetime of a token whose provider said nothing usable. RFC 6749 §5.1 lets it stay silent; renewing
-/// once an hour harms nobody, and a dead token is found by the 401 it causes.
+/// once an hour does no harm, and a dead token is found by the 401 it causes.
 pub const ASSUMED: i64 = 3600;
 /// No cool-down is longer, whatever the provider says.
 pub const LONGEST_COOLDOWN: i64 = 15 * 60;
-/// What becomes of the record after an answer, and what the caller is told.
+/// What becomes of the record after an answer, and what is reported to the caller.
 #[derive(Debug)]
 pub struct After {
     /// The record to commit. Always: every outcome is worth knowing for the next process.
@@ -100,7 +100,7 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         Verdict::Unknown(said) if !replaced => return unanswered(record, true, &said.why, at),
         // It said more than nothing: the next request has the new token.
         Verdict::Unknown(said) => (Id::AnswerInvalid, said.why),
-        // They may be good for somebody else's account. The refresh token is kept all the same: nothing else is left.
+        // They may be good for another user's account. The refresh token is kept nevertheless: nothing else is left.
         Verdict::Granted(_) => (Id::IdTokenInvalid, of_another.unwrap_or_default()),
         Verdict::Odd { why } => (Id::AnswerInvalid, why),
         Verdict::Refused(said) => (Id::ProviderRefused, said.why),
@@ -110,7 +110,7 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
     After { record, error: failed(id, why).map(|error| error.maybe_because(cause)) }
 }
 
-/// Why a renewal was refused or put off, for whoever advises a person.
+/// Why a renewal was refused or put off, for programs that advise a person.
 fn refused_for(record: &Record, verdict: &Verdict, seconds: Option<i64>) -> Option<Cause> {
     match verdict {
         Verdict::Later(said) => said.busy(seconds),
@@ -644,7 +644,7 @@ mod tests {
         }
     }
 
-    /// Whoever advises a person is told what a renewal was refused for, with what has to be named.
+    /// A program that advises a person learns why a renewal was refused, with the data that has to be named.
     #[test]
     fn a_refused_renewal_has_a_cause() {
         use crate::Cause;

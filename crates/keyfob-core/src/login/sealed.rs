@@ -18,7 +18,7 @@ pub const VERSION: u32 = 2;
 /// How a sealed login begins, and no record.
 const MARK: &[u8] = br#"{"sealed":"#;
 
-/// Where the key lies that logins are sealed with.
+/// Where the key that logins are sealed with is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyStore {
@@ -90,13 +90,13 @@ impl KeyId {
 /// A sealed login. Nothing in it is secret without the key.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// Where the key lies.
+    /// Where the key is kept.
     pub store: KeyStore,
     /// Which key it is.
     pub key: KeyId,
     /// Used once with this key.
     pub nonce: [u8; 12],
-    /// The record, and behind it the tag that tells whether it is whole.
+    /// The record, followed by the tag that shows whether it is whole.
     pub sealed: Vec<u8>,
 }
 

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(Record::decode(newer.as_bytes()).err(), Some(Unreadable::Newer(2)));
     }
 
-    /// Found by fuzzing: such a login could be told and never be named again.
+    /// Found by fuzzing: such a login could be listed but never be named again.
     #[test]
     fn a_login_id_is_one_everywhere() {
         let text = String::from_utf8(record(1, 1).encode().to_vec()).unwrap();

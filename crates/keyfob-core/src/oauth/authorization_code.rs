@@ -62,7 +62,7 @@ impl Flow {
     #[must_use]
     pub fn begin(request: Request, random: &[u8; 64]) -> Self {
         let text = |octets: &[u8]| Secret::from(BASE64_URL_SAFE_NO_PAD.encode(octets));
-        // Bound to this attempt by a secret of it (OpenID Connect Core §15.5.2), and it tells nothing about that one.
+        // Bound to this attempt by a secret of it (OpenID Connect Core §15.5.2), and it reveals nothing about that one.
         let nonce = Sha256::new().chain_update("keyfob/nonce/v1").chain_update(&random[..32]).finalize();
         let openid = request.scopes.iter().any(|scope| scope == "openid");
         Self {
@@ -135,7 +135,7 @@ impl Flow {
     /// As [`Flow::callback`]; [`Id::CallbackInvalid`] names the mistake when it is something else.
     pub fn pasted(&self, text: &str) -> Result<Code> {
         let text: String = text.replace("\u{1b}[200~", "").replace("\u{1b}[201~", "");
-        // A terminal breaks lines anywhere; a blank within one is somebody's sentence.
+        // A terminal breaks lines anywhere; a blank within one means that it is prose.
         let prose = text.lines().any(|line| line.trim().contains(char::is_whitespace));
         let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let text = text.trim_matches(|c| matches!(c, '"' | '\'' | '`' | '<' | '>'));
@@ -190,7 +190,7 @@ impl Flow {
         if prose && state.is_none() {
             return Err(pasted_error("it has blanks in it: paste the code alone"));
         }
-        // A code is long, or nobody could be kept from guessing it (RFC 6749 §10.10).
+        // A code is long, or it could be guessed (RFC 6749 §10.10).
         if state.is_none() && is_word(code) {
             return Err(pasted_error("this looks like a word somebody typed, not the code from the page"));
         }
@@ -330,7 +330,8 @@ mod tests {
         assert!(!url.contains("dBjft") && !url.contains("nonce"));
     }
 
-    /// RFC 9207 §2.4 compares to the letter; two names of this machine's loopback are one provider all the same.
+    /// RFC 9207 §2.4 compares character by character; two names of this machine's loopback are one provider
+    /// nevertheless.
     #[test]
     fn loopback_has_several_names() {
         let there = "http://localhost:3000";
@@ -373,7 +374,7 @@ mod tests {
         assert!(!url.contains("scope=") && url.contains("&state="), "{url}");
     }
 
-    /// OpenID Connect Core §3.1.2.1: a nonce of its own for each attempt, where the provider is an OpenID one.
+    /// OpenID Connect Core §3.1.2.1: a new nonce for each attempt, if the provider is an OpenID one.
     #[test]
     fn openid_gets_a_nonce() {
         let begin = |octet: u8| {

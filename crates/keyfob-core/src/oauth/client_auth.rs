@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{Secret, contract::settings::ClientId};
 
 /// What the configuration says of a confidential client (RFC 6749 §2.1): a machine's, or that of an installed application
-/// whose provider gives it a secret all the same.
+/// whose provider gives it a secret anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confidential {
     /// Where its secret is.

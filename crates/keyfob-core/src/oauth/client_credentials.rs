@@ -18,14 +18,14 @@ use crate::{
     },
 };
 
-/// The request for a token (RFC 6749 §4.4.2). Without scopes of its own the provider decides.
+/// The request for a token (RFC 6749 §4.4.2). If it names no scopes, the provider decides.
 #[must_use]
 pub fn request(scopes: &Scopes) -> TokenRequest {
     TokenRequest::grant("client_credentials").scope(scopes)
 }
 
-/// Lays an answer over the record it was asked for. No refusal is for good: whoever runs the provider can mend
-/// what it refuses, and asking again costs nothing.
+/// Updates the record with the answer to its request. No refusal is final: the operator of the provider can correct
+/// its cause, and asking again costs nothing.
 #[must_use]
 pub fn answered(
     mut record: Record,
@@ -34,7 +34,7 @@ pub fn answered(
     now: Timestamp,
     kernel: Option<String>,
 ) -> After {
-    // RFC 6749 §4.4.3: a refresh token that comes all the same is of no use and must not lie around.
+    // RFC 6749 §4.4.3: a refresh token that comes nevertheless is of no use and must not be stored.
     let mut cause = None;
     let (id, why) = match token_response::read(reply).open().1 {
         Verdict::Granted(mut tokens) => {
@@ -67,7 +67,7 @@ pub fn answered(
     After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
 }
 
-/// Why this client was refused, for whoever advises a person.
+/// Why this client was refused, for programs that advise a person.
 fn refusal_of(record: &Record, said: &Refusal) -> Option<Cause> {
     Some(match said.word.as_deref()? {
         "invalid_client" | "unauthorized_client" => Cause::ClientUnknown {
@@ -80,7 +80,7 @@ fn refusal_of(record: &Record, said: &Refusal) -> Option<Cause> {
     })
 }
 
-/// No token, for this reason: the next process is told too, so that not everybody runs into it.
+/// No token, for this reason: it is recorded for the next processes, so that not each of them runs into it.
 #[must_use]
 pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: ProviderTime) -> After {
     refresh::cool_down(&mut record, now, asked, why);

@@ -278,7 +278,7 @@ mod tests {
         assert!(matches!(pending.answered(&reply(200, granted)), Poll::Granted(_)));
     }
 
-    /// RFC 8628 §3.5: an outage does not let anybody ask more often than the provider said.
+    /// RFC 8628 §3.5: an outage does not permit polling more often than the provider said.
     #[test]
     fn an_outage_never_makes_it_faster() {
         for interval in [1, 5, 40, 60, 70, 300] {
@@ -292,7 +292,7 @@ mod tests {
         }
     }
 
-    /// RFC 8628 §3.1 and §3.4, the requests of its own examples.
+    /// RFC 8628 §3.1 and §3.4, the requests of the RFC's examples.
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the specification's own invented code")]
     fn the_requests_are_those_of_rfc_8628() {

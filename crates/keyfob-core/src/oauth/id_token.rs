@@ -31,7 +31,7 @@ const LEEWAY: i64 = 300;
 pub enum Doubt {
     /// It is not the issuer's, or not ours, or not of now.
     False(String),
-    /// Nobody here can tell.
+    /// It cannot be determined here.
     NotUnderstood(String),
 }
 
@@ -72,7 +72,7 @@ pub struct Expected<'e> {
     pub client_id: &'e str,
     /// The `nonce` of the authorization request. `None` where there was no such request.
     pub nonce: Option<&'e Secret>,
-    /// Now, by the clock of the provider that answered if it told it.
+    /// Now, by the clock of the provider that answered if it sent its time.
     pub now: ProviderTime,
 }
 
@@ -100,7 +100,7 @@ impl IdToken {
         let header = object("a header", header)?;
         let text = |name: &str| header.get(name).and_then(Value::as_str);
         let name = text("alg").unwrap_or("");
-        // RFC 8725 §3.1: `none` proves nothing, and with a MAC whoever knows the client's secret, which an installed
+        // RFC 8725 §3.1: `none` proves nothing, and with a MAC anyone who knows the client's secret, which an installed
         // application cannot keep (RFC 8252 §8.5), could have written the token. No provider sends either here.
         if name.eq_ignore_ascii_case("none") || name.starts_with("HS") {
             return Err(Doubt::False(format!("it is signed with `{}`, which proves nothing", escape(name))));
@@ -120,8 +120,8 @@ impl IdToken {
         })
     }
 
-    /// The checks of OpenID Connect Core §3.1.3.7, which need no key: a token whose signature nobody here can check may
-    /// still be seen to be another's.
+    /// The checks of OpenID Connect Core §3.1.3.7, which need no key: a token whose signature cannot be checked here
+    /// may still be recognised as another account's.
     ///
     /// # Errors
     /// The first that fails.
@@ -152,7 +152,7 @@ impl IdToken {
     /// number 6).
     ///
     /// Not held against it: its end, since some providers send the first one again; and when a person last proved
-    /// who they are (`auth_time`), since doing that again at the provider makes nobody another account.
+    /// who they are (`auth_time`), since doing that again at the provider does not change the account.
     ///
     /// # Errors
     /// [`Doubt::False`] when it is about another login.
@@ -378,7 +378,7 @@ mod tests {
         for header in [json!({"alg": "RS256", "crit": ["exp"]}), json!({"kid": "1"})] {
             assert!(matches!(why(&header), Some(Doubt::NotUnderstood(_))), "{header}");
         }
-        // But what it says is read all the same.
+        // But its content is read nevertheless.
         let mut elsewhere = claims();
         elsewhere["iss"] = json!("https://elsewhere.example");
         let expected =

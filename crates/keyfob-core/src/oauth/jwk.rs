@@ -58,7 +58,7 @@ impl Algorithm {
             "PS512" => (Scheme::RsaPss, Hash::Sha512),
             "ES256" => (Scheme::Ecdsa, Hash::Sha256),
             "ES384" => (Scheme::Ecdsa, Hash::Sha384),
-            // RFC 9864 §2.2 gives the curve a name of its own.
+            // RFC 9864 §2.2 gives the curve a separate name.
             "EdDSA" | "Ed25519" => (Scheme::Ed25519, Hash::Sha512),
             _ => return None,
         };

@@ -93,8 +93,8 @@ impl<'b> Members<'b> {
         }
     }
 
-    /// The one well-formed refresh token there is, however wrong the rest of the answer is. Of two nobody knows which
-    /// one is right.
+    /// The one well-formed refresh token there is, however wrong the rest of the answer is. If there are two, it is
+    /// unknown which one is right.
     pub(super) fn rotated(&self) -> Option<Secret> {
         if self.end == (End::Broken { doubtful: true }) {
             return None;

@@ -12,7 +12,7 @@ impl Prompt {
     /// Reads words separated by blanks.
     ///
     /// # Errors
-    /// For a word that does not make the page ask. `none` would make it ask nothing, which cannot sign in anybody.
+    /// For a word that does not make the page ask. With `none` it would ask nothing, and no user could sign in.
     pub fn parse(text: &str) -> Result<Self, Expected> {
         const WORDS: [&str; 4] = ["login", "consent", "select_account", "create"];
         let mut words = text.split(' ').filter(|word| !word.is_empty());
@@ -23,7 +23,7 @@ impl Prompt {
         }
     }
 
-    /// The parameter of a request for these scopes: what somebody chose, else what these scopes need.
+    /// The parameter of a request for these scopes: what was configured, else what these scopes need.
     ///
     /// OpenID Connect Core §11 has a provider ignore `offline_access` without `prompt=consent`: the login would end
     /// with its access token.

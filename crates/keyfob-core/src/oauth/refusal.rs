@@ -66,7 +66,7 @@ impl Refusal {
         A_PERSON.contains(&word) || own.into_iter().any(fits)
     }
 
-    /// Why it comes later or not at all, where it says so by its status, for whoever advises a person.
+    /// Why it comes later or not at all, if its status says so, for programs that advise a person.
     #[must_use]
     pub fn busy(&self, retry_after: Option<i64>) -> Option<Cause> {
         let says = self.word.as_deref().is_some_and(|word| NOT_NOW.contains(&word));
@@ -91,7 +91,7 @@ impl Refusal {
     }
 }
 
-/// Why a sign-in was refused with this word, for whoever advises a person. `scopes` are those that were asked for.
+/// Why a sign-in was refused with this code, for programs that advise a person. `scopes` are those that were requested.
 #[must_use]
 pub fn cause(word: &str, scopes: &Scopes) -> Cause {
     match word {
@@ -108,7 +108,7 @@ pub(super) enum Weight {
     Refused,
     /// It may be made again later.
     Later,
-    /// It may have been done all the same.
+    /// It may have been done nevertheless.
     Unknown,
 }
 
@@ -179,7 +179,7 @@ mod tests {
         }
     }
 
-    /// By a word at any status, or by a status without a word.
+    /// By an error code at any status, or by a status without an error code.
     #[test]
     fn busy_is_said_by_word_or_status() {
         for (word, status, busy) in [

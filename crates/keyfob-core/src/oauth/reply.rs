@@ -33,7 +33,7 @@ impl core::fmt::Debug for Reply {
 }
 
 impl Reply {
-    /// When what it grants began: no later than it was asked for. `Date` tells of the same moment.
+    /// When what it grants began: no later than it was requested. `Date` gives the same moment.
     #[must_use]
     pub fn begins(&self, now: Timestamp) -> Timestamp {
         self.asked_at.map_or(now, |asked| asked.min(now))
@@ -69,15 +69,15 @@ impl Reply {
         self.content_type.as_deref().unwrap_or("").split(';').next().unwrap_or("").trim()
     }
 
-    /// Seconds to wait before asking again, at most `cap`; `None` when the provider did not say. `now` counts where it
-    /// did not tell its clock either.
+    /// Seconds to wait before asking again, at most `cap`; `None` if the provider did not say. `now` is used if it did
+    /// not send its time either.
     #[must_use]
     pub fn retry_after(&self, now: ProviderTime, cap: i64) -> Option<i64> {
         let text = self.retry_after.as_deref()?.trim();
         let seconds = if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             text.parse().unwrap_or(i64::MAX)
         } else {
-            // The date is the provider's: measured by its clock when it told its clock.
+            // The date is the provider's: measured by its clock if it sent its time.
             ProviderTime::from_http_date(text)?.since(self.provider_time().unwrap_or(now))
         };
         Some(seconds.clamp(0, cap))

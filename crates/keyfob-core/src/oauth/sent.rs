@@ -72,7 +72,7 @@ impl Sent {
         }
         let needles = self.needles();
         let words = without(text, &needles);
-        // Encoded more than once, or in a spelling nobody thought of: then nothing of it is worth the risk.
+        // Encoded more than once, or in an unforeseen spelling: then nothing of it is worth the risk.
         let mut plain = words.clone();
         for _ in 0..3 {
             plain = decoded(&plain);
@@ -171,7 +171,7 @@ fn decoded(text: &str) -> String {
         .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
-/// The text without any of the needles, and without parts of them that are long enough to tell.
+/// The text without any of the needles, and without parts of them that are long enough to recognise.
 fn without(text: &str, needles: &[Zeroizing<Vec<u8>>]) -> String {
     let octets = text.as_bytes();
     let mut gone = alloc::vec![false; octets.len()];

@@ -49,7 +49,7 @@ impl TokenRequest {
         self.with_secret(name, Secret::new(value))
     }
 
-    /// Adds a parameter that nobody else may see.
+    /// Adds a parameter that must be kept secret.
     #[must_use]
     pub fn with_secret(mut self, name: impl Into<Cow<'static, str>>, value: Secret) -> Self {
         self.parameters.push((name.into(), value));
@@ -90,7 +90,7 @@ impl TokenRequest {
         reason = "the body of the one request that these parameters are for"
     )]
     fn form(&self) -> Secret {
-        // Room for all of it, so that the text is never moved, and no copy of it stays behind.
+        // Space for all of it, so that the text is never moved, and no copy of it stays behind.
         let room = self.parameters.iter().map(|(name, value)| longest(name, value.expose())).sum();
         let mut form = url::form_urlencoded::Serializer::new(String::with_capacity(room));
         form.extend_pairs(self.parameters.iter().map(|(name, value)| (name, value.expose())));

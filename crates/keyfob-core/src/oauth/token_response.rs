@@ -102,7 +102,7 @@ pub fn read(reply: &Reply) -> Answer {
 fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
     let status = reply.status;
     let said = |why| Refusal { why, word: None, status };
-    // Words of which nobody knows whether they are whole decide nothing.
+    // An error code that may be incomplete decides nothing.
     let whole = members.as_ref().filter(|members| members.end() == End::Whole);
     if let Some(refusal) = whole.and_then(|members| refusal(members, reply)) {
         return match refusal.weight() {
@@ -112,7 +112,7 @@ fn judge(reply: &Reply, members: Option<Members<'_>>) -> Verdict {
         };
     }
     match status {
-        // A gateway waited for the provider and gave up: what became of the request nobody knows (RFC 9110 §15.6.3,
+        // A gateway waited for the provider and gave up: the outcome of the request is unknown (RFC 9110 §15.6.3,
         // §15.6.5; 520 and 524 are those of the largest gateway).
         408 | 502 | 504 | 520 | 524 => {
             return Verdict::Unknown(said(format!("the provider answered {status}")));
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(tokens(&reply(200, r#"{"access_token":"a","token_type":"BEARER"}"#)).expires_in, None);
     }
 
-    /// A member that nobody needs is never fatal: not its type, not its octets, not its depth.
+    /// A member that is not needed is never fatal: not its type, not its octets, not its depth.
     #[test]
     fn what_is_not_needed_spoils_nothing() {
         let odd: [&[u8]; 15] = [
@@ -429,7 +429,7 @@ mod tests {
         assert_eq!(kind(&last_chunk), "granted", "an object says itself where it ends");
     }
 
-    /// Where it cannot be read, nobody may think that the old one is still good.
+    /// If it cannot be read, the old one must not be taken to be still good.
     #[test]
     fn a_rotated_token_that_cannot_be_read_is_an_unknown_outcome() {
         for token in [r#""x","refresh_token":"y""#, "7", "[\"x\"]", r#""a b""#, r#""\ud83d""#] {
@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(kind(&form(400, "error=invalid_client&error_description=no")), "refused");
     }
 
-    /// Providers with words of their own say them with a status of their own.
+    /// Some providers have their own error codes, and send them with their own statuses.
     #[test]
     fn a_provider_may_have_its_own_words() {
         let of = |status, body: &str, own: &[&'static str]| match read(&reply(status, body)).open().1 {
@@ -578,7 +578,7 @@ mod tests {
         assert_eq!(with("-5").retry_after(now, 900), None);
     }
 
-    /// What came is told as what it is: nothing, another type, or a redirect.
+    /// What arrived is reported as what it is: nothing, another type, or a redirect.
     #[test]
     fn what_is_no_answer_is_told_as_what_it_is() {
         let page = |kind: Option<&str>, status, body: &str| {

@@ -8,7 +8,7 @@ use crate::{
     provider::{Endpoints, environment::Environment},
 };
 
-/// The client id of whoever built this, if they set one at compile time.
+/// The client id that was set at compile time, if there was one.
 const BUILT_IN_CLIENT_ID: Option<&str> = match option_env!("KEYFOB_DEFAULT_CLIENT_ID") {
     Some(id) if !id.is_empty() => Some(id),
     _ => None,
@@ -55,7 +55,7 @@ fn console_scopes() -> Scopes {
     Scopes::parse("org:create_api_key user:profile").unwrap_or_default()
 }
 
-/// Its endpoints are fixed. Nobody told how it spells its issuer.
+/// Its endpoints are fixed. How it spells its issuer is not known.
 pub(super) fn production() -> Environment {
     Environment {
         issuer_is_known: false,
@@ -96,7 +96,7 @@ mod tests {
         assert_eq!(super::console_scopes().to_string(), "org:create_api_key user:profile");
     }
 
-    /// Only where it is known how long a token lasts at most is a longer one refused before anybody is asked.
+    /// A token that is too long-lived is refused without a request only if the longest lifetime is known.
     #[test]
     fn a_token_may_last_as_long_as_its_provider_lets_it() {
         use super::{Environment, LONGEST};

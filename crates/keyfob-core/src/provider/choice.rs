@@ -21,8 +21,8 @@ use crate::{
     error::escape,
 };
 
-/// Decides which provider is meant: the contract's variables, then the name somebody chose, then the
-/// configuration's, then production. Asks nobody.
+/// Decides which provider is meant: the contract's variables, then the name that was chosen, then the
+/// configuration's, then production. Sends no request.
 ///
 /// ```
 /// use keyfob_core::{
@@ -96,8 +96,8 @@ fn incomplete(name: &str, why: &str) -> Error {
         .because(Cause::EnvironmentLacks { environment: name.into(), key: "issuer".into() })
 }
 
-/// An environment out of the configuration alone. Its own endpoints go first; then what its issuer's metadata
-/// says; then what lies below its bases.
+/// An environment from the configuration alone. Its own endpoints go first; then what its issuer's metadata
+/// says; then the paths below its bases.
 fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> {
     let explicit = configured.endpoints.clone();
     let relative = Endpoints::relative(

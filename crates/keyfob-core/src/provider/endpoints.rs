@@ -16,7 +16,7 @@ macro_rules! endpoints {
         }
 
         impl Endpoints {
-            /// Those that are known, with a word for each.
+            /// Those that are known, with a name for each.
             pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
                 [$(($word, self.$field.as_deref()),)*].into_iter().filter_map(|(word, url)| Some((word, url?)))
             }
@@ -77,7 +77,7 @@ impl Endpoints {
         }
     }
 
-    /// Everything that lies below the bases there are.
+    /// All endpoints below the bases there are.
     #[must_use]
     pub fn relative(api: Option<&str>, apps: Option<&str>, console: Option<&str>) -> Self {
         let page = |base: Option<&str>| base.map(|base| format!("{base}/oauth/authorize"));

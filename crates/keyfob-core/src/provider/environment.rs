@@ -24,7 +24,7 @@ pub struct Environment {
     /// Its name: `production`, `staging`, `local`, `custom`, or the configured one.
     pub name: String,
     pub(super) issuer: String,
-    /// Whether `iss` in an answer can be compared: not where nobody told the issuer's own spelling.
+    /// Whether `iss` in an answer can be compared: not if the issuer's own spelling is unknown.
     pub(super) issuer_is_known: bool,
     /// Where everything is asked.
     pub endpoints: Endpoints,
@@ -42,9 +42,9 @@ pub struct Environment {
     pub console_scopes: Scopes,
     /// Whether the redirect must be the name `localhost`.
     pub redirect_is_name: bool,
-    /// The port of the callback, if somebody fixed it.
+    /// The port of the callback, if it is configured.
     pub port: Option<u16>,
-    /// What the sign-in page must ask, if somebody chose that.
+    /// What the sign-in page must ask, if that is configured.
     pub prompt: Option<Prompt>,
     /// The provider's own words for a refresh token that is dead.
     pub dead_refresh_words: Vec<String>,
@@ -68,8 +68,8 @@ pub struct Environment {
 pub(super) enum Discovery {
     /// Nothing: every endpoint is known.
     Done,
-    /// The metadata of the issuer. With an origin, every endpoint must be there. What lies below the bases
-    /// only fills what the metadata leaves open.
+    /// The metadata of the issuer. With an origin, every endpoint must be there. The paths below the bases
+    /// only fill what the metadata leaves open.
     Needed { origin: Option<String>, relative: Box<Endpoints> },
 }
 
@@ -158,7 +158,7 @@ impl Environment {
     /// The client to ask as.
     ///
     /// # Errors
-    /// [`Id::ClientIdMissing`]: this project ships none of somebody else's.
+    /// [`Id::ClientIdMissing`]: this project does not ship the client id of others.
     pub fn require_client_id(&self) -> Result<&ClientId> {
         self.client_id.as_ref().ok_or_else(|| {
             let what = format!("there is no OAuth client id for environment `{}`", self.name);

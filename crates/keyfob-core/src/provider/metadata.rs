@@ -26,7 +26,7 @@ pub fn well_known(issuer: &str) -> [String; 2] {
     ]
 }
 
-/// Whether this calls itself somebody's metadata. A page that an application shows at every path does not.
+/// Whether this declares itself to be an issuer's metadata. A page that an application shows at every path does not.
 #[must_use]
 pub fn is_metadata(body: &[u8]) -> bool {
     json::strict::<Map<String, Value>>(body)
@@ -34,8 +34,8 @@ pub fn is_metadata(body: &[u8]) -> bool {
 }
 
 impl Environment {
-    /// Lays the provider's own metadata over what is known. What somebody named explicitly stays; what only
-    /// lay below a base gives way. A member that is not needed is left out when it is odd.
+    /// Merges the provider's own metadata into what is known. What was named explicitly stays; what was only
+    /// derived from a base is replaced. A member that is not needed is left out if it is invalid.
     ///
     /// # Errors
     /// [`Id::MetadataInvalid`]: the issuer is not the one asked, character by character (RFC 8414 §3.3); the
@@ -54,8 +54,8 @@ impl Environment {
         };
         let issuer = text("issuer").ok_or_else(|| refuse("it names no issuer".into()))?;
         if issuer != self.issuer {
-            // One that differs by a final slash is this provider's own, spelt otherwise. Any other is somebody else's, and
-            // nobody is told to believe it.
+            // One that differs by a final slash is this provider's own, spelt otherwise. Any other is another
+            // provider's, and the user is not advised to trust it.
             let spelling = issuer.trim_end_matches('/') == self.issuer.trim_end_matches('/');
             let cause = spelling.then(|| Cause::IssuerSpelling {
                 environment: self.name.clone(),

@@ -1,4 +1,4 @@
-//! What a provider offers, by its own metadata: for whoever sets up a client there.
+//! What a provider offers, by its own metadata: for setting up a client there.
 
 use alloc::{
     string::{String, ToString},
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// The scopes that a login of a person is asked for where nobody says otherwise: who it is, under a name that people know,
-/// and a refresh token (OpenID Connect Core §5.4, §11).
+/// The scopes that a person's login requests by default: who it is, under a name that people know, and a refresh token
+/// (OpenID Connect Core §5.4, §11).
 const WANTED: [&str; 3] = ["openid", "email", OFFLINE];
 const OFFLINE: &str = "offline_access";
 
@@ -41,7 +41,7 @@ pub struct Offer {
 
 impl Offer {
     /// Reads the metadata that was found where `issuer`'s must be. A final slash too many or too few is forgiven, since
-    /// the places where the metadata lies are the same: the provider's own spelling counts.
+    /// the location of the metadata is the same: the provider's own spelling counts.
     ///
     /// # Errors
     /// As [`Environment::completed_by`].
@@ -77,8 +77,8 @@ impl Offer {
         })
     }
 
-    /// The scopes to ask for where nobody says otherwise: those that it offers, or all of them where it speaks OpenID
-    /// Connect and does not say.
+    /// The scopes to request by default: those that it offers, or all of them if it speaks OpenID Connect and does not
+    /// say.
     #[must_use]
     pub fn usual_scopes(&self) -> Vec<&'static str> {
         let offered = |scope: &&str| match &self.scopes {
@@ -94,13 +94,13 @@ impl Offer {
         self.scopes.as_ref().is_some_and(|scopes| !scopes.iter().any(|one| one == scope))
     }
 
-    /// Whether a login with these scopes will have a refresh token, as far as that can be told.
+    /// Whether a login with these scopes will have a refresh token, as far as that is known.
     #[must_use]
     pub fn renews<'s>(&self, mut scopes: impl Iterator<Item = &'s str>) -> Option<bool> {
         if scopes.any(|scope| scope == OFFLINE) {
             return Some(true);
         }
-        // Whoever has that scope gives refresh tokens for it alone (OpenID Connect Core §11).
+        // A provider with that scope gives refresh tokens for it alone (OpenID Connect Core §11).
         match (self.scopes.is_some() && !self.lacks(OFFLINE), self.refreshes) {
             (true, _) => Some(false),
             (false, true) => Some(true),
@@ -145,7 +145,7 @@ mod tests {
             let error = Offer::read("https://i.example", metadata(other, "").as_bytes()).expect_err(other);
             assert_eq!(error.id(), Id::MetadataInvalid);
             assert!(error.why().contains(&format!("`{other}`")), "{error}");
-            // Somebody else's name is no other spelling: nobody is told to believe it.
+            // Another provider's name is no other spelling: the user is not advised to trust it.
             let spelling = matches!(error.cause(), Some(Cause::IssuerSpelling { .. }));
             assert_eq!(spelling, other == "https://i.example//", "{error:?}");
         }

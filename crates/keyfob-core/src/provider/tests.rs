@@ -269,7 +269,7 @@ fn endpoints_have_an_order() {
     assert_eq!(e.whoami_url.as_deref(), Some("https://api.example/v/v1/whoami"));
 }
 
-/// RFC 9207 §2.4: `iss` is compared where somebody told how the issuer spells itself, and nowhere else.
+/// RFC 9207 §2.4: `iss` is compared only if the issuer's own spelling is known.
 #[test]
 fn when_iss_can_be_compared() {
     let iss = |e: &Environment| e.iss().map(ToString::to_string);
@@ -286,7 +286,7 @@ const METADATA: &str = r#"{"issuer":"https://i.example","authorization_endpoint"
     "token_endpoint":"https://i.example/token","revocation_endpoint":"https://i.example/revoke",
     "code_challenge_methods_supported":["S256"]}"#;
 
-/// Whoever listens on loopback is not trusted: a provider elsewhere must not send a code there.
+/// A process that listens on loopback is not trusted: a provider elsewhere must not send a code there.
 #[test]
 fn a_remote_provider_cannot_point_to_loopback() {
     let work = |issuer: &str| {
@@ -301,7 +301,7 @@ fn a_remote_provider_cannot_point_to_loopback() {
     assert!(work("http://127.0.0.1:9").completed_by(here.as_bytes()).is_ok());
 }
 
-/// Staging from bases alone: everything lies where it lies below production's.
+/// Staging from bases alone: every endpoint has the same path as below production's.
 #[test]
 fn environment_with_bases_only_has_all_endpoints() {
     let base = |host: &str| Some(alloc::format!("https://{host}.staging.example/"));
@@ -499,7 +499,7 @@ fn an_environment_is_what_its_configuration_says() {
     assert_eq!((page, scopes.to_string()), ("https://console.example/oauth/authorize", "a b".into()));
 }
 
-/// Both work without a configuration file; only production's client is somebody's own.
+/// Both work without a configuration file; only the client of production is another party's own.
 #[test]
 fn the_built_in_environments_are_whole() {
     let of =
@@ -531,7 +531,7 @@ fn another_client_does_not_get_the_configured_ones_secret() {
     assert!(secret("ours").is_some() && secret("mine").is_none());
 }
 
-/// Where nobody chose any, a person's login has the scopes of the built-in ones, and a machine's those of its provider.
+/// If none were chosen, a person's login has the scopes of the built-in ones, and a machine's those of its provider.
 #[test]
 fn scopes_that_nobody_chose() {
     let scopes = |e: Environment| [e.scopes.to_string(), e.console_scopes.to_string()];
