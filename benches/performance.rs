@@ -24,7 +24,7 @@ mod token;
 
 use stage::{Program, Result};
 
-/// A benchmark: its name, and what prints its rows.
+/// A benchmark: its name, and the function that prints its rows.
 type Benchmark = (&'static str, fn(&Program) -> Result<()>);
 
 const ALL: [Benchmark; 6] = [

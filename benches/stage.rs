@@ -125,7 +125,7 @@ impl<'p> Stage<'p> {
         command
     }
 
-    /// Signs in as a person would.
+    /// Signs in as a user would.
     pub(crate) fn sign_in(&self, profile: &str) -> Result<Login> {
         let words = ["login", "--no-browser", "--profile", profile];
         let mut child = self.command(&words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
@@ -259,14 +259,14 @@ impl Connection {
     }
 }
 
-/// Host and port, and what comes after them.
+/// Host and port, and the rest of the URL.
 fn split(url: &str) -> Result<(&str, &str)> {
     let rest = url.strip_prefix("http://").ok_or("the development provider speaks plain http")?;
     let path = rest.find('/').unwrap_or(rest.len());
     Ok((&rest[..path], if path == rest.len() { "/" } else { &rest[path..] }))
 }
 
-/// What this ran on, in a line.
+/// The machine this ran on, in a line.
 pub(crate) fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let value = |text: &str, name: &str, separator: char| {

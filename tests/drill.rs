@@ -28,7 +28,7 @@ fn main() {
     renewals(kills / 10, longest);
 }
 
-/// Everybody at one expired token.
+/// All processes at one expired token.
 fn storms(processes: usize, rounds: u64) {
     let server = provider();
     let sandbox = Home::signed_in(&server);

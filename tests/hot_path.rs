@@ -89,7 +89,7 @@ fn before_the_answer_there_is_one_thread_and_nothing_open() {
     assert!(child.wait().unwrap().success());
 }
 
-/// What the descriptors of a process lead to, but for pipes and devices.
+/// The targets of a process's descriptors, except pipes and devices.
 #[cfg(target_os = "linux")]
 fn targets(descriptors: &Path) -> io::Result<Vec<String>> {
     let target = |entry: io::Result<fs::DirEntry>| fs::read_link(entry.unwrap().path()).unwrap_or_default();

@@ -52,7 +52,7 @@ fn parse(text: &str) -> Url {
     Url::parse(text).expect("what was accepted is a URL")
 }
 
-/// An `@` may stand in a path or a query.
+/// An `@` may occur in a path or a query.
 fn by_query(text: &str) -> bool {
     let authority = text.split("://").nth(1).unwrap_or("").split(['/', '?']).next().unwrap_or("");
     !text.contains(['\\', '#', '\t', '\n', '\r', ' ']) && !authority.contains('@')

@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(!format!("{reading:?}").contains(CANARY), "a secret is in Debug");
 });
 
-/// What a value was normalised to means the same again.
+/// A normalised value normalises to itself.
 fn normal(variable: &Variable, value: &str) {
     let again = contract::read(&[(variable.name.to_owned(), Some(value.to_owned()))].into_iter().collect());
     let state = again.entries.into_iter().find(|entry| entry.variable.name == variable.name);

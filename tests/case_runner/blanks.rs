@@ -33,7 +33,7 @@ impl<'s> Blanks<'s> {
         }
     }
 
-    /// The text with its blanks filled. What is in braces and no blank stays, so that scripts stay readable.
+    /// The text with its placeholders replaced. Other text in braces stays, so that scripts stay readable.
     pub(crate) fn fill(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;

@@ -15,7 +15,7 @@ pub(crate) struct Case {
     /// The directory's name.
     #[serde(skip)]
     pub(crate) name: String,
-    /// What it shows, in one sentence.
+    /// Its subject, in one sentence.
     pub(crate) about: String,
     /// The variables it is about.
     #[serde(default)]
@@ -76,7 +76,7 @@ pub(crate) struct Provider {
     pub(crate) faults: Vec<String>,
 }
 
-/// What is there before the first run.
+/// The files that exist before the first run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(crate) struct Given {
@@ -194,12 +194,12 @@ pub(crate) struct Run {
     /// Files below the home, with their content.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
-    /// What must not be below the home.
+    /// The files that must not be below the home.
     #[serde(default)]
     pub(crate) absent: Vec<String>,
     /// Keeps standard output for `{saved:NAME}`.
     pub(crate) save: Option<String>,
-    /// Whether a credential may stand on standard output. Known for `token`, `header` and `setup-token`.
+    /// Whether a credential may be on standard output. Known for `token`, `header` and `setup-token`.
     pub(crate) tells_secrets: Option<bool>,
 }
 

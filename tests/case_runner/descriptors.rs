@@ -158,7 +158,7 @@ impl Handed {
         child
     }
 
-    /// What became of them: the offset of a file that others share stays where it was.
+    /// Their state afterwards: the offset of a shared file is unchanged.
     pub(crate) fn check(self, problems: &mut Vec<String>) {
         for (number, before, mut file) in self.files {
             let after = file.stream_position().expect("a file has an offset");

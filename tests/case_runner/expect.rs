@@ -140,7 +140,7 @@ pub(crate) fn whoami(stage: &mut Stage, expected: &Whoami, headers: &str) {
     }
 }
 
-/// What must be below the home, and what must not.
+/// The files that must be below the home, and those that must not.
 pub(crate) fn files(stage: &Stage, run: &Run, problems: &mut Vec<String>) {
     for (name, content) in &run.files {
         let expected = stage.blanks.fill(content);

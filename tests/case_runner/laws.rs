@@ -25,7 +25,7 @@ fn every_variable_has_a_working_and_a_malformed_case() {
     }
 }
 
-/// What a case says it covers, it sets.
+/// A case sets every variable that it claims to cover.
 #[test]
 fn a_case_sets_what_it_covers() {
     for case in case::all() {

@@ -13,7 +13,7 @@ use base64::{
 
 /// So much of a secret in a row counts as the secret.
 const PART: usize = 12;
-/// What every credential of the development provider begins with.
+/// The prefixes of the development provider's credentials.
 const MINTED: [&str; 6] = ["kdev-at-", "kdev-rt-", "kdev-ac-", "kdev-dt-", "kdev-dc-", "kdev-tx-"];
 
 /// One way a text might appear.
@@ -22,7 +22,7 @@ struct Form {
     text: String,
 }
 
-/// The secret as it is and as programs dress it up.
+/// The secret verbatim and in common encodings.
 fn forms(secret: &str) -> Vec<Form> {
     let mut forms = vec![
         Form { name: "as it is", text: secret.into() },
@@ -81,7 +81,7 @@ impl Search {
         self.places.push((name.into(), content.into()));
     }
 
-    /// Every file below a directory, but for the store and what the case itself put there.
+    /// Every file below a directory, except the store and the case's own files.
     pub(crate) fn files(&mut self, home: &Path, known: &[PathBuf]) {
         let mut dirs = vec![home.to_path_buf()];
         while let Some(dir) = dirs.pop() {
@@ -97,7 +97,7 @@ impl Search {
         }
     }
 
-    /// What was found, by secret and place; never the secret itself.
+    /// The findings, by secret and place; never the secret itself.
     pub(crate) fn leaks(&self) -> Vec<String> {
         let mut parts: HashMap<Vec<u8>, (&str, &'static str)> = HashMap::new();
         for (name, secret) in &self.secrets {

@@ -14,7 +14,7 @@ use keyfob_dev::{DevServer, Minted, Options};
 
 use crate::leaks::Search;
 
-/// Nobody in particular: what an ordinary user may see of an ordinary user's process.
+/// An ordinary user, for what one may see of another ordinary user's process.
 const STRANGER: u32 = 65_534;
 
 fn provider() -> DevServer {

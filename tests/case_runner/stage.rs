@@ -38,7 +38,7 @@ pub(crate) struct Stage<'c> {
     pub(crate) home: PathBuf,
     pub(crate) blanks: Blanks<'c>,
     search: Search,
-    /// Files that the case itself wrote: its own secrets may stand in them.
+    /// Files that the case itself wrote: they may contain its own secrets.
     written: Vec<PathBuf>,
     problems: Vec<String>,
 }
@@ -254,7 +254,7 @@ impl Stage<'_> {
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect()
     }
 
-    /// What was minted by now.
+    /// The tokens minted so far.
     fn harvest(&mut self) {
         for of in ["logins", "devices", "run/helper"] {
             for path in self.store(of) {
@@ -263,7 +263,7 @@ impl Stage<'_> {
         }
     }
 
-    /// What a log of `{:?}` would show of everything the library has in hand.
+    /// The `{:?}` output of everything that the library holds.
     fn debug(&mut self) {
         for (at, run) in self.case.run.iter().enumerate() {
             let command = self.command(run);

@@ -51,7 +51,7 @@ fn a_token_can_be_brought_along() {
     assert_eq!(two.status.code(), Some(2));
 }
 
-/// What a lasting token may do and when it ends is known without the token.
+/// The scopes and the expiry of a long-lived token are known without the token.
 #[test]
 fn a_token_that_lasts_is_shown_once_and_remembered() {
     let s = Sandbox::new();

@@ -362,7 +362,7 @@ fn each_cause_is_told_by_its_own_word() {
     }
 }
 
-/// The cause is a word for programs, and the page of errors says what it means.
+/// The cause is a word for programs, and the page of errors explains it.
 #[test]
 fn the_cause_is_told_to_programs() {
     let s = Sandbox::new();

@@ -71,7 +71,7 @@ impl Described {
         }
     }
 
-    /// One document on standard output, and what it is.
+    /// One document on standard output, and its type.
     #[track_caller]
     fn is(&mut self, name: &str, output: &Output) -> Value {
         let out = String::from_utf8(output.stdout.clone()).expect("text");

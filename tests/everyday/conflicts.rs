@@ -17,7 +17,7 @@ fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// A login that is saved and will not be used: said at once, with what wins and what to do.
+/// A login that is saved but will not be used: reported at once, with the winning source and a hint.
 #[test]
 fn a_new_login_says_what_comes_before_it() {
     let s = Sandbox::new();
@@ -42,7 +42,7 @@ fn a_new_login_says_what_comes_before_it() {
     assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
 }
 
-/// Nobody asks `status` in a script, so the warning goes where its log is; the answer stays an answer.
+/// Scripts do not run `status`, so the warning goes to their log; the answer is unchanged.
 #[test]
 fn shadowed_login_warns_in_scripts() {
     let s = Sandbox::new();
@@ -84,7 +84,7 @@ fn only_never_falls_back_to_another_source() {
     assert!(stderr(&typo).contains("api-key-helper"), "which there are: {}", stderr(&typo));
 }
 
-/// A profile that was named means that login. Inherited tokens do not count, and that is said.
+/// A named profile selects that login. Inherited tokens are ignored, and the user is informed.
 #[test]
 fn named_profile_ignores_tokens_in_variables() {
     let s = Sandbox::new();

@@ -35,7 +35,7 @@ impl Waiting {
         self.shown["user_code"].as_str().expect("a code")
     }
 
-    /// How it ended: with what on stdout, which is one document.
+    /// How it ended: the exit code, and the one document on stdout.
     fn end(mut self) -> (Output, Value) {
         self.messages.read_to_string(&mut self.said).expect("text");
         let output = self.child.wait_with_output().expect("it ends");

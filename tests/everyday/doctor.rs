@@ -43,7 +43,7 @@ impl Practice {
         (output, said["findings"].as_array().expect("a list").clone())
     }
 
-    /// Finds this, mends it, and finds nothing any more.
+    /// Finds this, repairs it, and then finds nothing.
     #[track_caller]
     fn mends(&self, subject: &str, code: i32, id: &str) -> Value {
         let (output, findings) = self.examine(&[], &[]);
@@ -119,7 +119,7 @@ fn a_damaged_record_is_set_aside_and_goes_with_the_next_login() {
     assert_eq!(p.s.output(&["token"]).status.code(), Some(0));
 }
 
-/// The intent to renew, and no answer: what a kill at the worst moment leaves.
+/// The intent to renew, and no answer: the state after a kill at the worst moment.
 #[test]
 fn an_unfinished_renewal_is_noted() {
     let p = Practice::new();
@@ -145,7 +145,7 @@ fn a_recovery_file_is_adopted() {
     assert_eq!(p.s.json(&["status"])["winner"]["generation"], generation);
 }
 
-/// A process that was stopped in the middle of a renewal: everybody else waits, and here is its number.
+/// A process that was stopped in the middle of a renewal: all others wait, and its number is reported.
 #[test]
 fn doctor_names_the_holder_of_the_lease() {
     let p = Practice::new();
@@ -213,7 +213,7 @@ fn a_wrong_clock_is_told() {
     }
 }
 
-/// Each host by itself, with what it is needed for.
+/// Each host separately, with its purpose.
 #[test]
 fn doctor_names_a_host_that_does_not_respond() {
     let p = Practice::new();

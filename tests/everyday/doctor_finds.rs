@@ -13,7 +13,7 @@ fn findings(output: &Output) -> Vec<Value> {
     said["findings"].as_array().expect("a list").clone()
 }
 
-/// What is found of this subject, and the exit code.
+/// The finding about this subject, and the exit code.
 #[track_caller]
 fn examine(s: &Sandbox, words: &[&str], variables: &[(&str, &str)], subject: &str) -> (Option<i32>, Value) {
     let words: Vec<_> = ["doctor", "--json"].iter().chain(words).copied().collect();
@@ -173,7 +173,7 @@ fn a_client_secret_that_cannot_be_used_is_found() {
     is_wrong(&look(&["--run-helper"]), 3, "client-secret", "locked");
 }
 
-/// The helper is run when a person agrees or the command line says so, and not remembered.
+/// The helper is run when the user agrees or the command line says so, and its result is not cached.
 #[test]
 fn a_helper_that_fails_is_found() {
     let s = Sandbox::new();

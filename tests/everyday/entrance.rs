@@ -149,7 +149,7 @@ fn what_could_not_be_kept_is_refused_before_the_page() {
     }
 }
 
-/// What would be refused after the sign-in, or regretted, is refused before it.
+/// Anything that would fail or be regretted after the sign-in is refused before it.
 #[test]
 fn a_token_that_cannot_be_is_refused_before_the_page() {
     let s = Sandbox::new();
@@ -200,7 +200,7 @@ fn a_token_that_cannot_be_is_refused_before_the_page() {
     assert_eq!(mint("ci", "three"), (Some(0), true), "its name is free");
 }
 
-/// A login beside it, of the same account, says whose a token is.
+/// Another login of the same account identifies a token's account.
 #[test]
 fn a_token_is_listed_with_the_address_of_its_account() {
     let s = Sandbox::new();

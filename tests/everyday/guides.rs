@@ -80,7 +80,7 @@ fn words_of(text: &str) -> BTreeMap<String, String> {
     words
 }
 
-/// What a block may need, and how it comes to be there.
+/// The things a block may need, and how each is provided.
 fn provide(thing: &str) -> &'static str {
     match thing {
         "a token in CLAUDE_CODE_OAUTH_TOKEN" => "export CLAUDE_CODE_OAUTH_TOKEN=$(keyfob token)\n",
@@ -146,7 +146,7 @@ fn stand_ins(bin: &Path) {
     }
 }
 
-/// The script of a page, what its console blocks must print, and why the others do not run.
+/// The script of a page, the expected output of its console blocks, and why the others do not run.
 struct Script {
     text: String,
     printed: Vec<(PathBuf, String, Vec<String>)>,
@@ -212,7 +212,7 @@ fn script(page: &Path, home: &Path) -> Script {
     script
 }
 
-/// Whether a text is what a page shows: `…` is anything within a line, or, alone, any lines.
+/// Whether a text matches the page: `…` is anything within a line, or, alone, any lines.
 fn is_like(printed: &[&str], shown: &[&str]) -> bool {
     match (printed, shown) {
         ([], []) => true,
@@ -242,7 +242,7 @@ fn what_pages_show_is_compared_with_gaps() {
     assert!(!is_like(&["a b c"], &["a … d"]) && !is_like(&["a b"], &["a"]) && !is_like(&["x", "y"], &["x"]));
 }
 
-/// Every command of every page: it runs, or it is said why not.
+/// Every command of every page runs, or the page says why not.
 #[test]
 fn the_commands_of_the_pages_run() {
     let (mut commands, mut left_out, mut failed) = (0, Vec::new(), Vec::new());

@@ -96,7 +96,7 @@ fn helper_ttl_zero_caches_nothing() {
     }
 }
 
-/// What the helper left behind has its output open. Nobody waits for that.
+/// A process that the helper left behind keeps its output open. No caller waits for that.
 #[test]
 fn a_helper_may_leave_an_agent_behind() {
     let s = with_helper("sleep 300 & echo $! > $HOME/agent; echo the-key");

@@ -16,7 +16,7 @@ use crate::{
     visitor::{Answer, follow},
 };
 
-/// A user with an empty home directory and no variable that says anything.
+/// A user with an empty home directory and no relevant variable.
 struct Fresh {
     server: DevServer,
     home: tempfile::TempDir,
@@ -215,7 +215,7 @@ fn an_issuer_that_is_nearly_right_is_put_right() {
     assert!(login.err.contains(&format!("write issuer = \"{base}\" in [environments.work]")), "{login:?}");
 }
 
-/// What is wrong with the provider or the words is found before anything is written.
+/// Errors of the provider or the arguments are found before anything is written.
 #[test]
 fn nothing_is_written_for_what_would_not_work() {
     let f = Fresh::new();
@@ -336,7 +336,7 @@ fn a_client_with_a_secret_is_set_up_by_the_file_that_holds_it() {
     assert!(f.run(&["token"]).answer().len() > 20);
 }
 
-/// A flag that loses to a variable says so.
+/// A flag that a variable overrides is reported.
 #[test]
 fn an_environment_flag_that_a_variable_outranks_is_told() {
     let f = Fresh::new();
@@ -349,7 +349,7 @@ fn an_environment_flag_that_a_variable_outranks_is_told() {
     }
 }
 
-/// A person who types `keyfob init` and nothing else: asked, shown, and signed in.
+/// A user who types `keyfob init` and nothing else is asked, shown the change, and signed in.
 #[test]
 fn questions_at_a_terminal_lead_to_a_login() {
     let f = Fresh::new();
@@ -391,7 +391,7 @@ fn questions_at_a_terminal_lead_to_a_login() {
     assert!(f.run(&["token"]).answer().len() > 20);
 }
 
-/// Whoever says no, or closes the terminal, has set nothing up.
+/// After a no, or a closed terminal, nothing is set up.
 #[test]
 fn a_no_at_the_terminal_writes_nothing() {
     let f = Fresh::new();

@@ -27,7 +27,7 @@ fn works(s: &Sandbox, token: &str) -> bool {
     ask.header("authorization", format!("Bearer {token}")).call().expect("an answer").status() == 200
 }
 
-/// RFC 7009 §2.1: the refresh token is revoked, and what was minted from it with it.
+/// RFC 7009 §2.1: the refresh token is revoked, together with the tokens minted from it.
 #[test]
 fn logout_reports_a_confirmed_revocation() {
     let s = Sandbox::new();
@@ -223,7 +223,7 @@ fn another_login_than_the_one_meant_is_left_alone() {
     assert_eq!((output.status.code(), records(&s)), (Some(0), 0), "{}", stderr(&output));
 }
 
-/// A home whose path is not UTF-8 is that home and not the usual one: everybody in that one stays signed in.
+/// A home whose path is not UTF-8 is not confused with the usual one: logins in the usual one stay.
 #[test]
 fn logout_with_a_non_utf8_home_does_not_touch_another_home() {
     use std::os::unix::ffi::OsStrExt;

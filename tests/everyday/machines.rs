@@ -184,7 +184,7 @@ fn signing_out_ends_the_token_at_the_provider() {
     assert_ne!(m.json(&["token"])["login"], first["login"], "the next one is another");
 }
 
-/// A person's sign-in has nothing to look for here, in any of its forms.
+/// Interactive sign-in is refused here, in each of its forms.
 #[test]
 fn login_to_a_client_credentials_environment_is_refused() {
     let m = Machine::new();

@@ -25,7 +25,7 @@ use keyfob_testkit::{Sandbox, stderr};
 /// How long a report may take on a busy machine: reaching it is a failure.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// One point: its metric, how often or how long, and everything it says.
+/// One point: its metric, count or duration, and all attributes.
 type Point = (String, f64, BTreeMap<String, String>);
 
 /// One report: its path, its headers, its points.
@@ -42,7 +42,7 @@ impl Report {
         self.points.iter().filter(|(name, ..)| name == metric).collect()
     }
 
-    /// Whether a text stands anywhere in it.
+    /// Whether a text occurs anywhere in it.
     fn says(&self, text: &str) -> bool {
         self.points.iter().any(|(_, _, said)| said.values().any(|value| value.contains(text)))
     }

@@ -39,7 +39,7 @@ fn login(s: &Sandbox) -> Output {
     follow(&mut command(s, &["login", "--no-browser"]))
 }
 
-/// OpenID Connect Core §3.1.3.7: what the provider signed says who it is.
+/// OpenID Connect Core §3.1.3.7: the signed ID token identifies the account.
 #[test]
 fn an_id_token_says_who_signed_in() {
     let s = machine();
@@ -55,7 +55,7 @@ fn an_id_token_says_who_signed_in() {
     assert!(status["identity"]["account_uuid"].is_string(), "the subject is a UUID here: {status}");
 }
 
-/// Not every configuration requests the e-mail address: then the user name is shown, or else the provider's account number.
+/// Not every configuration requests the e-mail address: then the user name is shown, or else the account number.
 #[test]
 fn a_login_without_an_address_has_a_name() {
     for (scopes, expected) in [(&["openid", "profile"][..], Some("dev")), (&["openid"], None)] {

@@ -20,7 +20,7 @@ fn holder(s: &Sandbox) -> String {
     s.json(&["status"])["identity"]["email"].as_str().expect("an address").to_owned()
 }
 
-/// What the command line says, and who is at the terminal.
+/// The command line, and the user at the terminal.
 #[test]
 fn a_code_of_another_account_is_saved_only_when_somebody_agrees() {
     for (words, said) in [

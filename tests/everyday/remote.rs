@@ -12,7 +12,7 @@ use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 use keyfob_testkit::{Sandbox, stderr};
 
-/// A connection in front of a person.
+/// A connection at a terminal with a user.
 struct Connection {
     child: Child,
     stdin: ChildStdin,
@@ -30,14 +30,14 @@ impl Connection {
         Self { child, stdin, lines, told }
     }
 
-    /// Says a line and hears it back.
+    /// Sends a line and receives its echo.
     fn echo(&mut self, text: &str, n: u32) {
         writeln!(self.stdin, "{text}").expect("it reads");
         let line = self.lines.next().expect("an echo").expect("text");
         assert_eq!(line, format!(r#"{{"n":{n},"text":"{text}"}}"#));
     }
 
-    /// Waits until it says this.
+    /// Waits until it prints this.
     fn says(&mut self, part: &str) {
         let line = self.told.by_ref().map_while(Result::ok).find(|line| line.contains(part));
         assert!(line.is_some(), "it never said: {part}");
@@ -233,7 +233,7 @@ fn the_headers_of_a_connection_are_all_there() {
     }
 }
 
-/// The record says where a login's token goes. A configuration that was changed since leads it nowhere else.
+/// The record determines where a login's token is sent. A later change of the configuration does not redirect it.
 #[test]
 fn a_changed_configuration_leads_no_token_away() {
     let s = Sandbox::new();

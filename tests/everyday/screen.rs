@@ -31,7 +31,7 @@ pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
 
 pub(crate) struct Screen {
     master: File,
-    /// The other end, as a shell would hold it: it outlives what runs in it.
+    /// The other end, as a shell would hold it: it outlives the programs that run in it.
     end: File,
     shown: Arc<Mutex<Vec<u8>>>,
 }
@@ -152,7 +152,7 @@ impl Screen {
         address.expect("an address on a line of its own").to_owned()
     }
 
-    /// Echo, line editing, signals: what a program must leave as it found it.
+    /// Echo, line editing, signals: the settings that a program must restore.
     pub(crate) fn modes(&self) -> String {
         let modes = tcgetattr(&self.end).expect("a terminal");
         format!("{:?} {:?} {:?}", modes.input_modes, modes.output_modes, modes.local_modes)

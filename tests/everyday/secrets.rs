@@ -151,7 +151,7 @@ fn another_client_does_not_get_it() {
     assert!(!desktop.record().contains("client_secret"), "{}", desktop.record());
 }
 
-/// RFC 6749 §5.2: a client that is refused is named, and what can help is said.
+/// RFC 6749 §5.2: a client that is refused is named, with a hint.
 #[test]
 fn a_refused_client_is_named() {
     // The provider knows this client with a secret, and the configuration does not.

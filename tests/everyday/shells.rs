@@ -21,7 +21,7 @@ fn own_name(s: &Sandbox) {
     }
 }
 
-/// What a program prints, which must end well.
+/// The output of a program that must succeed.
 #[track_caller]
 fn printed(s: &Sandbox, program: &str, words: &[&str]) -> String {
     let output = Command::new(program)
@@ -190,7 +190,7 @@ fn tab_completes_in_every_shell() {
     }
 }
 
-/// What another program's completion knows, it knows behind `exec --` too.
+/// Another program's completion also works after `exec --`.
 #[test]
 fn tab_completes_the_words_of_the_program_that_is_run() {
     for name in ["bash", "zsh", "fish"] {

@@ -98,7 +98,7 @@ fn status_names_a_source_by_what_was_typed() {
     assert!(text(&page).contains(named), "{}", text(&page));
 }
 
-/// What a stored login can have come to, in a word for scripts and an exit code for shells.
+/// The possible states of a stored login, in a word for scripts and an exit code for shells.
 #[test]
 fn status_names_every_state_of_a_login() {
     let now = i64::try_from(std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()).expect("soon");

@@ -249,7 +249,7 @@ fn what_editors_and_backups_leave_is_mended() {
     assert!(fs::read_dir(&backup).expect("ours").count() > 0, "the backup is untouched");
 }
 
-/// Whatever the umask takes from us, what is made can be used afterwards.
+/// Whatever the umask, the files that are created can be used afterwards.
 #[test]
 fn any_umask_will_do() {
     for umask in ["0000", "0177", "0277", "0477", "0777"] {

@@ -268,7 +268,7 @@ fn escape_sequences_reach_only_those_who_know_them() {
     }
 }
 
-/// A person's terminal gets bold and a mark, and whole words at the end of each line.
+/// A user's terminal gets bold, a mark, and line breaks between words.
 #[test]
 fn prose_is_dressed_and_wrapped_for_a_terminal_and_left_alone_for_a_pipe() {
     let s = Sandbox::new();
@@ -297,7 +297,7 @@ fn prose_is_dressed_and_wrapped_for_a_terminal_and_left_alone_for_a_pipe() {
     );
 }
 
-/// Nobody is there: what waits for a person alone ends at once and says why; what waits for a browser goes on.
+/// Without a user, a wait for input ends at once and says why; a wait for a browser goes on.
 #[test]
 fn login_without_a_terminal_ends_what_needs_a_person() {
     let s = Sandbox::new();

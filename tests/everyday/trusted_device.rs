@@ -1,4 +1,4 @@
-//! Trusted devices: enrolled when the provider asks for it, renewed when the provider renews it, removed with the login.
+//! Trusted devices: enrolled when the provider asks for it, renewed when it renews them, removed with the login.
 
 use std::{fs, path::PathBuf, process::Output};
 

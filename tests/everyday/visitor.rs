@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// Runs a `login --no-browser` and does what it asks for: opens the address and goes where that leads.
+/// Runs a `login --no-browser` and follows it: opens the URL and its redirects.
 pub(crate) fn follow(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
@@ -59,7 +59,7 @@ impl Answer {
         found.expect("the parameter").1.into_owned()
     }
 
-    /// What the page shows that asks to copy.
+    /// The code that the page shows for copying.
     pub(crate) fn shown(&self) -> String {
         format!("{}#{}", self.parameter("code"), self.parameter("state"))
     }

@@ -16,7 +16,7 @@ use crate::screen::{Screen, until};
 
 const LEASE: &str = "Waiting for process 4711 (agent), which is at work on this login";
 
-/// Somebody else renews, and is stopped in the middle.
+/// Another process renews, and is stopped in the middle.
 fn held(s: &Sandbox) -> File {
     s.expire();
     let lock = s.record_path().with_extension("lock");
@@ -142,7 +142,7 @@ fn wait_outlasts_a_provider_that_says_later() {
     }
 }
 
-/// What is not over in time, or cannot be, ends as it would have without waiting.
+/// A condition that does not end in time, or cannot, is reported as it would be without waiting.
 #[test]
 fn a_wait_in_vain_ends_like_none() {
     let s = Sandbox::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use keyfob_testkit::{Home, now, provider_with, token_requests};
 
-/// What becomes of a login when the trouble is over.
+/// The state of a login when the failure is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// It renews.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const HOUR: i64 = 3600;
 
-/// A machine whose clock reads what a file says.
+/// A machine whose clock is set by a file.
 struct Machine {
     server: DevServer,
     sandbox: Home,
@@ -192,7 +192,7 @@ fn a_machine_that_sleeps_during_a_sign_in_keeps_no_dead_token_for_a_fresh_one() 
     assert_eq!((machine.server.grants().refreshes, machine.server.grants().reuses), (before + 2, 0));
 }
 
-/// Waits until a process stands still.
+/// Waits until a process is stopped.
 fn stopped(process: Pid) {
     let status = Path::new("/proc").join(process.as_raw_nonzero().to_string()).join("status");
     until("the process to stop", || {

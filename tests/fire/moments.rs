@@ -68,7 +68,7 @@ fn stop_at(server: &DevServer, sandbox: &Home, moment: Moment) -> Stopped {
 }
 
 impl Stopped {
-    /// Kills the renewing process, and says what its caller makes of it.
+    /// Kills the worker, and returns its caller's result.
     fn kill(mut self, sandbox: &Home, server: &DevServer) -> Ran {
         if let Some(worker) = worker_of(&mut self.caller) {
             kill(worker);
@@ -144,7 +144,7 @@ fn killed_in_flight_at_a_strict_provider() {
     }
 }
 
-/// Many providers accept a just-rotated token once more. There the declared retry mends everything.
+/// Many providers accept a just-rotated token once more. There the declared retry succeeds.
 #[test]
 fn killed_in_flight_at_a_lenient_provider() {
     for moment in [Moment::Answered, Moment::Half] {

@@ -102,7 +102,7 @@ fn nobody_takes_a_torn_record_for_a_damaged_one() {
     assert_eq!(kept, shared.files("json").len() + shared.files("lock").len(), "nothing was set aside");
 }
 
-/// The record's own mount cannot be written: what was renewed is kept beside it and adopted, never spent again.
+/// The record's own mount cannot be written: the renewed record is kept beside it and adopted, never spent again.
 #[test]
 fn a_commit_that_fails_is_recovered() {
     let server = provider();

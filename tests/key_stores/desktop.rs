@@ -38,7 +38,7 @@ impl Desktop {
         Self { dir, bus, keyring: None }
     }
 
-    /// With a keyring that is open, and has shown that it keeps what it is given.
+    /// With an unlocked keyring that has been verified to store values.
     pub(crate) fn unlocked() -> Self {
         let mut desktop = Self::empty();
         desktop.start_keyring();

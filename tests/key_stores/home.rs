@@ -64,7 +64,7 @@ impl Home {
         self.keyfob(words).spawn().expect("the command starts")
     }
 
-    /// Signs in with a refresh token that a person brings along.
+    /// Signs in with a refresh token that the user already has.
     pub(crate) fn login(&self) -> Ran {
         let minted = self.server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
         let mut command = self.keyfob(["login", "--with-token", "refresh", "--json"]);

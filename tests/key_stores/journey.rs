@@ -59,7 +59,7 @@ pub(crate) fn a_storm(home: &Home) {
     assert!(answers.iter().all(|answer| *answer == new), "not all got the new token");
 }
 
-/// A plain login becomes a sealed one at its next renewal, and a sealed one a plain one; each is said.
+/// A plain login becomes a sealed one at its next renewal, and vice versa; each is reported.
 pub(crate) fn there_and_back(home: &Home, store: &str) {
     home.configure("file");
     home.login().answer();

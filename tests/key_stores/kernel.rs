@@ -23,7 +23,7 @@ fn into_the_kernel_and_back() {
     journey::there_and_back(&home(), "kernel");
 }
 
-/// What a restart of the machine does.
+/// Simulates a restart of the machine.
 #[test]
 fn a_key_the_kernel_forgot() {
     journey::a_lost_key(&home(), |id| {

@@ -78,7 +78,7 @@ fn a_keyring_that_hangs_ends_and_comes_back() {
     home.renew().answer();
 }
 
-/// What could not be sealed afterwards is not asked for.
+/// No login is requested that could not be sealed afterwards.
 #[test]
 fn a_renewal_that_could_not_be_sealed_is_not_begun() {
     let mut desktop = Desktop::unlocked();
@@ -96,7 +96,7 @@ fn a_renewal_that_could_not_be_sealed_is_not_begun() {
     assert!(home.plain_tokens().is_empty());
 }
 
-/// A socket that takes connections and never says a word.
+/// A socket that accepts connections and never answers.
 #[test]
 fn secret_service_that_does_not_respond_is_an_error_in_time() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -54,7 +54,7 @@ impl Authority {
         (Self::config(&certificate, &key), certificate.pem())
     }
 
-    /// What a server needs to call itself by this name.
+    /// The TLS configuration of a server with this name.
     pub(crate) fn server(&self, name: &str, valid: Valid) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

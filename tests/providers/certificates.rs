@@ -19,7 +19,7 @@ use crate::{
 };
 use keyfob_testkit::{Ran, now};
 
-/// What is wrong with a certificate is said, and costs the login nothing: neither a token nor its good name.
+/// A certificate error is reported, and costs the login nothing: no token is sent, and it stays usable.
 #[test]
 fn tls_error_names_what_is_wrong_with_the_certificate() {
     let company = Company::new();

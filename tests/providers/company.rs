@@ -44,7 +44,7 @@ impl Company {
         company
     }
 
-    /// Another host of the same company, with nothing behind it but what a test says.
+    /// Another host of the same company, which serves only what a test configures.
     pub(crate) fn host(&self, name: &str, behind: Option<String>) -> Front {
         let front = Front::start(name, self.authority.server(name, Valid::Now), behind);
         self.proxy.knows(&format!("{name}:443"), front.address());

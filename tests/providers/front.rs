@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::proxy::{head, locked};
 
-/// What was asked of it.
+/// The requests it received.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) line: String,
@@ -109,7 +109,7 @@ impl Front {
         locked(&self.inner.answers).insert(0, (line.to_owned(), answer));
     }
 
-    /// Everything is as it was.
+    /// Restores the original behaviour.
     pub(crate) fn recovers(&self) {
         locked(&self.inner.answers).clear();
     }
@@ -239,7 +239,7 @@ fn couple(mut client: Stream, mut server: &TcpStream) -> Option<()> {
     }
 }
 
-/// What there is to read just now. `None`: it has ended.
+/// The data available now. `None`: it has ended.
 fn read<'c>(from: &mut impl Read, chunk: &'c mut [u8]) -> Option<Option<&'c [u8]>> {
     match from.read(chunk) {
         Ok(0) => None,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use self::{browser::Browser, provider::Provider};
 use keyfob_testkit::{Ran, expired, program, read_record, until, write_in_place};
 
-/// Somebody with a configured environment and nothing else.
+/// A user with a configured environment and nothing else.
 struct Desk {
     dir: tempfile::TempDir,
 }
@@ -230,7 +230,7 @@ fn pending() -> Value {
     json!({ "refused": "urn:ietf:params:oauth:grant-type:device_code", "error": "authorization_pending" })
 }
 
-/// A person who says no, here and on the other device.
+/// A user who declines, here and on the other device.
 #[test]
 fn interop_denied_consent_ends_the_login() {
     let provider = Provider::start(3600);

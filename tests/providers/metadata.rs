@@ -171,7 +171,7 @@ fn where_metadata_is_looked_for() {
     );
 }
 
-/// An approval that names its endpoints is asked nothing: they are what is used, metadata or not.
+/// If an approval names its endpoints, no metadata are requested, and those endpoints are used.
 #[test]
 fn approved_entry_endpoints_are_used_without_discovery() {
     let company = Company::new();

@@ -19,7 +19,7 @@ pub(crate) enum Manner {
     Refusing,
     /// Closes the connection when it is asked.
     Dying,
-    /// Says that it has connected, and closes.
+    /// Reports a successful connection, then closes.
     Lying,
     /// Never answers.
     Hanging,

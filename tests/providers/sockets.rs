@@ -54,7 +54,7 @@ fn a_socket_through_tls_and_the_proxy() {
     assert!(!ran.err.contains("hunter2"));
 }
 
-/// What it says while it tries again, until it is ended.
+/// Its output while it tries again, until it is killed.
 fn tried(command: &mut Command) -> String {
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the command starts");
     let mut said = BufReader::new(child.stderr.take().expect("a pipe"));

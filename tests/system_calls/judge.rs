@@ -13,13 +13,13 @@ use crate::{
 /// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
-    /// The command did what it is for.
+    /// The command succeeded.
     Done,
-    /// It said what failed, and the login is as good as before.
+    /// It reported the failure, and the login is as good as before.
     Told,
     /// It ended without a word, killed or for want of memory, and the login is as good as before.
     Kept,
-    /// The process or its line ended between the provider's rotation and the disk. Said as what it is.
+    /// The process or its connection ended between the provider's rotation and the disk. Reported as such.
     InFlight,
 }
 
@@ -36,7 +36,7 @@ impl Outcome {
     }
 }
 
-/// What was done to a run.
+/// The fault applied to a run.
 pub(crate) struct Blow<'a> {
     pub(crate) act: Act,
     pub(crate) place: &'a Place,
@@ -75,7 +75,7 @@ fn may_abort(blow: &Blow<'_>) -> bool {
     matches!(blow.place.name.as_str(), "mmap" | "mremap" | "brk" | "mprotect" | "munmap" | "sigaltstack")
 }
 
-/// No secret, no panic and no mistake of ours in any word.
+/// No secret, no panic and no internal error in any output.
 fn silent(blow: &Blow<'_>, came: &Came) -> Result<(), String> {
     let Came { ran, .. } = came;
     let answers = matches!(blow.act, Act::Start | Act::Fresh | Act::Renewing | Act::Exec);
@@ -93,7 +93,7 @@ fn silent(blow: &Blow<'_>, came: &Came) -> Result<(), String> {
     Ok(())
 }
 
-/// A run that says it succeeded.
+/// A run that reports success.
 fn done(stage: &Stage, blow: &Blow<'_>, came: &Came) -> Result<(), String> {
     let token = |text: &str| {
         if stage.is_good(text) {
@@ -124,7 +124,7 @@ fn done(stage: &Stage, blow: &Blow<'_>, came: &Came) -> Result<(), String> {
     .and_then(|()| if kills { Err("it was to be killed, and was not".into()) } else { Ok(()) })
 }
 
-/// A run that says it failed.
+/// A run that reports failure.
 fn told(blow: &Blow<'_>, came: &Came, code: i32) -> Result<Option<String>, String> {
     let json: Option<Value> = came.ran.out.lines().last().and_then(|line| serde_json::from_str(line).ok());
     let json = json.unwrap_or_default();
@@ -163,7 +163,7 @@ fn told(blow: &Blow<'_>, came: &Came, code: i32) -> Result<Option<String>, Strin
     Ok(word.map(str::to_owned))
 }
 
-/// What the next calls find.
+/// The results of the next calls.
 fn next(stage: &Stage, blow: &Blow<'_>, before: Grants, first: Outcome) -> Result<Outcome, String> {
     if blow.act == Act::Logout {
         let again = stage.sandbox.run(&["logout", "--json"]);

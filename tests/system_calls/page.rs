@@ -7,7 +7,7 @@ use crate::{errors::ERRORS, judge::Outcome, stage::Act};
 /// Row and column of one table.
 type Cell = (String, String);
 
-/// What is counted.
+/// The counts.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// By act, by call and error, by outcome.

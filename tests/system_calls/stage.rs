@@ -26,7 +26,7 @@ use keyfob_testkit::{Home, Ran, now, program, provider, write_in_place};
 /// single failing call must not lead into them.
 const LONGEST: Duration = Duration::from_secs(25);
 
-/// One command, with what it finds.
+/// One command, with its initial state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
     /// The loader and the start of Rust, which all commands share.
@@ -253,7 +253,7 @@ fn follow(err: ChildStderr, end: Instant, gives_up: Option<Arc<AtomicBool>>) -> 
     })
 }
 
-/// Ends what strace traces, and so strace.
+/// Kills the traced process, and so ends strace.
 fn end_all(strace: &Child) {
     let id = strace.id();
     let children = fs::read_to_string(Path::new("/proc").join(format!("{id}/task/{id}/children")));

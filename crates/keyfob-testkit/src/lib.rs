@@ -245,7 +245,7 @@ impl Home {
         });
     }
 
-    /// Waits until no renewal runs, by taking the lease like everybody else.
+    /// Waits until no renewal runs, by taking the lease as every process does.
     pub fn idle(&self) -> File {
         let lock = self.record_path().with_extension("lock");
         until("the lease to be free", || self.lock(&lock))

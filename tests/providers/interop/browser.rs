@@ -9,13 +9,13 @@ use url::Url;
 pub(super) struct Browser {
     agent: Agent,
     cookies: RefCell<BTreeMap<String, String>>,
-    /// What is typed into the fields of these names.
+    /// The input for the fields of these names.
     answers: Vec<(&'static str, String)>,
     refuses: bool,
 }
 
 impl Browser {
-    /// A person who signs in by this name and consents to everything.
+    /// A user who signs in by this name and consents to everything.
     pub(super) fn new(name: &str) -> Self {
         // Redirects one by one: each may bring cookies.
         let config = Agent::config_builder().proxy(None).max_redirects(0).http_status_as_error(false);
@@ -34,7 +34,7 @@ impl Browser {
         browser
     }
 
-    /// A person who clicks on "cancel" as soon as a page has that.
+    /// A user who clicks on "cancel" as soon as a page has that.
     pub(super) fn refusing(self) -> Self {
         Self { refuses: true, ..self }
     }

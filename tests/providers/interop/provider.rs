@@ -84,7 +84,7 @@ impl Provider {
         locked(&self.said).iter().filter(has).count()
     }
 
-    /// What it has answered it has said, but the pipe may be a moment behind.
+    /// Every answer has been logged, but the pipe may lag for a moment.
     fn catch_up(&self) {
         let mark = format!("/mark/{}", self.marks.fetch_add(1, Ordering::Relaxed));
         let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
@@ -106,7 +106,7 @@ impl Provider {
         assert!(bad.is_empty(), "{bad:?}");
     }
 
-    /// What it says of a token to its confidential client (RFC 7662).
+    /// Its introspection answer about a token, for its confidential client (RFC 7662).
     pub(super) fn is_active(&self, token: &str) -> bool {
         self.introspect(token)["active"] == true
     }

@@ -53,7 +53,7 @@ pub(crate) enum Answer {
 pub(crate) enum WrongCode {
     /// It is unknown, used or expired.
     Unknown,
-    /// Nobody may try for a while.
+    /// Attempts are refused for a while.
     TooMany,
 }
 
