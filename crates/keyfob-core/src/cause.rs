@@ -8,7 +8,7 @@ use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-/// What stands in for the data of a cause in a document.
+/// The placeholder for the data of a cause in a document.
 trait Sample {
     fn sample(name: &str) -> Self;
 }

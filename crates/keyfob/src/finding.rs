@@ -1,34 +1,34 @@
-//! What an examination finds.
+//! The findings of an examination.
 
 use keyfob_core::Error;
 
 /// What an examination may do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wish {
-    /// Mend what it can.
+    /// Repair what it can.
     pub fix: bool,
     /// Run the commands that the configuration names.
     pub run: bool,
 }
 
-/// One thing that was looked at.
+/// One thing that was examined, and the result.
 #[derive(Debug)]
 pub struct Finding {
-    /// What was looked at.
+    /// What was examined.
     pub subject: String,
-    /// What came of it.
+    /// The result.
     pub state: State,
 }
 
-/// What came of a look.
+/// The result of examining one thing.
 #[derive(Debug)]
 pub enum State {
     /// In order, and how.
     Fine(String),
     /// Nothing is wrong with it, but the user should know it.
     Note(String),
-    /// Was not, and has been mended.
+    /// It was not in order, and has been repaired.
     Mended(String),
-    /// Is not.
+    /// It is not in order.
     Wrong(Error),
 }

@@ -81,7 +81,7 @@ pub mod world {
     pub use crate::world::*;
 }
 
-/// What the command and the tests of this workspace ask of a client besides.
+/// Further methods of a client, for the command and the tests of this workspace.
 #[doc(hidden)]
 impl Client {
     /// A client over any world and any spender. Problems of the setup are reported where they matter.
@@ -127,13 +127,13 @@ impl Client {
         self.session.expires_at(record)
     }
 
-    /// Where a stored login stands now.
+    /// The state of a stored login.
     #[must_use]
     pub fn standing(&self, record: &Record) -> Standing {
         self.session.standing(record)
     }
 
-    /// The provider everything is asked of.
+    /// The provider that all requests go to.
     ///
     /// # Errors
     /// Why it cannot be determined.
@@ -164,7 +164,7 @@ impl Client {
         self.session.profiles()
     }
 
-    /// Makes a profile the one that counts when none is named.
+    /// Makes a profile the default, which is used when none is named.
     ///
     /// # Errors
     /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that is none; the disk's.
@@ -180,7 +180,7 @@ impl Client {
         self.session.has_profile(name)
     }
 
-    /// Gives every login of a profile to another name, which must have none. How many there were.
+    /// Moves every login of a profile to another name, which must have none. Returns how many there were.
     ///
     /// # Errors
     /// [`ErrorId::Usage`](crate::ErrorId::Usage) where the other name has a login or is none; the store's: then nothing is lost, and the same
@@ -189,7 +189,7 @@ impl Client {
         self.session.rename_profile(from, to)
     }
 
-    /// Signs out of every login of a profile. One that cannot be signed out keeps no other from it.
+    /// Signs out of every login of a profile. One that cannot be signed out does not stop the rest.
     ///
     /// # Errors
     /// The logins cannot be listed, or the choice of the profile cannot be taken back.
@@ -213,7 +213,7 @@ impl Client {
         self.session.minted()
     }
 
-    /// Refuses a name for a token to be minted that one has already, which is still good.
+    /// Refuses a name for a new token if a token of that name is still valid.
     ///
     /// # Errors
     /// [`ErrorId::Usage`](crate::ErrorId::Usage); the file cannot be read.
@@ -221,7 +221,7 @@ impl Client {
         self.session.may_mint(name)
     }
 
-    /// Ends a minted token at its provider.
+    /// Revokes a minted token at its provider.
     ///
     /// # Errors
     /// [`ErrorId::Usage`](crate::ErrorId::Usage) for a name that nothing was minted by, or another token than that one's; the disk's.
@@ -255,7 +255,7 @@ impl Client {
         self.session.enroll_device(name)
     }
 
-    /// Takes this machine off the account's devices and removes its token here in any case.
+    /// Removes this machine from the account's devices, and its token here in any case.
     ///
     /// # Errors
     /// The store's.
@@ -263,8 +263,8 @@ impl Client {
         self.session.forget_device()
     }
 
-    /// Puts the successor a provider sent in its predecessor's place. One that came through the variable has
-    /// no place.
+    /// Replaces the stored token with the successor that the provider sent. One that came through the variable
+    /// is not stored.
     ///
     /// # Errors
     /// The store's.

@@ -51,7 +51,7 @@ impl Session {
             self.setup.readable(names::REFRESH_TOKEN)?;
             self.setup.seed()?;
         }
-        // A key remembered for this profile goes with it, whoever is signed in.
+        // A key remembered for this profile is removed with it, whichever account is signed in.
         helper::forget(self)?;
         let survey = Survey::of(self, keyfob_core::source::Purpose::Api);
         match survey.winner {
@@ -81,7 +81,7 @@ impl Session {
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
     /// variable that seeded it is never replayed.
     pub(crate) fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
-        // While its token still speaks for the account. Under the lease nothing but the login itself is touched.
+        // While its token is still valid for the account. Under the lease nothing but the login itself is touched.
         if let Ok(Seen::Record(record)) = store.look() {
             self.forget_device_of(&record);
         }
@@ -156,7 +156,7 @@ pub fn revoke_apart<T>(
     Ok(Some(revoke(tokens)))
 }
 
-/// The same for a client's own login: what became of it, in words.
+/// The same for a client's own login: the result, in words.
 pub(crate) fn end_unstored(session: &Session, store: &dyn Store, tokens: &Record) -> Revocation {
     let ended = session.logins().and_then(|logins| {
         revoke_apart(&session.world, &*logins, store, tokens, |tokens| revoke::revoke(session, tokens))

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The form of a sealed login. Plain records are of an earlier one, so that a keyfob that cannot open a sealed
-/// login takes it for a newer one's instead of for a damaged one.
+/// login takes it for a newer version's instead of for a damaged one.
 pub const VERSION: u32 = 2;
 
 /// How a sealed login begins, and no record.

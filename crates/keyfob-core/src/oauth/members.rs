@@ -28,7 +28,7 @@ pub(super) enum End {
     Whole,
     /// In the middle.
     Cut,
-    /// It goes on in a way that is not JSON, or something stands behind it.
+    /// It continues in a way that is not JSON, or something follows it.
     Broken {
         /// Whether what was not read may hold another refresh token.
         doubtful: bool,

@@ -9,11 +9,11 @@ use crate::{
     world::{Heard, World, waiting::Waiting},
 };
 
-/// As much of what a command says is passed on, and no more.
+/// At most this much of a command's messages is passed on.
 const MOST_LINES: usize = 20;
 
-/// What the command under this key of the configuration prints. That it takes long, and what it says on its standard
-/// error, reaches the person: it may ask them to do something.
+/// The output of the command under this key of the configuration. The user is shown that it takes long, and what it
+/// writes to its standard error: it may ask them to do something.
 pub(crate) fn output(world: &World, key: &str, command: &str) -> Result<Zeroizing<Vec<u8>>, String> {
     let mut wait = Wait::new(world);
     let mut lines = 0;

@@ -24,7 +24,7 @@ pub struct Grant {
     pub(crate) profile: Option<String>,
     pub(crate) considered: Vec<Considered>,
     pub(crate) warning: Option<Error>,
-    /// Whether it was got in the place of one that was rejected.
+    /// Whether it replaces one that was rejected.
     pub(crate) in_place_of_rejected: bool,
 }
 
@@ -73,7 +73,7 @@ impl Grant {
         self.generation.as_ref()
     }
 
-    /// Every source for this purpose, in order: why those before this one were passed over, and which ones it shadows.
+    /// Every source for this purpose, in order: why those before this one were not used, and which ones it shadows.
     #[must_use]
     pub fn considered(&self) -> &[Considered] {
         &self.considered
@@ -132,11 +132,11 @@ impl Considered {
 pub enum Outcome {
     /// It has nothing: the search went on.
     Nothing,
-    /// It won.
+    /// It has the credential that is used.
     Here,
-    /// It is there and broken: the search stopped.
+    /// It is present and broken: the search stopped.
     Broken,
-    /// It is there, but another one won: an earlier one, or the login of a profile that was named.
+    /// It is present, but another one is used: an earlier one, or the login of a profile that was named.
     Shadowed,
 }
 
@@ -153,7 +153,7 @@ impl Outcome {
     }
 }
 
-/// A credential of which nothing else is known.
+/// A credential about which nothing else is known.
 pub(crate) fn as_it_is(
     purpose: Purpose,
     source: Source,

@@ -39,7 +39,7 @@ impl Session {
         grant(self, purpose, &Need::default())
     }
 
-    /// The same, good for at least so many seconds where it can be renewed.
+    /// The same, valid for at least this many seconds if it can be renewed.
     pub(crate) fn grant_for(&self, purpose: Purpose, need: &Need) -> Result<Grant> {
         grant(self, purpose, need)
     }
@@ -139,7 +139,7 @@ fn login(
     stored_grant(&*session.world.clock, purpose, Source::Login, usable, considered)
 }
 
-/// What stands on an inherited descriptor: read once, then kept.
+/// The content of an inherited descriptor: read once, then kept.
 fn read(session: &Session, variable: &'static str) -> Result<Arc<Secret>> {
     let mut kept = session.read.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(secret) = kept.get(variable) {

@@ -49,8 +49,8 @@ fn had(outcome: Result<Secret>, fine: String) -> State {
     }
 }
 
-/// The client's secret, where the environment has one: there, private and readable. A file of one's own that others can
-/// read is mended.
+/// The client's secret, if the environment has one: present, private and readable. The permissions of the user's own
+/// file are repaired if others can read it.
 fn secret(session: &Session, wish: Wish) -> Option<State> {
     let environment = session.environment().ok()?;
     let of_machine = environment.machine.as_ref().map(|machine| machine.secret.clone());

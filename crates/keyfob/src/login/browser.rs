@@ -33,8 +33,8 @@ use crate::{
 const CLOSING: Duration = Duration::from_millis(1500);
 /// How often a wait looks at the pasted text.
 const LOOK: Duration = Duration::from_millis(40);
-/// A sign-in that waits for its answer. Its address can be shown as soon as this exists: whatever listens is
-/// listening already.
+/// A sign-in that waits for its answer. Its address can be shown as soon as this exists: the callback is listening
+/// already.
 pub struct Attempt<'c> {
     session: &'c Session,
     environment: Environment,
@@ -131,20 +131,20 @@ impl Attempt<'_> {
         &self.url
     }
 
-    /// The address to open in a browser of this machine. It leads to [`Attempt::url`] and can stand in a browser's
+    /// The address to open in a browser of this machine. It leads to [`Attempt::url`] and can be passed in a browser's
     /// arguments, which every user of the machine can read: it holds neither `state` nor challenge.
     #[must_use]
     pub fn page(&self) -> &str {
         &self.page
     }
 
-    /// Whether a callback is waited for.
+    /// Whether this waits for a callback.
     #[must_use]
     pub fn listens(&self) -> bool {
         self.loopback.is_some()
     }
 
-    /// Why no callback is waited for although it was wanted: a taken port, no loopback.
+    /// Why this does not wait for a callback although that was wanted: a taken port, no loopback.
     #[must_use]
     pub fn detour(&self) -> Option<&Error> {
         self.detour.as_ref()

@@ -17,17 +17,17 @@ pub(crate) enum Pasted {
     Nothing,
     /// All of it.
     Text(String),
-    /// It cannot be taken whole, for this reason.
+    /// It cannot be accepted as a whole, for this reason.
     Cut(Error),
 }
 
-/// Pasted text, on its way.
+/// Pasted text that is still arriving.
 pub(crate) struct Paste<'r> {
     lines: Option<&'r Receiver<Result<String>>>,
     text: String,
-    /// Why it is not whole, if it is not.
+    /// Why it is incomplete, if it is.
     cut: Option<Error>,
-    /// That has been said: what still comes of it is forgotten.
+    /// That has been reported: the rest of it is discarded.
     told: bool,
     quiet: u32,
 }
@@ -37,7 +37,7 @@ impl<'r> Paste<'r> {
         Self { lines, text: String::new(), cut: None, told: false, quiet: 0 }
     }
 
-    /// One look. All of it, once no more has come for a moment; or why it could not be taken whole.
+    /// One poll. The whole text, once no more has come for a moment; or why it could not be accepted as a whole.
     pub(crate) fn look(&mut self) -> Pasted {
         let mut came = false;
         // So much at one look, and no more: the callback is waited for as well.

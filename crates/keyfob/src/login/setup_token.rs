@@ -66,7 +66,7 @@ impl Minted {
     }
 }
 
-/// What the command keeps of it: no interface, see [`crate::internals`].
+/// What the command keeps of it: not an interface, see [`crate::internals`].
 #[doc(hidden)]
 impl Minted {
     /// What can be kept of it.
@@ -76,7 +76,7 @@ impl Minted {
     }
 }
 
-/// What is known of a token that was minted here.
+/// What is known about a token that was minted here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The token's fingerprint, which finds it again in a variable.

@@ -39,7 +39,7 @@ impl SignedIn {
         &self.record.generation
     }
 
-    /// What became of the login that it replaces, if there was one and its end was wanted.
+    /// Whether the login that it replaces was revoked, if there was one and that was wanted.
     #[must_use]
     pub const fn replaced(&self) -> Option<&Revocation> {
         self.replaced.as_ref()
@@ -52,7 +52,7 @@ impl SignedIn {
     }
 }
 
-/// What the command shows besides: no interface, see [`crate::internals`].
+/// What only the command shows: not an interface, see [`crate::internals`].
 #[doc(hidden)]
 impl SignedIn {
     /// The record as it was saved.
@@ -61,7 +61,7 @@ impl SignedIn {
         &self.record
     }
 
-    /// What came of making this machine a trusted device, where the provider asked for that.
+    /// The result of making this machine a trusted device, if the provider asked for that.
     #[must_use]
     pub const fn device(&self) -> &Enrolment {
         &self.device

@@ -52,7 +52,7 @@ impl Session {
         Ok((profiles, problems))
     }
 
-    /// Makes a profile the one that counts when none is named.
+    /// Makes a profile the default, which is used when none is named.
     pub(crate) fn use_profile(&self, name: &str) -> Result<()> {
         profile::check(name, "the command line", Id::Usage)?;
         let place = profile::place(&self.setup.require_home()?.logins);
@@ -60,9 +60,9 @@ impl Session {
         written.map_err(|error| kept(&place, error))
     }
 
-    /// Signs out of every login of a profile, whatever the environment and client, and goes back to the default profile if
-    /// this one counted. One that cannot be signed out keeps no other from it. Logins that a variable began are no
-    /// profile's.
+    /// Signs out of every login of a profile, whatever the environment and client, and goes back to the default profile
+    /// if this one was chosen. One that cannot be signed out does not stop the rest. Logins that a variable seeded
+    /// belong to no profile.
     pub(crate) fn remove_profile(&self, name: &str) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let (mut ended, mut failed) = (Vec::new(), Vec::new());
         for store in self.stores_of(name)? {
@@ -78,7 +78,7 @@ impl Session {
         Ok((ended, failed))
     }
 
-    /// The profile that counts when none is named.
+    /// The profile that is used when none is named.
     fn chosen_profile(&self) -> Result<String> {
         let chosen = profile::chosen(&self.setup.require_home()?.logins, &*self.world.files)?;
         Ok(chosen.unwrap_or_else(|| "default".into()))
@@ -89,7 +89,8 @@ impl Session {
         Ok(!self.stores_of(name)?.is_empty())
     }
 
-    /// The stores of a profile's logins. Of one that cannot be read only this environment's can be known to be among them.
+    /// The stores of a profile's logins. If a record cannot be read, it is known to belong here only in this
+    /// environment.
     fn stores_of(&self, name: &str) -> Result<Vec<Box<dyn Store>>> {
         let here = self.store_beside(name).ok();
         let belongs = |store: &dyn Store| match store.look() {

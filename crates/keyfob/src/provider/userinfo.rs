@@ -9,9 +9,9 @@ use crate::{
     world::Answer,
 };
 
-/// What came of looking up whose login it is.
+/// The result of looking up whose login it is.
 pub(crate) enum LookUp {
-    /// The record says it now, or there was nothing to look up.
+    /// It is in the record now, or there was nothing to look up.
     Done,
     /// It is not known, for this reason. The login works nevertheless.
     Unidentified(Error),

@@ -33,9 +33,9 @@ pub enum Ended {
     Renew,
     /// The connection is not allowed: another one would be refused too.
     Stop,
-    /// It broke: connect again after a pause that grows.
+    /// It broke: connect again after a pause, longer each time.
     Again,
-    /// It was closed in order.
+    /// It was closed normally.
     Done,
 }
 

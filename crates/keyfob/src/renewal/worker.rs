@@ -62,11 +62,11 @@ pub struct Worker {
     arguments: Vec<OsString>,
 }
 
-/// What a worker writes first of all. It stands before its report as a blank.
+/// What a worker writes first of all. It precedes its report as a blank.
 const BEGUN: u8 = b'\n';
 
-/// What a worker says last of all: why it failed, or that it did not. Whether it has done what it should is read from
-/// this and never from how the process ended, which not everybody may learn.
+/// What a worker writes last of all: why it failed, or that it did not. Whether it has done its work is read from this
+/// and never from the exit status of the process, which is not available to every caller.
 #[derive(Serialize, Deserialize)]
 struct Report {
     failed: Option<Failure>,
@@ -86,7 +86,7 @@ struct Notice {
     notice: String,
 }
 
-/// What was heard of a worker.
+/// What was received from a worker.
 enum Heard {
     Report(Report),
     /// It ended without one.

@@ -32,7 +32,7 @@ impl Choices {
     }
 
     /// The directory of configuration and logins, instead of the one that `KEYFOB_HOME` or the user's home leads to. It is
-    /// believed even inside a repository; never take it from a variable or a project file.
+    /// trusted even inside a repository; never take it from a variable or a project file.
     #[must_use]
     pub fn home(mut self, directory: impl Into<PathBuf>) -> Self {
         self.home = Some(directory.into());
@@ -56,7 +56,7 @@ impl Choices {
     }
 
     /// The profile, instead of the one that `KEYFOB_PROFILE` names. It means exactly the login of that profile: every
-    /// other source is passed over.
+    /// other source is ignored.
     #[must_use]
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profile = Some(name.into());
@@ -72,28 +72,28 @@ impl Choices {
         self
     }
 
-    /// Reads the OAuth access token from this descriptor, in the place of the one whose number
+    /// Reads the OAuth access token from this descriptor instead of the one whose number
     /// `CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR` gives.
     #[must_use]
     pub fn oauth_token_on(self, descriptor: impl Into<OwnedFd>) -> Self {
         self.give(names::OAUTH_DESCRIPTOR, descriptor.into())
     }
 
-    /// Reads the API key from this descriptor, in the place of the one whose number
+    /// Reads the API key from this descriptor instead of the one whose number
     /// `CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR` gives.
     #[must_use]
     pub fn api_key_on(self, descriptor: impl Into<OwnedFd>) -> Self {
         self.give(names::API_KEY_DESCRIPTOR, descriptor.into())
     }
 
-    /// Reads the credential for remote connections from this descriptor, in the place of the one whose number
+    /// Reads the credential for remote connections from this descriptor instead of the one whose number
     /// `CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR` gives.
     #[must_use]
     pub fn websocket_credential_on(self, descriptor: impl Into<OwnedFd>) -> Self {
         self.give(names::WEBSOCKET_DESCRIPTOR, descriptor.into())
     }
 
-    /// A second descriptor for one credential takes the first one's place.
+    /// A second descriptor for one credential replaces the first one.
     fn give(mut self, variable: &'static str, descriptor: OwnedFd) -> Self {
         self.given.retain(|(other, _)| *other != variable);
         self.given.push((variable, descriptor));

@@ -50,7 +50,7 @@ use crate::{
 pub struct Setup {
     /// What each variable says.
     pub reading: Reading,
-    /// The typed whole of it.
+    /// The parsed values of all of them.
     pub settings: Settings,
     /// The directories. `None` when they were refused.
     pub home: Option<Home>,
@@ -65,21 +65,21 @@ pub struct Setup {
     pub routes: Routes,
     /// Descriptors taken over and not yet read.
     pub inherited: Vec<Inherited>,
-    /// Descriptors that `keyfob exec` handed to a program above us, which has read them.
+    /// Descriptors that `keyfob exec` passed to one of our ancestors, which has read them.
     pub consumed: Vec<Descriptor>,
     seed: Result<Option<String>>,
     /// A file of approvals that was named for this call.
     pub approved: Option<PathBuf>,
-    /// What one stands in: what a variable names is judged by that.
+    /// The surroundings of the working directory, by which paths from variables are judged.
     pub around: Surroundings,
-    /// What is wrong and stops nothing: it is done without.
+    /// What is wrong but does not stop the run, which does without it.
     pub warnings: Vec<Error>,
     /// Everything that is wrong, in the order it was found.
     pub problems: Vec<Error>,
 }
 
-/// `keyfob exec` names here the seeded login it used, by its fingerprint: a keyfob below it goes on with that
-/// login's record, without the seed.
+/// `keyfob exec` names here the seeded login it used, by its fingerprint: a keyfob that its program runs continues
+/// with that login's record, without the seed.
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
 
 impl Setup {
@@ -94,7 +94,7 @@ impl Setup {
     }
 
     /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`]. `here` is the working directory; without
-    /// one (it has been removed) no path that a variable names is believed.
+    /// one (it has been removed) no path that a variable names is trusted.
     #[must_use]
     pub fn read(variables: &Variables, mut choices: Choices, files: &dyn Files, here: Option<&Path>) -> Self {
         let mut reading = contract::read(variables);

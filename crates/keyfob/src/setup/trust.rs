@@ -29,7 +29,7 @@ use crate::world::{
     },
 };
 
-/// Why a path is not believed.
+/// Why a path is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// It means another place in another directory.
@@ -38,7 +38,7 @@ pub enum Refusal {
     Repository(PathBuf),
     /// The working directory has been removed: it is unknown which repository it was in.
     Adrift,
-    /// It has a `..` behind something that does not exist.
+    /// It has a `..` after something that does not exist.
     Climbs,
     /// Another user can change a directory on the way to it.
     Way {
@@ -103,8 +103,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What one stands in, and what has been found out about the ways from there. Looked at once: this is on the way of
-/// every command.
+/// The surroundings of the working directory, and what has been found out about paths from there. Examined once:
+/// every command needs this.
 #[derive(Debug)]
 pub struct Surroundings {
     /// `None`: the working directory has been removed.
@@ -117,7 +117,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Those of the directory one stands in; `None` when it has been removed.
+    /// Those of the working directory; `None` if it has been removed.
     #[must_use]
     pub fn of(here: Option<&Path>) -> Self {
         Self {

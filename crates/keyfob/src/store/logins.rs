@@ -143,7 +143,7 @@ pub trait Lease {
     /// [`KeyStoreUnavailable`]: keyfob_core::Id::KeyStoreUnavailable
     fn prepare(&self, record: &Record) -> Result<Connected>;
 
-    /// Takes back an intent that was not followed. Nothing was asked.
+    /// Withdraws an intent that was not carried out. Nothing was sent.
     fn take_back(self: Box<Self>);
 
     /// The same for one that could not be noted: why.
@@ -166,8 +166,8 @@ pub trait Lease {
     /// [`keyfob_core::Id::StoreFailed`], [`keyfob_core::Id::StoreReadOnly`].
     fn erase(self: Box<Self>) -> Result<()>;
 
-    /// What another process needs to go on under this lease. `None`: it cannot be handed over, and this process does what
-    /// there is to do.
+    /// What another process needs to continue under this lease. `None`: it cannot be handed over, and this process does
+    /// the work itself.
     fn hand_over(&mut self) -> Option<HandOver>;
 }
 
@@ -225,7 +225,7 @@ pub enum Found {
     SetAside(PathBuf),
 }
 
-/// What became of a commit.
+/// The result of a commit.
 #[derive(Debug)]
 pub enum Commit {
     /// In its place and on the disk: a power cut cannot lose it.

@@ -25,14 +25,14 @@ pub use keys::{KeyTrouble, Keys, WrappingKey};
 
 /// Wall time and waiting.
 pub trait Clock: Send + Sync {
-    /// Wall time in milliseconds since 1970. May go backwards; nothing here believes it blindly.
+    /// Wall time in milliseconds since 1970. May go backwards; nothing here relies on it blindly.
     fn millis(&self) -> i64;
     /// Wall time in seconds, as the wire counts it.
     fn now(&self) -> Timestamp {
         Timestamp(self.millis().div_euclid(1000))
     }
-    /// Time since some moment before this process began; it never goes back and counts what the machine slept. What
-    /// lasts is measured with it, by difference: a wait that counts its pauses forgets what happened between them.
+    /// Time since some moment before this process began; it never goes back, and includes time the machine slept.
+    /// Durations are measured with it, by difference: a wait that adds up its pauses misses the time between them.
     fn stopwatch(&self) -> Duration {
         Duration::from_millis(self.millis().try_into().unwrap_or(0))
     }
@@ -83,7 +83,7 @@ pub(crate) fn exclusively<T, E: From<io::Error>>(
 const LOCK_LOOKS: u32 = 2000;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// What a helper command came to.
+/// The result of a helper command.
 #[derive(Debug)]
 pub struct Ran {
     /// Its standard output, at most 64 KiB.
@@ -94,7 +94,7 @@ pub struct Ran {
     pub failure: Option<String>,
 }
 
-/// What is heard of a command while it runs.
+/// What a command reports while it runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Heard<'h> {
     /// It has been running for a second. Reported once.
@@ -111,11 +111,11 @@ pub trait Helper: Send + Sync {
     /// # Errors
     /// It cannot be started.
     fn run(&self, command: &str, hear: &mut dyn FnMut(Heard<'_>)) -> io::Result<Ran>;
-    /// The value of a variable, for telling whether a helper's output may be reused.
+    /// The value of a variable, for deciding whether a helper's output may be reused.
     fn variable(&self, name: &str) -> Option<String>;
 }
 
-/// The world of one process, as values: nothing in this crate reaches around it.
+/// The world of one process, as values: nothing in this crate bypasses it.
 #[derive(Clone)]
 pub struct World {
     /// Time.
@@ -130,7 +130,7 @@ pub struct World {
     pub helper: Arc<dyn Helper>,
     /// The key stores, for logins that are sealed.
     pub keys: Arc<dyn Keys>,
-    /// Takes a line for the person in front of it. The library itself prints nothing.
+    /// Receives a line for the user. The library itself prints nothing.
     pub notice: Arc<dyn Fn(&str) + Send + Sync>,
     /// Is notified of what lasts longer than a second. `None`: there is no listener, and nothing is measured.
     pub progress: Option<Listener>,
@@ -145,7 +145,7 @@ pub struct World {
 pub enum Event {
     /// A refresh token is about to be spent.
     RenewalBegan,
-    /// It is known, and on the disk, what came of it.
+    /// Its outcome is known, and on the disk.
     RenewalEnded {
         /// Why there is no new token, if there is none.
         failed: Option<Id>,

@@ -15,7 +15,7 @@ pub enum Progress {
     Over,
 }
 
-/// What a call waits for. `Display` says it behind the words "waiting for".
+/// What a call waits for. `Display` is worded to follow "waiting for".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Waiting {
@@ -46,12 +46,12 @@ pub enum Waiting {
         /// The provider's issuer identifier.
         issuer: String,
     },
-    /// The time at which a provider may be asked again, or a process that keeps a login, because the caller wished so:
-    /// see [`Client::grant_within`](crate::Client::grant_within).
+    /// The time at which a provider may be asked again, or a process that holds a login, because the caller asked for
+    /// that: see [`Client::grant_within`](crate::Client::grant_within).
     Later {
         /// Why not now.
         why: String,
-        /// For at most so many seconds.
+        /// For at most this many seconds.
         at_most: u64,
     },
 }

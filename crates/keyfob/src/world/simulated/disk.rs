@@ -34,7 +34,7 @@ pub struct Disk {
     mounts: BTreeSet<u32>,
     /// Every try for a lock succeeds: a filesystem that pretends to lock.
     pub pretends_to_lock: bool,
-    /// Syncing does nothing: a disk that lies.
+    /// Syncing does nothing, but reports success.
     pub pretends_to_sync: bool,
 }
 

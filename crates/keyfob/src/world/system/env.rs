@@ -25,7 +25,7 @@ pub fn path(variables: &Variables, name: &str) -> Option<PathBuf> {
     variables.path(name).map(|octets| OsStr::from_bytes(octets).into())
 }
 
-/// The directory one stands in, if it still exists.
+/// The working directory, if it still exists.
 #[must_use]
 pub fn here() -> Option<PathBuf> {
     std::env::current_dir().ok()
