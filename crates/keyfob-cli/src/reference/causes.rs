@@ -80,7 +80,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SecondName { .. } => &[Id::StoreUnsafe],
         Cause::Exists { .. } => &[Id::Usage],
         Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
-            &[Id::HomeUnsafe, Id::CaFileUnsafe]
+            &[Id::HomeUnsafe]
         }
         Cause::RuntimeRefused { .. } => &[Id::HomeUnsafe],
         Cause::MachineShort {} => &[Id::SystemFailed],

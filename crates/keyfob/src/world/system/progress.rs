@@ -182,7 +182,8 @@ fn tls(error: &rustls::Error, whom: &str) -> (String, Option<Cause>) {
     let host = whom.to_owned();
     let (why, cause) = match error {
         E::InvalidCertificate(wrong) => match wrong {
-            C::UnknownIssuer => (
+            // An authority of the same name with another key is another authority.
+            C::UnknownIssuer | C::BadSignature => (
                 format!(
                     "the certificate of {whom} is not trusted here: its issuer is not among this system's authorities"
                 ),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use keyfob_core::{Error, Result};
+use keyfob_core::{Cause, Error, Result};
 use ureq::{ProxyProtocol, http::Uri, tls::RootCerts};
 
 use crate::world::{NoAnswer, system::certificates::Roots};
@@ -85,7 +85,11 @@ impl Routes {
                 let is_direct = is_loopback(host)
                     || accepted.direct.as_ref().is_some_and(|list| is_listed(list, host, port));
                 let proxy = accepted.proxy.clone().filter(|_| !is_direct);
-                let roots = accepted.loaded.get_or_init(|| accepted.roots.load()).clone().map_err(no)?;
+                let nobody = |why| NoAnswer {
+                    cause: Some(Box::new(Cause::NoCertificates {})),
+                    ..NoAnswer::not_sent(why)
+                };
+                let roots = accepted.loaded.get_or_init(|| accepted.roots.load()).clone().map_err(nobody)?;
                 Ok(Way { proxy, roots })
             }
             Some("http") if is_loopback(host) => Ok(Way::plain()),
