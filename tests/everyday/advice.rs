@@ -188,6 +188,8 @@ fn a_token_that_is_not_accepted_leaves_the_login_that_was_there() {
     );
     assert_eq!(told.why, format!("401 from {}", s.server.base_url()));
     assert_eq!(told.hint, "check that all of it was pasted; the login of ada@example.com is still there");
+    let ran = Ran::from(s.feed(&["login", "--with-token", "access", "--json"], "abc"));
+    ran.failed(5, "provider-refused").because("provider-refused", "token-rejected");
 }
 
 #[test]
@@ -273,6 +275,10 @@ fn each_cause_is_told_by_its_own_word() {
     );
     let silent = environment("client_id = \"x\"");
     let nameless = silent.replace("http://127.0.0.1:9", "https://name.invalid");
+    let codeless = silent.replace(
+        "issuer = ",
+        "authorize_url = \"http://127.0.0.1:9/a\"\ntoken_url = \"http://127.0.0.1:9/t\"\n#",
+    );
     const LOGIN: &[&str] = &["login", "--device"];
     let cases: &[Case] = &[
         ("usage", "profile-name", &["--profile", "a/b", "token"], &[], ""),
@@ -320,6 +326,9 @@ fn each_cause_is_told_by_its_own_word() {
         ),
         ("seed-spent", "seed-used", TOKEN, &[("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "kdev-rt-spent")], ""),
         ("login-needed", "not-signed-in", TOKEN, &[], ""),
+        ("environment-incomplete", "no-codes", LOGIN, &[("USE_LOCAL_OAUTH", "")], &codeless),
+        ("login-timeout", "input-ended", &["login", "--no-browser", "--paste"], &[], ""),
+        ("login-timeout", "nobody-answered", &["login", "--no-browser", "--timeout", "1"], &[], ""),
         (
             "exec-failed",
             "program-not-found",

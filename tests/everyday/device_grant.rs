@@ -87,6 +87,7 @@ fn device_grant_denied_by_the_person_ends_the_login() {
     assert!(s.server.deny_device(waiting.code()));
     let (output, end) = waiting.end();
     assert_eq!((output.status.code(), end["error"]["id"].as_str()), (Some(5), Some("login-denied")));
+    assert_eq!(end["error"]["cause"], "declined");
     let kept =
         fs::read_dir(s.logins()).into_iter().flatten().map(|entry| entry.expect("an entry").file_name());
     assert_eq!(kept.filter(|name| name.to_string_lossy().contains(".json")).count(), 0);
@@ -105,6 +106,7 @@ fn device_grant_code_expires_when_nobody_types_it() {
         (Some(6), Some("login-timeout")),
         "{output:?}"
     );
+    assert_eq!(end["error"]["cause"], "code-expired");
     assert!(stderr(&output).contains("login --device"), "{}", stderr(&output));
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use keyfob_dev::{DevServer, Options};
-use keyfob_testkit::{Sandbox, namespace::Namespace, program, stderr};
+use keyfob_testkit::{Ran, Sandbox, namespace::Namespace, program, stderr};
 use serde_json::json;
 
 use crate::{
@@ -141,10 +141,10 @@ fn what_could_not_be_kept_is_refused_before_the_page() {
             ),
         );
         let full = inside(&words);
-        full.failed(7, "store-failed");
+        full.failed(7, "store-failed").because("store-failed", "disk-full");
         assert!(full.err.contains("No space left"), "{full:?}");
         space.shell(&s.home, &format!("rm {0}/filler; mount -o remount,bind,ro {0}", home.display()));
-        inside(&words).failed(7, "store-read-only");
+        inside(&words).failed(7, "store-read-only").because("store-read-only", "read-only");
         assert_eq!(s.server.requests().len(), asked, "{way:?}: nothing was asked of the provider");
     }
 }
@@ -154,7 +154,8 @@ fn what_could_not_be_kept_is_refused_before_the_page() {
 fn a_token_that_cannot_be_is_refused_before_the_page() {
     let s = Sandbox::new();
     let long = s.run(&["setup-token", "--no-browser", "--days", "400", "--json"]);
-    long.failed(2, "usage");
+    long.failed(2, "usage").because("usage", "too-long");
+    assert!(long.err.contains("hint:  ask for less: `--days 365`"), "{long:?}");
     assert!(long.err.contains("366 days at most"), "{long:?}");
     let file = |name: &str| s.home.path().join(name);
     let mint = |name: &str, out: &str| {
@@ -187,7 +188,10 @@ fn a_token_that_cannot_be_is_refused_before_the_page() {
         (fs::read_to_string(file("one")).expect("it"), fs::read_to_string(file("two")).expect("it"));
     let revoke = |name: &str, token: &str| s.feed(&["setup-token", "revoke", name, "--json"], token);
     assert_eq!(revoke("ci", &two).status.code(), Some(2));
-    assert_eq!(revoke("nobody", &one).status.code(), Some(2));
+    let nobody = Ran::from(revoke("nobody", &one));
+    nobody.failed(2, "usage").because("usage", "not-minted");
+    let taken = s.run(&["setup-token", "--no-browser", "--name", "ci", "--json"]);
+    taken.failed(2, "usage").because("usage", "name-taken");
     let works = |token: &str| {
         let ran = s.keyfob(["status", "--verify"]).env("CLAUDE_CODE_OAUTH_TOKEN", token.trim()).output();
         ran.expect("it runs").status.success()

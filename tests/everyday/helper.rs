@@ -57,6 +57,8 @@ fn all_who_report_a_key_get_the_one_of_one_run() {
 fn only_a_key_in_use_can_be_rejected() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
+    s.run(&["token", "--rejected", "api-key-helper:0123456789ab", "--json"])
+        .because("provider-refused", "rejected-other");
     let refused = s.output(&["token", "--rejected", "api-key-helper:0123456789ab"]);
     assert_eq!(refused.status.code(), Some(5));
     assert!(stderr(&refused).contains("login is used"), "{}", stderr(&refused));

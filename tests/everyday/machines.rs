@@ -207,6 +207,9 @@ fn the_secret_is_this_users_alone_and_never_told() {
     // The failure before is shared for a moment; a person mends it and goes on.
     wait(&m);
     m.fails(&["token"], 3, "client-secret");
+    m.keep("", 0o600);
+    wait(&m);
+    assert_eq!(m.fails(&["token"], 3, "client-secret")["cause"], "secret-empty");
     m.keep("two words", 0o600);
     wait(&m);
     m.fails(&["token"], 3, "client-secret");

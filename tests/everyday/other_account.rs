@@ -34,7 +34,7 @@ fn a_code_of_another_account_is_saved_only_when_somebody_agrees() {
         // Not the whole answer: what is left of its time is in it too.
         let before = s.json(&["token"])["token"].clone();
         let ran = s.run(&[words, &["--json"]].concat());
-        assert_eq!(ran.code, Some(5), "{ran:?}");
+        ran.failed(5, "other-account").because("other-account", "another-account");
         assert!(ran.err.contains(said) && ran.out.contains("other-account"), "{ran:?}");
         assert_eq!(s.json(&["token"])["token"], before, "the login that was there stays, and is good");
         for (typed, who) in

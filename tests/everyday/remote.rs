@@ -82,8 +82,9 @@ fn a_remote_connection_leads_nowhere_else() {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     for url in ["wss://evil.example/", "ws://10.0.0.1/", "https://evil.example/"] {
-        let output = s.output(&["connect", url]);
-        assert_eq!(output.status.code(), Some(3), "{url}");
+        s.run(&["connect", url, "--json"])
+            .failed(3, "url-not-approved")
+            .because("url-not-approved", "foreign-origin");
     }
 }
 

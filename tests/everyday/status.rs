@@ -292,9 +292,11 @@ fn no_report_empties_a_descriptor() {
     for words in [&["status"][..], &["status", "--json"], &["env"], &["doctor"]] {
         with(words, read.try_clone().expect("a descriptor").into());
     }
-    let asked = with(&["status", "--verify"], read.try_clone().expect("a descriptor").into());
+    let asked = with(&["status", "--verify", "--json"], read.try_clone().expect("a descriptor").into());
     assert_eq!(asked.status.code(), Some(3), "it cannot be verified, and that is no success");
-    assert!(stderr(&asked).contains("would have to be read"), "{}", stderr(&asked));
+    let said: Value = serde_json::from_slice(&asked.stdout).expect("JSON");
+    assert_eq!(said["error"]["cause"], "would-be-drained", "{said}");
+    assert!(said.to_string().contains("would have to be read"), "{said}");
     let token = with(&["token"], read.into());
     assert_eq!(String::from_utf8_lossy(&token.stdout).trim(), minted.access_token);
     // A file is read without anybody's losing anything.

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use keyfob_testkit::{Sandbox, stderr};
+use keyfob_testkit::{Ran, Sandbox, stderr};
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
@@ -60,6 +60,9 @@ fn no_variable_leads_into_the_repository() {
         for name in ["KEYFOB_HOME", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
             for value in ["TOP/repo/home", "TOP/new/../repo/home", "TOP/repo/.git/home"] {
                 let output = login(here, name, value);
+                let ran = Ran::from(output.clone());
+                let climbs = value.contains("/new/");
+                ran.because("home-unsafe", if climbs { "missing" } else { "in-repository" });
                 assert_eq!(output.status.code(), Some(3), "{name}={value}: {}", stderr(&output));
                 assert!(
                     stderr(&output).contains(name) && stderr(&output).contains("refused"),
@@ -167,11 +170,13 @@ fn in_a_removed_directory_no_variable_is_believed() {
     let s = Sandbox::new();
     let gone = dir(s.home.path().join("repo/gone"));
     dir(s.home.path().join("repo/.git"));
-    let script = format!("cd {0} && rmdir {0} && exec {1} token", gone.display(), keyfob_testkit::program());
+    let script =
+        format!("cd {0} && rmdir {0} && exec {1} token --json", gone.display(), keyfob_testkit::program());
     let mut command = s.command("/bin/sh");
     let output = command.args(["-c", &script]).current_dir("/").output().expect("it runs");
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stderr(&output).contains("the working directory may have been removed"), "{}", stderr(&output));
+    Ran::from(output).because("home-unsafe", "working-directory-gone");
 }
 
 /// `su` keeps XDG_RUNTIME_DIR, a service manager may have removed it: its content need not last, and is not required.

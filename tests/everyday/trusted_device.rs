@@ -6,7 +6,7 @@ use keyfob_dev::Options;
 use serde_json::Value;
 
 use crate::visitor::follow;
-use keyfob_testkit::{Sandbox, stderr};
+use keyfob_testkit::{Ran, Sandbox, stderr};
 
 fn asking() -> Sandbox {
     Sandbox::with(Options { require_device: true, ..Options::default() })
@@ -66,8 +66,8 @@ fn trusted_device_token_from_the_variable_skips_enrolment() {
     let output = status.envs(variable).output().expect("it runs");
     let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(said["from"], "CLAUDE_TRUSTED_DEVICE_TOKEN");
-    let enroll = s.keyfob(["device", "enroll"]).envs(variable).output().expect("it runs");
-    assert_eq!(enroll.status.code(), Some(2), "{}", stderr(&enroll));
+    let enroll = s.keyfob(["device", "enroll", "--json"]).envs(variable).output().expect("it runs");
+    Ran::from(enroll).failed(2, "usage").because("usage", "device-token-set");
 }
 
 /// Whatever happens to the device, the login stays.

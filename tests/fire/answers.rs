@@ -82,7 +82,7 @@ fn every_fault_ends_a_renewal_with_its_documented_error() {
         // Another process does not ask again, and says when it may.
         let asked = token_requests(&server);
         let told = sandbox.run(&["token", "--json"]);
-        told.failed(6, "cooling-down");
+        told.failed(6, "cooling-down").because("cooling-down", "wait");
         assert!(told.err.contains("asking again is allowed in"), "{word}: {told:?}");
         assert_eq!(token_requests(&server), asked, "{word}: a second request");
 
@@ -107,7 +107,7 @@ fn every_fault_ends_a_renewal_with_its_documented_error() {
                 assert!(sandbox.record().get("cooldown").is_none(), "{word}");
             }
             End::Ended => {
-                last.failed(4, "login-refused");
+                last.failed(4, "login-refused").because("login-refused", "login-ended");
                 assert_eq!(reuses, 1, "{word}");
                 assert_eq!(sandbox.record()["refresh_token"], before.1["refresh_token"], "{word}: blanked");
                 sandbox.plant(&server);
@@ -162,7 +162,7 @@ fn renewal_without_a_connection_is_not_an_unknown_outcome() {
     let sandbox = Home::signed_in(&server);
     sandbox.expire();
     server.stop();
-    sandbox.run(&["token", "--json"]).failed(6, "unreachable");
+    sandbox.run(&["token", "--json"]).failed(6, "unreachable").because("unreachable", "connection-refused");
     sandbox.run(&["token", "--json"]).failed(6, "cooling-down");
     let record = sandbox.record();
     assert!(record.get("unknown").is_none() && record["refresh_token"].is_string(), "{record}");

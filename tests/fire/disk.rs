@@ -99,7 +99,7 @@ fn a_full_disk_spends_nothing() {
         }
         small.edit(expired);
         for _ in 0..3 {
-            small.token().failed(7, "store-failed");
+            small.token().failed(7, "store-failed").because("store-failed", "disk-full");
         }
         assert_eq!(token_requests(&server), before, "{pages} pages: nothing may be spent");
         small.make_room();
@@ -144,7 +144,7 @@ fn a_read_only_store_spends_nothing() {
     small.remount("rw");
     small.edit(expired);
     small.remount("ro");
-    small.token().failed(7, "store-read-only");
+    small.token().failed(7, "store-read-only").because("store-read-only", "read-only");
     assert_eq!(token_requests(&server), before);
     small.remount("rw");
     assert_ne!(token_in(&small.token()), old);

@@ -90,7 +90,7 @@ fn what_is_open_to_others_is_refused() {
     for mode in [0o644, 0o640, 0o606, 0o660] {
         chmod(&record, mode);
         let told = sandbox.run(&["token", "--json"]);
-        told.failed(7, "store-unsafe");
+        told.failed(7, "store-unsafe").because("store-unsafe", "open-to-others");
         assert!(told.err.contains(&format!("{mode:04o}")), "{told:?}");
     }
     chmod(&record, 0o600);

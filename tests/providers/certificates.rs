@@ -25,24 +25,27 @@ fn tls_error_names_what_is_wrong_with_the_certificate() {
     let company = Company::new();
     company.login();
     let good = company.authority.server(HOST, Valid::Now);
-    for (certificate, said) in [
+    for (certificate, cause, said) in [
         (
             company.authority.server(HOST, Valid::NoLonger),
+            "certificate-expired",
             "the certificate of oauth.company.test has expired",
         ),
-        (company.authority.server(HOST, Valid::NotYet), "is not valid yet"),
+        (company.authority.server(HOST, Valid::NotYet), "certificate-early", "is not valid yet"),
         (
             company.authority.server("other.company.test", Valid::Now),
+            "certificate-name",
             "the certificate is that of another host, not of oauth.company.test",
         ),
         (
             Authority::new().server(HOST, Valid::Now),
+            "certificate-issuer",
             "the certificate of oauth.company.test is not trusted here",
         ),
     ] {
         company.front.shows(certificate);
         let seen = company.front.seen().len();
-        let told = company.in_vain(&mut company.keyfob(&["token", "--json"]));
+        let told = company.in_vain_for(cause, &mut company.keyfob(&["token", "--json"]));
         assert!(told.contains(said), "{told}");
         assert_eq!(company.front.seen().len(), seen, "somebody who is not believed is told nothing");
         company.front.shows(good.clone());
@@ -68,16 +71,16 @@ fn tls_error_for_a_host_that_speaks_plain_http() {
         drop(stream.write_all(b"HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n"));
         drop(stream.read(&mut [0; 4096]));
     };
-    let strangers: [(Stranger, &str); 3] = [
-        (closes, "oauth.company.test"),
-        (speaks_http, "no secure connection to oauth.company.test"),
-        (hangs, "oauth.company.test through the proxy"),
+    let strangers: [(Stranger, &str, &str); 3] = [
+        (closes, "cut-off", "oauth.company.test"),
+        (speaks_http, "not-tls", "no secure connection to oauth.company.test"),
+        (hangs, "too-slow", "oauth.company.test through the proxy"),
     ];
-    for (stranger, said) in strangers {
+    for (stranger, cause, said) in strangers {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         company.proxy.knows("oauth.company.test:443", listener.local_addr().expect("a port"));
         let serving = thread::spawn(move || listener.accept().map(|(stream, _)| stranger(stream)));
-        let told = company.in_vain(&mut company.keyfob(&["token", "--json"]));
+        let told = company.in_vain_for(cause, &mut company.keyfob(&["token", "--json"]));
         assert!(told.contains(said), "{told}");
         serving.join().expect("it has served").expect("a connection");
     }
@@ -158,7 +161,7 @@ fn certificates_by_file_and_by_directory() {
     let empty = company.dir().join("empty.pem");
     fs::write(&empty, "not a certificate\n").expect("a file of ours");
     let mut command = company.keyfob(&["token", "--json"]);
-    let told = company.in_vain(command.env("SSL_CERT_FILE", &empty));
+    let told = company.in_vain_for("no-certificates", command.env("SSL_CERT_FILE", &empty));
     assert!(told.contains("SSL_CERT_FILE"), "{told}");
 }
 
@@ -223,7 +226,8 @@ fn tls_error_for_a_ca_certificate_used_by_a_host() {
     let own = company.dir().join("own.pem");
     fs::write(&own, pem).expect("a file of ours");
     company.front.shows(server);
-    let told = company.in_vain(company.keyfob(&["token", "--json"]).env("SSL_CERT_FILE", &own));
+    let told = company
+        .in_vain_for("certificate-kind", company.keyfob(&["token", "--json"]).env("SSL_CERT_FILE", &own));
     assert!(told.contains("CA:TRUE") && told.contains("CA:FALSE"), "{told}");
 }
 

@@ -152,6 +152,17 @@ impl Company {
     /// kept, nothing is unknown about it, and when the trouble is over it renews. Gives the words of the failure.
     #[track_caller]
     pub(crate) fn in_vain(&self, command: &mut Command) -> String {
+        self.fails(command).err
+    }
+
+    /// The same, and the cause that programs are told.
+    #[track_caller]
+    pub(crate) fn in_vain_for(&self, cause: &str, command: &mut Command) -> String {
+        self.fails(command).because("unreachable", cause).err.clone()
+    }
+
+    #[track_caller]
+    fn fails(&self, command: &mut Command) -> Ran {
         self.expire();
         let before: Grants = self.server.grants();
         let record = self.record();
@@ -164,6 +175,6 @@ impl Company {
         self.edit(|record| {
             record.as_object_mut().expect("an object").remove("cooldown");
         });
-        ran.err
+        ran
     }
 }

@@ -15,16 +15,20 @@ fn an_ill_proxy_costs_no_login() {
     let company = Company::new();
     company.login();
     let seen = company.front.seen().len();
-    for (manner, said) in [
-        (Manner::Strict, "wants a user name and password (407)"),
-        (Manner::Refusing, "did not connect"),
-        (Manner::Dying, "did not connect"),
-        (Manner::Lying, "oauth.company.test through"),
-        (Manner::Babbling, "is not whole HTTP"),
-        (Manner::Hanging, "took too long"),
+    for (manner, cause, said) in [
+        (Manner::Strict, "proxy-password", "wants a user name and password (407)"),
+        (Manner::Refusing, "proxy-failed", "did not connect"),
+        (Manner::Dying, "proxy-failed", "did not connect"),
+        (Manner::Lying, "cut-off", "oauth.company.test through"),
+        (Manner::Babbling, "", "is not whole HTTP"),
+        (Manner::Hanging, "too-slow", "took too long"),
     ] {
         company.proxy.behaves(manner);
-        let told = company.in_vain(&mut company.keyfob(&["token", "--json"]));
+        let mut command = company.keyfob(&["token", "--json"]);
+        let told = match cause {
+            "" => company.in_vain(&mut command),
+            cause => company.in_vain_for(cause, &mut command),
+        };
         assert!(told.contains(said) && told.contains("the proxy http://127.0.0.1:"), "{manner:?}: {told}");
     }
     company.proxy.behaves(Manner::Kind);
