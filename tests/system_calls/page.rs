@@ -105,5 +105,6 @@ What the page does not cover:
 
 - Before `main` the loader and the runtime report errors in their own words; \"told\" there is any exit code.
 - strace makes a call fail by leaving it out. So the errors of `close` are not here: it closes whatever it answers.
+- Nor are those of `futex`: which of its calls wakes another thread is a matter of timing, and a wake-up cannot fail.
 - strace counts calls for each thread. A call of another thread is met where the first thread makes fewer of that name.
 ";

@@ -95,7 +95,8 @@ impl Report {
         let text = serde_json::to_string(&Versioned { v: VERSION, answer: event });
         let text = text.map_err(|_| Error::new(Id::Bug, "an event", "it cannot be written as JSON"))?;
         progress::clear();
-        writeln!(io::stderr().lock(), "{text}").map_err(|error| {
+        // In one write: half a line, with an error behind it, would be neither an event nor prose.
+        io::stderr().lock().write_all(format!("{text}\n").as_bytes()).map_err(|error| {
             Error::new(Id::Usage, "standard error cannot be written", error.to_string())
                 .hint("check where the messages go: with --json the address is among them")
         })
