@@ -326,6 +326,13 @@ fn each_cause_is_told_by_its_own_word() {
         ),
         ("seed-spent", "seed-used", TOKEN, &[("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", "kdev-rt-spent")], ""),
         ("login-needed", "not-signed-in", TOKEN, &[], ""),
+        (
+            "environment-incomplete",
+            "no-session",
+            &["connect"],
+            &[("USE_LOCAL_OAUTH", ""), ("CLAUDE_CODE_SESSION_ACCESS_TOKEN", "x")],
+            &codeless,
+        ),
         ("environment-incomplete", "no-codes", LOGIN, &[("USE_LOCAL_OAUTH", "")], &codeless),
         ("login-timeout", "input-ended", &["login", "--no-browser", "--paste"], &[], ""),
         ("login-timeout", "nobody-answered", &["login", "--no-browser", "--timeout", "1"], &[], ""),
@@ -368,6 +375,54 @@ fn each_cause_is_told_by_its_own_word() {
         let section = page.split(&format!("\n### {id}\n")).nth(1).and_then(|rest| rest.split("\n##").next());
         let section = section.unwrap_or_else(|| panic!("{id} is not on the page"));
         assert!(section.contains(&format!("| `{cause}` |")), "{id}: {cause} is not on the page");
+    }
+}
+
+/// What came of a login, of what was pasted and of what is kept beside it.
+#[test]
+fn what_a_login_came_to_is_told_by_its_cause() {
+    let s = Sandbox::new();
+    let minted = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    Ran::from(s.feed(&["login", "--with-token", "access"], &minted.access_token)).answer();
+    s.expire();
+    s.run(&["token", "--json"]).because("login-needed", "no-refresh-token");
+
+    let s = Sandbox::new();
+    let paste = ["login", "--no-browser", "--paste", "--json"];
+    Ran::from(s.feed(&paste, &"x".repeat(70_000))).because("callback-invalid", "not-an-answer");
+    Ran::from(s.feed(&paste, "a-code#another-state\n")).because("state-mismatch", "other-attempt");
+
+    fs::create_dir_all(s.home.home()).expect("ours");
+    fs::set_permissions(s.home.home(), fs::Permissions::from_mode(0o700)).expect("ours");
+    fs::write(s.home.home().join("minted.json"), "{").expect("a file");
+    fs::set_permissions(s.home.home().join("minted.json"), fs::Permissions::from_mode(0o600)).expect("ours");
+    s.run(&["setup-token", "list", "--json"]).because("store-corrupt", "notes-unreadable");
+
+    let s = Sandbox::new();
+    let seed = s.server.mint("ada@example.com", "user:profile user:inference").expect("tokens");
+    let token = || {
+        let mut command = s.keyfob(["token", "--json"]);
+        command.env("CLAUDE_CODE_OAUTH_REFRESH_TOKEN", &seed.refresh_token);
+        Ran::from(command.output().expect("it runs"))
+    };
+    token().answer();
+    s.edit(|record| {
+        keyfob_testkit::expired(record);
+        record["refresh_token"] = "kdev-rt-ended".into();
+    });
+    token().because("login-refused", "seed-ended");
+}
+
+/// A key store that is not there is told before anybody signs in.
+#[test]
+fn a_key_store_that_cannot_be_used_is_told_by_its_cause() {
+    for (bus, cause) in [("", "key-store-missing"), ("tcp:host=127.0.0.1,port=9", "bus-address")] {
+        let s = Sandbox::new();
+        configure(&s, "seal = \"secret-service\"\n");
+        let mut command = s.keyfob(["login", "--device", "--json"]);
+        command.env("DBUS_SESSION_BUS_ADDRESS", bus);
+        let ran = Ran::from(command.output().expect("it runs"));
+        ran.failed(7, "key-store-unavailable").because("key-store-unavailable", cause);
     }
 }
 

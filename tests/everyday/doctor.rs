@@ -45,10 +45,11 @@ impl Practice {
 
     /// Finds this, repairs it, and then finds nothing.
     #[track_caller]
-    fn mends(&self, subject: &str, code: i32, id: &str) -> Value {
+    fn mends(&self, subject: &str, code: i32, id: &str, cause: &str) -> Value {
         let (output, findings) = self.examine(&[], &[]);
         assert_eq!(output.status.code(), Some(code), "{findings:#?}");
-        assert_eq!(one(&findings, subject, "problem")["error"]["id"], id);
+        let error = &one(&findings, subject, "problem")["error"];
+        assert_eq!((&error["id"], &error["cause"]), (&json!(id), &json!(cause)), "{error}");
         let (output, findings) = self.examine(&["--fix"], &[]);
         assert_eq!(output.status.code(), Some(0), "{findings:#?}");
         let mended = one(&findings, subject, "fixed").clone();
@@ -93,10 +94,10 @@ fn doctor_finds_nothing_wrong_with_a_healthy_login() {
 fn doctor_fix_repairs_permissions() {
     let p = Practice::new();
     fs::set_permissions(p.s.logins(), fs::Permissions::from_mode(0o755)).expect("ours");
-    p.mends("store", 7, "store-unsafe");
+    p.mends("store", 7, "store-unsafe", "mendable");
     fs::set_permissions(p.record(), fs::Permissions::from_mode(0o644)).expect("ours");
     assert_eq!(p.s.output(&["token"]).status.code(), Some(7), "a record that others can read is not used");
-    p.mends("login", 7, "store-unsafe");
+    p.mends("login", 7, "store-unsafe", "mendable");
     assert!(p.s.output(&["token"]).status.success());
     let mode = fs::metadata(p.record()).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -114,7 +115,7 @@ fn a_damaged_record_is_set_aside_and_goes_with_the_next_login() {
     let (_, findings) = p.examine(&["--fix"], &[]);
     one(&findings, "set-aside file", "problem");
     p.s.sign_in("default", "ada@example.com");
-    let mended = p.mends("set-aside file", 7, "store-corrupt");
+    let mended = p.mends("set-aside file", 7, "store-corrupt", "set-aside");
     assert!(mended["text"].as_str().expect("text").contains(".damaged-"), "{mended}");
     assert_eq!(p.s.output(&["token"]).status.code(), Some(0));
 }
@@ -127,7 +128,7 @@ fn an_unfinished_renewal_is_noted() {
     let generation = json!({ "login": record["login"], "number": record["generation"] });
     let intent = json!({ "intent": generation, "attempt": 1, "at": record["issued_at"] });
     private(&p.beside("next"), &intent);
-    let mended = p.mends("login", 6, "outcome-unknown");
+    let mended = p.mends("login", 6, "outcome-unknown", "interrupted");
     assert!(mended["text"].as_str().expect("text").contains("unknown, and noted"), "{mended}");
     assert_eq!(p.s.json(&["status"])["winner"]["state"], "outcome-unknown");
 }
@@ -140,7 +141,7 @@ fn a_recovery_file_is_adopted() {
     let generation = record["generation"].as_u64().expect("a number") + 1;
     record["generation"] = generation.into();
     private(&p.beside("recovery"), &record);
-    p.mends("login", 6, "outcome-unknown");
+    p.mends("login", 6, "outcome-unknown", "interrupted");
     assert!(!p.beside("recovery").exists());
     assert_eq!(p.s.json(&["status"])["winner"]["generation"], generation);
 }
@@ -210,6 +211,7 @@ fn a_wrong_clock_is_told() {
         let clock = &one(&findings, "clock", "problem")["error"];
         assert!(clock["message"].as_str().expect("text").contains(word), "{clock}");
         assert_eq!(clock["hint"], "set this machine's clock");
+        assert_eq!(clock["cause"], "clock-wrong");
     }
 }
 

@@ -70,6 +70,19 @@ fn trusted_device_token_from_the_variable_skips_enrolment() {
     Ran::from(enroll).failed(2, "usage").because("usage", "device-token-set");
 }
 
+/// The provider enrols a machine only soon after a sign-in, and what is stored of one may be damaged.
+#[test]
+fn trusted_device_that_is_too_late_or_unreadable_is_told_by_its_cause() {
+    let s = asking();
+    assert!(login(&s, &[], &[]).status.success());
+    let [file] = &files(&s)[..] else { panic!("one device") };
+    fs::write(file, "{").expect("ours");
+    s.run(&["device", "status", "--json"]).because("store-corrupt", "device-unreadable");
+    fs::remove_file(file).expect("ours");
+    s.server.advance(660);
+    s.run(&["device", "enroll", "--json"]).because("login-needed", "too-old-to-enroll");
+}
+
 /// Whatever happens to the device, the login stays.
 #[test]
 fn a_failed_enrolment_costs_no_login() {

@@ -86,13 +86,14 @@ pub(crate) fn there_and_back(home: &Home, store: &str) {
 
 /// Without its key a login is an error that says what to do, whatever is asked; its file stays as it is; and signing
 /// in again is a way out.
-pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
+pub(crate) fn a_lost_key(home: &Home, cause: &str, lose: impl Fn(&str)) {
     home.login().answer();
     let sealed = home.record();
     let id = home.files("keyid");
     lose(std::fs::read_to_string(&id[0]).expect("a note").trim_end());
     let said = home.run(&["token", "--json"]);
     assert!(unavailable(&said).contains("its key is not in the "), "{said:?}");
+    said.because("key-store-unavailable", cause);
     assert!(said.err.contains("sign in again"), "{said:?}");
     assert_eq!(home.run(&["status", "--json"]).code, Some(7));
     assert_eq!(home.record(), sealed);
@@ -112,11 +113,12 @@ pub(crate) fn a_lost_key(home: &Home, lose: impl Fn(&str)) {
 }
 
 /// While the key store fails, nothing is lost, nothing is written unencrypted, and no user is asked to sign in
-/// needlessly. `word` must occur in the error.
-pub(crate) fn trouble(home: &Home, word: &str) {
+/// needlessly. `word` must occur in the error, and programs are told `cause`.
+pub(crate) fn trouble(home: &Home, cause: &str, word: &str) {
     let (sealed, grants) = (home.record(), home.server.grants());
     let said = home.run(&["token", "--json"]);
     assert!(unavailable(&said).contains(word), "{said:?}");
+    said.because("key-store-unavailable", cause);
     assert_eq!(home.record(), sealed);
     let said = home.login();
     assert!(unavailable(&said).contains(word), "{said:?}");

@@ -26,7 +26,7 @@ fn into_the_kernel_and_back() {
 /// Simulates a restart of the machine.
 #[test]
 fn a_key_the_kernel_forgot() {
-    journey::a_lost_key(&home(), |id| {
+    journey::a_lost_key(&home(), "kernel-forgot", |id| {
         let found = Command::new("keyctl").args(["search", "@u", "user", &format!("keyfob:{id}")]).output();
         let found = found.expect("keyctl, from the package keyutils");
         let serial = String::from_utf8(found.stdout).expect("text");

@@ -39,7 +39,7 @@ fn store_setting_moves_a_login_into_the_secret_service_and_back() {
 #[test]
 fn a_key_the_secret_service_lost() {
     let desktop = Desktop::unlocked();
-    journey::a_lost_key(&home(&desktop), |id| {
+    journey::a_lost_key(&home(&desktop), "key-missing", |id| {
         assert_eq!(desktop.find(id).len(), 32, "another program finds the key");
         desktop.forget(id);
     });
@@ -51,7 +51,7 @@ fn secret_service_locked_keyring_is_an_error() {
     let home = home(&desktop);
     home.login().answer();
     desktop.lock();
-    journey::trouble(&home, "is locked");
+    journey::trouble(&home, "key-store-locked", "is locked");
 }
 
 /// It hangs, it ends, it comes back: the login is there again.
@@ -67,12 +67,12 @@ fn a_keyring_that_hangs_ends_and_comes_back() {
     let said = home.run(&["token", "--json"]);
     assert!(unavailable(&said).contains("has not answered in 4 s"), "{said:?}");
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
-    journey::trouble(&home, "has not answered in 4 s");
+    journey::trouble(&home, "key-store-silent", "has not answered in 4 s");
     desktop.wake();
     assert_eq!(home.token(), token);
 
     desktop.end_keyring();
-    journey::trouble(&home, "is not there");
+    journey::trouble(&home, "key-store-missing", "is not there");
     desktop.start_keyring();
     assert_eq!(home.token(), token);
     home.renew().answer();

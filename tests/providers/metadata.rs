@@ -162,6 +162,7 @@ fn where_metadata_is_looked_for() {
     company.front.answers("GET /tenants/7/.well-known/", Answer::empty(404));
     let told = company.run(&IN_VAIN);
     assert!(told.failed(5, "metadata-invalid").err.contains("404"), "{told:?}");
+    told.because("metadata-invalid", "no-metadata");
     assert_eq!(
         asked(&company),
         [
