@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use keyfob_dev::FaultKind;
-use keyfob_testkit::{Ran, Sandbox};
+use keyfob_testkit::{Ran, Sandbox, namespace::Namespace, program};
 use serde_json::Value;
 
 /// A failure as it was reported.
@@ -411,6 +411,30 @@ fn what_a_login_came_to_is_told_by_its_cause() {
         record["refresh_token"] = "kdev-rt-ended".into();
     });
     token().because("login-refused", "seed-ended");
+}
+
+/// Completions and manual pages whose place cannot be written: told with the place, and what to do about it.
+#[test]
+fn what_cannot_be_installed_is_told_by_its_cause() {
+    let s = Sandbox::new();
+    let data = s.home.path().join("data");
+    let file = s.home.path().join("file");
+    fs::create_dir(&data).expect("ours");
+    fs::write(&file, "").expect("a file");
+    let space = Namespace::new();
+    space.shell(&s.home, &format!("mount --bind {0} {0}; mount -o remount,bind,ro {0}", data.display()));
+    for words in [&["completions", "bash", "--install", "--json"][..], &["man", "--install", "--json"]] {
+        for (place, cause) in [(&data, "read-only"), (&file, "not-a-directory")] {
+            let mut command = space.command(&s.home, &[&[program()], words].concat());
+            command.env("XDG_DATA_HOME", place);
+            let ran = Ran::from(command.output().expect("it runs"));
+            let answer: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+            let error = &answer["error"];
+            assert_eq!(error["cause"], cause, "{ran:?}");
+            assert!(error["hint"].as_str().expect("text").contains("(XDG_DATA_HOME)"), "{ran:?}");
+            assert!(ran.err.contains(place.to_str().expect("text")), "{ran:?}");
+        }
+    }
 }
 
 /// A key store that is not there is told before anybody signs in.

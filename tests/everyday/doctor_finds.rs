@@ -70,10 +70,12 @@ fn a_disk_without_room_is_found() {
     let full = run();
     assert_eq!(full.status.code(), Some(7), "{}", stderr(&full));
     assert!(found(&full).to_string().contains("No space left"), "{}", found(&full));
+    assert_eq!(found(&full)["error"]["cause"], "disk-full");
     space.shell(&s.home, &format!("rm {home}/filler; mount -o remount,bind,ro {home}"));
     let fixed = run();
     assert_eq!(fixed.status.code(), Some(7), "{}", stderr(&fixed));
     assert!(found(&fixed).to_string().contains("ead-only"), "{}", found(&fixed));
+    assert_eq!(found(&fixed)["error"]["cause"], "read-only");
     // Nobody has signed in yet, and nobody could.
     space.shell(
         &s.home,
@@ -85,6 +87,9 @@ fn a_disk_without_room_is_found() {
     let nowhere = run();
     assert_eq!(nowhere.status.code(), Some(7), "{}", stderr(&nowhere));
     assert!(found(&nowhere).to_string().contains("cannot be made"), "{}", found(&nowhere));
+    let (cause, hint) = (&found(&nowhere)["error"]["cause"], &found(&nowhere)["error"]["hint"]);
+    assert_eq!(cause, "read-only");
+    assert!(hint.as_str().expect("text").contains("so that it can be written"), "{hint}");
 }
 
 /// A token that no endpoint accepts, wherever it comes from; and one that was revoked at the provider, in time or not.

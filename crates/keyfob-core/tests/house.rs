@@ -222,7 +222,6 @@ fn every_cause_is_some_tests_case() {
         "token-not-allowed",
         "rejected-source",
         "rejected-newest",
-        "uncertain",
         "no-connection",
         "runtime-refused",
         "recovered-elsewhere",

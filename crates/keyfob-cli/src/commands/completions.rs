@@ -44,7 +44,7 @@ pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
                 .into());
         }
     };
-    put(&path, &script).map_err(|error| Error::caused_by(Id::Usage, shown(&path), error))?;
+    put(&path, &script)?;
     let path_shown = shown(&path);
     match (shell, path.parent()) {
         (Shell::Zsh, Some(dir)) => {

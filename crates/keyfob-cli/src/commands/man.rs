@@ -154,8 +154,7 @@ fn looked_at(dir: &Path) -> Option<Looked> {
 fn write(place: impl Fn(&manual::Page) -> PathBuf) -> Result<()> {
     for page in manual::pages() {
         let place = place(&page);
-        put(&place, manual::troff(&page).as_bytes())
-            .map_err(|error| Error::caused_by(Id::Usage, shown(&place), error))?;
+        put(&place, manual::troff(&page).as_bytes())?;
     }
     Ok(())
 }

@@ -11,7 +11,10 @@ use keyfob::{
     internals::{
         core::Id,
         setup::trust::Surroundings,
-        world::system::{env, shown},
+        world::{
+            failure,
+            system::{env, shown},
+        },
     },
 };
 
@@ -40,7 +43,16 @@ pub(super) fn home_of(variable: &str, usual: &str) -> Result<PathBuf> {
 }
 
 /// Writes a whole file. An existing link is replaced, not followed.
-pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error| {
+        let what = format!("{} cannot be written", shown(path));
+        failure::failed_at(Id::Usage, what, path, error)
+            .hint("choose a place that can be written (XDG_DATA_HOME), or print it and keep it yourself")
+    };
+    Ok(replace(path, bytes).map_err(failed)?)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = path.with_extension("keyfob-new");
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;

@@ -55,9 +55,10 @@ fn room(world: &World, dir: &Path) -> State {
     let _ = world.files.remove(&probe);
     match written {
         Ok(()) => State::Fine(format!("{} has room for a renewal", dir.display())),
-        Err(error) => State::Wrong(failure::failed(
+        Err(error) => State::Wrong(failure::failed_at(
             Id::StoreFailed,
             format!("{} has no room for a renewal", dir.display()),
+            dir,
             error,
         )),
     }
@@ -73,9 +74,10 @@ fn could_be_made(dir: &Path) -> State {
             format!("{} cannot be made", dir.display()),
             format!("{} is no directory", there.display()),
         )),
-        Err(errno) => State::Wrong(failure::failed(
+        Err(errno) => State::Wrong(failure::failed_at(
             Id::StoreFailed,
             format!("{} cannot be made: {} cannot be written", dir.display(), there.display()),
+            there,
             errno.into(),
         )),
     }
