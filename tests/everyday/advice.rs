@@ -411,6 +411,16 @@ fn what_a_login_came_to_is_told_by_its_cause() {
         record["refresh_token"] = "kdev-rt-ended".into();
     });
     token().because("login-refused", "seed-ended");
+
+    let s = Sandbox::new();
+    let bring = |email: &str| {
+        let minted = s.server.mint(email, "user:profile user:inference").expect("tokens");
+        Ran::from(s.feed(&["login", "--with-token", "refresh", "--json"], &minted.refresh_token))
+    };
+    s.server.inject(FaultKind::OddTokenType, 1);
+    bring("ada@example.com").because("answer-invalid", "rotated-kept");
+    bring("ada@example.com").answer();
+    bring("bob@example.com").because("other-account", "kept-beside");
 }
 
 /// Completions and manual pages whose place cannot be written: told with the place, and what to do about it.

@@ -212,8 +212,6 @@ fn only_the_table_names_variables() {
 fn every_cause_is_some_tests_case() {
     const EXCEPTED: &[&str] = &[
         "port-taken",
-        "rotated-kept",
-        "kept-beside",
         "account-unknown",
         "opened-twice",
         "answer-not-taken",
