@@ -368,6 +368,7 @@ fn callback_works_with_one_address_family() {
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", s.home.path());
         let output = command.stdin(Stdio::null()).output().expect("unshare of util-linux");
         assert!(output.status.success(), "{family}: {}", stderr(&output));
-        assert!(stderr(&output).contains(&format!("The development provider listens at {literal}")));
+        let told = stderr(&output) + &String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains(&format!("It runs in this process, at {literal}")), "{family}: {told}");
     }
 }
