@@ -193,6 +193,9 @@ impl Running {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        // After an interrupt this does not return either: the step failed because its provider was taken away, and
+        // an error of it must not end the process before the interrupt does.
+        drop(held(&self.shared));
         end(&self.shared);
     }
 }
