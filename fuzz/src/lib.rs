@@ -3,7 +3,10 @@
 use keyfob_core::{
     Error,
     contract::settings::{ClientId, Scopes},
-    oauth::authorization_code::{Flow, Request},
+    oauth::{
+        authorization_code::{Flow, Request},
+        dialect::Dialect,
+    },
 };
 
 /// A part of a secret that no text of ours contains by chance.
@@ -50,7 +53,7 @@ pub fn flow(issuer: Option<&str>, iss_promised: bool) -> (Flow, String) {
 /// The code in the request a flow makes of it.
 #[expect(clippy::disallowed_methods, reason = "the request is compared with what it was made of")]
 pub fn code_of(flow: &Flow, code: &keyfob_core::oauth::authorization_code::Code) -> String {
-    let (_, form) = flow.exchange(code, None).encode(None).body;
+    let (_, form) = flow.exchange(code, None).encode(None, &Dialect::default()).body;
     let pairs: Vec<_> = url::form_urlencoded::parse(form.expose().as_bytes()).collect();
     let codes: Vec<_> = pairs.iter().filter(|(name, _)| name == "code").collect();
     assert_eq!((codes.len(), pairs.len()), (1, 5), "a code added parameters to the request");

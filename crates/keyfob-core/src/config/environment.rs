@@ -7,15 +7,21 @@ use alloc::{
 
 use serde::Deserialize;
 
-use super::{endpoints::with_endpoints, keys::Holds, mistake::Mistakes};
+use super::{
+    dialect::{self, Kind, RawTable, Ways},
+    endpoints::with_endpoints,
+    keys::Holds,
+    mistake::{Mistakes, Table},
+};
 use crate::{
     Result,
     contract::{
         settings::{ClientId, Scopes},
-        values::{self, Expected},
+        values,
     },
     oauth::{
         client_auth::{Confidential, Place, Proof},
+        dialect::{Dialect, TokenBody},
         prompt::Prompt,
     },
     provider::Endpoints,
@@ -43,6 +49,14 @@ pub struct RawEnvironment {
     pub console_base: Option<String>,
     pub authorize_url: Option<String>,
     pub hosts: Option<Vec<String>>,
+    pub pkce: Option<String>,
+    pub resource: Option<Vec<String>>,
+    pub authorize_parameters: Option<RawTable>,
+    pub device_parameters: Option<RawTable>,
+    pub token_parameters: Option<RawTable>,
+    pub token_body: Option<String>,
+    pub token_headers: Option<RawTable>,
+    pub api_headers: Option<RawTable>,
 }
 }
 
@@ -77,12 +91,17 @@ pub struct Configured {
     pub endpoints: Endpoints,
     /// Further origins that its credential may go to.
     pub hosts: Vec<String>,
+    /// Whether the provider is known to take PKCE with S256 (RFC 7636), whatever its metadata says.
+    pub pkce_is_assumed: bool,
+    /// How it wants to be spoken to, and what else is sent to it.
+    pub ways: Ways,
 }
 
 impl Configured {
     /// Reads one environment. What is wrong is noted, and left out.
     pub(super) fn read(name: &str, raw: RawEnvironment, mistakes: &Mistakes) -> Self {
         let at = Table { name, mistakes };
+        let ways = ways(&at, &raw);
         let confidential = confidential(&at, &raw);
         let is_machine = raw.grant.as_deref() == Some("client_credentials");
         let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
@@ -131,12 +150,22 @@ impl Configured {
             let expected = "expected error codes, each with or without a status: \"403 some_code\"";
             at.wrong("dead_refresh_words", expected);
         }
+        let pkce_is_assumed = match raw.pkce.as_deref() {
+            None | Some("announced") => false,
+            Some("assume") => true,
+            Some(_) => {
+                at.wrong("pkce", "expected \"announced\" or \"assume\"");
+                false
+            }
+        };
         let hosts = raw.hosts.unwrap_or_default();
         let hosts = hosts.into_iter().filter_map(|host| at.read("hosts", Some(host), values::origin));
         let hosts = hosts.collect();
         Self {
             machine,
             confidential,
+            pkce_is_assumed,
+            ways,
             hosts,
             dead_refresh_words,
             issuer: at.read("issuer", raw.issuer, values::issuer),
@@ -175,19 +204,28 @@ impl RawEnvironment {
     }
 }
 
-/// The table that is being read.
-struct Table<'t> {
-    name: &'t str,
-    mistakes: &'t Mistakes,
-}
-
-impl Table<'_> {
-    fn wrong(&self, key: &str, expected: &str) {
-        self.mistakes.note(&["environments", self.name, key], expected);
-    }
-
-    fn read<T>(&self, key: &str, value: Option<String>, parse: fn(&str) -> Result<T, Expected>) -> Option<T> {
-        parse(&value?).map_err(|why| self.wrong(key, why)).ok()
+/// How the provider wants to be spoken to, and what else is sent to it.
+fn ways(at: &Table<'_>, raw: &RawEnvironment) -> Ways {
+    let resources = dialect::resources(at, raw.resource.as_ref());
+    let headers = |key, table: &Option<RawTable>, kind| dialect::additions(at, key, table.as_ref(), kind);
+    let parameters = |key, table: &Option<RawTable>, kind| {
+        [dialect::additions(at, key, table.as_ref(), kind), resources.clone()].concat()
+    };
+    Ways {
+        token_body: raw.token_body.as_deref().and_then(|word| {
+            TokenBody::named(word).or_else(|| {
+                at.wrong("token_body", "expected \"form\" or \"json\"");
+                None
+            })
+        }),
+        further: Dialect {
+            token_body: TokenBody::default(),
+            token_headers: headers("token_headers", &raw.token_headers, Kind::HeadersByGrant),
+            token_parameters: parameters("token_parameters", &raw.token_parameters, Kind::ParametersByGrant),
+            api_headers: headers("api_headers", &raw.api_headers, Kind::Headers),
+        },
+        authorize_parameters: parameters("authorize_parameters", &raw.authorize_parameters, Kind::Parameters),
+        device_parameters: parameters("device_parameters", &raw.device_parameters, Kind::Parameters),
     }
 }
 

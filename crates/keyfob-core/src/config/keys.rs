@@ -23,6 +23,8 @@ pub enum Holds {
     Boolean,
     /// The number of a port.
     Port,
+    /// A table of texts.
+    Table,
 }
 
 impl Holds {
@@ -33,6 +35,7 @@ impl Holds {
             Self::Text => "expected text in quotes",
             Self::Texts => "expected a list of texts: [\"one\", \"another\"]",
             Self::Boolean => "expected true or false, without quotes",
+            Self::Table => "expected a table of texts: { name = \"value\" }",
             Self::Port => "expected a number from 1 to 65535, without quotes",
         }
     }
@@ -70,6 +73,14 @@ pub const KEYS: &[Key] = &[
     environment("prompt", Holds::Text),
     environment("dead_refresh_words", Holds::Texts),
     environment("hosts", Holds::Texts),
+    environment("pkce", Holds::Text),
+    environment("resource", Holds::Texts),
+    environment("authorize_parameters", Holds::Table),
+    environment("device_parameters", Holds::Table),
+    environment("token_parameters", Holds::Table),
+    environment("token_body", Holds::Text),
+    environment("token_headers", Holds::Table),
+    environment("api_headers", Holds::Table),
     environment("api_base", Holds::Text),
     environment("apps_base", Holds::Text),
     environment("console_base", Holds::Text),

@@ -7,7 +7,7 @@ use alloc::{
 };
 use core::cell::RefCell;
 
-use crate::{Error, Id};
+use crate::{Error, Id, contract::values::Expected};
 
 /// One mistake in the configuration file: the key, and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,5 +49,26 @@ impl Mistakes {
 
     pub(super) fn all(self) -> Vec<Mistake> {
         self.0.into_inner()
+    }
+}
+
+/// The table of an environment that is being read.
+pub(super) struct Table<'t> {
+    pub(super) name: &'t str,
+    pub(super) mistakes: &'t Mistakes,
+}
+
+impl Table<'_> {
+    pub(super) fn wrong(&self, key: &str, expected: &str) {
+        self.mistakes.note(&["environments", self.name, key], expected);
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        key: &str,
+        value: Option<String>,
+        parse: fn(&str) -> Result<T, Expected>,
+    ) -> Option<T> {
+        parse(&value?).map_err(|why| self.wrong(key, why)).ok()
     }
 }

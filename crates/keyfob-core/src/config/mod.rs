@@ -1,6 +1,7 @@
 //! The files a person or an administrator writes: the configuration and the approved list.
 
 pub mod approved;
+mod dialect;
 mod endpoints;
 mod environment;
 mod file;
@@ -9,6 +10,7 @@ mod mistake;
 #[cfg(test)]
 mod tests;
 
+pub use dialect::{RawEntry, RawTable, RawText, Ways};
 pub use environment::{Configured, RawEnvironment};
 pub use file::{Config, RawConfig, RawTelemetry, Telemetry, is_name};
 pub use mistake::Mistake;

@@ -10,7 +10,10 @@ use crate::{
     contract::settings::{ClientId, Scopes},
     digest::{self, hex},
     login::identity::Identity,
-    oauth::client_auth::{Proof, SecretAt},
+    oauth::{
+        client_auth::{Proof, SecretAt},
+        dialect::Dialect,
+    },
     provider::Endpoints,
 };
 
@@ -201,6 +204,8 @@ pub struct Record {
     pub proof: Option<Proof>,
     /// Set where a person's client has a secret: how to find it.
     pub secret_at: Option<SecretAt>,
+    /// How its provider wants to be spoken to, as it was configured.
+    pub dialect: Dialect,
     /// When the tokens were issued.
     pub issued_at: ProviderTime,
     /// When the access token ends. `None`: the provider never said and nothing can renew.
@@ -252,6 +257,7 @@ impl Record {
             dead_refresh_words: Vec::new(),
             proof: None,
             secret_at: None,
+            dialect: Dialect::default(),
             issued_at,
             expires_at: None,
             clocks: BTreeMap::new(),

@@ -265,6 +265,7 @@ mod tests {
         },
         record::{Generation, tests::record},
     };
+    use crate::oauth::dialect::Dialect;
     use alloc::vec::Vec;
     use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
@@ -600,7 +601,7 @@ mod tests {
         let mut r = record(NOW, 60);
         r.refresh_token = Some(Secret::new("a+b&c=d"));
         assert_eq!(
-            request(&r).unwrap().encode(None).body.1.expose(),
+            request(&r).unwrap().encode(None, &Dialect::default()).body.1.expose(),
             "grant_type=refresh_token&refresh_token=a%2Bb%26c%3Dd&client_id=keyfob-local"
         );
     }
@@ -614,14 +615,14 @@ mod tests {
         assert!(
             request(&r)
                 .unwrap()
-                .encode(None)
+                .encode(None, &Dialect::default())
                 .body
                 .1
                 .expose()
                 .ends_with("&scope=user%3Aprofile+user%3Ainference")
         );
         r.scopes = crate::contract::settings::Scopes::default();
-        assert!(!request(&r).unwrap().encode(None).body.1.expose().contains("scope"));
+        assert!(!request(&r).unwrap().encode(None, &Dialect::default()).body.1.expose().contains("scope"));
     }
 
     /// The first lost answer is no reason to speak of several, and others wait as well.

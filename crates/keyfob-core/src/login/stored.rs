@@ -14,8 +14,11 @@ use crate::{
         identity::Identity,
         record::{Cooldown, Generation, LoginId, Refusal, Unknown},
     },
-    oauth::client_auth::{Proof, SecretAt},
-    provider::Endpoints,
+    oauth::{
+        client_auth::{Proof, SecretAt},
+        dialect::Dialect,
+    },
+    provider::{Endpoints, dialect_of},
 };
 
 /// The newest form this version writes. A higher number on disk is refused, never rewritten.
@@ -43,6 +46,9 @@ struct Stored {
     client_auth: Option<Proof>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_secret: Option<SecretAt>,
+    /// Absent where it is the one that is built in for the issuer: in every record of an earlier version, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dialect: Option<Dialect>,
     issued_at: ProviderTime,
     expires_at: Option<ProviderTime>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -109,6 +115,7 @@ impl Record {
             dead_refresh_words: self.dead_refresh_words.clone(),
             client_auth: self.proof,
             client_secret: self.secret_at.clone(),
+            dialect: Some(&self.dialect).filter(|own| **own != dialect_of(&self.issuer)).cloned(),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
@@ -139,6 +146,7 @@ impl Record {
             None => Ok(None),
             Some(text) => Secret::visible(&text).map(Some).map_err(|_| Unreadable::Corrupt(why)),
         };
+        let dialect = stored.dialect.unwrap_or_else(|| dialect_of(&stored.issuer));
         Ok(Self {
             generation: Generation { login: stored.login, number: stored.generation },
             profile: stored.profile,
@@ -158,6 +166,7 @@ impl Record {
             dead_refresh_words: stored.dead_refresh_words,
             proof: stored.client_auth,
             secret_at: stored.client_secret,
+            dialect,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             clocks: stored.clocks,

@@ -21,6 +21,7 @@ use crate::{
             Answer, callback_error, has, is_same_loopback, is_user_code, is_word, pasted_error,
             percent_decoded,
         },
+        dialect::{Addition, Dialect},
         refusal,
         sent::Sent,
         token_request::TokenRequest,
@@ -49,8 +50,8 @@ pub struct Request {
     pub issuer: Option<String>,
     /// Whether the provider's metadata promises `iss` in every answer: then one without is refused.
     pub iss_promised: bool,
-    /// Further parameters: `login_hint`, `prompt`.
-    pub extra: Vec<(&'static str, String)>,
+    /// Further parameters: `login_hint`, `prompt`, and those that are configured.
+    pub extra: Vec<Addition>,
 }
 
 /// An authorization code that passed its checks. Single use.
@@ -105,8 +106,8 @@ impl Flow {
         if let Some(nonce) = &self.nonce {
             query.append_pair("nonce", nonce.expose());
         }
-        for (name, value) in &self.request.extra {
-            query.append_pair(name, value);
+        for further in &self.request.extra {
+            query.append_pair(&further.name, &further.value);
         }
         drop(query);
         Ok(url.into())
@@ -244,7 +245,7 @@ impl Flow {
         if let Some(nonce) = &self.nonce {
             secrets = secrets.with_secret("nonce", nonce.duplicate());
         }
-        Sent::new(Some(&secrets.encode(None).body.1), &[])
+        Sent::new(Some(&secrets.encode(None, &Dialect::default()).body.1), &[])
     }
 
     /// The token request (RFC 6749 §4.1.3, RFC 7636 §4.5). `expires_in` asks for a long-lived token instead of a
@@ -257,7 +258,7 @@ impl Flow {
             .client(&self.request.client_id)
             .with_secret("code_verifier", self.verifier.duplicate());
         match expires_in {
-            Some(seconds) => request.with("expires_in", seconds.to_string()),
+            Some(seconds) => request.with_number("expires_in", seconds),
             None => request,
         }
     }
@@ -475,7 +476,7 @@ mod tests {
         let f = flow();
         let code = f.pasted("c0de").unwrap();
         assert_eq!(
-            f.exchange(&code, Some(60)).encode(None).body.1.expose(),
+            f.exchange(&code, Some(60)).encode(None, &Dialect::default()).body.1.expose(),
             "grant_type=authorization_code&code=c0de&redirect_uri=http%3A%2F%2F127.0.0.1%3A5%2Fcallback\
              &client_id=keyfob-local&code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&expires_in=60"
         );

@@ -91,6 +91,7 @@ pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: Pr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::dialect::Dialect;
     use crate::{
         login::{
             due::{Ask, Next, next},
@@ -160,7 +161,8 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the request holds no secret")]
     fn the_request_names_its_grant_and_its_scopes() {
-        let body = |scopes: &Scopes| request(scopes).encode(None).body.1.expose().to_string();
+        let body =
+            |scopes: &Scopes| request(scopes).encode(None, &Dialect::default()).body.1.expose().to_string();
         assert_eq!(body(&Scopes::parse("a b").unwrap()), "grant_type=client_credentials&scope=a+b");
         assert_eq!(body(&Scopes::default()), "grant_type=client_credentials");
     }

@@ -16,6 +16,7 @@ use crate::{
     error::escape,
     json,
     oauth::{
+        dialect::Addition,
         refusal,
         reply::Reply,
         token_request::TokenRequest,
@@ -55,10 +56,11 @@ pub enum Poll {
     Over(Error),
 }
 
-/// The first request (RFC 8628 §3.1).
+/// The first request (RFC 8628 §3.1), with what else this provider wants.
 #[must_use]
-pub fn start(client_id: &ClientId, scopes: &Scopes) -> TokenRequest {
-    TokenRequest::default().client(client_id).scope(scopes)
+pub fn start(client_id: &ClientId, scopes: &Scopes, further: &[Addition]) -> TokenRequest {
+    let request = TokenRequest::default().client(client_id).scope(scopes);
+    further.iter().fold(request, |request, one| request.with(one.name.clone(), &*one.value))
 }
 
 impl Pending {
@@ -176,6 +178,7 @@ fn seconds(members: &Map<String, Value>, name: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::dialect::Dialect;
 
     fn reply(status: u16, body: &str) -> Reply {
         Reply { status, content_type: Some("application/json".into()), body: body.into(), ..Reply::default() }
@@ -297,9 +300,10 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "the specification's own invented code")]
     fn the_requests_are_those_of_rfc_8628() {
         let client = ClientId::parse("1406020730").unwrap();
-        let body = |request: TokenRequest| request.encode(None).body.1.expose().to_string();
+        let body =
+            |request: TokenRequest| request.encode(None, &Dialect::default()).body.1.expose().to_string();
         let scopes = Scopes::parse("example_scope").unwrap();
-        assert_eq!(body(start(&client, &scopes)), "client_id=1406020730&scope=example_scope");
+        assert_eq!(body(start(&client, &scopes, &[])), "client_id=1406020730&scope=example_scope");
         let pending = Pending::read(&reply(200, STARTED)).unwrap();
         assert_eq!(
             body(pending.poll(&client)),

@@ -5,6 +5,7 @@ pub mod authorization_code;
 pub mod client_auth;
 pub mod client_credentials;
 pub mod device_code;
+pub mod dialect;
 pub mod header;
 pub mod id_token;
 pub mod jwk;

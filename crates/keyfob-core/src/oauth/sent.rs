@@ -9,7 +9,10 @@ use alloc::{borrow::ToOwned, collections::BTreeSet, format, string::String, vec:
 use base64::{Engine, alphabet, engine::general_purpose::GeneralPurpose, engine::general_purpose::NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::{Secret, oauth::header::Header};
+use crate::{
+    Secret,
+    oauth::header::{Header, carries_a_credential},
+};
 
 /// Members of a request that are no secret: what they say may be repeated.
 const PUBLIC: [&str; 15] = [
@@ -57,7 +60,9 @@ impl Sent {
     /// words.
     #[must_use]
     pub fn new(body: Option<&Secret>, headers: &[Header]) -> Self {
-        let headers = headers.iter().map(|(_, value)| value.duplicate()).collect();
+        // What configuration adds is no secret: an answer that asks for it must be able to name it.
+        let secret = headers.iter().filter(|(name, _)| carries_a_credential(name));
+        let headers = secret.map(|(_, value)| value.duplicate()).collect();
         Self { body: body.map(Secret::duplicate), headers }
     }
 

@@ -5,7 +5,11 @@ use alloc::format;
 use crate::contract::settings::{Bases, ClientId, Scopes};
 use crate::{
     Cause, Error, Id, Result,
-    provider::{Endpoints, environment::Environment},
+    provider::{
+        Endpoints,
+        dialect_of::{VENDOR, dialect_of},
+        environment::Environment,
+    },
 };
 
 /// The client id that was set at compile time, if there was one.
@@ -23,7 +27,7 @@ const _: () = assert!(
     "KEYFOB_DEFAULT_CLIENT_ID: expected printable ASCII without a blank at either end"
 );
 
-const APPS: &str = "https://claude.ai";
+const APPS: &str = VENDOR;
 const CONSOLE: &str = "https://platform.claude.com";
 const API: &str = "https://api.anthropic.com";
 const TOKEN: &str = "https://platform.claude.com/v1/oauth/token";
@@ -69,7 +73,8 @@ pub(super) fn production() -> Environment {
         client_id: BUILT_IN_CLIENT_ID.and_then(|id| ClientId::parse(id).ok()),
         scopes: default_scopes(),
         console_scopes: console_scopes(),
-        ..Environment::bare("production", APPS)
+        dialect: dialect_of(VENDOR),
+        ..Environment::bare("production", VENDOR)
     }
 }
 

@@ -71,7 +71,13 @@ pub fn resolve(
             }));
         }
     };
-    environment.hosts = configured.map(|configured| configured.hosts.clone()).unwrap_or_default();
+    if let Some(configured) = configured {
+        environment.hosts.clone_from(&configured.hosts);
+        environment.pkce_is_assumed = configured.pkce_is_assumed;
+        environment.dialect = configured.ways.over(&environment.dialect);
+        environment.authorize_parameters.clone_from(&configured.ways.authorize_parameters);
+        environment.device_parameters.clone_from(&configured.ways.device_parameters);
+    }
     if let Some(id) = &settings.client_id {
         // A secret belongs to the client it was written beside.
         if environment.client_id.as_ref() != Some(id) {

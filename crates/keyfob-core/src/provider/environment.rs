@@ -14,6 +14,7 @@ use crate::{
     login::record::{Generation, Login},
     oauth::{
         client_auth::{Confidential, Proof, SecretAt},
+        dialect::{Addition, Dialect},
         prompt::Prompt,
     },
 };
@@ -48,6 +49,14 @@ pub struct Environment {
     pub prompt: Option<Prompt>,
     /// The provider's own words for a refresh token that is dead.
     pub dead_refresh_words: Vec<String>,
+    /// How it wants to be spoken to, where it differs from the standards.
+    pub dialect: Dialect,
+    /// Further parameters of the authorization request.
+    pub authorize_parameters: Vec<Addition>,
+    /// Further parameters of the device authorization request.
+    pub device_parameters: Vec<Addition>,
+    /// Whether it is known to take PKCE with S256 (RFC 7636), whatever its metadata says.
+    pub pkce_is_assumed: bool,
     /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
     pub iss_promised: bool,
     /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
@@ -109,6 +118,10 @@ impl Environment {
             port: None,
             prompt: None,
             dead_refresh_words: Vec::new(),
+            dialect: Dialect::default(),
+            authorize_parameters: Vec::new(),
+            device_parameters: Vec::new(),
+            pkce_is_assumed: false,
             iss_promised: false,
             jwks_url: None,
             machine: None,
@@ -265,6 +278,7 @@ impl Environment {
             dead_refresh_words: self.dead_refresh_words.clone(),
             proof: machine.map(|machine| self.proof(machine)),
             secret_at: self.secret_at(),
+            dialect: self.dialect.clone(),
             ..Record::begin(generation, &login, Ahead::default().theirs(now))
         })
     }

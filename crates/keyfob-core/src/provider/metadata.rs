@@ -66,7 +66,8 @@ impl Environment {
         }
         // RFC 8414 §2 has silence mean "no PKCE"; the largest providers take S256 and are silent about it. It is sent
         // in any case, and a provider that does not know it ignores it (RFC 6749 §3.1): nothing is lost by trying.
-        if self.machine.is_none() && lists("code_challenge_methods_supported", "S256") == Some(false) {
+        let says_s256 = lists("code_challenge_methods_supported", "S256");
+        if self.machine.is_none() && !self.pkce_is_assumed && says_s256 == Some(false) {
             return Err(refuse("it names its PKCE methods, and S256 is not among them".into()));
         }
         let (needed_origin, relative) = match &self.discovery {

@@ -103,6 +103,7 @@ impl Asker<'_> {
             record.proof = Some(self.environment.proof(self.machine));
         }
         record.proof = self.machine.proof.or(record.proof);
+        record.dialect = self.environment.dialect.clone();
     }
 
     fn ask(
@@ -119,7 +120,7 @@ impl Asker<'_> {
         let secret = client_secret::secret(world, &self.environment.name, &self.machine.secret)?;
         let auth = ClientAuth { client: record.client_id.clone(), method, secret };
         let kernel = world.clock.kernel();
-        let request = client_credentials::request(asked).encode(Some(&auth));
+        let request = client_credentials::request(asked).encode(Some(&auth), &record.dialect);
         match provider::post(world, url, request).within(ANSWER).send() {
             Ok(answer) => Ok((answer.reply, kernel)),
             Err(failure) => Err(failure.error(format!("{} got no answer", what()))),

@@ -6,6 +6,7 @@ use keyfob_core::{
     Cause, Error, Id, Result,
     oauth::{
         authorization_code::{Code, Flow, Request as Ask},
+        dialect::Addition,
         prompt::Prompt,
         reply::Reply,
     },
@@ -83,8 +84,9 @@ impl Session {
         self.world.entropy.fill(&mut random).map_err(failure::no_randomness)?;
         self.world.entropy.fill(&mut name).map_err(failure::no_randomness)?;
         let prompt = Prompt::parameter(environment.prompt.as_ref(), &scopes);
-        let hint = how.hint.iter().map(|hint| ("login_hint", hint.clone()));
-        let extra = hint.chain(prompt.map(|words| ("prompt", words))).collect();
+        let hint = how.hint.iter().map(|hint| Addition::new("login_hint", hint));
+        let prompt = prompt.map(|words| Addition::new("prompt", &words));
+        let extra = hint.chain(prompt).chain(environment.authorize_parameters.clone()).collect();
         let request = Ask {
             authorize_url: authorize_url.to_owned(),
             client_id,

@@ -45,7 +45,8 @@ impl Session {
                 .because(Cause::NoCodes { environment: environment.name.clone() })
         })?;
         establish::would_be_kept(self)?;
-        let reply = token::ask(self, &environment, url, device_code::start(client_id, &environment.scopes))?;
+        let request = device_code::start(client_id, &environment.scopes, &environment.device_parameters);
+        let reply = token::ask(self, &environment, url, request)?;
         let refused = |error: Error| {
             let word = refusal::said(&reply).and_then(|said| said.word);
             establish::refused_client(&environment, word.as_deref(), error.why()).unwrap_or(error)

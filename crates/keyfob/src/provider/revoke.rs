@@ -74,7 +74,7 @@ pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
     let Some(auth) = auth else {
         return Revocation::Impossible("the secret of its client is not at hand");
     };
-    let call = post(&session.world, url, request.encode(auth.as_ref()));
+    let call = post(&session.world, url, request.encode(auth.as_ref(), &record.dialect));
     // If the provider says when to retry (RFC 7009 §2.2.1) and that is soon, retry once: the user is waiting.
     let mut answer = call.expect(&[200]);
     if let Err(Failure::Status(busy)) = &answer

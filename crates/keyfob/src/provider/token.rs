@@ -27,7 +27,8 @@ pub(crate) fn ask(
 ) -> Result<Reply> {
     let (client, at) = (environment.require_client_id()?, environment.secret_at());
     let auth = client_secret::client_auth(&session.world, &environment.name, at.as_ref(), client)?;
-    match post(&session.world, url, request.encode(auth.as_ref())).within(ANSWER).send() {
+    let request = request.encode(auth.as_ref(), &environment.dialect);
+    match post(&session.world, url, request).within(ANSWER).send() {
         Ok(answer) => Ok(answer.reply),
         // Its reader knows what to make of a part.
         Err(Failure::NoAnswer(NoAnswer { part: Some(part), .. })) => Ok(*part),

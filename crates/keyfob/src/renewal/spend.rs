@@ -104,7 +104,7 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
     // Before anything is written down: without the client's secret nothing is asked, and nothing is spent.
     let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
     let auth = client_secret::client_auth(world, &record.environment, at, client_id)?;
-    let request = request.encode(auth.as_ref());
+    let request = request.encode(auth.as_ref(), &record.dialect);
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();
     let asked = lease.prepare(&record)?;

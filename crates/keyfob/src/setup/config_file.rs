@@ -260,12 +260,22 @@ fn fits(holds: Holds, value: &DeValue<'_>) -> bool {
         Holds::Text => value.is_str(),
         Holds::Texts => value.as_array().is_some_and(|list| list.iter().all(|one| one.get_ref().is_str())),
         Holds::Boolean => value.is_bool(),
+        Holds::Table => is_table_of_texts(value, true),
         // One that is too large for the reader is reported with its limits.
         Holds::Port => {
             let number = value.as_integer();
             number.is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_ok())
         }
     }
+}
+
+/// Whether each of its names has a text, several, or, once, such a table of its own.
+fn is_table_of_texts(value: &DeValue<'_>, nests: bool) -> bool {
+    value.as_table().is_some_and(|table| {
+        table.values().map(Spanned::get_ref).all(|value| {
+            fits(Holds::Text, value) || fits(Holds::Texts, value) || nests && is_table_of_texts(value, false)
+        })
+    })
 }
 
 /// The key that was probably meant: one of this section's, with two letters of another at most.
@@ -499,6 +509,7 @@ mod tests {
                     Holds::Text => "text",
                     Holds::Texts => "list of texts",
                     Holds::Boolean => "true or false",
+                    Holds::Table => "table of texts",
                     Holds::Port => "number",
                 };
                 assert_eq!(holds, expected, "{}", key.name);

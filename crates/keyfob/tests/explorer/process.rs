@@ -311,7 +311,7 @@ fn broken(how: Broken, world: &World, store: &dyn Store) -> keyfob::Result<Repor
     }
     let note: Connected =
         if matches!(how, Broken::Unnoted | Broken::NotedEarly) { Arc::new(|| Ok(())) } else { note };
-    let request = to_provider(refresh::request(&record)?.encode(None).body.1);
+    let request = to_provider(refresh::request(&record)?.encode(None, &record.dialect).body.1);
     let answer = world.http.send_when(&request, note);
     let ours = world.clock.now();
     let now = world.clock.ahead(&record).theirs(ours);
