@@ -188,13 +188,13 @@ impl Inner {
     }
 }
 
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+pub(crate) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     head.lines()
         .filter_map(|line| line.split_once(':'))
         .find_map(|(found, value)| found.eq_ignore_ascii_case(name).then(|| value.trim()))
 }
 
-fn written(answer: &Answer) -> Vec<u8> {
+pub(crate) fn written(answer: &Answer) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {} x\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
         text.push_str(&format!("{name}: {value}\r\n"));

@@ -3,10 +3,13 @@
 
 mod authority;
 mod company;
+mod desk;
 mod front;
 mod proxy;
+mod stub;
 
 mod certificates;
+mod conformance;
 #[cfg(feature = "interop")]
 mod interop;
 mod issuers;

@@ -96,6 +96,42 @@ fn pages_name_what_exists() {
     assert!(missing.is_empty(), "not there: {missing:#?}");
 }
 
+/// The table of conformance and its tests are the same list: a row for each test, by the name of its module.
+#[test]
+fn every_row_of_the_conformance_page_is_a_test() {
+    let page = fs::read_to_string(root().join("docs/conformance.md")).expect("a page");
+    let mut files = Vec::new();
+    sources(&root().join("tests/providers/conformance"), &mut files);
+    let texts = files.iter().map(|file| fs::read_to_string(file).expect("a source file"));
+    let source: String = texts.collect();
+    let tests: Vec<_> = source
+        .split("#[test]\n")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start().strip_prefix("fn ")?.split('(').next())
+        .collect();
+    let (mut plan, mut rows) = ("", Vec::new());
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            plan = heading.split(':').next().unwrap_or("");
+        }
+        let cells: Vec<_> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if let [module, _, test, verdict] = cells[..]
+            && module.starts_with("`oidcc-")
+        {
+            let (module, test) = (module.trim_matches('`'), test.trim_matches('`'));
+            assert_eq!(module.replace('-', "_"), test, "a test has the name of its module");
+            assert!(tests.contains(&test), "{test} is no test");
+            assert!(verdict.starts_with("passed") || verdict.starts_with("skipped: "), "{module}: {verdict}");
+            rows.push((plan, test));
+        }
+    }
+    let count = |plan: &str| rows.iter().filter(|(known, _)| *known == plan).count();
+    assert_eq!((count("Basic"), count("Config"), count("Refresh")), (14, 6, 5), "each plan is whole");
+    let forgotten: Vec<_> =
+        tests.iter().filter(|test| rows.iter().all(|(_, known)| known != *test)).collect();
+    assert!(forgotten.is_empty(), "without a row: {forgotten:?}");
+}
+
 /// Commands in which a secret would be an argument, which every user of the machine can read. A secret goes through a pipe, or
 /// into a variable of the shell's own.
 fn secrets_in_arguments(line: &str) -> bool {

@@ -135,6 +135,9 @@ impl IdToken {
         if end + leeway <= now {
             return Err(is_false("it has expired (`exp`)"));
         }
+        if self.lacks("iat") {
+            return Err(is_false("it does not say when it was issued (`iat`)"));
+        }
         if self.seconds("iat").is_some_and(|issued| issued - leeway >= now) {
             return Err(is_false("it was issued in the future (`iat`)"));
         }
@@ -144,7 +147,15 @@ impl IdToken {
             (Some(_), None) => return Err(is_false("it does not say which sign-in it belongs to (`nonce`)")),
             (None, _) => {}
         }
+        if self.lacks("sub") {
+            return Err(is_false("it does not say who signed in (`sub`)"));
+        }
         self.subject().map(|_| ()).ok_or_else(|| not_understood("it has no usable `sub`"))
+    }
+
+    /// A claim that is required (OpenID Connect Core §2) and not there at all is no odd claim but a false token.
+    fn lacks(&self, claim: &str) -> bool {
+        self.claims.get(claim).is_none_or(Value::is_null)
     }
 
     /// The checks of OpenID Connect Core §12.2 on one that came with a renewal: the same issuer, client and subject as
@@ -332,10 +343,12 @@ mod tests {
             ("exp", json!(""), "it does not say when it ends (`exp`)"),
             ("exp", Value::Null, "it does not say when it ends (`exp`)"),
             ("iat", json!("lately"), ""),
+            ("iat", Value::Null, "it does not say when it was issued (`iat`)"),
             ("email", json!(["ada@example.com"]), ""),
             ("email_verified", json!("true"), ""),
             ("iat", json!(1_311_281_301), "it was issued in the future (`iat`)"),
             ("nonce", json!("n-0S6_WzA2Mk"), "it belongs to another sign-in (`nonce`)"),
+            ("sub", Value::Null, "it does not say who signed in (`sub`)"),
             ("nonce", Value::Null, "it does not say which sign-in it belongs to (`nonce`)"),
         ] {
             let mut claims = claims();
@@ -343,7 +356,7 @@ mod tests {
             let wanted = if why.is_empty() { Ok(()) } else { Err(is_false(why)) };
             assert_eq!(said(&claims, Some(&nonce)), wanted, "{claim} = {value}");
         }
-        for unusable in [json!(""), json!("a\nb"), json!("x".repeat(256)), json!(7), Value::Null] {
+        for unusable in [json!(""), json!("a\nb"), json!("x".repeat(256)), json!(7)] {
             let mut claims = claims();
             claims["sub"] = unusable.clone();
             let wanted = Err(not_understood("it has no usable `sub`"));
