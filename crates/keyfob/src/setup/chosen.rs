@@ -2,7 +2,7 @@
 //! and the approved list.
 //!
 //! Neither is accepted from a variable, which a repository could set. So `exec` passes its program an open descriptor
-//! of what was chosen, which only refers to it and gives no access (O_PATH), and a variable gives its number. The
+//! of what was chosen, which only refers to it and gives no access (`O_PATH`: on Linux; another system passes nothing on), and a variable gives its number. The
 //! variable alone proves nothing: only an ancestor of this process can have opened the descriptor.
 
 use std::{
@@ -16,10 +16,7 @@ use std::{
 };
 
 use keyfob_core::contract::{Variables, names};
-use rustix::{
-    fs::{Mode, OFlags, open},
-    io::{FdFlags, fcntl_setfd},
-};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::world::system::fd;
 
@@ -52,7 +49,7 @@ impl Chosen {
     /// There is no such place, or no descriptor to spare.
     pub fn hand_over(path: &Path) -> io::Result<(OwnedFd, OsString)> {
         let path = std::path::absolute(path)?;
-        let shows = open(&path, OFlags::PATH, Mode::empty())?;
+        let shows = fd::show(&path)?;
         fcntl_setfd(&shows, FdFlags::empty())?;
         let mut value = format!("{}:", shows.as_raw_fd()).into_bytes();
         value.extend_from_slice(path.as_os_str().as_bytes());

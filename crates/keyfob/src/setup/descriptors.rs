@@ -64,7 +64,7 @@ impl Inherited {
         let kind = FileType::from_raw_mode(stat.st_mode);
         match kind {
             FileType::Directory => return Err(unusable(variable, number, "it is a directory")),
-            _ if mode & OFlags::RWMODE == OFlags::WRONLY || mode.contains(OFlags::PATH) => {
+            _ if mode & OFlags::RWMODE == OFlags::WRONLY || fd::only_shows(mode) => {
                 return Err(unusable(variable, number, "it is open for writing only"));
             }
             FileType::RegularFile if stat.st_size == 0 => {

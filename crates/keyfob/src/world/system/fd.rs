@@ -68,7 +68,33 @@ fn is(number: RawFd, file: &str) -> bool {
     file_name(borrowed).is_ok_and(|open| open == file)
 }
 
-/// Whether an inherited descriptor refers to the file at this path and gives no access to it (O_PATH): descriptors
+/// Opens a place so that its descriptor shows which it is and gives no access to it (open(2), `O_PATH`). Only Linux has
+/// such descriptors.
+///
+/// # Errors
+/// There is no such place, no descriptor to spare, or no such kind of descriptor on this system.
+pub fn show(path: &Path) -> io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::open(path, OFlags::PATH, rustix::fs::Mode::empty())?);
+    #[cfg(not(target_os = "linux"))]
+    return Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("{} can be shown by no descriptor on this system", path.display()),
+    ));
+}
+
+/// Whether these are the flags of a descriptor that only shows a place, as [`show`] opens it.
+pub(crate) fn only_shows(flags: OFlags) -> bool {
+    #[cfg(target_os = "linux")]
+    return flags.contains(OFlags::PATH);
+    #[cfg(not(target_os = "linux"))]
+    return {
+        let _ = flags;
+        false
+    };
+}
+
+/// Whether an inherited descriptor refers to the file at this path and gives no access to it ([`show`]): descriptors
 /// that were opened to use files or directories are of another kind.
 #[must_use]
 pub fn shows(number: RawFd, path: &Path) -> bool {
@@ -79,7 +105,7 @@ pub fn shows(number: RawFd, path: &Path) -> bool {
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     let leads = || {
         let (shown, there) = (fstat(borrowed)?, stat(path)?);
-        let is_path = fcntl_getfl(borrowed)?.contains(OFlags::PATH);
+        let is_path = only_shows(fcntl_getfl(borrowed)?);
         Ok::<_, rustix::io::Errno>(is_path && (shown.st_dev, shown.st_ino) == (there.st_dev, there.st_ino))
     };
     leads().unwrap_or(false)

@@ -1,7 +1,6 @@
 //! Where this program's executable is, for starting it again as a separate process.
 
 use std::{
-    ffi::OsStr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
@@ -17,8 +16,11 @@ pub fn own() -> PathBuf {
 #[must_use]
 pub fn candidates() -> Vec<PathBuf> {
     let executable = PathBuf::from("/proc/self/exe");
-    // The path that the kernel was asked to start, and the name that the program was given.
-    let started = PathBuf::from(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+    // The path that the system was asked to start, and the name that the program was given.
+    #[cfg(target_os = "linux")]
+    let started = PathBuf::from(std::ffi::OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
+    #[cfg(not(target_os = "linux"))]
+    let started = std::env::current_exe().unwrap_or_default();
     let called = std::env::args_os().next().map(PathBuf::from);
     let named = [Some(started), called].into_iter().flatten().filter(|path| path.components().count() > 1);
     let mut found: Vec<PathBuf> = std::iter::once(executable).filter(|path| path.exists()).collect();
