@@ -112,17 +112,8 @@ impl Company {
         self.login_by(&mut self.keyfob(&["login", "--no-browser"])).answer();
     }
 
-    /// Follows an address on the company's network to the callback on this machine.
     fn browse(&self, url: &str) {
-        let tls = ureq::tls::TlsConfig::builder()
-            .root_certs(ureq::tls::RootCerts::Specific(Arc::new(vec![self.authority.root()])))
-            .build();
-        let proxy = ureq::Proxy::new(&self.proxy.url()).expect("an address");
-        let browser = ureq::Agent::config_builder().proxy(Some(proxy)).tls_config(tls).max_redirects(0);
-        let page = browser.build().new_agent().get(url).call().expect("the sign-in page");
-        let callback = page.headers().get("Location").and_then(|to| to.to_str().ok()).expect("a redirect");
-        let direct = ureq::Agent::config_builder().proxy(None).build().new_agent();
-        direct.get(callback).call().expect("the closing page");
+        assert!(browse(&self.authority, &self.proxy, url), "no redirect from {url}");
     }
 
     pub(crate) fn records(&self) -> Vec<PathBuf> {
@@ -177,4 +168,19 @@ impl Company {
         });
         ran
     }
+}
+
+/// Follows an address on a network behind a proxy to the callback on this machine. `false`: no page led back.
+pub(crate) fn browse(authority: &Authority, proxy: &Proxy, url: &str) -> bool {
+    let tls = ureq::tls::TlsConfig::builder()
+        .root_certs(ureq::tls::RootCerts::Specific(Arc::new(vec![authority.root()])))
+        .build();
+    let proxy = ureq::Proxy::new(&proxy.url()).expect("an address");
+    let browser = ureq::Agent::config_builder().proxy(Some(proxy)).tls_config(tls);
+    let browser = browser.max_redirects(0).http_status_as_error(false).build().new_agent();
+    let page = browser.get(url).call().expect("the sign-in page");
+    let Some(callback) = page.headers().get("Location").and_then(|to| to.to_str().ok()) else { return false };
+    let direct = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
+    direct.get(callback).call().expect("the closing page");
+    true
 }

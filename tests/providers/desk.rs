@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -14,14 +14,20 @@ use keyfob_testkit::{Ran, expired, program, read_record, write_in_place};
 
 pub(crate) struct Desk {
     dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Desk {
     pub(crate) fn configured(config: &str) -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a directory") };
+        let desk = Self { dir: tempfile::tempdir().expect("a directory"), variables: Vec::new() };
         fs::create_dir(desk.home()).expect("a directory");
         fs::write(desk.home().join("config.toml"), config).expect("a file of ours");
         desk
+    }
+
+    /// From now on every run has this variable too.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.push((name.to_owned(), value.into()));
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -41,6 +47,7 @@ impl Desk {
     pub(crate) fn keyfob(&self, words: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("KEYFOB_HOME", self.home());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
         command
     }
@@ -56,15 +63,30 @@ impl Desk {
 
     /// Signs in with this browser: it is given the address.
     pub(crate) fn login_with(&self, words: &[&str], browse: impl FnOnce(&str)) -> Ran {
+        let led_back = self.login_unless_refused(words, |url| {
+            browse(url);
+            true
+        });
+        led_back.expect("it ends")
+    }
+
+    /// The same. `None`: no page of the provider's leads back, so nobody waits for it.
+    pub(crate) fn login_unless_refused(
+        &self,
+        words: &[&str],
+        browse: impl FnOnce(&str) -> bool,
+    ) -> Option<Ran> {
         let words: Vec<_> = ["login", "--no-browser"].iter().chain(words).copied().collect();
         let mut child = self.keyfob(&words).spawn().expect("the command starts");
         let mut url = String::new();
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         stdout.read_line(&mut url).expect("text");
-        if url.starts_with("http") {
-            browse(url.trim());
+        if url.starts_with("http") && !browse(url.trim()) {
+            child.kill().expect("it waits");
+            child.wait().expect("it ends");
+            return None;
         }
-        child.wait_with_output().expect("it ends").into()
+        Some(child.wait_with_output().expect("it ends").into())
     }
 
     /// Signs in at a provider that asks nothing: its redirect is followed.
@@ -74,6 +96,16 @@ impl Desk {
                 ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
             agent.get(url).call().expect("a page");
         })
+    }
+
+    /// Begins to sign in with a code for another device: gives what it shows.
+    pub(crate) fn login_elsewhere(&self) -> (Child, Value) {
+        let mut child = self.keyfob(&["login", "--device", "--json"]).spawn().expect("the command starts");
+        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+        let (_, shown) = keyfob_testkit::event(&mut messages);
+        // Whoever waits for it reads on: what nobody read would stop it in the end.
+        child.stderr = Some(messages.into_inner());
+        (child, shown)
     }
 
     fn record_path(&self) -> Option<PathBuf> {

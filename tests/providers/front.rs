@@ -162,7 +162,8 @@ impl Inner {
             request.push_str(line);
             request.push_str("\r\n");
             if number == 0 {
-                request.push_str(&format!("Host: {address}\r\n"));
+                let host = self.origin.trim_start_matches("https://");
+                request.push_str(&format!("Host: {address}\r\nX-Forwarded-Host: {host}\r\n"));
                 if !upgrades {
                     request.push_str("Connection: close\r\n");
                 }

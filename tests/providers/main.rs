@@ -17,5 +17,6 @@ mod issuers;
 mod kubernetes;
 mod logins;
 mod metadata;
+mod recipes;
 mod routes;
 mod sockets;

@@ -1,7 +1,7 @@
 //! What a provider is like, as a value: its addresses, its rules and its words. The server beside this file has no
 //! behaviour of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use url::Url;
@@ -55,6 +55,8 @@ pub(crate) struct Manners {
     pub(crate) secret: Option<String>,
     /// The grants that ask for the secret.
     pub(crate) wants_secret: fn(grant: &str) -> bool,
+    /// Whether it may come in the header (RFC 6749 §2.3.1).
+    pub(crate) takes_basic: bool,
     /// Whether it takes a redirect address, beside the one that is registered.
     pub(crate) takes_redirect: fn(registered: &str, asked: &Url) -> bool,
     pub(crate) registered: String,
@@ -71,8 +73,10 @@ pub(crate) struct Manners {
     pub(crate) verification: &'static str,
     /// `expires_in`, where it says that.
     pub(crate) lifetime: Option<u32>,
-    /// Whether its token endpoint answers form-encoded.
+    /// Whether its token endpoint answers form-encoded unless it is asked for JSON.
     pub(crate) is_form: bool,
+    /// Whether it answers 200 where something is wrong.
+    pub(crate) always_succeeds: bool,
     /// How the ID tokens of a sign-in and of a renewal are made.
     pub(crate) id_token: Issue,
     pub(crate) renewed_id_token: Issue,
@@ -110,6 +114,7 @@ impl Manners {
             client_id: "agents".into(),
             secret: None,
             wants_secret: |_| true,
+            takes_basic: true,
             takes_redirect: loopback_with_any_port,
             registered: "http://127.0.0.1/callback".into(),
             refuses: |_| None,
@@ -120,6 +125,7 @@ impl Manners {
             verification: "verification_uri",
             lifetime: Some(3600),
             is_form: false,
+            always_succeeds: false,
             id_token: Issue::RIGHT,
             renewed_id_token: Issue::RIGHT,
             key: 0,
@@ -132,10 +138,20 @@ impl Manners {
         }
     }
 
-    /// The name of the endpoint with this path.
-    pub(super) fn named(&self, path: &str) -> Option<&'static str> {
-        let has_path = |url: &str| Url::parse(url).is_ok_and(|url| url.path() == path);
-        self.endpoints.iter().find(|(_, url)| has_path(url)).map(|(name, _)| *name)
+    /// The name of the endpoint at this path, and at this host where a request says which it was for.
+    pub(super) fn named(&self, path: &str, host: Option<&str>) -> Option<&'static str> {
+        let is_there = |url: &str| {
+            Url::parse(url)
+                .is_ok_and(|url| url.path() == path && host.is_none_or(|host| url.host_str() == Some(host)))
+        };
+        self.endpoints.iter().find(|(_, url)| is_there(url)).map(|(name, _)| *name)
+    }
+
+    /// Every host that has something of it.
+    pub(crate) fn hosts(&self) -> BTreeSet<String> {
+        let urls = self.endpoints.iter().map(|(_, url)| url.as_str()).chain([self.issuer.as_str()]);
+        let host = |url| Url::parse(url).ok()?.host_str().map(str::to_owned);
+        urls.filter_map(host).collect()
     }
 
     /// OpenID Connect Discovery §3.
@@ -158,6 +174,11 @@ impl Manners {
         let keys = self.published.iter().map(|key| tokens::published(*key, self.has_key_names));
         json!({ "keys": keys.chain(self.strange_keys.iter().cloned()).collect::<Vec<_>>() })
     }
+}
+
+/// To the letter, and so with the port (RFC 9700 §2.1).
+pub(crate) fn exact(registered: &str, asked: &Url) -> bool {
+    asked.as_str() == registered
 }
 
 /// RFC 8252 §7.3: the port is the client's choice, the rest is what was registered.

@@ -21,7 +21,7 @@ use ring::digest;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-pub(crate) use manners::{Asked, Issue, Manners, Rotation, asks_for};
+pub(crate) use manners::{Asked, Issue, Manners, Rotation, asks_for, exact, loopback_with_any_port};
 pub(crate) use tokens::Signature;
 
 use crate::{
@@ -106,6 +106,13 @@ impl Stub {
         locked(&self.state).complaints.clone()
     }
 
+    /// Ends every refresh token, as an administrator or a rule of the provider's would.
+    pub(crate) fn forgets(&self) {
+        let mut state = locked(&self.state);
+        state.refresh_tokens.clear();
+        state.replaced.clear();
+    }
+
     /// The number of access tokens that are good.
     pub(crate) fn active(&self) -> usize {
         locked(&self.state).access_tokens.len()
@@ -150,15 +157,16 @@ impl State {
         if seen.path.ends_with("/.well-known/openid-configuration") && self.manners.is_discovered {
             return Answer::json(&self.manners.document());
         }
-        match (self.manners.named(&seen.path), seen.method.as_str()) {
+        let host = header(&seen.head, "x-forwarded-host");
+        match (self.manners.named(&seen.path, host), seen.method.as_str()) {
             (Some("authorization_endpoint"), "GET") => self.authorize(&seen.parameters),
             (Some("device_authorization_endpoint"), "POST") => {
                 let answer = self.device(seen);
-                self.told(answer)
+                self.told(seen, answer)
             }
             (Some("token_endpoint"), "POST") => {
                 let answer = self.token(seen);
-                self.told(answer)
+                self.told(seen, answer)
             }
             (Some("revocation_endpoint"), "POST") => {
                 let token = seen.parameters.get("token").cloned().unwrap_or_default();
@@ -303,7 +311,7 @@ impl State {
         let in_form = |name: &str| seen.parameters.get(name).cloned();
         let said = match (basic, in_form("client_secret")) {
             (Some(_), Some(_)) => None,
-            (Some((id, secret)), None) => Some((id, Some(secret))),
+            (Some((id, secret)), None) => self.manners.takes_basic.then_some((id, Some(secret))),
             (None, secret) => in_form("client_id").map(|id| (id, secret)),
         };
         let wanted = self.manners.secret.clone().filter(|_| (self.manners.wants_secret)(grant));
@@ -363,14 +371,16 @@ impl State {
     }
 
     /// RFC 6749 §5.2, in the form that this provider speaks.
-    fn told(&self, answer: Result<Value, Refused>) -> Answer {
+    fn told(&self, seen: &Seen, answer: Result<Value, Refused>) -> Answer {
         let (status, body) = match answer {
             Ok(body) => (200, body),
             Err(Refused(status, word)) => {
                 (status, json!({ "error": word, "error_description": "in its own words" }))
             }
         };
-        if !self.manners.is_form {
+        let status = if self.manners.always_succeeds { 200 } else { status };
+        let wants_json = header(&seen.head, "accept").is_some_and(|kinds| kinds.contains("application/json"));
+        if !self.manners.is_form || wants_json {
             return Answer { status, ..Answer::json(&body) };
         }
         let mut form = form_urlencoded::Serializer::new(String::new());

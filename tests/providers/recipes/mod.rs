@@ -1,0 +1,238 @@
+//! The recipes of docs/how-to/providers.md, each tried against a provider that behaves as that provider documents: at the
+//! very hosts that the recipe names, over TLS, with the very text of the page. What the page says to register is what the
+//! provider knows.
+
+mod rows;
+
+use std::fs;
+
+use rows::{Row, rows};
+use serde_json::Value;
+
+use crate::{
+    authority::{Authority, Valid},
+    company::browse,
+    desk::Desk,
+    front::Front,
+    proxy::Proxy,
+    stub::{Rotation, Stub},
+};
+use keyfob_testkit::Ran;
+
+/// What the page says of one provider.
+#[derive(Clone)]
+struct Recipe {
+    /// The first block of its section.
+    config: String,
+    /// The first address on loopback in it.
+    redirect: Option<String>,
+}
+
+fn page() -> String {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/how-to/providers.md");
+    fs::read_to_string(page).expect("the page")
+}
+
+fn recipe(title: &str) -> Recipe {
+    let page = page();
+    let section = page.split("\n## ").find(|section| section.lines().next() == Some(title));
+    let section = section.unwrap_or_else(|| panic!("the page has no section {title}"));
+    let config = section.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let spans = section.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2));
+    let redirect = spans
+        .into_iter()
+        .find(|span| span.starts_with("http://127.0.0.1") || span.starts_with("http://localhost"));
+    Recipe { config: config.expect("a block").to_owned(), redirect: redirect.map(str::to_owned) }
+}
+
+/// The provider at its hosts, and a user on their network.
+struct Internet {
+    authority: Authority,
+    proxy: Proxy,
+    stub: Stub,
+    _hosts: Vec<Front>,
+    desk: Desk,
+}
+
+impl Internet {
+    fn new(row: &Row, recipe: &Recipe) -> Self {
+        let (authority, proxy) = (Authority::new(), Proxy::start());
+        let stub = Stub::start(|_| {
+            let mut manners = (row.manners)();
+            if let Some(redirect) = &recipe.redirect {
+                manners.registered.clone_from(redirect);
+            }
+            manners
+        });
+        let hosts = (row.manners)().hosts().into_iter().map(|name| {
+            let front = Front::start(&name, authority.server(&name, Valid::Now), Some(stub.base_url()));
+            proxy.knows(&format!("{name}:443"), front.address());
+            front
+        });
+        let hosts = hosts.collect();
+        let mut desk = Desk::configured("");
+        // The only word of the page that is another here: where the user's home is.
+        let config = recipe.config.replace("/home/you/.config/keyfob", desk.home().to_str().expect("UTF-8"));
+        fs::write(desk.home().join("config.toml"), config).expect("a file of ours");
+        Desk::keep(&desk.home().join("client-secret"), rows::SECRET);
+        authority.write(&desk.path().join("authority.pem"));
+        desk.set("SSL_CERT_FILE", desk.path().join("authority.pem").to_str().expect("UTF-8"));
+        desk.set("HTTPS_PROXY", proxy.url());
+        Self { authority, proxy, stub, _hosts: hosts, desk }
+    }
+
+    /// Signs in on the provider's page. `None`: the page refused.
+    fn login(&self) -> Option<Ran> {
+        self.desk.login_unless_refused(&[], |url| browse(&self.authority, &self.proxy, url))
+    }
+
+    /// Signs in with a code for another device.
+    fn login_elsewhere(&self) -> Ran {
+        let (child, shown) = self.desk.login_elsewhere();
+        assert_eq!(shown["user_code"], "WDJB-MJHT", "{shown}");
+        Ran::from(child.wait_with_output().expect("it ends"))
+    }
+
+    fn complains_of_nothing(&self) {
+        assert_eq!(self.stub.complaints(), [""; 0]);
+    }
+}
+
+/// From the sign-in to its end, by the page's own words.
+#[track_caller]
+fn works(row: &Row) {
+    let there = Internet::new(row, &recipe(row.title));
+    let sign_in = || {
+        if row.has_page {
+            there.login().expect("the page leads back").answer();
+        } else {
+            there.login_elsewhere().answer();
+        }
+    };
+    sign_in();
+    there.complains_of_nothing();
+    let status = there.desk.json(&["status", "--json"]);
+    assert_eq!(status["identity"]["email"], "ada@company.test", "{status}");
+    let lifetime = |record: &Value| {
+        record["expires_at"].as_i64().zip(record["issued_at"].as_i64()).map(|(end, begin)| end - begin)
+    };
+    let record = there.desk.record();
+    assert_eq!(lifetime(&record), (row.manners)().lifetime.map(i64::from), "{record}");
+
+    for name in row.sends {
+        let asked = there.stub.seen().into_iter().filter(|seen| seen.parameters.contains_key(*name));
+        assert!(asked.count() > 0, "`{name}` is sent");
+    }
+
+    // Renewed, with whatever this provider makes of a refresh token.
+    let first = there.desk.run(&["token"]).answer().to_owned();
+    for _ in 0..2 {
+        let before = there.desk.record();
+        there.desk.expire();
+        assert_ne!(there.desk.run(&["token"]).answer(), first);
+        let rotated = there.desk.record()["refresh_token"] != before["refresh_token"];
+        assert_eq!(rotated, (row.manners)().rotation != Rotation::Never);
+    }
+    there.complains_of_nothing();
+
+    // A refresh token that is dead, in this provider's word for it: a person has to sign in, and that helps.
+    there.stub.forgets();
+    there.desk.expire();
+    let word = (row.manners)().dead.1;
+    let told = there.desk.run(&["token", "--json"]);
+    assert!(told.failed(4, "login-refused").err.contains(word), "{told:?}");
+    sign_in();
+    there.desk.run(&["token"]).answer();
+
+    if row.has_page && row.has_device {
+        there.login_elsewhere().answer();
+        there.desk.run(&["token"]).answer();
+    }
+    there.complains_of_nothing();
+
+    let out = there.desk.run(&["logout", "--json"]);
+    let answer: Value = serde_json::from_str(&out.out).expect("JSON");
+    let has_revocation = (row.manners)().endpoints.iter().any(|(name, _)| *name == "revocation_endpoint");
+    let wanted = if has_revocation { "confirmed" } else { "impossible" };
+    assert_eq!(answer["logged_out"][0]["revocation"], wanted, "{out:?}");
+    assert_eq!(there.desk.run(&["token", "--json"]).code, Some(4));
+}
+
+/// Nothing in a recipe is for show: without one of these keys the provider refuses, or gives no refresh token.
+#[track_caller]
+fn needs_its_keys(row: &Row) {
+    for key in row.needs {
+        let mut recipe = recipe(row.title);
+        let is_it = |line: &&str| line.split('=').next().is_some_and(|name| name.trim() == *key);
+        assert_eq!(recipe.config.lines().filter(is_it).count(), 1, "{}: {key}", row.title);
+        let kept: Vec<_> = recipe.config.lines().filter(|line| !is_it(line)).collect();
+        recipe.config = kept.join("\n");
+        let there = Internet::new(row, &recipe);
+        let works = there.login().is_some_and(|ran| ran.code == Some(0));
+        assert!(
+            !works || there.desk.record().get("refresh_token").is_none_or(Value::is_null),
+            "{}: {key}",
+            row.title
+        );
+    }
+}
+
+/// GitHub's page wants the secret that its codes for devices do without, and reads it in the form only.
+#[test]
+fn recipe_for_github_with_a_secret_signs_in_on_the_page() {
+    let row = rows().into_iter().find(|row| row.title == "GitHub").expect("a row");
+    let mut recipe = recipe(row.title);
+    assert!(page().contains("client_auth = \"client_secret_post\""));
+    let there = Internet::new(&row, &recipe);
+    let ran = there.login().expect("the page leads back");
+    assert!(ran.code == Some(5) && ran.err.contains("secret"), "{ran:?}");
+    recipe.config += "client_secret_file = \"/home/you/.config/keyfob/client-secret\"\nclient_auth = \"client_secret_post\"\n";
+    let there = Internet::new(&row, &recipe);
+    there.login().expect("the page leads back").answer();
+    there.desk.expire();
+    there.desk.run(&["token"]).answer();
+    there.complains_of_nothing();
+}
+
+/// The page, the table and the tests are the same eight.
+#[test]
+fn every_recipe_of_the_page_is_tried() {
+    let page = page();
+    let sections: Vec<_> = page
+        .split("\n## ")
+        .skip(1)
+        .filter(|section| section.contains("```toml"))
+        .filter_map(|section| section.lines().next())
+        .collect();
+    let titles: Vec<_> = rows().iter().map(|row| row.title).collect();
+    assert_eq!(sections, titles);
+}
+
+macro_rules! recipes {
+    ($($name:ident: $title:literal),+ $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                let row = rows().into_iter().find(|row| row.title == $title).expect("a row");
+                works(&row);
+                needs_its_keys(&row);
+            }
+        )+
+
+        #[test]
+        fn every_row_has_a_test() {
+            assert_eq!(rows().iter().map(|row| row.title).collect::<Vec<_>>(), [$($title),+]);
+        }
+    };
+}
+
+recipes! {
+    recipe_for_google: "Google",
+    recipe_for_entra: "Microsoft Entra ID",
+    recipe_for_okta: "Okta",
+    recipe_for_auth0: "Auth0",
+    recipe_for_keycloak: "Keycloak",
+    recipe_for_github: "GitHub",
+    recipe_for_gitlab: "GitLab",
+    recipe_for_dex: "Dex",
+}
