@@ -17,6 +17,7 @@ mod examples;
 #[cfg(feature = "tools")]
 mod guides;
 mod helper;
+mod id_tokens;
 mod inherited;
 mod init;
 mod logout;

@@ -106,11 +106,11 @@ fn other_tools_read_their_own_format() {
     s.sign_in("default", "ada@example.com");
     let token = s.out(&["token"]);
     let kubernetes: serde_json::Value =
-        serde_json::from_str(&s.out(&["token", "--format", "kubernetes"])).expect("JSON");
+        serde_json::from_str(&s.out(&["token", "--format", "kubernetes", "--access-token"])).expect("JSON");
     assert_eq!(kubernetes["kind"], "ExecCredential");
     assert_eq!(kubernetes["apiVersion"], "client.authentication.k8s.io/v1");
     let asked = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1","spec":{}}"#;
-    let mut older = s.keyfob(["token", "--format", "kubernetes"]);
+    let mut older = s.keyfob(["token", "--format", "kubernetes", "--access-token"]);
     let older = older.env("KUBERNETES_EXEC_INFO", asked).output().expect("it runs");
     let older: serde_json::Value = serde_json::from_slice(&older.stdout).expect("JSON");
     assert_eq!(older["apiVersion"], "client.authentication.k8s.io/v1beta1", "what the caller asks for");

@@ -111,6 +111,14 @@ causes! {
         "the provider has ended the login",
     NoRefreshToken "no-refresh-token" { profile: String }
         "the access token has expired, and nothing can renew it",
+    IdTokenScope "id-token-scope" { environment: String }
+        "the login was made without the scope that asks for an ID token",
+    IdTokenNotSent "id-token-not-sent" {}
+        "the provider sent no ID token that could be kept, although one was asked for",
+    IdTokenEnded "id-token-ended" { profile: String }
+        "the ID token has ended, and renewing the login brought no other",
+    IdTokenOfMachine "id-token-of-machine" {}
+        "the login is that of a machine's client, which gets no ID token",
     SeedEnded "seed-ended" { variable: String }
         "the login that started from the refresh token in a variable has ended",
     SeedSpent "seed-used" { variable: String }

@@ -129,6 +129,7 @@ ids! {
     SourceExcluded "source-excluded" Contract "the only source that may be used has no credential",
     LoginNeeded "login-needed" LoginNeeded "there is no credential, and a person has to sign in to get one",
     LoginRefused "login-refused" LoginNeeded "the provider has ended the login; the stored record is kept",
+    IdTokenMissing "id-token-missing" LoginNeeded "the login has no ID token, or none that is still valid",
     LoginChanged "login-changed" LoginNeeded "the login was replaced or signed out while it was in use",
     SeedSpent "seed-spent" LoginNeeded "the refresh token in a variable has been used up",
     RejectedStale "rejected-stale" Refused "the newest token was rejected, and another one would be rejected as well",

@@ -15,6 +15,9 @@ pub enum Purpose {
     Api,
     /// Remote and bridge connections (WebSocket). An API key never counts for these.
     Remote,
+    /// The ID token of a login (OpenID Connect Core §2), which says who signed in: for a server that checks it itself, such
+    /// as Kubernetes. Only logins have one.
+    IdToken,
 }
 
 impl Purpose {
@@ -24,6 +27,7 @@ impl Purpose {
         match self {
             Self::Api => "api",
             Self::Remote => "remote",
+            Self::IdToken => "id-token",
         }
     }
 }
@@ -210,6 +214,7 @@ pub const fn order(purpose: Purpose, prefer: Prefer) -> &'static [Source] {
         (Purpose::Remote, _) => {
             &[SessionToken, WebSocketDescriptor, OauthToken, OauthTokenDescriptor, RefreshToken, Login]
         }
+        (Purpose::IdToken, _) => &[RefreshToken, Login],
     }
 }
 
@@ -267,8 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn only_logins_have_an_id_token() {
+        for prefer in [Prefer::ApiKey, Prefer::OAuth] {
+            assert_eq!(order(Purpose::IdToken, prefer), [Source::RefreshToken, Source::Login]);
+        }
+    }
+
+    #[test]
     fn each_purpose_has_a_word_of_its_own() {
-        let (api, remote) = (Purpose::Api.word(), Purpose::Remote.word());
-        assert!(api != remote && !api.is_empty() && !remote.is_empty());
+        let words = [Purpose::Api, Purpose::Remote, Purpose::IdToken].map(Purpose::word);
+        assert_eq!(words, ["api", "remote", "id-token"]);
     }
 }

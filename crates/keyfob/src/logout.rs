@@ -111,6 +111,7 @@ impl Session {
         let told = SignedOut { profile: record.profile.clone(), issuer: record.issuer.clone(), revocation };
         if keep_spent {
             record.access_token = None;
+            (record.id_token, record.id_token_missed) = (None, None);
             record.refresh_token = None;
             record.refused = Some(Refusal {
                 generation: record.generation.number(),

@@ -39,6 +39,7 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         Id::SourceExcluded => "leave `--only` out, or provide that source",
         Id::LoginNeeded => "run `keyfob login`",
         Id::LoginRefused => "sign in again: `keyfob login`",
+        Id::IdTokenMissing => "sign in with the scope `openid`: `keyfob login`",
         Id::LoginChanged => "try again; `keyfob status` shows who is signed in now",
         Id::SeedSpent => {
             "put a new refresh token into the variable, and keep the logins on a volume that lasts (KEYFOB_HOME)"

@@ -15,6 +15,24 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::NoRefreshToken { .. } => {
             "sign in again: `keyfob login`; a scope such as `offline_access` gets a login that can be renewed".into()
         }
+        Cause::IdTokenScope { environment } => format!(
+            "add `openid` to the scopes of {} and sign in again: `keyfob login`; where the access token is meant, say \
+             `--access-token`",
+            situation.scopes_of(environment)
+        )
+        .into(),
+        Cause::IdTokenNotSent {} => {
+            "sign in again: `keyfob login`; if it has no ID token then, ask whoever runs the provider to allow the scope \
+             `openid` to this client"
+                .into()
+        }
+        Cause::IdTokenEnded { .. } => {
+            "sign in again for a new one: `keyfob login`; where the access token is meant, say `--access-token`".into()
+        }
+        Cause::IdTokenOfMachine {} => {
+            "sign in as a person in an environment without `grant = \"client_credentials\"`, or say `--access-token`"
+                .into()
+        }
         Cause::SeedEnded { variable } => {
             format!("put another refresh token into {variable}, or unset {variable} and run `keyfob login`").into()
         }

@@ -115,6 +115,16 @@ impl Situation {
         format!("[environments.{environment}] in {file}")
     }
 
+    /// Where the scopes of this environment are said. The built-in ones have no section but for what completes them.
+    pub(super) fn scopes_of(&self, environment: &str) -> String {
+        match environment {
+            "local" | "staging" | "production" | "custom" => {
+                format!("{} (or to {})", self.section(environment), names::SCOPES)
+            }
+            other => self.section(other),
+        }
+    }
+
     /// The same of the environment that counts.
     pub(super) fn this_section(&self) -> String {
         self.section(self.here().environment.as_deref().unwrap_or("ENVIRONMENT"))

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use keyfob::internals::core::login::record::Generation;
+use keyfob::{Purpose, internals::core::login::record::Generation};
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
@@ -12,6 +12,7 @@ use keyfob::internals::core::login::record::Generation;
   keyfob token --wait 60                       waits for a provider that is busy, for up to a minute
   keyfob token --json                          with headers, expiry, source and a handle
   keyfob token --rejected HANDLE               after a 401: renews it if it is still the newest
+  keyfob token --id-token                      the ID token, which says who signed in
   git -c credential.helper='!keyfob token --format git-credential' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
@@ -19,6 +20,12 @@ pub(crate) struct Token {
     /// Print it in the format of another tool
     #[arg(long, value_name = "TOOL", conflicts_with = "json")]
     pub(crate) format: Option<Format>,
+    /// Print the login's ID token instead of the access token
+    #[arg(long, conflicts_with_all = ["access_token", "remote"])]
+    pub(crate) id_token: bool,
+    /// Hand out the access token where a format is for the ID token (kubernetes)
+    #[arg(long)]
+    pub(crate) access_token: bool,
     /// What git wants to have done: it adds that itself
     #[arg(hide = true, requires = "format")]
     pub(crate) action: Option<String>,
@@ -29,7 +36,7 @@ pub(crate) struct Token {
 pub(crate) enum Format {
     /// Output of a git credential helper, for the provider's own hosts and those under `hosts` in the configuration
     GitCredential,
-    /// An ExecCredential for kubectl
+    /// An ExecCredential for kubectl, with the ID token: see `keyfob setup kubernetes`
     Kubernetes,
     /// JSON like that of an AWS credential process
     AwsProcess,
@@ -80,6 +87,19 @@ pub(crate) struct Wanted {
     /// For a remote connection (WebSocket) instead of the API
     #[arg(long)]
     pub(crate) remote: bool,
+    /// Set by `token`, for the ID token.
+    #[arg(skip)]
+    pub(crate) id_token: bool,
+}
+
+impl Wanted {
+    pub(crate) const fn purpose(&self) -> Purpose {
+        match (self.id_token, self.remote) {
+            (true, _) => Purpose::IdToken,
+            (false, true) => Purpose::Remote,
+            (false, false) => Purpose::Api,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Args)]

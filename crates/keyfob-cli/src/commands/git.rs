@@ -10,7 +10,7 @@ use std::{
 };
 
 use keyfob::{
-    Error, Grant, Purpose,
+    Error, Grant,
     internals::{core::Id, core::provider::web_origin},
 };
 
@@ -78,7 +78,7 @@ pub(crate) fn answer(global: &Global, args: &Token) -> Result {
     let setup = session::setup(global);
     setup.check()?;
     let client = session::client(global, setup);
-    let purpose = if args.wanted.remote { Purpose::Remote } else { Purpose::Api };
+    let purpose = args.wanted.purpose();
     if !client.may_go_to(purpose, &origin)? {
         return Ok(ExitCode::SUCCESS);
     }

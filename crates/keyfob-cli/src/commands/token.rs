@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use keyfob::{Error, internals::core::Id};
 
 use crate::{
-    args::{Format, Global, Token},
+    args::{Format, Global, Token, Wanted},
     commands::git,
     hand_over::{answer::Answer, formats, grant},
     output::report::{Report, Result},
@@ -13,6 +13,12 @@ use crate::{
 
 #[expect(clippy::disallowed_methods, reason = "printing it on stdout is what this command is for")]
 pub(crate) fn run(global: &Global, args: &Token) -> Result {
+    let for_kubernetes = matches!(args.format, Some(Format::Kubernetes));
+    if args.id_token && args.format.is_some() && !for_kubernetes {
+        let what = "this format is for the access token";
+        let why = "the tools that read it send what they get to an API, and an ID token is for whoever asks who signed in";
+        return Err(Error::new(Id::Usage, what, why).hint("leave `--id-token` or `--format` out").into());
+    }
     if let Some(Format::GitCredential) = args.format {
         return git::answer(global, args);
     }
@@ -20,7 +26,9 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         let what = "only git names what it wants to have done";
         return Err(Error::new(Id::Usage, what, "another format has no `get`").hint("leave it out").into());
     }
-    let grant = grant::grant(global, &args.wanted)?;
+    // kubectl sends the ID token to a cluster that knows the provider (Kubernetes: OpenID Connect tokens).
+    let id_token = args.id_token || for_kubernetes && !args.access_token && !args.wanted.remote;
+    let grant = grant::grant(global, &Wanted { id_token, ..args.wanted.clone() })?;
     if let Some(format) = args.format {
         Report::answer(&formats::write(format, &grant)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -15,6 +15,7 @@ use crate::{args::HELPER_KEY, hand_over::shadows};
 #[derive(Serialize)]
 pub(crate) struct Answer<'g> {
     token: &'g str,
+    purpose: &'static str,
     headers: Vec<Header<'g>>,
     /// The argument for `--rejected` after a 401. `None`: nothing could replace the credential.
     handle: Option<String>,
@@ -45,6 +46,7 @@ impl<'g> Answer<'g> {
         };
         Self {
             token: grant.credential().expose(),
+            purpose: grant.purpose().word(),
             headers: grant.headers().map(|(name, value)| Header { name, value: value.expose() }).collect(),
             handle,
             source: grant.source().name(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob::{
-    Client, Error, Grant, Need, Purpose,
+    Client, Error, Grant, Need,
     internals::{core::Id, setup::Setup},
 };
 
@@ -32,7 +32,7 @@ pub(crate) fn warn_of_the_way(setup: &Setup) {
 
 /// The same, from a client that the command has already.
 pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
-    let purpose = if wanted.remote { Purpose::Remote } else { Purpose::Api };
+    let purpose = wanted.purpose();
     let rejected = match &wanted.rejected {
         Some(Rejected::Key(fingerprint)) => {
             let grant = client.rejected_key(purpose, fingerprint)?;

@@ -22,6 +22,10 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::NotSignedIn { .. } => &[Id::LoginNeeded],
         Cause::LoginEnded { .. } => &[Id::LoginRefused],
         Cause::NoRefreshToken { .. } => &[Id::LoginNeeded],
+        Cause::IdTokenScope { .. }
+        | Cause::IdTokenNotSent {}
+        | Cause::IdTokenEnded { .. }
+        | Cause::IdTokenOfMachine {} => &[Id::IdTokenMissing],
         Cause::SeedEnded { .. } => &[Id::LoginNeeded, Id::LoginRefused],
         Cause::SeedSpent { .. } => &[Id::SeedSpent],
         Cause::NoClientId { .. } => &[Id::ClientIdMissing],

@@ -13,6 +13,7 @@ use crate::{
     oauth::{
         client_auth::{Proof, SecretAt},
         dialect::Dialect,
+        id_token::IdToken,
     },
     provider::Endpoints,
 };
@@ -197,6 +198,11 @@ pub struct Record {
     pub access_token: Option<Secret>,
     /// The refresh token, if there is one.
     pub refresh_token: Option<Secret>,
+    /// The ID token that came last, with the sign-in or a renewal. It is for whoever asks who signed in
+    /// (Kubernetes); what it says has been checked.
+    pub id_token: Option<Secret>,
+    /// Why the last renewal brought no ID token to put in that one's place, in words.
+    pub id_token_missed: Option<String>,
     /// This provider's own words for a refresh token that is dead, as they were configured.
     pub dead_refresh_words: Vec<String>,
     /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
@@ -254,6 +260,8 @@ impl Record {
             narrowed: false,
             access_token: None,
             refresh_token: None,
+            id_token: None,
+            id_token_missed: None,
             dead_refresh_words: Vec::new(),
             proof: None,
             secret_at: None,
@@ -291,6 +299,12 @@ impl Record {
                 .into_iter()
                 .any(|pair| matches!(pair, (Some(one), Some(two)) if one.same_as(two.expose())));
         same_token || (self.issuer == other.issuer && self.client_id == other.client_id && !strangers)
+    }
+
+    /// When the ID token ends, as it says itself (`exp`). `None`: there is none, or it cannot be read.
+    #[must_use]
+    pub fn id_token_ends_at(&self) -> Option<ProviderTime> {
+        IdToken::read(self.id_token.as_ref()?).ok()?.expires_at()
     }
 
     /// Whether there is anything to ask for a new token with.

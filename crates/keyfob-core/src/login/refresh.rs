@@ -14,7 +14,7 @@ use crate::{
         record::{Cooldown, Refusal, Unknown},
     },
     oauth::{
-        id_token::{Doubt, IdToken},
+        id_token::{self, Doubt, IdToken},
         reply::Reply,
         token_request::TokenRequest,
         token_response::{self, Tokens, Verdict},
@@ -66,11 +66,13 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         _ => None,
     };
     let verdict = match (verdict, &of_another) {
-        (Verdict::Granted(tokens), None) => {
+        (Verdict::Granted(mut tokens), None) => {
+            let id_token = tokens.id_token.take();
             let error = match granted(&mut record, tokens, rotated, reply, now, kernel) {
                 Some(why) => failed(Id::AnswerInvalid, why.into()),
                 None => None,
             };
+            keep_id_token(&mut record, id_token);
             return After { record, error };
         }
         (other, _) => other,
@@ -131,13 +133,47 @@ fn refused_for(record: &Record, verdict: &Verdict, seconds: Option<i64>) -> Opti
 /// to the sign-in's, where that was verified; one that cannot be read says nothing, and the tokens are as good as
 /// without it.
 fn speaks_of_another(record: &Record, tokens: &Tokens) -> Option<String> {
-    let (subject, token) = (record.verified_subject.as_ref()?, tokens.id_token.as_ref()?);
-    let held = IdToken::read(token)
+    let first = record.id_token.as_ref().and_then(|token| IdToken::read(token).ok());
+    let of_first = || first.as_ref().and_then(IdToken::subject);
+    let subject = record.verified_subject.as_deref().or_else(of_first)?;
+    let held = IdToken::read(tokens.id_token.as_ref()?)
         .and_then(|token| token.check_renewed(&record.issuer, record.client_id.as_str(), subject));
     match held {
         Err(Doubt::False(why)) => Some(format!("the ID token that came with it is not this login's: {why}")),
         Ok(()) | Err(Doubt::NotUnderstood(_)) => None,
     }
+}
+
+/// Puts the ID token of a renewal in the place of the one before, or says in the record why not: then that one stays
+/// until it ends (OpenID Connect Core §12.2 lets a renewal bring none).
+fn keep_id_token(record: &mut Record, new: Option<Secret>) {
+    if record.id_token.is_none() && !record.scopes.iter().any(|scope| scope == "openid") {
+        return;
+    }
+    match follows(record, new) {
+        Ok(token) => (record.id_token, record.id_token_missed) = (Some(token), None),
+        Err(why) => record.id_token_missed = Some(why.into()),
+    }
+}
+
+fn follows(record: &Record, new: Option<Secret>) -> Result<Secret, &'static str> {
+    let new = new.ok_or("the provider's answer held no ID token")?;
+    let read = id_token::to_keep(&new)?;
+    if read.expires_at().is_none_or(|end| end <= record.issued_at) {
+        return Err("the ID token that came had ended when it arrived");
+    }
+    match record.id_token.as_ref().and_then(|token| IdToken::read(token).ok()) {
+        Some(first) => read.takes_the_place_of(&first)?,
+        // A login from before ID tokens were kept: it still knows whose the first one was.
+        None => {
+            let subject = record.verified_subject.as_deref();
+            let subject =
+                subject.ok_or("there is none from the sign-in that a renewed one could be held to")?;
+            read.check_renewed(&record.issuer, record.client_id.as_str(), subject)
+                .map_err(|_| "the ID token that came cannot be held to that of the sign-in")?;
+        }
+    }
+    Ok(new)
 }
 
 /// Puts granted tokens in. An access token that had ended when it arrived is none, and says so: then asking again has to
@@ -261,7 +297,7 @@ mod tests {
     use crate::login::{
         due::{
             Ask, falls_short,
-            tests::{NOW, at, word},
+            tests::{NOW, at, id_token, with_id_token, word},
         },
         record::{Generation, tests::record},
     };
@@ -324,6 +360,60 @@ mod tests {
         assert!(r.refresh_token.as_ref().unwrap().same_as("r4"), "what was rotated is kept");
         assert!(r.refused.is_none() && r.cooldown.is_some() && r.generation.number == 4);
         assert_eq!(r.verified_subject.as_deref(), Some("ada"));
+    }
+
+    /// OpenID Connect Core §12.2: a renewal may bring none, and one that differs in what must be equal is not put in the
+    /// first one's place; the tokens beside it are as good as without it.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tests' own invented token")]
+    fn the_id_token_is_replaced_by_its_like_alone() {
+        let of = |sub: &str, aud: &str, iat: i64, exp: i64| {
+            let part = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+            let claims = format!(
+                r#"{{"iss":"http://localhost:3000","aud":{aud},"sub":"{sub}","iat":{iat},"exp":{exp}}}"#
+            );
+            format!("{}.{}.c2ln", part(r#"{"alg":"RS256"}"#), part(&claims))
+        };
+        let token = |aud: &str, iat: i64, exp: i64| of("ada", aud, iat, exp);
+        let ours = r#""keyfob-local""#;
+        let answer =
+            |token: &str| reply(200, &GRANTED.replacen('{', &format!("{{\"id_token\":\"{token}\","), 1));
+        let renewed_with = |answer: Reply, before: Record| {
+            let after = renewed(before, &answer, Timestamp(NOW + 700), None);
+            assert!(after.error.is_none() && after.record.access_token.as_ref().unwrap().same_as("a4"));
+            after.record
+        };
+        let new = token(ours, NOW + 700, NOW + 1300);
+        let r = renewed_with(answer(&new), with_id_token());
+        assert!(r.id_token.as_ref().unwrap().same_as(&new) && r.id_token_missed.is_none());
+        for (odd, why) in [
+            (reply(200, GRANTED), "the provider's answer held no ID token"),
+            (
+                answer(&token(r#"["keyfob-local","x"]"#, NOW + 700, NOW + 1300)),
+                "it is for other audiences than the one before (`aud`)",
+            ),
+            (answer(&token(ours, NOW - 1, NOW + 1300)), "it was issued before the one before (`iat`)"),
+            (answer(&token(ours, NOW, NOW + 600)), "the ID token that came had ended when it arrived"),
+            (answer("opaque"), "the ID token that came cannot be read here"),
+        ] {
+            let r = renewed_with(odd, with_id_token());
+            assert!(
+                r.id_token.as_ref().unwrap().same_as(id_token(NOW, NOW + 600).expose()),
+                "the one before stays: {why}"
+            );
+            assert_eq!(r.id_token_missed.as_deref(), Some(why));
+        }
+        // Whose signature could not be checked at the sign-in is held to all the same.
+        let of_eve = of("eve", ours, NOW + 700, NOW + 1300);
+        let after = renewed(with_id_token(), &answer(&of_eve), Timestamp(NOW + 700), None);
+        assert_eq!(after.error.unwrap().id(), Id::IdTokenInvalid);
+        // A login from before they were kept takes its first one from a renewal; one that never asked for any, none.
+        let mut old = with_id_token();
+        old.id_token = None;
+        old.verified_subject = Some("ada".into());
+        assert!(renewed_with(answer(&new), old).id_token.unwrap().same_as(&new));
+        let r = renewed_with(answer(&new), record(NOW, 3600));
+        assert!(r.id_token.is_none() && r.id_token_missed.is_none());
     }
 
     /// A machine that sleeps for hours between its request and the answer: the token had ended when it was read, and the

@@ -40,6 +40,10 @@ struct Stored {
     narrowed: bool,
     access_token: Option<Zeroizing<String>>,
     refresh_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token: Option<Zeroizing<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token_missed: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     dead_refresh_words: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,6 +116,8 @@ impl Record {
             narrowed: self.narrowed,
             access_token: secret(&self.access_token),
             refresh_token: secret(&self.refresh_token),
+            id_token: secret(&self.id_token),
+            id_token_missed: self.id_token_missed.clone(),
             dead_refresh_words: self.dead_refresh_words.clone(),
             client_auth: self.proof,
             client_secret: self.secret_at.clone(),
@@ -163,6 +169,8 @@ impl Record {
             narrowed: stored.narrowed,
             access_token: secret(stored.access_token, "has a malformed access token")?,
             refresh_token: secret(stored.refresh_token, "has a malformed refresh token")?,
+            id_token: secret(stored.id_token, "has a malformed ID token")?,
+            id_token_missed: stored.id_token_missed,
             dead_refresh_words: stored.dead_refresh_words,
             proof: stored.client_auth,
             secret_at: stored.client_secret,
@@ -192,6 +200,18 @@ mod tests {
         let again = Record::decode(&bytes).unwrap();
         assert_eq!(*again.encode(), *bytes);
         assert!(again.access_token.unwrap().same_as("access-3"));
+    }
+
+    #[test]
+    fn an_id_token_is_kept_with_the_login_and_one_without_is_read() {
+        let plain = record(100, 60).encode();
+        assert!(!String::from_utf8_lossy(&plain).contains("id_token"), "older versions wrote none");
+        let mut with = record(100, 60);
+        with.id_token = Some(Secret::new("e30.e30.c2ln"));
+        with.id_token_missed = Some("none came".into());
+        let again = Record::decode(&with.encode()).unwrap();
+        assert!(again.id_token.unwrap().same_as("e30.e30.c2ln"));
+        assert_eq!(again.id_token_missed.as_deref(), Some("none came"));
     }
 
     /// A newer version may add members; an older one must not lose them.

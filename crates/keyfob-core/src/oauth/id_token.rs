@@ -5,6 +5,7 @@
 //! [`IdToken::candidates`].
 
 use alloc::{
+    collections::BTreeSet,
     format,
     string::{String, ToString},
     vec::Vec,
@@ -24,6 +25,8 @@ use crate::{
 
 /// Seconds by which two clocks may differ before a token counts as ended, or as of the future.
 const LEEWAY: i64 = 300;
+/// No ID token that is kept is longer: it is sent in a header, and servers take 8 to 64 KiB of these.
+pub const LONGEST_KEPT: usize = 64 * 1024;
 
 /// Why an ID token says nothing. The difference decides whether a sign-in ends: what is false may be an attack, what
 /// is not understood is a provider that does more than keyfob knows, and no worse than one that sends no ID token.
@@ -45,6 +48,13 @@ impl Doubt {
     }
 }
 
+/// Whole seconds, where they are a time at all.
+fn whole(seconds: f64) -> Option<ProviderTime> {
+    // Until the year 9999, the last one that RFC 3339 can write.
+    #[expect(clippy::cast_possible_truncation, reason = "it is within the range of the check before")]
+    (0.0..=253_402_300_799.0).contains(&seconds).then_some(ProviderTime(seconds as i64))
+}
+
 fn is_false(why: &str) -> Doubt {
     Doubt::False(why.to_string())
 }
@@ -61,6 +71,22 @@ pub struct IdToken {
     claims: Map<String, Value>,
     signed: Secret,
     signature: Vec<u8>,
+}
+
+/// Takes apart a token that is to be kept.
+///
+/// # Errors
+/// Why it is not kept.
+#[expect(clippy::disallowed_methods, reason = "its length is measured, and nothing is kept of it")]
+pub fn to_keep(token: &Secret) -> Result<IdToken, &'static str> {
+    if token.expose().len() > LONGEST_KEPT {
+        return Err("the ID token that came is longer than 64 KiB");
+    }
+    let read = IdToken::read(token).map_err(|_| "the ID token that came cannot be read here")?;
+    match read.expires_at() {
+        Some(_) => Ok(read),
+        None => Err("the ID token that came does not say when it ends (`exp`)"),
+    }
 }
 
 /// What an ID token has to say to be ours.
@@ -179,19 +205,60 @@ impl IdToken {
         issued.map(|_| ())
     }
 
+    /// What OpenID Connect Core §12.2 demands besides, of one that takes the place of the sign-in's: the same audiences, no
+    /// other `azp`, no other `nonce`, and issued no earlier. One that fails here casts no doubt on the tokens beside it;
+    /// it is not put in the first one's place.
+    ///
+    /// # Errors
+    /// What differs, as a sentence about the new one.
+    pub fn takes_the_place_of(&self, first: &Self) -> Result<(), &'static str> {
+        if self.text("iss") != first.text("iss") || self.text("sub") != first.text("sub") {
+            return Err("it speaks of somebody else than the one before (`iss`, `sub`)");
+        }
+        if self.audiences() != first.audiences() {
+            return Err("it is for other audiences than the one before (`aud`)");
+        }
+        if self.text("azp") != first.text("azp") {
+            return Err("it was issued to another party than the one before (`azp`)");
+        }
+        if self.text("nonce").is_some_and(|nonce| Some(nonce) != first.text("nonce")) {
+            return Err("it belongs to another sign-in (`nonce`)");
+        }
+        match (self.seconds("iat"), first.seconds("iat")) {
+            (Some(new), Some(old)) if new < old => Err("it was issued before the one before (`iat`)"),
+            (None, _) => Err("it does not say when it was issued (`iat`)"),
+            _ => Ok(()),
+        }
+    }
+
+    /// When it ends, as it says itself (`exp`).
+    #[must_use]
+    pub fn expires_at(&self) -> Option<ProviderTime> {
+        whole(self.seconds("exp")?)
+    }
+
+    /// When it was issued, as it says itself (`iat`).
+    #[must_use]
+    pub fn issued_at(&self) -> Option<ProviderTime> {
+        whole(self.seconds("iat")?)
+    }
+
+    fn audiences(&self) -> BTreeSet<&str> {
+        match self.claims.get("aud") {
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+            one => one.and_then(Value::as_str).into_iter().collect(),
+        }
+    }
+
     /// Whether it is of this issuer and for this client.
     fn is_between(&self, issuer: &str, client_id: &str) -> Result<(), Doubt> {
         let said = self.text("iss").unwrap_or("");
         if said != issuer {
             return Err(Doubt::False(format!("it was issued by `{}`", escape(said))));
         }
-        let audiences = match self.claims.get("aud") {
-            Some(Value::Array(many)) => many.iter().collect(),
-            one => one.into_iter().collect::<Vec<_>>(),
-        };
         // Whom else it was issued to does not matter: it came from the token endpoint, for our code. Core asked for an
         // `azp` then, until errata set 2.
-        if !audiences.into_iter().any(|audience| audience == client_id) {
+        if !self.audiences().contains(client_id) {
             return Err(is_false("it was issued to another client (`aud`)"));
         }
         if self.text("azp").is_some_and(|party| party != client_id) {
@@ -216,7 +283,8 @@ impl IdToken {
     }
 
     /// OpenID Connect Core §2: at most 255 ASCII characters.
-    fn subject(&self) -> Option<&str> {
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
         let fits = |text: &&str| {
             !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| (0x20..=0x7e).contains(&b))
         };
@@ -441,6 +509,53 @@ mod tests {
             let said = read.check_renewed("https://server.example.com", "s6BhdRkqt3", "24400320");
             assert_eq!(said, wanted, "{claim} = {value}");
         }
+    }
+
+    /// OpenID Connect Core §12.2, what it demands of one that takes the place of the first, a claim at a time.
+    #[test]
+    fn one_that_takes_the_place_of_the_first() {
+        let read = |claims: &Value| IdToken::read(&token(&json!({"alg": "RS256"}), claims)).ok().unwrap();
+        let first = read(&claims());
+        for (claim, value, wanted) in [
+            ("exp", json!(1_311_999_999), Ok(())),
+            ("nonce", Value::Null, Ok(())),
+            ("nonce", json!("n-0S6_WzA2Mj"), Ok(())),
+            ("nonce", json!("another"), Err("it belongs to another sign-in (`nonce`)")),
+            ("aud", json!(["s6BhdRkqt3"]), Ok(())),
+            ("aud", json!(["s6BhdRkqt3", "x"]), Err("it is for other audiences than the one before (`aud`)")),
+            ("aud", json!("x"), Err("it is for other audiences than the one before (`aud`)")),
+            ("azp", json!("s6BhdRkqt3"), Err("it was issued to another party than the one before (`azp`)")),
+            ("sub", json!("2"), Err("it speaks of somebody else than the one before (`iss`, `sub`)")),
+            ("iss", json!("https://x"), Err("it speaks of somebody else than the one before (`iss`, `sub`)")),
+            ("iat", json!(1_311_280_969), Err("it was issued before the one before (`iat`)")),
+            ("iat", Value::Null, Err("it does not say when it was issued (`iat`)")),
+        ] {
+            let mut claims = claims();
+            claims[claim] = value.clone();
+            assert_eq!(read(&claims).takes_the_place_of(&first), wanted, "{claim} = {value}");
+        }
+    }
+
+    #[test]
+    fn only_one_that_ends_and_fits_a_header_is_kept() {
+        let why = |claims: &Value| to_keep(&token(&json!({"alg": "RS256"}), claims)).err();
+        assert_eq!(why(&claims()), None);
+        for end in [json!("soon"), Value::Null, json!(-1), json!(1e30)] {
+            let mut claims = claims();
+            claims["exp"] = end.clone();
+            assert_eq!(
+                why(&claims),
+                Some("the ID token that came does not say when it ends (`exp`)"),
+                "{end}"
+            );
+        }
+        let mut long = claims();
+        long["groups"] = json!("x".repeat(LONGEST_KEPT));
+        assert_eq!(why(&long), Some("the ID token that came is longer than 64 KiB"));
+        assert!(to_keep(&Secret::new("opaque")).is_err());
+        let kept = IdToken::read(&token(&json!({"alg": "RS256"}), &claims())).ok().unwrap();
+        assert_eq!(kept.expires_at(), Some(ProviderTime(1_311_281_970)));
+        assert_eq!(kept.issued_at(), Some(ProviderTime(1_311_280_970)));
     }
 
     /// RFC 7517 appendix A.1, its own example, and what must not be taken for a key.

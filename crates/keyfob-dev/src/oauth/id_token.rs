@@ -29,7 +29,7 @@ pub(crate) fn of(
     fault: Option<FaultKind>,
     now: u64,
 ) -> Result<Option<String>, NoEntropy> {
-    if !about.scope.contains("openid") {
+    if !about.scope.contains("openid") || fault == Some(FaultKind::NoIdToken) {
         return Ok(None);
     }
     let mut claims = object!({

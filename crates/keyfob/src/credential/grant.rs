@@ -184,16 +184,19 @@ pub(crate) fn stored_grant(
 ) -> Result<Grant> {
     let Usable { record, warning } = usable;
     let what = || format!("the login of profile `{}` at {}", record.profile, record.issuer);
-    let credential = record
-        .access_token
-        .as_ref()
-        .ok_or_else(|| Error::new(Id::LoginNeeded, what(), "it has no access token"))?;
+    let (credential, end, missing) = match purpose {
+        Purpose::IdToken => {
+            (&record.id_token, record.id_token_ends_at(), (Id::IdTokenMissing, "it has no ID token"))
+        }
+        _ => (&record.access_token, record.expires_at, (Id::LoginNeeded, "it has no access token")),
+    };
+    let credential = credential.as_ref().ok_or_else(|| Error::new(missing.0, what(), missing.1))?;
     Ok(Grant {
         headers: headers(source, credential),
         credential: credential.duplicate(),
         purpose,
         source,
-        expires_at: record.expires_at.map(|end| clock.ahead(&record).ours(end)),
+        expires_at: end.map(|end| clock.ahead(&record).ours(end)),
         generation: Some(record.generation.clone()),
         profile: Some(record.profile.clone()),
         considered,

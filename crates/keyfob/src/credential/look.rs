@@ -48,7 +48,13 @@ pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
         );
     }
     let environment = session.setup.environment.as_ref().map_or("", |environment| &environment.name);
-    Error::new(Id::LoginNeeded, what, "no variable holds a credential, and nobody has signed in")
+    let of_logins = |c: &Considered| matches!(c.source, Source::RefreshToken | Source::Login);
+    let why = if !considered.is_empty() && considered.iter().all(of_logins) {
+        "only a login has an ID token, and nobody has signed in"
+    } else {
+        "no variable holds a credential, and nobody has signed in"
+    };
+    Error::new(Id::LoginNeeded, what, why)
         .because(Cause::NotSignedIn { profile: profile.into(), environment: environment.into() })
 }
 

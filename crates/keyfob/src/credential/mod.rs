@@ -50,7 +50,7 @@ impl Session {
 /// # Errors
 /// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
 pub(crate) fn grant(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
-    let mut grant = search(session, purpose, need)?;
+    let mut grant = search(session, purpose, &need.of(purpose))?;
     // What comes after the winner. In the usual order a stored login is the last: this costs it nothing.
     let order = source::order(purpose, session.setup.config.prefer);
     for &source in order.iter().skip_while(|source| **source != grant.source).skip(1) {

@@ -29,7 +29,7 @@ impl Session {
                 other => return other,
             };
             let until_allowed = Survey::of(self, purpose).record.and_then(|record| {
-                let seconds = Asking::new(&self.world, need).allowed_in(&record)?;
+                let seconds = Asking::new(&self.world, &need.of(purpose)).allowed_in(&record)?;
                 Some(Duration::from_secs(seconds.max(1).unsigned_abs()))
             });
             let next = until_allowed.unwrap_or_else(|| {

@@ -36,7 +36,7 @@ impl Session {
             return Err(Error::new(Id::ProviderRefused, what, "it is used as it is and cannot be renewed")
                 .because(Cause::RejectedSource { source: grant.source.to_string() }));
         };
-        let need = Need { min_valid: 0, rejected: Some(generation) };
+        let need = Need::new().rejected(generation);
         let next = credential::grant(self, grant.purpose, &need)?;
         if next.source != grant.source {
             let what = format!("the credential from {} was rejected", grant.source);

@@ -16,6 +16,8 @@ use crate::{
 pub struct Standing {
     /// When its access token ends, by this machine's clock. `None`: the provider never said.
     pub expires_at: Option<Timestamp>,
+    /// When its ID token ends, by this machine's clock. `None`: it has none.
+    pub id_token_ends_at: Option<Timestamp>,
     /// Whether its access token can be used now.
     pub lives: bool,
     /// Why a program would get nothing of it now, if that is so.
@@ -38,6 +40,7 @@ impl Session {
         };
         Standing {
             expires_at,
+            id_token_ends_at: record.id_token_ends_at().map(|end| clock.ahead(record).ours(end)),
             lives: record.access_token.is_some() && expires_at.is_none_or(|end| now < end),
             obstacle,
             ended: due::ended(record),

@@ -7,7 +7,7 @@ use keyfob_core::{
     login::{record::Generation, refresh},
     oauth::client_auth::SecretAt,
     oauth::{
-        refusal,
+        id_token as core_id_token, refusal,
         reply::Reply,
         token_response::{self, Verdict},
     },
@@ -188,6 +188,7 @@ fn accept(
         let now = reply.provider_time().unwrap_or_else(|| Ahead::default().theirs(reply.begins(now)));
         match id_token::verified(session, environment, &token, nonce, now) {
             Ok(identity) => {
+                record.id_token = Some(token).filter(|token| core_id_token::to_keep(token).is_ok());
                 let identity = identity.without(&reply.sent);
                 record.verified_subject.clone_from(&identity.subject);
                 record.identity = identity;
@@ -196,7 +197,14 @@ fn accept(
                 logout::end_unstored(session, &*session.store()?, &record);
                 return Err(error);
             }
-            Err(error) => unidentified = Some(error),
+            Err(error) => {
+                // What says the right things, from the token endpoint itself, is handed out although its signature cannot be
+                // checked here (OpenID Connect Core §3.1.3.7, number 6): who reads it checks that.
+                if error.id() != Id::IdTokenInvalid && id_token::is_ours(environment, &token, nonce, now)? {
+                    record.id_token = Some(token).filter(|token| core_id_token::to_keep(token).is_ok());
+                }
+                unidentified = Some(error);
+            }
         }
     }
     let by_a_person = matches!(origin, Origin::Page { .. });

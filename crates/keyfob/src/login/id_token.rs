@@ -61,6 +61,21 @@ pub(crate) fn verified(
     Ok(token.identity())
 }
 
+/// Whether what an ID token says fits this sign-in, whoever signed it.
+///
+/// # Errors
+/// The environment has no client id.
+pub(crate) fn is_ours(
+    environment: &Environment,
+    token: &Secret,
+    nonce: Option<&Secret>,
+    now: ProviderTime,
+) -> Result<bool> {
+    let client_id = environment.require_client_id()?.as_str();
+    let expected = Expected { issuer: environment.issuer(), client_id, nonce, now };
+    Ok(IdToken::read(token).is_ok_and(|token| token.check(&expected).is_ok()))
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a signature is over the very octets of the token; nothing keeps them"

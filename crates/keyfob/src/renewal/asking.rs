@@ -1,6 +1,6 @@
 //! What is required of a login, and the rule that checks its record against that.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use keyfob_core::{
     Record,
@@ -8,6 +8,7 @@ use keyfob_core::{
         due::{self, Ask, Next},
         record::Generation,
     },
+    source::Purpose,
 };
 
 use crate::world::World;
@@ -32,6 +33,8 @@ use crate::world::World;
 pub struct Need {
     pub(crate) min_valid: i64,
     pub(crate) rejected: Option<Generation>,
+    /// Set where the purpose is the ID token.
+    pub(crate) id_token: bool,
 }
 
 impl Need {
@@ -50,6 +53,14 @@ impl Need {
     pub fn min_valid(mut self, time: Duration) -> Self {
         self.min_valid = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         self
+    }
+
+    /// The same need, of what this purpose is about.
+    pub(crate) fn of(&self, purpose: Purpose) -> Cow<'_, Self> {
+        match purpose {
+            Purpose::IdToken => Cow::Owned(Self { id_token: true, ..self.clone() }),
+            _ => Cow::Borrowed(self),
+        }
     }
 
     /// An API answered 401 to this generation ([`Grant::generation`](crate::Grant::generation)): it is renewed if it is still
@@ -104,6 +115,7 @@ impl<'a> Asking<'a> {
             min_valid: if replaced { 0 } else { self.need.min_valid },
             jitter: u16::try_from(std::process::id() % 1001).unwrap_or(0),
             rejected: self.need.rejected.clone(),
+            id_token: self.need.id_token,
         }
     }
 }

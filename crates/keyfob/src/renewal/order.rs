@@ -17,6 +17,8 @@ pub struct Order {
     pub min_valid: i64,
     /// The generation an API answered 401 to.
     pub rejected: Option<Generation>,
+    /// Whether it is the ID token that must be good.
+    pub id_token: bool,
     /// What has the key it is to be sealed with.
     pub seals_with: Option<KeyStore>,
     /// The directories that may take a recovery file besides its own.
@@ -49,6 +51,8 @@ impl fmt::Display for Misuse {
 
 /// The word for a login that is not sealed.
 const PLAIN: &str = "file";
+/// What stands before the seconds if they are the ID token's.
+const ID_TOKEN: &str = "id-token:";
 
 impl Order {
     /// The order to renew the login whose lease is handed over.
@@ -58,6 +62,7 @@ impl Order {
             record: handed.record.clone(),
             min_valid: need.min_valid,
             rejected: need.rejected.clone(),
+            id_token: need.id_token,
             seals_with: handed.seals_with,
             spare: handed.spare.clone(),
         }
@@ -66,7 +71,7 @@ impl Order {
     /// What the caller needs of the login.
     #[must_use]
     pub fn need(&self) -> Need {
-        Need { min_valid: self.min_valid, rejected: self.rejected.clone() }
+        Need { min_valid: self.min_valid, rejected: self.rejected.clone(), id_token: self.id_token }
     }
 
     /// As arguments.
@@ -76,7 +81,7 @@ impl Order {
         let seals_with = self.seals_with.map_or(PLAIN, KeyStore::word);
         let mut args = vec![
             self.record.clone().into(),
-            self.min_valid.to_string().into(),
+            format!("{}{}", if self.id_token { ID_TOKEN } else { "" }, self.min_valid).into(),
             rejected.into(),
             seals_with.into(),
         ];
@@ -92,9 +97,12 @@ impl Order {
         let [record, min_valid, rejected, seals_with, spare @ ..] = args else {
             return Err(Misuse::Missing);
         };
+        let min_valid = min_valid.to_str().ok_or(Misuse::MinValid)?;
+        let of_id_token = min_valid.strip_prefix(ID_TOKEN);
         Ok(Self {
             record: record.into(),
-            min_valid: min_valid.to_str().and_then(|text| text.parse().ok()).ok_or(Misuse::MinValid)?,
+            min_valid: of_id_token.unwrap_or(min_valid).parse().map_err(|_| Misuse::MinValid)?,
+            id_token: of_id_token.is_some(),
             rejected: match rejected.to_str().ok_or(Misuse::Rejected)? {
                 "" => None,
                 text => Some(text.parse().map_err(|_| Misuse::Rejected)?),
@@ -121,6 +129,7 @@ mod tests {
             record: "/home/ada/default.json".into(),
             min_valid: 0,
             rejected: None,
+            id_token: false,
             seals_with: None,
             spare: Vec::new(),
         };
@@ -128,13 +137,17 @@ mod tests {
             record: odd(b"/h\xf6me/ada/de fault.json"),
             min_valid: i64::MAX,
             rejected: Some(Generation::new([7; 16], 12)),
+            id_token: true,
             seals_with: Some(KeyStore::Kernel),
             spare: vec![odd(b"/r\xfcn/keyfob"), "/run/keyfob".into()],
         };
         for order in [plain, whole] {
             assert_eq!(Order::from_args(&order.to_args()).as_ref(), Ok(&order));
             let need = order.need();
-            assert_eq!((need.min_valid, need.rejected), (order.min_valid, order.rejected));
+            assert_eq!(
+                (need.min_valid, need.rejected, need.id_token),
+                (order.min_valid, order.rejected, order.id_token)
+            );
         }
     }
 

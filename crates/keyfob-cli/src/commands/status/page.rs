@@ -2,7 +2,7 @@
 //! problem.
 
 use keyfob::{
-    Source,
+    Source, Timestamp,
     internals::{
         core::{Record, login::sealed::KeyStore},
         credential::{grant::Outcome, standing::Standing},
@@ -172,6 +172,19 @@ impl Page<'_> {
                 "The outcome of its last renewal is unknown: the token is used until it expires{then}."
             ));
         }
+        let ended = survey
+            .standing
+            .as_ref()
+            .and_then(|s| s.id_token_ends_at)
+            .filter(|end| *end <= self.calendar.now());
+        let missed = survey.record.as_deref().and_then(|record| record.id_token_missed.as_deref());
+        if let (Some(end), Some(missed)) = (ended, missed) {
+            add(format!(
+                "Its ID token ended {}: {}. `keyfob login` gets another.",
+                self.calendar.ago(end),
+                plain(missed)
+            ));
+        }
         if let Some((until, why)) = survey.standing.as_ref().and_then(|standing| standing.paused.as_ref()) {
             add(format!(
                 "The provider is not asked again before {}: {}.",
@@ -238,6 +251,15 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Until when the ID token is good. It is never shown itself.
+    fn id_token(&self, end: Timestamp) -> String {
+        if end > self.calendar.now() {
+            format!("valid until {}", self.calendar.ahead(end))
+        } else {
+            format!("ended {}", self.calendar.ago(end))
+        }
+    }
+
     /// The rest: account, client, scopes, how the login is stored, and every source in its order.
     fn everything(&self) -> Result<()> {
         let (client, survey) = (&self.found.client, &self.found.survey);
@@ -247,6 +269,8 @@ impl Page<'_> {
         if let Some(record) = &survey.record {
             rows.push(("Client", Some(record.client_id.as_str().to_owned())));
             rows.push(("Scopes", Some(record.scopes.to_string())));
+            let end = survey.standing.as_ref().and_then(|standing| standing.id_token_ends_at);
+            rows.push(("ID token", end.map(|end| self.id_token(end))));
             rows.push(("Generation", Some(record.generation.to_string())));
             rows.push(("Stored", Some(sealed(client.sealing().0))));
         }

@@ -63,6 +63,7 @@ fn winner(found: &Found, source: Source) -> Value {
         "source": source,
         "header": grant::header_names(source).join(", "),
         "expires_at": end.map(|end| end.to_string()),
+        "id_token_expires_at": standing.and_then(|standing| standing.id_token_ends_at).map(|end| end.to_string()),
         "login": record.map(|record| record.generation.login()),
         "generation": record.map(|record| record.generation.number()),
         "handle": record.map(|record| record.generation.to_string()),
