@@ -2,117 +2,46 @@
 //! with this project: both must understand OAuth alike. Needs node and npm.
 
 mod browser;
+mod matrix;
 mod provider;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{process::Child, thread, time::Duration};
 
 use serde_json::{Value, json};
 
 use self::{browser::Browser, provider::Provider};
-use keyfob_testkit::{Ran, expired, program, read_record, until, write_in_place};
+use crate::desk::Desk;
+use keyfob_testkit::{Ran, expired, until};
 
-/// A user with a configured environment and nothing else.
-struct Desk {
-    dir: tempfile::TempDir,
+/// A user whose configuration names this provider.
+fn desk(provider: &Provider) -> Desk {
+    desk_with(provider, "")
 }
 
-impl Desk {
-    fn new(provider: &Provider) -> Self {
-        Self::with(provider, "")
-    }
+fn desk_with(provider: &Provider, more: &str) -> Desk {
+    Desk::configured(&format!(
+        "environment = \"work\"\n[environments.work]\nissuer = \"{}\"\nclient_id = \"agents\"\n\
+         scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{more}",
+        provider.issuer,
+    ))
+}
 
-    fn with(provider: &Provider, more: &str) -> Self {
-        let desk = Self { dir: tempfile::tempdir().expect("a directory") };
-        let issuer = &provider.issuer;
-        fs::create_dir(desk.home()).expect("a directory");
-        fs::write(
-            desk.home().join("config.toml"),
-            format!(
-                "environment = \"work\"\n[environments.work]\nissuer = \"{issuer}\"\nclient_id = \"agents\"\n\
-                 scopes = [\"openid\", \"profile\", \"email\", \"offline_access\"]\n{more}"
-            ),
-        )
-        .expect("a file of ours");
-        desk
-    }
+fn signed_in(provider: &Provider) -> Desk {
+    let desk = desk(provider);
+    login(&desk, &Browser::new("ada")).answer();
+    desk
+}
 
-    fn signed_in(provider: &Provider) -> Self {
-        let desk = Self::new(provider);
-        desk.login(&Browser::new("ada")).answer();
-        desk
-    }
-
-    fn home(&self) -> PathBuf {
-        self.dir.path().join("home")
-    }
-
-    fn keyfob(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("KEYFOB_HOME", self.home());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Ran {
-        self.keyfob(words).output().expect("the command runs").into()
-    }
-
-    fn json(&self, words: &[&str]) -> Value {
-        serde_json::from_str(self.run(words).answer()).expect("JSON")
-    }
-
-    /// Signs in through the provider's own pages.
-    fn login(&self, browser: &Browser) -> Ran {
-        let mut child = self.keyfob(&["login", "--no-browser"]).spawn().expect("the command starts");
-        let mut url = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        stdout.read_line(&mut url).expect("text");
-        if !url.is_empty() {
-            browser.open(url.trim());
-        }
-        child.wait_with_output().expect("it ends").into()
-    }
-
-    /// Begins to sign in with a code for another device: gives what it shows.
-    fn login_elsewhere(&self) -> (Child, Value) {
-        let mut child = self.keyfob(&["login", "--device", "--json"]).spawn().expect("the command starts");
-        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
-        let (_, shown) = keyfob_testkit::event(&mut messages);
-        // Whoever waits for it reads on: what nobody read would stop it in the end.
-        child.stderr = Some(messages.into_inner());
-        (child, shown)
-    }
-
-    fn record_path(&self) -> PathBuf {
-        let entries = fs::read_dir(self.home().join("logins")).expect("the store");
-        let mut paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.find(|path| path.extension().is_some_and(|found| found == "json")).expect("a record")
-    }
-
-    fn record(&self) -> Value {
-        read_record(&self.record_path())
-    }
-
-    fn edit(&self, change: impl FnOnce(&mut Value)) {
-        let path = self.record_path();
-        let mut record = read_record(&path);
-        change(&mut record);
-        write_in_place(&path, &record);
-    }
+/// Signs in through the provider's own pages.
+fn login(desk: &Desk, browser: &Browser) -> Ran {
+    desk.login_with(&[], |url| browser.open(url))
 }
 
 /// Code and PKCE, discovered endpoints, refresh tokens that rotate, and an end the provider confirms.
 #[test]
 fn from_login_to_logout() {
     let provider = Provider::start(3600);
-    let desk = Desk::signed_in(&provider);
+    let desk = signed_in(&provider);
     let record = desk.record();
     assert_eq!(record["issuer"], provider.issuer);
     assert_eq!(record["endpoints"]["token_url"], format!("{}/token", provider.issuer), "discovered");
@@ -150,7 +79,7 @@ fn from_login_to_logout() {
 #[test]
 fn interop_short_lived_tokens_are_renewed_without_a_loop() {
     let provider = Provider::start(3);
-    let desk = Desk::signed_in(&provider);
+    let desk = signed_in(&provider);
     let mut last = desk.run(&["token"]).answer().to_owned();
     for _ in 0..3 {
         thread::sleep(Duration::from_secs(4));
@@ -167,7 +96,7 @@ fn interop_short_lived_tokens_are_renewed_without_a_loop() {
 #[test]
 fn twenty_processes_renew_once() {
     let provider = Provider::start(3600);
-    let desk = Desk::signed_in(&provider);
+    let desk = signed_in(&provider);
     for round in 1..=5 {
         let old = desk.record()["access_token"].clone();
         desk.edit(expired);
@@ -188,7 +117,7 @@ fn twenty_processes_renew_once() {
 #[test]
 fn a_spent_token_ends_the_login() {
     let provider = Provider::start(3600);
-    let desk = Desk::signed_in(&provider);
+    let desk = signed_in(&provider);
     let spent = desk.record()["refresh_token"].clone();
     desk.edit(expired);
     let token = desk.run(&["token"]).answer().to_owned();
@@ -202,7 +131,7 @@ fn a_spent_token_ends_the_login() {
     // Asked once; from then on it is known.
     desk.run(&["token", "--json"]).failed(4, "login-refused");
     assert_eq!(provider.said(&json!({ "refused": "refresh_token", "error": "invalid_grant" })), 1);
-    desk.login(&Browser::new("ada")).answer();
+    login(&desk, &Browser::new("ada")).answer();
     desk.run(&["token"]).answer();
 }
 
@@ -210,7 +139,7 @@ fn a_spent_token_ends_the_login() {
 #[test]
 fn a_code_for_another_device() {
     let provider = Provider::start(3600);
-    let desk = Desk::new(&provider);
+    let desk = desk(&provider);
     let (child, shown) = desk.login_elsewhere();
     let code = shown["user_code"].as_str().expect("a code");
     // Nobody has answered yet: the provider says so, and it goes on asking.
@@ -234,8 +163,8 @@ fn pending() -> Value {
 #[test]
 fn interop_denied_consent_ends_the_login() {
     let provider = Provider::start(3600);
-    let desk = Desk::new(&provider);
-    let ran = desk.login(&Browser::new("ada").refusing());
+    let desk = desk(&provider);
+    let ran = login(&desk, &Browser::new("ada").refusing());
     assert!(ran.code == Some(5) && ran.err.contains("access_denied"), "{ran:?}");
 
     let (child, shown) = desk.login_elsewhere();
@@ -250,7 +179,7 @@ fn interop_denied_consent_ends_the_login() {
 #[test]
 fn interop_redirect_to_localhost_by_name() {
     let provider = Provider::start(3600);
-    let desk = Desk::with(&provider, "redirect = \"localhost\"\n");
-    desk.login(&Browser::new("ada")).answer();
+    let desk = desk_with(&provider, "redirect = \"localhost\"\n");
+    login(&desk, &Browser::new("ada")).answer();
     assert!(provider.is_active(desk.run(&["token"]).answer()));
 }

@@ -50,10 +50,18 @@ fn installed() -> &'static Path {
     })
 }
 
+/// The node that came with it from npm: the provider needs a newer one than Debian 12 has. Elsewhere than on Linux, and on
+/// other processors, it is the machine's own.
+fn node() -> PathBuf {
+    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
+    let ours = installed().join(format!("node_modules/node-linux-{processor}/bin/node"));
+    if ours.is_file() { ours } else { PathBuf::from("node") }
+}
+
 impl Provider {
     /// Starts it with access tokens that last so many seconds.
     pub(super) fn start(ttl: u32) -> Self {
-        let mut process = Command::new("node")
+        let mut process = Command::new(node())
             .arg("server.mjs")
             .arg(ttl.to_string())
             .current_dir(installed())

@@ -10,17 +10,33 @@ const server = createServer();
 await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
+// For each way to prove who asks, a client for people and, where there is anything to prove, one for a machine.
+function proving(method) {
+  const secret = method.startsWith('client_secret_') ? { client_secret: 's3cr%t:of+the&client' } : {};
+  const person = {
+    client_id: method === 'none' ? 'agents' : `agents-${method}`,
+    application_type: 'native',
+    token_endpoint_auth_method: method,
+    grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
+    response_types: ['code'],
+    // RFC 8252 §7.3: on loopback any port will do.
+    redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
+    ...secret,
+  };
+  const machine = {
+    client_id: `machine-${method}`,
+    token_endpoint_auth_method: method,
+    grant_types: ['client_credentials'],
+    response_types: [],
+    redirect_uris: [],
+    ...secret,
+  };
+  return method === 'none' ? [person] : [person, machine];
+}
+
 const provider = new Provider(issuer, {
   clients: [
-    {
-      client_id: 'agents',
-      application_type: 'native',
-      token_endpoint_auth_method: 'none',
-      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
-      response_types: ['code'],
-      // RFC 8252 §7.3: on loopback any port will do.
-      redirect_uris: ['http://127.0.0.1/callback', 'http://localhost/callback', 'http://[::1]/callback'],
-    },
+    ...['none', 'client_secret_basic', 'client_secret_post'].flatMap(proving),
     {
       client_id: 'inspector',
       client_secret: 'the-inspectors-secret',
