@@ -83,14 +83,19 @@ impl Described {
     }
 }
 
-/// A run that opens a page: its event is described too.
+/// A run that opens a page, or shows a code: its event is described too.
 fn signs_in(s: &Sandbox, described: &mut Described, words: &[&str]) -> Output {
     let mut child = s.keyfob(words).spawn().expect("it starts");
     let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
     let (mut said, event) = keyfob_testkit::event(&mut messages);
     described.check_event(&event);
-    let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
-    agent.get(event["url"].as_str().expect("an address")).call().expect("a page");
+    if let Some(code) = event["user_code"].as_str() {
+        // Unless this provider says yes to everybody.
+        let _ = s.server.approve_device(code, "dev@example.com");
+    } else {
+        let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
+        agent.get(event["url"].as_str().expect("an address")).call().expect("a page");
+    }
     messages.read_to_string(&mut said).expect("text");
     Output { stderr: said.into(), ..child.wait_with_output().expect("it ends") }
 }
@@ -122,6 +127,15 @@ fn every_answer_in_json_is_what_its_description_says() {
 
     let login = signs_in(&s, &mut d, &["login", "--no-browser", "--json"]);
     assert_eq!(d.is("login", &login)["identity"]["email"], "dev@example.com");
+    let login = signs_in(&s, &mut d, &["login", "--device", "--json"]);
+    assert_eq!(d.is("login", &login)["identity"]["email"], "dev@example.com");
+    // What they do is not theirs to describe; that they could not is.
+    let fails = |words: &[&str]| s.keyfob(["--json"].iter().chain(words)).output().expect("it runs");
+    d.is("failure", &fails(&["exec", "--", "no-such-program"]));
+    d.is("failure", &fails(&["connect", "wss://elsewhere.example/"]));
+    let mut warned = s.keyfob(["switch", "default", "--json"]);
+    let warned = d.is("switch", &warned.env("KEYFOB_PROFILE", "other").output().expect("it runs"));
+    assert_eq!(warned["warnings"][0]["id"], "usage", "{warned}");
     for words in [&["status"][..], &["status", "--all", "--verify"], &["status", "--remote"]] {
         d.is("status", &run(words, &[]));
     }
@@ -202,7 +216,7 @@ fn every_answer_in_json_is_what_its_description_says() {
     d.check("dev-server", &serde_json::from_str(&line).expect("JSON"));
 
     // The rest are parts of these.
-    let parts = ["considered", "error", "note", "source", "state", "variable", "winner"];
+    let parts = ["considered", "error", "note", "source", "state", "variable", "warnings", "winner"];
     let described = d.compiled.iter().map(|(name, _)| name.as_str());
     let unseen: Vec<_> = described.filter(|name| !d.seen.contains(*name) && !parts.contains(name)).collect();
     assert!(unseen.is_empty(), "described, and answered by nothing here: {unseen:?}");

@@ -151,6 +151,13 @@ fn a_job_is_not_kept_waiting_for_a_person() {
 #[test]
 fn a_variable_that_wins_is_told_before_the_page() {
     let s = Sandbox::new();
+    let mut named = s.keyfob(["login", "--no-browser", "--json"]);
+    let ran = keyfob_testkit::Ran::from(follow(named.env("ANTHROPIC_API_KEY", "sk-abc")));
+    assert!(
+        ran.out.contains("ANTHROPIC_API_KEY comes first") && !ran.out.contains(": api-key comes"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("unset ANTHROPIC_API_KEY, or name this login for each call"), "{ran:?}");
     let output = follow(s.keyfob(["login", "--no-browser"]).env("ANTHROPIC_API_KEY", "sk-abc"));
     let told = stderr(&output);
     assert!(output.status.success(), "{told}");

@@ -111,6 +111,21 @@ fn a_fresh_machine_is_led_to_a_token() {
 }
 
 /// `login` does the same on the way, for users who start there.
+/// A job sets up a provider and has nobody to sign in: what was written stays, and that is said with the way on.
+#[test]
+fn what_was_set_up_where_nobody_can_sign_in_is_told() {
+    let f = Fresh::new();
+    let base = f.server.base_url();
+    let ran = f.run(&["init", "--issuer", &base, "--client-id", "keyfob-local"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(
+        ran.err.contains("error: environment `work` is set up, but nobody is here to sign in to it"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("`keyfob login --device`") && ran.err.contains("`--no-login`"), "{ran:?}");
+    assert!(f.text().contains("[environments.work]"));
+}
+
 #[test]
 fn login_sets_a_provider_up_on_the_way() {
     let f = Fresh::new();

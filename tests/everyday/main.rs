@@ -5,6 +5,7 @@ mod advice;
 mod answers;
 mod brought;
 mod callback;
+mod causes;
 mod configuration;
 mod conflicts;
 mod demo;

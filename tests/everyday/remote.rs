@@ -112,7 +112,8 @@ fn a_fixed_credential_that_expires_ends_it() {
     open.echo("one", 1);
     s.server.advance(3601);
     open.says("closed for an expired credential");
-    open.says("cannot be renewed");
+    open.says("the credential from CLAUDE_CODE_SESSION_ACCESS_TOKEN is used as it is and cannot be renewed");
+    open.says("replace it");
     assert_eq!(open.ends(), Some(5));
 }
 
@@ -201,6 +202,7 @@ fn what_is_never_accepted_is_not_renewed_for_ever() {
         assert_eq!(ended.status.code(), Some(5), "{how}: {}", stderr(&ended));
         let said: serde_json::Value = serde_json::from_slice(&ended.stdout).expect("JSON");
         assert_eq!(said["error"]["id"], "rejected-stale", "{how}: {said}");
+        assert_eq!(said["error"]["cause"], "rejected-newest", "{how}: {said}");
         assert_eq!(spent(&s) - before, 1, "{how}");
     }
 }

@@ -167,7 +167,14 @@ fn status_verify_asks_the_provider() {
         (code, &said["verified"], &said["verification"]),
         (Some(0), &Value::Null, &json!("not-asked"))
     );
-    assert!(text(&page).contains("Not verified: there is no access token now"), "{}", text(&page));
+    assert!(text(&page).contains("Not verified: the access token is over"), "{}", text(&page));
+    // A program gets a credential, as the exit code says; and then the provider can be asked.
+    s.server.advance(-2 * 3600);
+    s.sign_in("default", "ada@example.com");
+    edit(&s, |r| r["expires_at"] = json!(keyfob_testkit::now() - 60));
+    assert_eq!(status(&s, &["--verify"], &[]).0, Some(0));
+    s.token();
+    assert_eq!(status(&s, &["--verify"], &[]).1["verification"], json!("accepted"));
 
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");

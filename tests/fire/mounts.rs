@@ -12,7 +12,7 @@ use std::{
 use keyfob_dev::DevServer;
 
 use keyfob_testkit::{
-    Home, Ran, expired, namespace::Namespace, program, provider, read_record, write_in_place,
+    Home, Ran, expired, namespace::Namespace, program, provider, read_record, token_requests, write_in_place,
 };
 
 /// A home in a separate mount namespace, with the shared record mounted over a file in it.
@@ -40,6 +40,16 @@ impl Container {
         let program = program();
         let words = [program, "token"];
         self.space.command(&self.sandbox, &words).spawn().expect("nsenter of util-linux")
+    }
+
+    fn token(&self) -> Ran {
+        self.space.run(&self.sandbox, &[program(), "token", "--json"])
+    }
+
+    /// The record's own mount can be written, or not: `rw`, `ro`.
+    fn remount(&self, shared: &Home, how: &str) {
+        let record = self.sandbox.logins().join(shared.record_path().file_name().expect("a name"));
+        self.space.shell(&self.sandbox, &format!("mount -o remount,bind,{how} {}", record.display()));
     }
 }
 
@@ -130,4 +140,39 @@ fn a_commit_that_fails_is_recovered() {
     assert_eq!(read_record(&shared.record_path())["access_token"], new, "in its place at last");
     assert_eq!(kept(), 2, "what was kept has done its work");
     assert_eq!((server.grants().refreshes, server.grants().reuses), (1, 0));
+}
+
+/// A login that a person brought, and that such a mount does not take: its place is told, and its token is not lost.
+#[test]
+fn what_a_mount_did_not_take_is_told_with_the_place_it_is_in() {
+    let server = provider();
+    let shared = Home::signed_in(&server);
+    let container = Container::new(&server, &shared);
+    container.remount(&shared, "ro");
+    let minted = server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
+    let brought = container.sandbox.path().join("brought");
+    fs::write(&brought, &minted.refresh_token).expect("ours");
+    let words = [program(), "login", "--with-token", "refresh", "--json"];
+    let mut command = container.space.command(&container.sandbox, &words);
+    let ran = Ran::from(command.stdin(fs::File::open(&brought).expect("ours")).output().expect("nsenter"));
+    ran.failed(7, "store-failed").because("store-failed", "recovered-login");
+    let kept = ran.err.split("until the next run it is in ").nth(1).and_then(|rest| rest.lines().next());
+    let kept = fs::read_to_string(kept.expect("a place")).expect("it is there");
+    assert!(!kept.contains(&minted.refresh_token) && kept.contains("refresh_token"), "its successor");
+}
+
+/// A file that was replaced on the other side: what is seen here is an old one, from which nothing may be spent.
+#[test]
+fn a_record_that_was_replaced_behind_its_mount_is_told_as_that() {
+    let server = provider();
+    let shared = Home::signed_in(&server);
+    let container = Container::new(&server, &shared);
+    shared.expire();
+    shared.run(&["logout"]).answer();
+    shared.login();
+    let before = token_requests(&server);
+    let ran = container.token();
+    ran.failed(7, "store-failed").because("store-failed", "mounted-file");
+    assert!(ran.err.contains("mount the directory instead"), "{ran:?}");
+    assert_eq!(token_requests(&server), before, "nothing was spent");
 }

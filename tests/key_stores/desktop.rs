@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// A bus on which nothing is started by being asked for.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -45,6 +45,38 @@ impl Desktop {
         desktop
     }
 
+    /// With a Secret Service that has never been given a keyring.
+    pub(crate) fn without_keyring() -> Self {
+        let mut desktop = Self::empty();
+        let mut command = desktop.command("gnome-keyring-daemon");
+        command.args(["--foreground", "--components=secrets"]).stdout(Stdio::null());
+        desktop.keyring = Some(command.spawn().expect("gnome-keyring-daemon, of gnome-keyring"));
+        until("a Secret Service", || {
+            let mut ask = desktop.command("dbus-send");
+            ask.args(["--session", "--print-reply", "--dest=org.freedesktop.secrets"]);
+            ask.args(["/org/freedesktop/secrets", "org.freedesktop.DBus.Peer.Ping"]);
+            ask.output().expect("dbus-send, from the package dbus-bin").status.success()
+        });
+        desktop
+    }
+
+    /// From now on what it is to keep cannot be written.
+    pub(crate) fn fill_disk(&self) {
+        let keyring = Pid::from_child(self.keyring.as_ref().expect("a keyring"));
+        let none = Rlimit { current: Some(0), maximum: None };
+        prlimit(Some(keyring), Resource::Fsize, none).expect("our child");
+    }
+
+    /// Puts something else in the place of this key.
+    pub(crate) fn replace(&self, id: &str) {
+        self.forget(id);
+        let mut store = self.command("secret-tool");
+        store.args(["store", "--label", "another", "application", "keyfob", "key", id]);
+        let mut store = store.stdin(Stdio::piped()).spawn().expect("secret-tool");
+        store.stdin.take().expect("a pipe").write_all(b"no key").expect("it reads");
+        assert!(store.wait().expect("it ends").success());
+    }
+
     pub(crate) fn address(&self) -> String {
         format!("unix:path={}", self.dir.path().join("bus").display())
     }
@@ -59,7 +91,9 @@ impl Desktop {
     }
 
     pub(crate) fn start_keyring(&mut self) {
-        let mut command = self.command("gnome-keyring-daemon");
+        // A disk that is full is an error to it, and not its end.
+        let mut command = self.command("env");
+        command.args(["--ignore-signal=XFSZ", "gnome-keyring-daemon"]);
         command.args(["--foreground", "--unlock", "--components=secrets"]).stdin(Stdio::piped());
         let mut keyring =
             command.stdout(Stdio::null()).spawn().expect("gnome-keyring-daemon, of gnome-keyring");

@@ -121,3 +121,36 @@ fn secret_service_without_a_bus_is_an_error() {
     home.login().answer();
     home.token();
 }
+
+/// A desktop to which nobody has logged in yet.
+#[test]
+fn a_secret_service_without_a_keyring_is_an_error() {
+    let desktop = Desktop::without_keyring();
+    let home = home(&desktop);
+    let said = home.login();
+    said.because("key-store-unavailable", "key-store-empty");
+    assert!(said.err.contains("has no default keyring"), "{said:?}");
+    assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
+}
+
+#[test]
+fn something_else_in_the_place_of_the_key_is_an_error() {
+    let desktop = Desktop::unlocked();
+    let home = home(&desktop);
+    home.login().answer();
+    let id = std::fs::read_to_string(&home.files("keyid")[0]).expect("a note");
+    desktop.replace(id.trim_end());
+    journey::trouble(&home, "key-store-item", "something else in the place of the key");
+}
+
+/// It answers, and cannot keep anything.
+#[test]
+fn a_secret_service_whose_disk_is_full_is_an_error() {
+    let desktop = Desktop::unlocked();
+    let home = home(&desktop);
+    desktop.fill_disk();
+    let said = home.login();
+    said.because("key-store-unavailable", "key-store-failed");
+    assert!(said.err.contains("the Secret Service answers: org.freedesktop."), "{said:?}");
+    assert!(home.files("json").is_empty() && home.plain_tokens().is_empty());
+}

@@ -109,7 +109,9 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         Cause::OpenedTwice {} => "end this with Ctrl-C and use `keyfob login --no-browser`".into(),
         Cause::AnswerNotTaken {} => "copy the address of the page that says so, and paste it here".into(),
         Cause::TokenEnded {} => "check this machine's clock, then start again: `keyfob login`".into(),
-        Cause::NotRevoked {} => "revoke it on the provider's own page; it is no longer used here".into(),
+        Cause::NotRevoked {} => {
+            "revoke it on the provider's own page: until its tokens expire they work for whoever has a copy".into()
+        },
         _ => return None,
     })
 }

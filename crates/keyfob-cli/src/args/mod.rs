@@ -178,7 +178,8 @@ pub(crate) struct Man {
   keyfob status --json       for scripts
 
 Exit code: 0 if a program would get a credential, 1 if nobody has signed in, otherwise what `keyfob token` would
-end with, such as 4 for a login that has ended.")]
+end with, such as 4 for a login that has ended. With --verify also 5 if the provider rejects it and 6 if it cannot be
+asked. A token that is over cannot be asked about before `keyfob token` has renewed it: \"Not verified\", 0.")]
 pub(crate) struct Status {
     /// Show every source in its order and everything known of the login
     #[arg(long)]

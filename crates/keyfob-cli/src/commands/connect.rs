@@ -10,7 +10,7 @@ use std::{
 use keyfob::{
     Client, Error, Grant, Secret,
     internals::{
-        core::Id,
+        core::{Cause, Id},
         remote::{self, Ended, Handshake, Stream},
         trusted_device,
     },
@@ -25,6 +25,7 @@ use tungstenite::{
 use crate::{
     advice,
     args::{Connect, Global},
+    hand_over::shadows,
     output::{
         report::{Report, Result},
         terminal,
@@ -71,16 +72,11 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                         // One that was renewed for this and is closed again at once ends it (`Client::rejected`): the
                         // next would be closed too, and each costs a refresh token.
                         Report::say("The credential expired: renewing it.");
-                        expired = handshake.grant().generation().is_some().then(|| handshake.into_grant());
-                        if expired.is_none() {
+                        if handshake.grant().generation().is_none() {
                             let what = "the connection was closed for an expired credential";
-                            return Err(Error::new(
-                                Id::ProviderRefused,
-                                what,
-                                "it is used as it is and cannot be renewed",
-                            )
-                            .into());
+                            return Err(cannot_be_renewed(what, handshake.grant()).into());
                         }
+                        expired = Some(handshake.into_grant());
                         continue;
                     }
                     Ended::Stop => {
@@ -101,6 +97,10 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 continue;
             }
+            Err(Opening::Rejected(401)) => {
+                let what = "the remote connection was refused (401)";
+                return Err(cannot_be_renewed(what, handshake.grant()).into());
+            }
             Err(Opening::Rejected(status)) => {
                 let why = format!("it answered {status}");
                 return Err(Error::new(Id::ProviderRefused, "the remote connection was refused", why).into());
@@ -111,6 +111,14 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
+}
+
+/// A credential of a variable or a descriptor ends with its own life.
+fn cannot_be_renewed(what: &str, grant: &Grant) -> Error {
+    let source = grant.source();
+    let why =
+        format!("the credential from {} is used as it is and cannot be renewed", shadows::typed(source));
+    Error::new(Id::ProviderRefused, what, why).because(Cause::RejectedSource { source: source.to_string() })
 }
 
 /// For elapsed time, which changes of the wall clock must not affect.

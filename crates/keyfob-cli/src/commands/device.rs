@@ -52,6 +52,12 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
         }
         DeviceCommand::Forget => {
             let forgotten = client.forget_device()?;
+            if let Forgotten::OnlyHere(error) = &forgotten {
+                let what = "the token was removed here, but the provider still lists this device";
+                Report::warn(
+                    &Error::new(error.id(), what, error.why()).hint("take it off on the provider's own page"),
+                );
+            }
             if global.json {
                 let provider = match &forgotten {
                     Forgotten::Nothing => None,
@@ -64,16 +70,7 @@ pub(crate) fn run(global: &Global, args: &Device) -> Result {
             match forgotten {
                 Forgotten::Nothing => Report::say("There was no device token to forget."),
                 Forgotten::Everywhere => Report::say("This machine is no longer a trusted device."),
-                Forgotten::OnlyHere(error) => {
-                    Report::warn(
-                        &Error::new(
-                            error.id(),
-                            "the token was removed here, but the provider still lists this device",
-                            error.why(),
-                        )
-                        .hint("take it off on the provider's own page"),
-                    );
-                }
+                Forgotten::OnlyHere(_) => {}
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -23,6 +23,7 @@ pub(crate) fn run(global: &Global, args: &Env) -> Result {
     let setup = session::setup(global);
     let error = Error::all(setup.problems.clone());
     if global.json {
+        setup.told().for_each(|told| Report::warn(&told));
         Report::json(&env_report::report(&setup.reading, setup.environment.as_ref(), error.as_ref()))?;
     } else {
         for entry in &setup.reading.entries {

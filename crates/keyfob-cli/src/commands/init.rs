@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use keyfob::{Error, internals::core::Id};
+
 use crate::{
     args::{Global, Init, Login},
-    commands::{login, set_up},
+    commands::{browser, login, set_up},
     output::{
         report::{Report, Result},
         terminal,
@@ -30,7 +32,21 @@ pub(crate) fn run(global: &Global, args: &Init) -> Result {
         Report::say(&format!("Sign in with: `keyfob {choice}login`"));
         return Ok(ExitCode::SUCCESS);
     }
+    // A browser can be missing while a job runs this: what was written stays, and that is said.
+    let opens = !args.no_browser && !args.device;
+    if opens && let Some(why) = browser::not_possible(&done.setup) {
+        let name = done.told["environment"].as_str().unwrap_or_default();
+        login::somebody(&why).map_err(|_| nobody_yet(name, &why))?;
+    }
     let login =
         Login { no_browser: args.no_browser, device: args.device, timeout: args.timeout, ..Login::default() };
     login::with_setup(global, &login, done.setup)
+}
+
+fn nobody_yet(environment: &str, no_browser: &str) -> Error {
+    let what = format!("environment `{environment}` is set up, but nobody is here to sign in to it");
+    let why = format!("{no_browser}; and there is no terminal, and nothing on standard input");
+    Error::new(Id::LoginNeeded, what, why).hint(
+        "sign in where somebody is: `keyfob login --device` needs no browser here; a job that only sets up says `--no-login`",
+    )
 }

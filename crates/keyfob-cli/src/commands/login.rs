@@ -10,7 +10,7 @@ use std::{
 use keyfob::{
     Client, Error, LoginOptions, Revocation, Secret, SignedIn, TokenKind,
     internals::{
-        core::Id,
+        core::{Cause, Id},
         core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
         setup::Setup,
         trusted_device::Enrolment,
@@ -21,6 +21,7 @@ use crate::{
     advice,
     args::{Global, Init, Login, Provider},
     commands::{browser, login_answer, login_seed, set_up::set_up},
+    hand_over::shadows,
     output::{
         self, Qr, hidden,
         manner::Manner,
@@ -281,7 +282,8 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
         Report::warn(error);
     }
     if let Some(Revocation::Failed(why)) = signed_in.replaced() {
-        Report::say(&format!("warning: the login this one replaces could not be revoked: {why}"));
+        let what = "the login that this one replaces could not be revoked";
+        Report::warn(&Error::new(Id::Unreachable, what, terminal::plain(why)).because(Cause::NotRevoked {}));
     }
     if let Some(Revocation::Impossible(why)) = signed_in.replaced() {
         Report::say(&format!("The login this one replaces was not revoked: {why}."));
@@ -338,11 +340,7 @@ fn shadow(client: &Client) -> Option<Error> {
     if winner == keyfob::Source::Login {
         return None;
     }
-    let why = format!("{winner} comes first in the order of sources");
-    Some(
-        Error::new(Id::LoginNeeded, "the new login will be saved but not used", why)
-            .hint("unset that source, or name this login with --profile or --only login"),
-    )
+    Some(shadows::of_a_login(winner, "the new login will be saved but not used", "--only login"))
 }
 
 /// The same limit as for a descriptor.

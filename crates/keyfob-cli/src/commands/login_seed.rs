@@ -10,6 +10,7 @@ use keyfob::{
 use super::login_answer;
 use crate::{
     args::{Global, Login},
+    hand_over::shadows,
     output::{
         manner::Manner,
         report::{Report, Result},
@@ -37,9 +38,8 @@ pub(crate) fn exchange(global: &Global, client: Client) -> Result {
     })?;
     telemetry::signed_in("seed", Ok(&record.identity));
     let shadow = winner.filter(|winner| *winner != Source::RefreshToken).map(|winner| {
-        let why = format!("{winner} comes first in the order of sources");
-        Error::new(Id::LoginNeeded, format!("the login of {} will not be used", names::REFRESH_TOKEN), why)
-            .hint("unset that source, or name this one with `--only refresh-token`")
+        let what = format!("the login of {} will not be used", names::REFRESH_TOKEN);
+        shadows::of_a_login(winner, &what, "--only refresh-token")
     });
     if global.json {
         Report::json(&login_answer::json(&client, &record, &serde_json::Value::Null, shadow.as_ref()))?;

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use keyfob::{Error, Revocation, SignedOut, internals::core::Id};
+use keyfob::{
+    Error, Revocation, SignedOut,
+    internals::core::{Cause, Id},
+};
 
 use crate::{
     args::{Global, Logout},
@@ -30,14 +33,6 @@ pub(crate) fn run(global: &Global, args: &Logout) -> Result {
 
 /// The result for each login.
 pub(super) fn tell(global: &Global, ended: &[SignedOut], failed: &[Error]) -> Result {
-    if global.json {
-        let logins: Vec<_> = ended.iter().map(json).collect();
-        let error = Error::all(failed.to_vec());
-        Report::json(&serde_json::json!({
-            "logged_out": logins,
-            "error": error.as_ref().map(report::error_json),
-        }))?;
-    }
     for one in ended {
         let place = format!("profile `{}` at {}", one.profile(), one.issuer());
         match one.revocation() {
@@ -46,8 +41,9 @@ pub(super) fn tell(global: &Global, ended: &[SignedOut], failed: &[Error]) -> Re
             }
             Revocation::Failed(why) => {
                 let what = format!("{place} was removed here but not revoked at the provider");
-                Report::warn(&Error::new(Id::Unreachable, what, terminal::plain(why))
-                    .hint("until its tokens expire they work for whoever has a copy; revoke them on the provider's page"));
+                Report::warn(
+                    &Error::new(Id::Unreachable, what, terminal::plain(why)).because(Cause::NotRevoked {}),
+                );
             }
             other => {
                 let why = other.reason().unwrap_or("it was not revoked");
@@ -57,6 +53,14 @@ pub(super) fn tell(global: &Global, ended: &[SignedOut], failed: &[Error]) -> Re
     }
     for error in failed {
         Report::warn(error);
+    }
+    if global.json {
+        let logins: Vec<_> = ended.iter().map(json).collect();
+        let error = Error::all(failed.to_vec());
+        Report::json(&serde_json::json!({
+            "logged_out": logins,
+            "error": error.as_ref().map(report::error_json),
+        }))?;
     }
     Ok(failed.first().map_or(ExitCode::SUCCESS, |error| ExitCode::from(error.exit_code())))
 }

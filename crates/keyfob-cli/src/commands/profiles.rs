@@ -140,7 +140,14 @@ pub(crate) fn switch(global: &Global, name: &str) -> Result {
     let here =
         of_it().find(|one| Some(one.record.environment.as_str()) == environment).map(|one| &one.record);
     let account = here.and_then(|record| record.identity.known_name());
+    let named = env::variables().text("KEYFOB_PROFILE").filter(|named| *named != name);
+    let outranked = named.map(|named| {
+        let what = "KEYFOB_PROFILE still counts before this choice";
+        let why = format!("it names the profile `{}`", plain(named));
+        Error::new(Id::Usage, what, why).hint("unset KEYFOB_PROFILE")
+    });
     if global.json {
+        outranked.iter().for_each(Report::warn);
         Report::json(&serde_json::json!({
             "current": name,
             "environment": environment,
@@ -161,10 +168,8 @@ pub(crate) fn switch(global: &Global, name: &str) -> Result {
             ));
         }
     }
-    if let Some(named) = env::variables().text("KEYFOB_PROFILE").filter(|named| *named != name) {
-        let what = "KEYFOB_PROFILE still counts before this choice";
-        let why = format!("it names the profile `{}`", plain(named));
-        Report::warn(&Error::new(Id::Usage, what, why).hint("unset KEYFOB_PROFILE"));
+    if !global.json {
+        outranked.iter().for_each(Report::warn);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use keyfob::{
     Client, Error, Grant, Need,
-    internals::{core::Id, setup::Setup},
+    internals::{
+        core::{Cause, Id},
+        setup::Setup,
+    },
 };
 
 use crate::{
@@ -55,7 +58,7 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
         let what = format!("the credential from {} cannot be renewed", grant.source());
         let why = format!("it is not the login {}, and it is used as it is", rejected.login());
         return Err(Error::new(Id::ProviderRefused, what, why)
-            .hint("replace it, or unset it to use the stored login")
+            .because(Cause::RejectedSource { source: grant.source().to_string() })
             .into());
     }
     if let Some(warning) = grant.warning() {

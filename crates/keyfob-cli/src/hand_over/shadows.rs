@@ -1,6 +1,9 @@
 //! Credentials that are present but not used, and the warning about them.
 
-use keyfob::{Considered, Grant, Outcome, Source, internals::core::contract::names};
+use keyfob::{
+    Considered, Error, Grant, Outcome, Source,
+    internals::core::{Id, contract::names},
+};
 
 use crate::output::report::Report;
 
@@ -29,6 +32,17 @@ pub(crate) const fn typed(source: Source) -> &'static str {
         // What this command does not know by a better name yet.
         other => other.name(),
     }
+}
+
+/// Warns that a login is not what will be used: by the name that the user typed, which is what has to be changed.
+pub(crate) fn of_a_login(winner: Source, what: &str, or_name: &str) -> Error {
+    let by = typed(winner);
+    let way = match winner {
+        Source::ApiKeyHelper => "take api_key_helper out of the configuration file".to_owned(),
+        _ => format!("unset {by}"),
+    };
+    Error::new(Id::LoginNeeded, what, format!("{by} comes first in the order of sources"))
+        .hint(format!("{way}, or name this login for each call: `keyfob token {or_name}`"))
 }
 
 /// The most common surprise is an unintended credential: a variable that silently wins over the account, or the account

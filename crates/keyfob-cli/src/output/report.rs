@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal, Write},
     process::ExitCode,
+    sync::{Mutex, PoisonError},
 };
 
 use keyfob::{
@@ -47,6 +48,19 @@ struct Versioned<'a, A> {
     v: u8,
     #[serde(flatten)]
     answer: &'a A,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [serde_json::Value],
+}
+
+/// What was told and did not end the command: an answer in JSON has these as `warnings`.
+static TOLD: Mutex<Vec<serde_json::Value>> = Mutex::new(Vec::new());
+
+fn told_so_far() -> Vec<serde_json::Value> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn note(error: &Error) {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).push(error_json(error));
 }
 
 /// The two streams.
@@ -80,7 +94,7 @@ impl Report {
     /// The answer in JSON, an object, on one line for scripts and indented for people. docs/json/keyfob.schema.json
     /// describes each: what a member means never changes within a version, and members may be added.
     pub(crate) fn json(answer: &impl Serialize) -> Result<()> {
-        let answer = Versioned { v: VERSION, answer };
+        let answer = Versioned { v: VERSION, answer, warnings: &told_so_far() };
         let text = if io::stdout().is_terminal() {
             serde_json::to_string_pretty(&answer)
         } else {
@@ -92,7 +106,7 @@ impl Report {
     /// Something that a program has to know before the answer: a separate line on standard error, among prose. Unlike
     /// prose, it must be delivered.
     pub(crate) fn event(event: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string(&Versioned { v: VERSION, answer: event });
+        let text = serde_json::to_string(&Versioned { v: VERSION, answer: event, warnings: &[] });
         let text = text.map_err(|_| Error::new(Id::Bug, "an event", "it cannot be written as JSON"))?;
         progress::clear();
         // In one write: half a line, with an error behind it, would be neither an event nor prose.
@@ -115,17 +129,19 @@ impl Report {
 
     /// A failure that does not end the command, in its three lines.
     pub(crate) fn tell(error: &Error) {
+        note(error);
         Self::show(&three_lines(Manner::of_messages(), "error", error));
     }
 
     /// A warning, in the three lines of an error.
     pub(crate) fn warn(error: &Error) {
+        note(error);
         Self::show(&three_lines(Manner::of_messages(), "warning", error));
     }
 
     /// Reports a failure and returns its exit code.
     pub(crate) fn failure(error: &Error, json: bool) -> ExitCode {
-        Self::tell(error);
+        Self::show(&three_lines(Manner::of_messages(), "error", error));
         if json {
             let _ = Self::json(&serde_json::json!({ "error": error_json(error) }));
         }

@@ -69,7 +69,9 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         (Verdict::Granted(mut tokens), None) => {
             let id_token = tokens.id_token.take();
             let error = match granted(&mut record, tokens, rotated, reply, now, kernel) {
-                Some(why) => failed(Id::AnswerInvalid, why.into()),
+                Some(why) => {
+                    failed(Id::AnswerInvalid, why.into()).map(|error| error.because(Cause::TokenEnded {}))
+                }
                 None => None,
             };
             keep_id_token(&mut record, id_token);

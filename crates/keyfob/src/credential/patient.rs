@@ -24,6 +24,9 @@ impl Session {
         let mut wait = Wait::new(&self.world);
         let mut pause = SHORTEST;
         loop {
+            // Whoever says how long to wait means that for a busy login too.
+            let left = end.saturating_sub(clock.stopwatch());
+            let need = &Need { patience: Some(left), ..need.clone() };
             let error = match credential::grant(self, purpose, need) {
                 Err(error) if passes(error.id()) => error,
                 other => return other,

@@ -35,6 +35,8 @@ pub struct Need {
     pub(crate) rejected: Option<Generation>,
     /// Set where the purpose is the ID token.
     pub(crate) id_token: bool,
+    /// How long another process's renewal may be waited for, where that is less than [`PATIENCE`](super::PATIENCE).
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Need {

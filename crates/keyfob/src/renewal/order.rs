@@ -71,7 +71,12 @@ impl Order {
     /// What the caller needs of the login.
     #[must_use]
     pub fn need(&self) -> Need {
-        Need { min_valid: self.min_valid, rejected: self.rejected.clone(), id_token: self.id_token }
+        Need {
+            min_valid: self.min_valid,
+            rejected: self.rejected.clone(),
+            id_token: self.id_token,
+            ..Need::default()
+        }
     }
 
     /// As arguments.

@@ -60,6 +60,7 @@ fn at_hand_or_renewed(
     spender: &dyn Spender,
 ) -> Result<Option<Usable>> {
     let good = |record| Ok(Some(Usable { record, warning: None }));
+    let patience = need.patience.map_or(PATIENCE, |patience| patience.min(PATIENCE));
     let mut waited = Duration::ZERO;
     let mut pause = Duration::from_millis(1);
     let mut failure = None;
@@ -120,7 +121,7 @@ fn at_hand_or_renewed(
         if let Some(record) = at_hand {
             return good(record);
         }
-        if waited >= PATIENCE {
+        if waited >= patience {
             return Err(busy);
         }
         world.clock.sleep(pause);

@@ -26,6 +26,7 @@ pub(crate) fn run(global: &Global, args: &Status) -> Result {
     let found = Found::look(global, args.remote, args.verify);
     let verified = args.verify.then(|| verify(&found)).flatten();
     if global.json {
+        found.warnings.iter().for_each(Report::warn);
         Report::json(&report::answer(&found, args.verify, verified.as_ref()))?;
     } else {
         let calendar = Calendar::here();
@@ -64,7 +65,8 @@ fn tell(found: &Found, asked: bool, verified: Option<&keyfob::Result<Verified>>)
         Some(Ok(_)) => Report::prose(&format!("{mark}Verified: the provider accepts it."))?,
         None if asked && found.problems.is_empty() && found.survey.winner.is_some() => {
             Report::prose(
-                "Not verified: there is no access token now that the provider could be asked about.",
+                "Not verified: the access token is over, and `status` renews nothing. A program that asks now gets a new one; \
+                 `keyfob token` does that, and then the provider can be asked.",
             )?;
         }
         Some(Err(_)) | None => {}

@@ -129,7 +129,12 @@ fn trouble(error: &Error) -> KeyTrouble {
         }
         Error::NoResult => ("has no default keyring".into(), Cause::KeyStoreEmpty {}),
         Error::Unavailable => return absent(error),
-        other => (format!("answers: {}", escape(&other.to_string())), Cause::KeyStoreFailed {}),
+        other => {
+            // Its own words, without the name of a library.
+            let said = other.to_string();
+            let said = said.strip_prefix("zbus error: ").unwrap_or(&said);
+            (format!("answers: {}", escape(said)), Cause::KeyStoreFailed {})
+        }
     };
     KeyTrouble { why, cause }
 }
