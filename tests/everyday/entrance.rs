@@ -93,6 +93,24 @@ fn ctrl_c_at_a_hidden_prompt_leaves_the_terminal_as_it_was() {
     }
 }
 
+/// Whoever ends the process leaves a terminal that shows what is typed.
+#[test]
+fn a_process_that_is_ended_at_a_hidden_prompt_leaves_the_terminal_as_it_was() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let s = Sandbox::new();
+    for sent in [Signal::TERM, Signal::HUP] {
+        let screen = Screen::new(80);
+        let before = screen.modes();
+        let mut child = screen.start(&s.keyfob(WORDS));
+        screen.shows("It is not shown:");
+        until("no echo", || screen.modes() != before);
+        kill_process(Pid::from_child(&child), sent).expect("our child");
+        let status = child.wait().expect("it ends");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(sent.as_raw()));
+        assert_eq!(screen.modes(), before);
+    }
+}
+
 /// The expected format is reported, the wait goes on, and the prompt is shown again.
 #[test]
 fn a_wrong_paste_is_told_and_the_prompt_comes_again() {

@@ -1,12 +1,15 @@
 //! Asks the user for a secret: typed or pasted text is not shown, and the terminal's settings are restored, also after
-//! Ctrl-C.
+//! Ctrl-C, and when the process is told to end.
 
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-use keyfob::{Error, internals::core::Id};
+use keyfob::{
+    Error,
+    internals::{core::Id, world::system::process::Postponed},
+};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -27,12 +30,17 @@ const CTRL_U: u8 = 0x15;
 const CTRL_BACKSLASH: u8 = 0x1c;
 const DELETE: u8 = 0x7f;
 
+/// How often a signal that came is noticed, if it did not interrupt the wait for a key.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// One line from the terminal on standard input, without its end.
 pub(crate) fn ask(prompt: &str, patience: Duration) -> Result<Zeroizing<String>, Error> {
     Report::show(prompt);
+    let postponed = Postponed::begin().map_err(|error| unreadable(&error))?;
     let quiet = Quiet::begin().map_err(|error| unreadable(&error))?;
     let line = read(patience);
     drop(quiet);
+    postponed.end();
     match line? {
         Typed::Line(line) => {
             let text = std::str::from_utf8(&line).map_err(|_| wrong("what was pasted is not text"))?;
@@ -101,12 +109,13 @@ fn read(patience: Duration) -> Result<Typed, Error> {
     let mut line = Zeroizing::new(Vec::with_capacity(LARGEST + 1));
     let mut chunk = Zeroizing::new([0_u8; 1024]);
     loop {
+        if Postponed::has_come() {
+            return Ok(Typed::Interrupted);
+        }
         let left = patience.saturating_sub(begun.elapsed());
-        let time = Timespec {
-            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
-        };
+        let time = Timespec { tv_sec: 0, tv_nsec: left.min(LOOK).subsec_nanos().into() };
         match poll(&mut [PollFd::new(&io::stdin(), PollFlags::IN)], Some(&time)) {
+            Ok(0) if !left.is_zero() => continue,
             Ok(0) => {
                 let why = format!("nothing was pasted in {} s", patience.as_secs());
                 return Err(Error::new(Id::LoginTimeout, "signing in was not finished", why)

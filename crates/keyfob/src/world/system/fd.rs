@@ -16,6 +16,7 @@ use std::{
     },
     path::Path,
     process::Command,
+    sync::atomic::{AtomicI32, Ordering},
 };
 
 use nix::{
@@ -144,13 +145,30 @@ pub fn close_inherited() -> io::Result<()> {
 /// What a signal does from now on; the answer is whether it was ignored.
 pub(super) fn on(signal: Signal, does: SigHandler) -> io::Result<bool> {
     let action = SigAction::new(does, SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the only handler there is in this crate is `nothing`, which may be called at any moment.
+    // SAFETY: the only handlers there are in this crate are `nothing` and `note`, which may be called at any moment.
     let before = unsafe { sigaction(signal, &action) }?;
     Ok(matches!(before.handler(), SigHandler::SigIgn))
 }
 
 /// A handler that only keeps the default from happening. Unlike "ignored" it is not passed on by `execve`.
 pub(super) extern "C" fn nothing(_: c_int) {}
+
+static NOTED: AtomicI32 = AtomicI32::new(0);
+
+/// A handler that only records which signal came. Storing a number is safe at any moment (signal-safety(7)).
+pub(super) extern "C" fn note(signal: c_int) {
+    NOTED.store(signal, Ordering::Relaxed);
+}
+
+/// Whether one came.
+pub(super) fn is_noted() -> bool {
+    NOTED.load(Ordering::Relaxed) != 0
+}
+
+/// The signal that `note` recorded last, once.
+pub(super) fn noted() -> Option<Signal> {
+    Signal::try_from(NOTED.swap(0, Ordering::Relaxed)).ok()
+}
 
 /// Has `act` done in the process that is about to become `command`, after the standard library has set its signals.
 pub(super) fn last_before_exec(

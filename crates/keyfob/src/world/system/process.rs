@@ -55,6 +55,51 @@ pub fn settle() {
     });
 }
 
+/// While this exists, SIGTERM and SIGHUP do not end this process: they are noted, and end it when this is dropped. For a
+/// terminal whose settings have been changed: a process that is ended would leave it without echo.
+#[derive(Debug)]
+pub struct Postponed(Vec<Signal>);
+
+impl Postponed {
+    /// From now on. A signal that is ignored (`nohup`) stays ignored.
+    ///
+    /// # Errors
+    /// The system does not permit it.
+    pub fn begin() -> io::Result<Self> {
+        let mut postponed = Self(Vec::new());
+        for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+            if fd::on(signal, SigHandler::Handler(fd::note))? {
+                fd::on(signal, SigHandler::SigIgn)?;
+            } else {
+                postponed.0.push(signal);
+            }
+        }
+        Ok(postponed)
+    }
+
+    /// Ends this process by the signal that came meanwhile, if one did.
+    pub fn end(self) {
+        drop(self);
+        if let Some(signal) = fd::noted() {
+            let _ = nix::sys::signal::raise(signal);
+        }
+    }
+
+    /// Whether a signal has come.
+    #[must_use]
+    pub fn has_come() -> bool {
+        fd::is_noted()
+    }
+}
+
+impl Drop for Postponed {
+    fn drop(&mut self) {
+        for signal in &self.0 {
+            let _ = fd::on(*signal, SigHandler::SigDfl);
+        }
+    }
+}
+
 /// Whether there was a standard output at the start. What is written to it else goes nowhere without an error.
 #[must_use]
 pub fn has_stdout() -> bool {
