@@ -135,6 +135,20 @@ fn works(row: &Row) {
     }
     there.complains_of_nothing();
 
+    // An answer that was lost on its way: the refresh token before is used again. It costs the login only where there is no
+    // grace, as the page says.
+    let spent = there.desk.record()["refresh_token"].clone();
+    there.desk.expire();
+    there.desk.run(&["token"]).answer();
+    there.desk.edit(|record| record["refresh_token"] = spent);
+    there.desk.expire();
+    let told = there.desk.run(&["token", "--json"]);
+    if (row.manners)().rotation == Rotation::Strict {
+        told.failed(4, "login-refused");
+        sign_in();
+    }
+    there.desk.run(&["token"]).answer();
+
     // A refresh token that is dead, in this provider's word for it: a person has to sign in, and that helps.
     there.stub.forgets();
     there.desk.expire();
@@ -147,6 +161,9 @@ fn works(row: &Row) {
     if row.has_page && row.has_device {
         there.login_elsewhere().answer();
         there.desk.run(&["token"]).answer();
+        let asked =
+            there.stub.seen().into_iter().find(|seen| seen.path.contains("device")).expect("a request");
+        assert!(row.sends.iter().all(|name| asked.parameters.contains_key(*name)), "{asked:?}");
     }
     there.complains_of_nothing();
 

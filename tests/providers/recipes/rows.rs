@@ -188,6 +188,7 @@ fn auth0() -> Manners {
         ),
         client_id: "u7fA9dGk3mXq2LsV8bTzYc1WnR5eJh0P".into(),
         takes_redirect: exact,
+        rotation: Rotation::Grace,
         dead: (403, "invalid_grant"),
         pending: (403, "authorization_pending"),
         lifetime: Some(86400),
