@@ -6,6 +6,7 @@ mod rows;
 
 use std::fs;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rows::{Row, rows};
 use serde_json::Value;
 
@@ -149,6 +150,14 @@ fn works(row: &Row) {
     }
     there.desk.run(&["token"]).answer();
 
+    // Who signed in, for a server that asks that: all but GitHub say so.
+    let id_token = there.desk.run(&["token", "--id-token"]);
+    if (row.manners)().is_discovered {
+        assert_eq!(claims(id_token.answer())["iss"], (row.manners)().issuer, "{id_token:?}");
+    } else {
+        assert_ne!(id_token.code, Some(0), "{id_token:?}");
+    }
+
     // A refresh token that is dead, in this provider's word for it: a person has to sign in, and that helps.
     there.stub.forgets();
     there.desk.expire();
@@ -173,6 +182,12 @@ fn works(row: &Row) {
     let wanted = if has_revocation { "confirmed" } else { "impossible" };
     assert_eq!(answer["logged_out"][0]["revocation"], wanted, "{out:?}");
     assert_eq!(there.desk.run(&["token", "--json"]).code, Some(4));
+}
+
+/// What a JWT claims (RFC 7519 §3).
+fn claims(token: &str) -> Value {
+    let part = token.split('.').nth(1).expect("a JWT");
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64")).expect("JSON")
 }
 
 /// Nothing in a recipe is for show: without one of these keys the provider refuses, or gives no refresh token.
