@@ -215,6 +215,28 @@ fn every_answer_in_json_is_what_its_description_says() {
     server.kill().and_then(|()| server.wait()).expect("ours");
     d.check("dev-server", &serde_json::from_str(&line).expect("JSON"));
 
+    let socket = s.path().join("doors/agent.sock");
+    let mut agent = s.keyfob(["agent", "--json", "--socket"]).arg(&socket).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(agent.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut stdout, &mut line).expect("a line");
+    d.check("agent", &serde_json::from_str(&line).expect("JSON"));
+    let named = [("KEYFOB_AGENT", socket.to_str().expect("text"))];
+    // Nobody is signed in any more: the agent says so, and then lends what there is.
+    d.is("agent-status", &run(&["agent", "status"], &named));
+    d.is("status", &run(&["status"], &named));
+    s.sign_in("default", "ada@example.com");
+    d.is("agent-status", &run(&["agent", "status"], &named));
+    let container = keyfob_testkit::Home::empty(&s.server);
+    for (name, words) in [
+        ("status", ["status", "--json"]),
+        ("whoami", ["whoami", "--json"]),
+        ("credential", ["token", "--json"]),
+    ] {
+        d.is(name, &container.keyfob(words).envs(named).output().expect("it runs"));
+    }
+    agent.kill().and_then(|()| agent.wait()).expect("ours");
+
     // The rest are parts of these.
     let parts = ["considered", "error", "note", "source", "state", "variable", "warnings", "winner"];
     let described = d.compiled.iter().map(|(name, _)| name.as_str());

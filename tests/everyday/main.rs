@@ -2,6 +2,7 @@
 
 mod accounts;
 mod advice;
+mod agent;
 mod answers;
 mod brought;
 mod callback;

@@ -60,10 +60,22 @@ pub(crate) fn chosen_by_a_variable(settings: &Settings) -> Option<(&'static str,
 
 /// A client that renews in a separate process, so that nothing is lost when this one ends.
 pub(crate) fn client(global: &Global, setup: Setup) -> Client {
+    connect(global, setup, Some(Arc::new(progress::show)))
+}
+
+/// The same for a process that serves others: what one of its threads waits for concerns nobody at its terminal.
+#[cfg(feature = "serve")]
+pub(crate) fn quiet_client(global: &Global, setup: Setup) -> Client {
+    connect(global, setup, None)
+}
+
+type Listener = Arc<dyn Fn(&keyfob::Progress) + Send + Sync>;
+
+fn connect(global: &Global, setup: Setup, progress: Option<Listener>) -> Client {
     let mut world = system::world(setup.routes.clone());
     world.observe = telemetry::begin(&setup);
     world.notice = Arc::new(Report::say);
-    world.progress = Some(Arc::new(progress::show));
+    world.progress = progress;
     let metrics = telemetry::word(&setup);
     Client::with(setup, world, Arc::new(OwnProcess { metrics })).only(global.only)
 }

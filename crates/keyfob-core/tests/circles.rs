@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The crates without a circle. None leaves this list.
-const WITHOUT: &[&str] = &["keyfob", "keyfob-cli", "keyfob-dev", "keyfob-core"];
+const WITHOUT: &[&str] = &["keyfob", "keyfob-cli", "keyfob-dev", "keyfob-core", "keyfob-serve"];
 
 type Module = Vec<String>;
 

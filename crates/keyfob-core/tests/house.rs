@@ -221,7 +221,7 @@ fn only_the_table_names_variables() {
             || file.parent().is_some_and(|dir| dir.ends_with("src/args"))
     };
     let mut files = Vec::new();
-    for name in ["keyfob-core", "keyfob", "keyfob-cli"] {
+    for name in ["keyfob-core", "keyfob", "keyfob-cli", "keyfob-serve"] {
         sources(&root().join("crates").join(name).join("src"), &mut files);
     }
     let mut names: Vec<&str> = VARIABLES.iter().chain(REFERENCED).map(|v| v.name).collect();
@@ -291,11 +291,25 @@ fn crates_depend_only_downwards() {
     let depends = |name: &str, on: &str| {
         manifest(name).lines().any(|line| line.split(['.', ' ', '=']).next() == Some(on))
     };
-    for other in ["keyfob", "keyfob-cli", "keyfob-dev"] {
+    for other in ["keyfob", "keyfob-cli", "keyfob-dev", "keyfob-serve"] {
         assert!(!depends("keyfob-core", other), "core may use none of ours");
     }
-    for other in ["keyfob-core", "keyfob", "keyfob-cli"] {
+    for other in ["keyfob-core", "keyfob", "keyfob-cli", "keyfob-serve"] {
         assert!(!depends("keyfob-dev", other), "the provider reads the RFCs by itself");
+    }
+    // What is served sees access tokens and headers. A record is among what the library keeps to itself.
+    for other in ["keyfob-core", "keyfob-cli", "keyfob-dev"] {
+        assert!(!depends("keyfob-serve", other), "the agent has the library, and by its public names");
+    }
+    let mut files = Vec::new();
+    sources(&root().join("crates/keyfob-serve/src"), &mut files);
+    assert!(files.len() > 5, "the agent has files");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a source file");
+        assert!(!text.contains("internals"), "{} reaches behind the library's public names", file.display());
+    }
+    for below in ["keyfob", "keyfob-core"] {
+        assert!(!depends(below, "keyfob-serve"));
     }
     assert!(!depends("keyfob", "keyfob-cli"));
     assert!(depends("keyfob", "keyfob-core") && depends("keyfob-cli", "keyfob"));

@@ -36,6 +36,11 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         Id::DeviceGrantOff => {
             "use `keyfob login --no-browser`, which accepts a pasted code, or change the configuration"
         }
+        Id::AgentUnsafe => {
+            "let KEYFOB_AGENT name the absolute path of a socket that you or root made, outside the repository"
+        }
+        Id::AgentRefused => "ask through another door of the agent, or sign in here: `keyfob login`",
+        Id::AgentAbsent => "start it where the login is: `keyfob agent`; or sign in here: `keyfob login`",
         Id::SourceExcluded => "leave `--only` out, or provide that source",
         Id::LoginNeeded => "run `keyfob login`",
         Id::LoginRefused => "sign in again: `keyfob login`",

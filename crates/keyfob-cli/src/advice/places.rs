@@ -9,6 +9,13 @@ use super::{choice::Choice, situation::Situation, words::quoted};
 pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choice> {
     let id = error.id();
     Some(match cause {
+        Cause::OtherOwner { .. } if id == Id::AgentUnsafe => {
+            "use a socket of your own, or of root's, in a directory of your own: `keyfob agent --socket PATH`".into()
+        }
+        Cause::OpenToOthers { directory: true, .. } if id == Id::AgentUnsafe => {
+            "name a directory that is not there yet, which is made for you alone: `keyfob agent --socket NEW/agent.sock`".into()
+        }
+        Cause::InRepository { .. } if id == Id::AgentUnsafe => "choose a place outside the repository".into(),
         Cause::OtherOwner { path, owner, us } => other_owner(id, path, *owner, *us, situation),
         Cause::OpenToOthers { path, directory, .. } => {
             let mode = if *directory { "700" } else { "600" };

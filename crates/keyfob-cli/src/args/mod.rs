@@ -1,5 +1,7 @@
 //! Command-line arguments.
 
+#[cfg(feature = "serve")]
+mod agent;
 mod credentials;
 mod init;
 mod logins;
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use keyfob::Source;
 
+#[cfg(feature = "serve")]
+pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus};
 pub(crate) use self::{
     credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
@@ -113,6 +117,9 @@ Exit code: as of `keyfob status`.")]
     Device(Device),
     /// Open a WebSocket to the session endpoint; sends and prints lines
     Connect(Connect),
+    /// Run the agent: it hands out the login's access tokens over a unix socket
+    #[cfg(feature = "serve")]
+    Agent(Agent),
     /// Run a development provider on loopback
     #[cfg(feature = "dev-server")]
     DevServer(DevServer),

@@ -15,6 +15,12 @@ pub(super) fn wait(text: &str) -> Result<u64, String> {
     seconds(text, 0, 86_400)
 }
 
+/// What `--lifetime` takes: up to a year, and not nothing.
+#[cfg(feature = "serve")]
+pub(super) fn lifetime(text: &str) -> Result<u64, String> {
+    seconds(text, 1, 31_536_000)
+}
+
 fn seconds(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
         Some(end) => text.split_at(end),

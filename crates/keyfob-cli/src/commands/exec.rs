@@ -37,7 +37,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let (profile, pinned, seed) =
         (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
     let client = session::client(global, setup);
-    let grant = grant::grant_from(&client, &args.wanted)?;
+    let grant = grant::grant_from(global, &client, &args.wanted)?;
 
     let [program, rest @ ..] = args.command.as_slice() else {
         return Err(Error::new(Id::Usage, "no program was named", "nothing follows `--`").into());

@@ -82,7 +82,7 @@ pub(crate) fn answer(global: &Global, args: &Token) -> Result {
     if !client.may_go_to(purpose, &origin)? {
         return Ok(ExitCode::SUCCESS);
     }
-    let grant = grant::grant_from(&client, &args.wanted)?;
+    let grant = grant::grant_from(global, &client, &args.wanted)?;
     Report::answer(&lines(&grant))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,7 @@
 //! The commands, one file each. This one only maps each command to its function.
 
+#[cfg(feature = "serve")]
+mod agent;
 mod browser;
 pub(crate) mod completions;
 pub(crate) mod connect;
@@ -55,6 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Switch(args) => profiles::switch(global, &args.name),
         Command::Device(args) => device::run(global, args),
         Command::Connect(args) => connect::run(global, args),
+        #[cfg(feature = "serve")]
+        Command::Agent(args) => agent::run(global, args),
         #[cfg(feature = "dev-server")]
         Command::DevServer(args) => dev_server::run(global, args),
         #[cfg(feature = "dev-server")]

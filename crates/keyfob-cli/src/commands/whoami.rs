@@ -20,24 +20,27 @@ pub(super) fn run(global: &Global) -> Result {
     let found = Found::look(global, false, false);
     let code = ExitCode::from(found.code());
     let standing = found.survey.standing.as_ref();
-    let why =
-        keyfob::Error::all(found.problems.clone()).or_else(|| found.survey.nobody.clone()).or_else(|| {
+    let why = keyfob::Error::all(found.problems.clone())
+        .or_else(|| found.survey.nobody.clone().filter(|_| found.lender.is_none()))
+        .or_else(|| {
             standing.and_then(|standing| standing.obstacle.clone().or_else(|| standing.ended.clone()))
         });
     let record = found.survey.record.as_deref();
     let known = record.map(|record| record.identity.clone()).unwrap_or_default();
     let identity = known.overlaid(&found.client.setup().settings.presets);
+    let lender = found.lender.as_ref();
     if global.json {
+        let lent = lender.and_then(|lender| lender.account.as_deref());
         Report::json(&json!({
-            "name": identity.known_name(),
+            "name": identity.known_name().or(lent),
             "email": identity.email,
             "account_uuid": identity.account_uuid,
             "organization_uuid": identity.organization_uuid,
-            "source": found.survey.winner,
-            "profile": record.map(|record| record.profile.as_str()),
-            "environment": record.map(|record| record.environment.as_str()),
+            "source": found.survey.winner.or(lender.map(|_| keyfob::Source::Login)),
+            "profile": record.map(|record| &record.profile).or(lender.map(|lender| &lender.profile)),
+            "environment": record.map(|record| &record.environment).or(lender.map(|lender| &lender.environment)),
             "issuer": record.map(|record| record.issuer.as_str()),
-            "state": found.survey.winner.map(|source| status::state(&found, source)),
+            "state": found.survey.winner.map(|source| status::state(&found, source)).or(lender.map(|_| status::LENT)),
             "error": why.as_ref().map(report::error_json),
         }))?;
         return Ok(code);
@@ -52,8 +55,18 @@ pub(super) fn run(global: &Global) -> Result {
 }
 
 fn line(found: &Found, identity: &Identity) -> Option<String> {
-    let winner = found.survey.winner?;
     let manner = Manner::of_answers();
+    if let Some(lender) = &found.lender {
+        let name = lender.account.as_deref().unwrap_or("somebody whom the agent did not name");
+        return Some(format!(
+            "{} (profile `{}`, environment `{}`, lent by the agent at {})",
+            manner.bold(&plain(name)),
+            plain(&lender.profile),
+            plain(&lender.environment),
+            plain(&lender.socket)
+        ));
+    }
+    let winner = found.survey.winner?;
     let name = identity.known_name().map(|name| manner.bold(&plain(name)));
     Some(match &found.survey.record {
         Some(record) => {

@@ -12,7 +12,7 @@ use keyfob::{
 
 use crate::{
     args::{Global, Rejected, Wanted},
-    hand_over::{minted, shadows},
+    hand_over::{lent, minted, shadows},
     output::report::{Report, Result},
     session, telemetry,
 };
@@ -22,7 +22,7 @@ pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
     let setup = session::setup(global);
     setup.check()?;
     warn_of_the_way(&setup);
-    grant_from(&session::client(global, setup), wanted)
+    grant_from(global, &session::client(global, setup), wanted)
 }
 
 /// A credential that is available locally needs no network, and is handed out even if proxy or certificates are
@@ -34,7 +34,7 @@ pub(crate) fn warn_of_the_way(setup: &Setup) {
 }
 
 /// The same, from a client that the command has already.
-pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
+pub(crate) fn grant_from(global: &Global, client: &Client, wanted: &Wanted) -> Result<Grant> {
     let purpose = wanted.purpose();
     let rejected = match &wanted.rejected {
         Some(Rejected::Key(fingerprint)) => {
@@ -49,10 +49,12 @@ pub(crate) fn grant_from(client: &Client, wanted: &Wanted) -> Result<Grant> {
     if let Some(rejected) = rejected {
         need = need.rejected(rejected.clone());
     }
-    let grant = match wanted.wait {
-        0 => client.grant_for(purpose, &need)?,
-        seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds))?,
+    let granted = match wanted.wait {
+        0 => client.grant_for(purpose, &need),
+        seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds)),
     };
+    // Only where there is no login: with one at hand no socket is opened.
+    let grant = granted.or_else(|error| lent::instead(error, global, client, purpose, wanted))?;
     telemetry::used(client, &grant);
     if let (Some(rejected), None) = (rejected, grant.generation()) {
         let what = format!("the credential from {} cannot be renewed", grant.source());

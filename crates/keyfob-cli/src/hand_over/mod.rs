@@ -3,5 +3,6 @@
 pub(crate) mod answer;
 pub(crate) mod formats;
 pub(crate) mod grant;
+pub(crate) mod lent;
 mod minted;
 pub(crate) mod shadows;

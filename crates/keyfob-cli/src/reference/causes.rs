@@ -10,6 +10,7 @@ const FILES: &[Id] = &[
     Id::HomeUnsafe,
     Id::ConfigUnsafe,
     Id::ApprovedListUnsafe,
+    Id::AgentUnsafe,
     Id::ClientSecret,
     Id::Usage,
 ];
@@ -84,7 +85,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SecondName { .. } => &[Id::StoreUnsafe],
         Cause::Exists { .. } => &[Id::Usage],
         Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
-            &[Id::HomeUnsafe]
+            &[Id::HomeUnsafe, Id::AgentUnsafe]
         }
         Cause::RuntimeRefused { .. } => &[Id::HomeUnsafe],
         Cause::MachineShort {} => &[Id::SystemFailed],

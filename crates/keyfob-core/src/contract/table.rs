@@ -275,6 +275,11 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ),
     ("KEYFOB_ENVIRONMENT", "The configured environment to use, like `--environment`."),
     (
+        "KEYFOB_AGENT",
+        "The socket of an agent (`keyfob agent`), which is asked where there is no login. Refused inside the current \
+         repository and where others could put theirs.",
+    ),
+    (
         "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",
         "The directories for configuration, for logins, and for temporary files.",
     ),

@@ -38,7 +38,8 @@ impl From<Option<String>> for Value {
 const NO_TEXT: Expected = "expected text in UTF-8";
 
 /// The variables whose value is a path, a list of them, or holds one: octets, as paths are.
-pub(super) const PATHS: [&str; 10] = [
+pub(super) const PATHS: [&str; 11] = [
+    "KEYFOB_AGENT",
     "KEYFOB_HOME",
     "HOME",
     "XDG_CONFIG_HOME",

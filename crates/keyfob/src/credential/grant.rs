@@ -205,6 +205,41 @@ pub(crate) fn stored_grant(
     })
 }
 
+/// What the agent of another machine or user lends: a login's access token, whose record is not here.
+pub struct Lent {
+    /// The access token.
+    pub credential: Secret,
+    /// The headers to send.
+    pub headers: Vec<Header>,
+    /// Which state of which login it is.
+    pub generation: Generation,
+    /// The profile, where the login is.
+    pub profile: Option<String>,
+    /// When it expires, by this machine's clock.
+    pub expires_at: Option<Timestamp>,
+    /// What to report although there is a credential.
+    pub warning: Option<Error>,
+    /// Who lends it, for people.
+    pub by: String,
+}
+
+/// The credential that an agent lends: as the stored login, in whose place it stands.
+#[must_use]
+pub fn lent(purpose: Purpose, lent: Lent) -> Grant {
+    Grant {
+        headers: lent.headers,
+        credential: lent.credential,
+        purpose,
+        source: Source::Login,
+        expires_at: lent.expires_at,
+        generation: Some(lent.generation),
+        profile: lent.profile,
+        considered: vec![Considered { source: Source::Login, outcome: Outcome::Here, reason: lent.by }],
+        warning: lent.warning,
+        in_place_of_rejected: false,
+    }
+}
+
 /// The headers of a credential (RFC 6750 §2.1 for bearer tokens).
 #[expect(clippy::disallowed_methods, reason = "the header's value is made here, and is a secret again")]
 #[must_use]

@@ -71,7 +71,8 @@ impl Refusal {
     }
 
     /// Why, as a type, for programs that advise a person. `named` is the path that is refused.
-    pub(crate) fn cause(&self, named: &Path) -> Option<Cause> {
+    #[must_use]
+    pub fn cause(&self, named: &Path) -> Option<Cause> {
         let path = named.to_string_lossy().into_owned();
         match self {
             Self::Relative => Some(Cause::NotAbsolute { path }),

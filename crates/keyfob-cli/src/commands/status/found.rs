@@ -5,7 +5,11 @@ use keyfob::{
     internals::{credential::survey::Survey, login::setup_token::Note},
 };
 
-use crate::{args::Global, session};
+use crate::{
+    args::Global,
+    hand_over::lent::{self, Lender},
+    session,
+};
 
 /// All findings.
 pub(crate) struct Found {
@@ -18,6 +22,8 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<Error>,
     /// The notes on the token in use, if it was minted on this machine.
     pub(crate) minted: Option<Note>,
+    /// The agent that lends a login, where there is none here.
+    pub(crate) lender: Option<Lender>,
 }
 
 impl Found {
@@ -34,8 +40,20 @@ impl Found {
         if let Some(broken) = survey.broken.clone().filter(|broken| !problems.contains(broken)) {
             problems.push(broken);
         }
+        let lends = !remote && survey.winner.is_none() && survey.broken.is_none();
+        let lender = match lends.then(|| lent::lender(client.setup())).flatten() {
+            Some(Ok(lender)) => {
+                problems.extend(lender.problem.clone());
+                Some(lender)
+            }
+            Some(Err(error)) => {
+                problems.push(error);
+                None
+            }
+            None => None,
+        };
         let minted = (survey.winner == Some(Source::OauthToken)).then(|| minted_here(&client)).flatten();
-        Self { client, purpose, survey, problems, warnings, minted }
+        Self { client, purpose, survey, problems, warnings, minted, lender }
     }
 
     /// The exit code of a program that asks now: 0 if it got a credential. Not being signed in is 1 here, to
@@ -49,6 +67,7 @@ impl Found {
         }
         let obstacle = self.survey.standing.as_ref().and_then(|standing| standing.obstacle.as_ref());
         match (self.survey.winner, obstacle) {
+            (None, _) if self.lender.is_some() => 0,
             (None, _) => 1,
             (Some(_), None) => 0,
             (Some(_), Some(error)) => error.exit_code(),

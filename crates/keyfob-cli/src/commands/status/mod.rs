@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use keyfob::Verified;
 
-pub(crate) use self::report::{state, state_of};
+pub(crate) use self::report::{LENT, state, state_of};
 use self::{found::Found, page::Page};
 
 use crate::{

@@ -13,7 +13,7 @@ use super::found::Found;
 use crate::{
     advice,
     commands::setup_token,
-    hand_over::shadows::typed,
+    hand_over::{lent::Lender, shadows::typed},
     output::{
         manner::Manner,
         report::{Report, Result},
@@ -41,6 +41,9 @@ impl Page<'_> {
     /// Account, credential and environment, expiry.
     fn at_a_glance(&self) -> Vec<String> {
         let survey = &self.found.survey;
+        if let Some(lender) = &self.found.lender {
+            return self.lent(lender);
+        }
         match (survey.winner, &survey.record, &survey.standing) {
             (None, ..) => self.nobody(),
             (Some(source), Some(record), Some(standing)) => {
@@ -62,6 +65,33 @@ impl Page<'_> {
             }
             (Some(source), ..) => self.as_it_is(source),
         }
+    }
+
+    /// A login that is elsewhere.
+    fn lent(&self, lender: &Lender) -> Vec<String> {
+        let mark = self.manner.mark(lender.problem.is_none());
+        let whose = match &lender.account {
+            Some(account) => {
+                format!("{mark}Signed in as {}, by an agent.", self.manner.bold(&plain(account)))
+            }
+            None => format!("{mark}An agent answers; it does not say whose login it has."),
+        };
+        let with = format!(
+            "With the login of profile `{}` in environment `{}` where the agent runs (door `{}` at {}).",
+            plain(&lender.profile),
+            plain(&lender.environment),
+            plain(&lender.door),
+            plain(&lender.socket)
+        );
+        let until = lender.expires_in.map(|left| {
+            let end = self.calendar.now().plus(left);
+            if left > 0 {
+                format!("Valid until {}; the agent renews it.", self.calendar.ahead(end))
+            } else {
+                format!("Its access token ended {}; the agent renews it when asked.", self.calendar.ago(end))
+            }
+        });
+        [Some(whose), Some(with), until].into_iter().flatten().collect()
     }
 
     fn nobody(&self) -> Vec<String> {

@@ -1,16 +1,17 @@
 //! `keyfob status --json`. docs/json/keyfob.schema.json describes each member.
 
 use keyfob::{
-    Error, Source, Verified,
+    Error, Generation, Source, Verified,
     internals::{
         core::{Record, login::sealed::KeyStore},
         credential::{grant, standing::Standing},
+        world::{Clock as _, system::clock::SystemClock},
     },
 };
 use serde_json::{Value, json};
 
 use super::found::Found;
-use crate::output::report;
+use crate::{hand_over::lent::Lender, output::report};
 
 /// The whole answer.
 pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Result<Verified>>) -> Value {
@@ -26,11 +27,19 @@ pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Resul
         Some(Err(_)) => Some("rejected"),
         None => asked.then_some("not-asked"),
     };
-    let problem = Error::all(found.problems.clone()).or_else(|| survey.nobody.clone());
+    let problem = Error::all(found.problems.clone())
+        .or_else(|| survey.nobody.clone().filter(|_| found.lender.is_none()));
     let rejected = verified.and_then(|verified| verified.as_ref().err());
     json!({
         "purpose": found.purpose.word(),
-        "winner": survey.winner.map(|source| winner(found, source)),
+        "winner": survey.winner.map(|source| winner(found, source)).or_else(|| found.lender.as_ref().map(lent)),
+        "agent": found.lender.as_ref().map(|lender| json!({
+            "socket": lender.socket,
+            "door": lender.door,
+            "environment": lender.environment,
+            "profile": lender.profile,
+            "account": lender.account,
+        })),
         "environment": client.environment().ok().map(|environment| json!({
             "name": environment.name,
             "issuer": environment.issuer(),
@@ -80,6 +89,31 @@ fn winner(found: &Found, source: Source) -> Value {
         "obstacle": later.as_ref().map(report::error_json),
     })
 }
+
+/// The credential that an agent lends. What only its record says is not known here.
+fn lent(lender: &Lender) -> Value {
+    let generation: Option<Generation> = lender.handle.as_deref().and_then(|handle| handle.parse().ok());
+    json!({
+        "source": Source::Login,
+        "header": grant::header_names(Source::Login).join(", "),
+        "expires_at": lender.expires_in.map(|left| SystemClock.now().plus(left).to_string()),
+        "id_token_expires_at": null,
+        "login": generation.as_ref().map(|generation| generation.login()),
+        "generation": generation.as_ref().map(|generation| generation.number()),
+        "handle": lender.handle,
+        "profile": lender.profile,
+        "environment": lender.environment,
+        "issuer": null,
+        "client_id": null,
+        "scopes": null,
+        "state": LENT,
+        "cooldown": null,
+        "obstacle": lender.problem.as_ref().map(report::error_json),
+    })
+}
+
+/// The state of what an agent lends.
+pub(crate) const LENT: &str = "lent";
 
 /// The state of the credential in use, in a word.
 pub(crate) fn state(found: &Found, source: Source) -> &'static str {

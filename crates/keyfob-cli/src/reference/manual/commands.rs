@@ -163,6 +163,7 @@ fn environment(blocks: &mut Vec<Block>) {
         ("KEYFOB_HOME", "One directory for configuration and logins, as `--home`."),
         ("KEYFOB_PROFILE", "The profile, as `--profile`."),
         ("KEYFOB_ENVIRONMENT", "The environment, as `--environment`."),
+        ("KEYFOB_AGENT", "The socket of an agent that is asked where there is no login: keyfob-agent(1)."),
         ("NO_COLOR", "Set and not empty: no colours."),
     ];
     blocks.extend(

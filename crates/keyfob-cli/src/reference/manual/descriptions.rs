@@ -84,6 +84,14 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
             "Some providers want machines to be enrolled before they accept remote connections. The device's token is kept beside the \
              logins and goes with such a connection as `X-Trusted-Device-Token`.",
         ],
+        "keyfob-agent" => &[
+            "Serves HTTP/1.1 on a unix socket, to processes of this user and of root alone, until a signal ends it. A program that \
+             may reach the socket gets access tokens, and never the login: a container with the socket and \
+             `KEYFOB_AGENT=PATH` runs `keyfob token`, `header` and `exec` without a login of its own. docs/agent.md describes the \
+             requests, so that curl or another program can send them.",
+            "The login is renewed ahead of its end, and once however many ask. Nobody is asked anything and no page is opened. Nothing \
+             depends on the agent: where there is a login, `keyfob token` does not look for one.",
+        ],
         "keyfob-dev-server" => &[
             "A complete OAuth and OpenID provider for development and tests, with faults on demand. It listens on loopback only. \
              Anybody on this machine can sign in there as anybody.",

@@ -1,0 +1,83 @@
+//! Arguments of `agent`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use keyfob::internals::core::provider::web_origin;
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  keyfob agent                                      until Ctrl-C; prints the path of its socket
+  keyfob agent --socket /run/user/1000/ci.sock --profile ci --lifetime 8h
+                                                    a narrower door, for the login of a profile
+  keyfob agent --socket ~/.agent/api.sock --host https://api.example.com
+                                                    headers for requests to one host, and no token
+  keyfob agent status                               whose login, until when, how much it was asked
+
+Whoever has the socket needs no login: with KEYFOB_AGENT=PATH, `keyfob token`, `header` and `exec` ask the
+agent where there is none. Only this user, root and those of --for-uid may ask."
+)]
+pub(crate) struct Agent {
+    #[command(subcommand)]
+    pub(crate) command: Option<AgentCommand>,
+    /// Listen at this path; by default in XDG_RUNTIME_DIR
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Give headers for requests to this origin, and no token; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    pub(crate) host: Vec<String>,
+    /// Give headers for a request that is named, and no token
+    #[arg(long)]
+    pub(crate) headers_only: bool,
+    /// End after this time: seconds, or 5m, 2h, 1d
+    #[arg(long, value_name = "TIME", value_parser = super::time::lifetime)]
+    pub(crate) lifetime: Option<u64>,
+    /// Also answer this user, by number; may be repeated
+    #[arg(long, value_name = "UID")]
+    pub(crate) for_uid: Vec<u32>,
+    /// Append a line of JSON for each request to this file
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) log: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Show whose login an agent has, until when, and how much it was asked
+    Status(AgentStatus),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob agent status                  of KEYFOB_AGENT, or else of this user
+  keyfob agent status --json           for scripts
+
+Exit code: 0 if it has a token to give, otherwise what `keyfob token` would end with.")]
+pub(crate) struct AgentStatus {
+    /// The socket of the agent; by default that of KEYFOB_AGENT, or else of `keyfob agent`
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+fn origin(text: &str) -> Result<String, &'static str> {
+    let is_bare = text.split_once("://").is_some_and(|(_, rest)| !rest.trim_end_matches('/').contains('/'));
+    let origin = web_origin(text).filter(|_| is_bare && !text.contains(['?', '#']));
+    origin.ok_or("expected https://HOST or https://HOST:PORT; http for this machine alone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_an_origin() {
+        assert_eq!(origin("https://API.example.com/").as_deref(), Ok("https://api.example.com"));
+        assert_eq!(origin("http://127.0.0.1:3000").as_deref(), Ok("http://127.0.0.1:3000"));
+        for wrong in
+            ["api.example.com", "https://a.example/v1", "https://a.example?x", "http://a.example", ""]
+        {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `keyfob agent status`: what an agent says of itself.
+
+use std::{path::Path, process::ExitCode};
+
+use keyfob_serve::{Line, Standing};
+use serde_json::json;
+
+use super::place::usual;
+use crate::{
+    args::{AgentStatus, Global},
+    hand_over::lent,
+    output::{
+        manner::Manner,
+        report::{Report, Result, error_json},
+        terminal::plain,
+        when::Calendar,
+    },
+    session,
+};
+
+pub(super) fn run(global: &Global, args: &AgentStatus) -> Result {
+    let setup = session::setup(global);
+    let path = match (&args.socket, lent::named(&setup)) {
+        (Some(path), _) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        (None, Some(named)) => named?,
+        (None, None) => usual(&setup)?,
+    };
+    let standing = Line::to(&path).status().map_err(|refused| lent::told(&path, refused))?;
+    if global.json {
+        Report::json(&answer(&path, &standing))?;
+    } else {
+        page(&path, &standing)?;
+    }
+    Ok(standing
+        .problem
+        .map_or(ExitCode::SUCCESS, |problem| ExitCode::from(lent::said(&path, problem).exit_code())))
+}
+
+fn answer(path: &Path, standing: &Standing) -> serde_json::Value {
+    let problem = standing.problem.clone().map(|problem| error_json(&lent::said(path, problem)));
+    json!({
+        "socket": path,
+        "version": standing.version,
+        "pid": standing.pid,
+        "door": standing.door,
+        "environment": standing.environment,
+        "profile": standing.profile,
+        "account": standing.account,
+        "headers_only": standing.headers_only,
+        "hosts": standing.hosts,
+        "closes_in": standing.closes_in,
+        "uptime": standing.uptime,
+        "connections": standing.connections,
+        "answered": standing.answered,
+        "refused": standing.refused,
+        "source": standing.source,
+        "handle": standing.handle,
+        "expires_in": standing.expires_in,
+        "error": problem,
+    })
+}
+
+fn page(path: &Path, standing: &Standing) -> Result<()> {
+    let (manner, calendar) = (Manner::of_answers(), Calendar::here());
+    let mark = manner.mark(standing.problem.is_none());
+    let whose = match &standing.account {
+        Some(account) => format!("The login of {}", manner.bold(&plain(account))),
+        None if standing.source.is_some() => "A login".into(),
+        None => "No login".into(),
+    };
+    Report::prose(&format!(
+        "{mark}{whose}: profile `{}` in environment `{}`.",
+        plain(&standing.profile),
+        plain(&standing.environment)
+    ))?;
+    if let Some(left) = standing.expires_in {
+        let end = calendar.now().plus(left);
+        Report::prose(&if left > 0 {
+            format!("Its token is valid until {}; the agent renews it before.", calendar.ahead(end))
+        } else {
+            format!("Its token ended {}.", calendar.ago(end))
+        })?;
+    }
+    let gives = if standing.hosts.is_empty() {
+        if standing.headers_only {
+            "headers for a request, and no token".into()
+        } else {
+            "tokens and headers".into()
+        }
+    } else {
+        format!("headers for requests to {}, and no token", plain(&standing.hosts.join(", ")))
+    };
+    Report::prose(&format!(
+        "The door `{}` at {} gives {gives}.",
+        plain(&standing.door),
+        plain(&path.display().to_string())
+    ))?;
+    if let Some(left) = standing.closes_in {
+        let end = calendar.now().plus(left.cast_signed());
+        Report::prose(&format!("It closes {}.", calendar.ahead(end)))?;
+    }
+    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    Report::prose(&format!(
+        "Process {} (keyfob {}): {} answered, {} refused, {} now.",
+        standing.pid,
+        plain(&standing.version),
+        count(standing.answered, "request"),
+        standing.refused,
+        count(standing.connections, "connection"),
+    ))?;
+    if let Some(problem) = standing.problem.clone() {
+        Report::say("");
+        Report::tell(&lent::said(path, problem));
+    }
+    Ok(())
+}

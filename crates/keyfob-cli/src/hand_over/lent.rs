@@ -1,0 +1,217 @@
+//! A credential that an agent lends, where there is no login at hand. `KEYFOB_AGENT` names its socket.
+
+use keyfob::{Error, internals::setup::Setup};
+
+#[cfg(not(feature = "serve"))]
+pub(crate) use without::instead;
+
+#[cfg(feature = "serve")]
+pub(crate) use with::{instead, judge, named, said, told};
+
+/// Whose login an agent lends, as `status` and `whoami` tell it.
+pub(crate) struct Lender {
+    pub(crate) socket: String,
+    pub(crate) door: String,
+    pub(crate) environment: String,
+    pub(crate) profile: String,
+    pub(crate) account: Option<String>,
+    pub(crate) handle: Option<String>,
+    pub(crate) expires_in: Option<i64>,
+    /// Why there is no token now.
+    pub(crate) problem: Option<Error>,
+}
+
+/// The agent that is named, as it is now. `None`: none is named.
+pub(crate) fn lender(setup: &Setup) -> Option<Result<Lender, Error>> {
+    #[cfg(feature = "serve")]
+    return with::lender(setup);
+    #[cfg(not(feature = "serve"))]
+    let _ = setup;
+    #[cfg(not(feature = "serve"))]
+    None
+}
+
+/// A build that has no agent and asks none.
+#[cfg(not(feature = "serve"))]
+mod without {
+    use keyfob::{Client, Error, Grant, Purpose};
+
+    use crate::args::{Global, Wanted};
+
+    pub(crate) fn instead(
+        error: Error,
+        _: &Global,
+        _: &Client,
+        _: Purpose,
+        _: &Wanted,
+    ) -> Result<Grant, Error> {
+        Err(error)
+    }
+}
+
+#[cfg(feature = "serve")]
+mod with {
+    use std::{
+        ffi::OsStr,
+        fs,
+        os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+        path::{Path, PathBuf},
+        time::Duration,
+    };
+
+    use keyfob::{
+        Client, Error, Grant, Purpose, Source,
+        internals::{
+            core::{Cause, Id},
+            credential::grant::{Lent, lent},
+            setup::Setup,
+            world::{
+                Clock as _,
+                system::{clock::SystemClock, env as environment, shown},
+            },
+        },
+    };
+    use keyfob_serve::{Answer, Asked, Line, Refused};
+
+    use super::Lender;
+    use crate::{
+        args::{Global, Rejected, Wanted},
+        session::chosen_by_a_variable,
+    };
+
+    const VARIABLE: &str = "KEYFOB_AGENT";
+
+    /// What an agent lends, if one is named and there is nothing else to use; otherwise the error as it was.
+    pub(crate) fn instead(
+        error: Error,
+        global: &Global,
+        client: &Client,
+        purpose: Purpose,
+        wanted: &Wanted,
+    ) -> Result<Grant, Error> {
+        // A device's token, which goes with a remote connection, is never lent.
+        if purpose != Purpose::Api || !is_without_login(&error, client) {
+            return Err(error);
+        }
+        let Some(path) = named(client.setup()) else { return Err(error) };
+        let path = path?;
+        let rejected = match &wanted.rejected {
+            Some(Rejected::Login(generation)) => Some(generation.clone()),
+            _ => None,
+        };
+        let setup = client.setup();
+        let asked = Asked {
+            profile: setup.pinned.then(|| setup.profile_name().to_owned()),
+            environment: chosen_environment(global, setup),
+            min_valid: Duration::from_secs(wanted.min_valid.unsigned_abs()),
+            rejected,
+            wait: (wanted.wait > 0).then(|| Duration::from_secs(wanted.wait)),
+        };
+        let granted = Line::to(&path).token(&asked).map_err(|refused| told(&path, refused))?;
+        let by = match &granted.profile {
+            Some(profile) => format!("lent by the agent at {}: profile `{profile}` there", shown(&path)),
+            None => format!("lent by the agent at {}", shown(&path)),
+        };
+        Ok(lent(
+            purpose,
+            Lent {
+                credential: granted.token,
+                headers: granted.headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+                generation: granted.generation,
+                profile: granted.profile,
+                // By its own count, whatever the two clocks say.
+                expires_at: granted.expires_in.map(|left| SystemClock.now().plus(left)),
+                warning: granted.warning.map(|warning| said(&path, warning)),
+                by,
+            },
+        ))
+    }
+
+    /// Whether it failed because nobody has signed in here, and for no other reason.
+    fn is_without_login(error: &Error, client: &Client) -> bool {
+        match error.id() {
+            Id::LoginNeeded => matches!(error.cause(), Some(Cause::NotSignedIn { .. })),
+            Id::SourceExcluded => client.confined_to() == Some(Source::Login),
+            _ => false,
+        }
+    }
+
+    /// The environment that was chosen here, if one was: an agent for another one is not to answer.
+    fn chosen_environment(global: &Global, setup: &Setup) -> Option<String> {
+        let is_chosen = global.environment.is_some()
+            || environment::variables().text("KEYFOB_ENVIRONMENT").is_some_and(|text| !text.is_empty())
+            || chosen_by_a_variable(&setup.settings).is_some()
+            || setup.config.environment.is_some();
+        setup.environment.as_ref().filter(|_| is_chosen).map(|environment| environment.name.clone())
+    }
+
+    pub(super) fn lender(setup: &Setup) -> Option<Result<Lender, Error>> {
+        Some(named(setup)?.and_then(|path| {
+            let standing = Line::to(&path).status().map_err(|refused| told(&path, refused))?;
+            Ok(Lender {
+                socket: shown(&path),
+                door: standing.door,
+                environment: standing.environment,
+                profile: standing.profile,
+                account: standing.account,
+                handle: standing.handle,
+                expires_in: standing.expires_in,
+                problem: standing.problem.map(|problem| said(&path, problem)),
+            })
+        }))
+    }
+
+    /// The socket that the variable names, if it is set.
+    pub(crate) fn named(setup: &Setup) -> Option<Result<PathBuf, Error>> {
+        let octets = environment::variables().path(VARIABLE).filter(|octets| !octets.is_empty())?;
+        let path = PathBuf::from(OsStr::from_bytes(octets));
+        let what = format!("{VARIABLE} names {}, which is not used", shown(&path));
+        Some(judge(setup, &path, what).map(|()| path))
+    }
+
+    /// Refuses a path where a repository, or another user, could put their own socket.
+    pub(crate) fn judge(setup: &Setup, path: &Path, what: String) -> Result<(), Error> {
+        setup.around.judge(path).map_err(|refusal| {
+            Error::new(Id::AgentUnsafe, what, refusal.to_string()).maybe_because(refusal.cause(path))
+        })?;
+        match fs::symlink_metadata(path) {
+            Ok(meta) if is_strange(meta.uid()) => Err(strange(path, meta.uid())),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_strange(uid: u32) -> bool {
+        uid != 0 && uid != rustix::process::geteuid().as_raw()
+    }
+
+    fn strange(path: &Path, owner: u32) -> Error {
+        let what = format!("the socket {} is not used", shown(path));
+        let cause = Cause::OtherOwner {
+            path: path.display().to_string(),
+            owner,
+            us: rustix::process::geteuid().as_raw(),
+        };
+        Error::new(Id::AgentUnsafe, what, format!("user {owner} listens there, who is neither you nor root"))
+            .because(cause)
+    }
+
+    /// Why an agent gave nothing, as an error.
+    pub(crate) fn told(path: &Path, refused: Refused) -> Error {
+        let what = format!("the agent at {} does not answer", shown(path));
+        match refused {
+            Refused::Absent(error) => Error::caused_by(Id::AgentAbsent, what, error),
+            Refused::Stranger(owner) => strange(path, owner),
+            Refused::Silent => Error::new(Id::AgentAbsent, what, "no answer came in time"),
+            Refused::NoAnswer(why) => Error::new(Id::AgentAbsent, what, why),
+            Refused::Said(answer) => said(path, answer),
+        }
+    }
+
+    /// What an agent said, as an error of the same id. What it advises is to be done where it runs.
+    pub(crate) fn said(path: &Path, answer: Answer) -> Error {
+        let why = format!("{} (says the agent at {})", answer.why, shown(path));
+        // No command of ours: what was given on this command line is not repeated in it.
+        let hint = format!("where the agent runs: {}", answer.hint.replace('`', "'"));
+        Error::new(answer.id.unwrap_or(Id::AgentRefused), answer.what, why).hint(hint)
+    }
+}

@@ -1,0 +1,261 @@
+//! A door: one narrowed way to one login. It can be made narrower, and nothing that comes through it makes it wider.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Uri;
+use keyfob::{Client, Error, ErrorId, Result};
+use tokio::time::Instant;
+
+use crate::wire::Question;
+
+/// What may be asked through one socket, and by whom.
+pub struct Door {
+    pub(crate) name: String,
+    pub(crate) client: Arc<Client>,
+    pub(crate) environment: String,
+    pub(crate) profile: String,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) headers_only: bool,
+    pub(crate) lifetime: Option<Duration>,
+    users: Vec<u32>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door")
+            .field("name", &self.name)
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// A door to the login of this client, which is that of this environment and profile. It is open to this user and to
+    /// root.
+    #[must_use]
+    pub fn new(name: impl Into<String>, client: Client, environment: &str, profile: &str) -> Self {
+        Self {
+            name: name.into(),
+            client: Arc::new(client),
+            environment: environment.into(),
+            profile: profile.into(),
+            hosts: Vec::new(),
+            headers_only: false,
+            lifetime: None,
+            users: Vec::new(),
+        }
+    }
+
+    /// Only for these origins (`https://host[:port]`), among those that the credential may go to anyway.
+    #[must_use]
+    pub fn hosts(mut self, origins: Vec<String>) -> Self {
+        self.hosts = origins;
+        self
+    }
+
+    /// Only headers for a request that is named, and never a token that is good for any.
+    #[must_use]
+    pub fn headers_only(mut self, only: bool) -> Self {
+        self.headers_only = only;
+        self
+    }
+
+    /// Closes after this time.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Option<Duration>) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Open to these users too, by their numbers.
+    #[must_use]
+    pub fn users(mut self, users: Vec<u32>) -> Self {
+        self.users = users;
+        self
+    }
+
+    /// Whether this user may ask. Where the system does not say who it is, nobody may.
+    pub(crate) fn admits(&self, uid: Option<u32>) -> bool {
+        let us = rustix::process::geteuid().as_raw();
+        uid.is_some_and(|uid| uid == us || uid == 0 || self.users.contains(&uid))
+    }
+
+    /// Refuses what is meant for another login, or is more than this door gives. Returns the origin of the request that
+    /// headers are for.
+    pub(crate) fn check(&self, question: &Question, wants_token: bool) -> Result<Option<String>> {
+        let others = [
+            ("profile", &question.profile, &self.profile),
+            ("environment", &question.environment, &self.environment),
+        ];
+        for (what, asked, own) in others {
+            if asked.as_ref().is_some_and(|asked| asked != own) {
+                let why = format!("it is for the {what} `{own}`, and another one was asked for");
+                return Err(self.refuse(&why));
+            }
+        }
+        if wants_token {
+            if question.url.is_some() || question.method.is_some() {
+                let what = "a token is for no one request";
+                return Err(Error::new(ErrorId::Usage, what, "`method` and `url` belong to /v1/headers"));
+            }
+            if self.headers_only {
+                return Err(self.refuse("it gives headers for a request (/v1/headers), and no token"));
+            }
+            if !self.hosts.is_empty() {
+                return Err(self.refuse(
+                    "it is for some hosts alone: it gives headers for a request (/v1/headers), and no token",
+                ));
+            }
+            return Ok(None);
+        }
+        let (Some(method), Some(url)) = (&question.method, &question.url) else {
+            let what = "headers are for one request";
+            return Err(Error::new(ErrorId::Usage, what, "`method` or `url` is missing"));
+        };
+        if http::Method::from_bytes(method.as_bytes()).is_err() {
+            return Err(Error::new(ErrorId::Usage, "the `method` is malformed", "it is no method of HTTP"));
+        }
+        // RFC 9110 §9.3.8: the answer of a TRACE is the request, credential and all.
+        if matches!(method.as_str(), "TRACE" | "CONNECT") {
+            return Err(self.refuse("no credential goes with TRACE or CONNECT"));
+        }
+        let origin = origin(url)?;
+        if !self.hosts.is_empty() && !self.hosts.contains(&origin) {
+            return Err(self.refuse(&format!("it is not for {origin}")));
+        }
+        Ok(Some(origin))
+    }
+
+    /// A refusal of this door's.
+    pub(crate) fn refuse(&self, why: &str) -> Error {
+        Error::new(ErrorId::AgentRefused, format!("the agent's door `{}` does not give that", self.name), why)
+    }
+}
+
+/// When a door closes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closing(pub(crate) Option<Instant>);
+
+impl Closing {
+    /// The time that is left.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    /// Ends when the door closes.
+    pub(crate) async fn closed(self) {
+        match self.0 {
+            Some(end) => tokio::time::sleep_until(end).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The origin of an address, as the library spells one (RFC 6454 §6.1). Nothing is repaired: a lenient reader and a
+/// strict one may see two hosts in one text.
+fn origin(url: &str) -> Result<String> {
+    let malformed = |why: &str| Error::new(ErrorId::Usage, "the `url` is malformed", why);
+    let uri: Uri = url.parse().map_err(|_| malformed("it is no absolute http or https address"))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(malformed("it is no absolute http or https address"));
+    };
+    if authority.as_str().contains('@') {
+        return Err(malformed("it has a user name in it"));
+    }
+    let usual = match scheme {
+        "https" => 443,
+        "http" => 80,
+        _ => return Err(malformed("it is no absolute http or https address")),
+    };
+    let host = authority.host().to_ascii_lowercase();
+    let port = match (authority.port_u16(), authority.as_str().len() == authority.host().len()) {
+        (Some(port), _) => port,
+        (None, true) => usual,
+        (None, false) => return Err(malformed("its port is malformed")),
+    };
+    let port = if port == usual { String::new() } else { format!(":{port}") };
+    Ok(format!("{scheme}://{host}{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyfob::testing::Simulation;
+
+    fn door() -> Door {
+        let client = Simulation::signed_in().unwrap().client();
+        Door::new("ci", client, "local", "default")
+    }
+
+    #[test]
+    fn an_origin_is_read_and_never_repaired() {
+        for (url, is) in [
+            ("https://api.example.com/v1?x=1", Some("https://api.example.com")),
+            ("https://API.example.com:443", Some("https://api.example.com")),
+            ("http://127.0.0.1:3000/", Some("http://127.0.0.1:3000")),
+            ("http://[::1]:80/", Some("http://[::1]")),
+            ("wss://api.example.com/", None),
+            ("https://api.example.com@evil.example/", None),
+            ("https:/api.example.com", None),
+            ("https://api.example.com\\@evil.example/", None),
+            ("https://api.exa\tmple.com/", None),
+            ("https://api.example.com:99999/", None),
+            ("https://api.example.com:/", None),
+            ("/v1/token", None),
+            ("", None),
+        ] {
+            assert_eq!(origin(url).ok().as_deref(), is, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_door_gives_what_it_is_for_and_nothing_else() {
+        let asked = |profile: Option<&str>, environment: Option<&str>| Question {
+            profile: profile.map(Into::into),
+            environment: environment.map(Into::into),
+            ..Question::default()
+        };
+        let headers = |method: &str, url: &str| Question {
+            method: Some(method.into()),
+            url: Some(url.into()),
+            ..Question::default()
+        };
+        let refused = |door: &Door, question: &Question, token| {
+            door.check(question, token).err().map(|error| error.id())
+        };
+        let open = door();
+        assert_eq!(refused(&open, &asked(None, None), true), None);
+        assert_eq!(refused(&open, &asked(Some("default"), Some("local")), true), None);
+        assert_eq!(refused(&open, &asked(Some("work"), None), true), Some(ErrorId::AgentRefused));
+        assert_eq!(refused(&open, &asked(None, Some("production")), true), Some(ErrorId::AgentRefused));
+        assert_eq!(refused(&open, &headers("GET", "https://a.example/"), true), Some(ErrorId::Usage));
+        assert_eq!(refused(&open, &asked(None, None), false), Some(ErrorId::Usage));
+        assert_eq!(refused(&open, &headers("G T", "https://a.example/"), false), Some(ErrorId::Usage));
+        assert_eq!(
+            refused(&open, &headers("TRACE", "https://a.example/"), false),
+            Some(ErrorId::AgentRefused)
+        );
+        for narrow in [door().headers_only(true), door().hosts(vec!["https://a.example".into()])] {
+            assert_eq!(refused(&narrow, &asked(None, None), true), Some(ErrorId::AgentRefused));
+            let origin = narrow.check(&headers("GET", "https://a.example/x"), false).unwrap();
+            assert_eq!(origin.as_deref(), Some("https://a.example"));
+        }
+        let narrow = door().hosts(vec!["https://a.example".into()]);
+        for other in ["https://b.example/", "https://a.example:8443/", "http://a.example/"] {
+            assert_eq!(
+                refused(&narrow, &headers("GET", other), false),
+                Some(ErrorId::AgentRefused),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_door_is_open_to_its_own_user_to_root_and_to_those_it_names() {
+        let us = rustix::process::geteuid().as_raw();
+        let door = door();
+        assert!(door.admits(Some(us)) && door.admits(Some(0)));
+        assert!(!door.admits(Some(us + 4711)) && !door.admits(None));
+        assert!(door.users(vec![us + 4711]).admits(Some(us + 4711)));
+    }
+}

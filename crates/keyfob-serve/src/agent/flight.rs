@@ -1,0 +1,158 @@
+//! Asks the library in a thread that may block, and once for all who ask the same at the same time.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use keyfob::{Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp};
+use tokio::sync::{Semaphore, watch};
+
+/// Threads that ask at the same time. Each waits for a disk, or for another process that renews.
+pub(crate) const THREADS: usize = 16;
+
+/// A question to the library.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Wish {
+    pub(crate) min_valid: Duration,
+    pub(crate) rejected: Option<Generation>,
+    /// The origin that the credential is to go to.
+    pub(crate) origin: Option<String>,
+}
+
+/// A credential that may be handed out: a login's access token, and nothing else that the library has.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) token: Secret,
+    pub(crate) headers: Vec<(String, Secret)>,
+    pub(crate) source: Source,
+    pub(crate) generation: Generation,
+    pub(crate) profile: Option<String>,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) warning: Option<Error>,
+}
+
+pub(crate) type Outcome = Result<Arc<Credential>>;
+
+/// The questions that are being asked.
+pub(crate) struct Flights {
+    client: Arc<Client>,
+    asked: Mutex<HashMap<Wish, watch::Receiver<Option<Outcome>>>>,
+    threads: Semaphore,
+}
+
+impl Flights {
+    pub(crate) fn new(client: Arc<Client>) -> Arc<Self> {
+        Arc::new(Self { client, asked: Mutex::default(), threads: Semaphore::new(THREADS) })
+    }
+
+    /// The answer to this wish: that of a question which is being asked already, or of a new one. The question goes on
+    /// when its asker has left, and so does the renewal that it may have begun.
+    pub(crate) async fn ask(self: &Arc<Self>, wish: Wish) -> Outcome {
+        let mut answer = self.join(wish);
+        match answer.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(vanished())),
+            Err(_) => Err(vanished()),
+        }
+    }
+
+    fn join(self: &Arc<Self>, wish: Wish) -> watch::Receiver<Option<Outcome>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = asked.get(&wish) {
+            return answer.clone();
+        }
+        let (say, answer) = watch::channel(None);
+        asked.insert(wish.clone(), answer.clone());
+        let flights = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = flights.fly(wish.clone()).await;
+            // Whoever comes from here on asks anew: an answer is never older than its question.
+            flights.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&wish);
+            let _ = say.send(Some(outcome));
+        });
+        answer
+    }
+
+    async fn fly(&self, wish: Wish) -> Outcome {
+        let _thread = self.threads.acquire().await;
+        let client = Arc::clone(&self.client);
+        tokio::task::spawn_blocking(move || look(&client, &wish)).await.unwrap_or_else(|_| Err(vanished()))
+    }
+}
+
+/// What blocks.
+fn look(client: &Client, wish: &Wish) -> Outcome {
+    if let Some(origin) = &wish.origin
+        && !client.may_go_to(Purpose::Api, origin)?
+    {
+        let what = format!("the credential is not for {origin}");
+        let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
+        return Err(Error::new(ErrorId::AgentRefused, what, why));
+    }
+    let mut need = Need::new().min_valid(wish.min_valid);
+    if let Some(rejected) = &wish.rejected {
+        need = need.rejected(rejected.clone());
+    }
+    lendable(&client.grant_for(Purpose::Api, &need)?).map(Arc::new)
+}
+
+/// Only what ends by itself and can be renewed is lent: an API key, or a token that somebody put into a variable, stays.
+fn lendable(grant: &Grant) -> Result<Credential> {
+    let Some(generation) = grant.generation() else {
+        let what = "the agent gives out the access tokens of a login alone";
+        let why = format!("what would be used is from {}, which is no login", grant.source());
+        return Err(Error::new(ErrorId::AgentRefused, what, why));
+    };
+    Ok(Credential {
+        token: grant.credential().duplicate(),
+        headers: grant.headers().map(|(name, value)| (name.to_owned(), value.duplicate())).collect(),
+        source: grant.source(),
+        generation: generation.clone(),
+        profile: grant.profile().map(str::to_owned),
+        expires_at: grant.expires_at(),
+        warning: grant.warning().cloned(),
+    })
+}
+
+fn vanished() -> Error {
+    Error::new(ErrorId::Bug, "the agent's question", "its thread ended without an answer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyfob::testing::Simulation;
+
+    fn run<T>(act: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(act)
+    }
+
+    #[test]
+    fn many_who_ask_for_the_same_renew_once() {
+        let simulation = Simulation::signed_in().unwrap();
+        let flights = Flights::new(Arc::new(simulation.client()));
+        run(async {
+            let first = flights.ask(Wish::default()).await.unwrap();
+            let rejected = Wish { rejected: Some(first.generation.clone()), ..Wish::default() };
+            let all: Vec<_> = (0..100).map(|_| flights.join(rejected.clone())).collect();
+            for mut answer in all {
+                let outcome = answer.wait_for(Option::is_some).await.unwrap().clone().unwrap().unwrap();
+                assert_eq!(outcome.generation.number(), first.generation.number() + 1);
+            }
+            // Who comes later with the same generation gets what there is by then.
+            let late = flights.ask(rejected).await.unwrap();
+            assert_eq!(late.generation.number(), first.generation.number() + 1);
+        });
+        assert_eq!(simulation.renewals(), 1);
+        assert!(flights.asked.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_host_that_the_credential_is_not_for_gets_nothing() {
+        let simulation = Simulation::signed_in().unwrap();
+        let flights = Flights::new(Arc::new(simulation.client()));
+        let wish = Wish { origin: Some("https://evil.example".into()), ..Wish::default() };
+        assert_eq!(run(flights.ask(wish)).expect_err("a stranger").id(), ErrorId::AgentRefused);
+    }
+}

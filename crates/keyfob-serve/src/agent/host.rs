@@ -1,0 +1,41 @@
+//! What the agent is told by the program that runs it: the time, what is known of a login, and words for people.
+
+use keyfob::{Client, Error, Generation, Source, Timestamp};
+
+/// The program that runs the agent.
+pub trait Host: Send + Sync {
+    /// The time now, by this machine's clock.
+    fn now(&self) -> Timestamp;
+    /// The three lines of an error, as the program tells it.
+    fn told(&self, error: &Error) -> Told;
+    /// What is known of a client's login without renewing it or using the network. May block.
+    fn known(&self, client: &Client) -> Known;
+    /// Something went wrong that no client is told of.
+    fn warn(&self, error: &Error);
+}
+
+/// The lines of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What failed.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// The one thing to do, on the machine of the agent.
+    pub hint: String,
+}
+
+/// What is known of a login.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Whose it is, in a word for people.
+    pub account: Option<String>,
+    /// Where its credential comes from.
+    pub source: Option<Source>,
+    /// Its state.
+    pub generation: Option<Generation>,
+    /// When its access token ends.
+    pub expires_at: Option<Timestamp>,
+    /// Why there is no token, or will be none.
+    pub problem: Option<Error>,
+}

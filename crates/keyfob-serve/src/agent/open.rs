@@ -1,0 +1,63 @@
+//! A door that is open: what its connections share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::time::Instant;
+
+use crate::agent::{
+    door::{Closing, Door},
+    flight::Flights,
+    host::Host,
+    log::Log,
+};
+
+/// A door with what is needed to serve it.
+pub(crate) struct Open {
+    pub(crate) door: Door,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) closing: Closing,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) log: Option<Arc<Log>>,
+    pub(crate) began: Instant,
+    pub(crate) tally: Tally,
+}
+
+/// What has been counted.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    connections: AtomicU64,
+    answered: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Open {
+    pub(crate) fn new(door: Door, host: Arc<dyn Host>, log: Option<Arc<Log>>) -> Arc<Self> {
+        let began = Instant::now();
+        let closing = Closing(door.lifetime.and_then(|lifetime| began.checked_add(lifetime)));
+        let flights = Flights::new(Arc::clone(&door.client));
+        Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
+    }
+}
+
+impl Tally {
+    /// Connections now, and requests answered and refused since the beginning.
+    pub(crate) fn read(&self) -> [u64; 3] {
+        [&self.connections, &self.answered, &self.refused].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn left(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counted(&self, answered: bool) {
+        let count = if answered { &self.answered } else { &self.refused };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}

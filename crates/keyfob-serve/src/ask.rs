@@ -1,0 +1,297 @@
+//! Asks an agent.
+
+use std::{io, path::Path, time::Duration};
+
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use keyfob::{Generation, Secret};
+use serde::de::DeserializeOwned;
+use tokio::{net::UnixStream, runtime};
+
+use crate::wire::{self, Failed, Problem, Question};
+
+/// How much longer than the agent a client waits: the agent's own answer that it has none comes within that.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// A way to an agent.
+#[derive(Debug)]
+pub struct Line<'p> {
+    path: &'p Path,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The profile that is meant; `None`: that of the door.
+    pub profile: Option<String>,
+    /// The environment that is meant; `None`: that of the door.
+    pub environment: Option<String>,
+    /// How long the token has to be valid.
+    pub min_valid: Duration,
+    /// What an API answered 401 to.
+    pub rejected: Option<Generation>,
+    /// How long to wait for the answer, if not as long as the agent does by itself.
+    pub wait: Option<Duration>,
+}
+
+/// A credential that an agent lends.
+#[derive(Debug)]
+pub struct Lent {
+    /// The access token.
+    pub token: Secret,
+    /// The headers to send.
+    pub headers: Vec<(String, Secret)>,
+    /// Which state of which login it is.
+    pub generation: Generation,
+    /// The profile, on the agent's side.
+    pub profile: Option<String>,
+    /// The environment, on the agent's side.
+    pub environment: String,
+    /// How many seconds it is still valid.
+    pub expires_in: Option<i64>,
+    /// What a person should hear although there is a token: what, and why.
+    pub warning: Option<Answer>,
+}
+
+/// An error, as the agent tells it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The id of the error, if this version knows it.
+    pub id: Option<keyfob::ErrorId>,
+    /// What failed.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do on the agent's machine.
+    pub hint: String,
+}
+
+/// Why there is no answer, or not the one that was asked for.
+#[derive(Debug)]
+pub enum Refused {
+    /// Nobody listens there.
+    Absent(io::Error),
+    /// Who listens there is another user, of this number. Nothing was asked.
+    Stranger(u32),
+    /// No answer came in time.
+    Silent,
+    /// What came is no answer of an agent.
+    NoAnswer(&'static str),
+    /// The agent said no.
+    Said(Answer),
+}
+
+/// The state of an agent's door.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The version of the agent.
+    pub version: String,
+    /// Its process, as it sees itself.
+    pub pid: u32,
+    /// The name of the door.
+    pub door: String,
+    /// The environment it is for.
+    pub environment: String,
+    /// The profile it is for.
+    pub profile: String,
+    /// Whose login it is, where that is known.
+    pub account: Option<String>,
+    /// Whether it gives headers for a request alone.
+    pub headers_only: bool,
+    /// The origins it is for, if not all that the credential may go to.
+    pub hosts: Vec<String>,
+    /// Seconds until it closes.
+    pub closes_in: Option<u64>,
+    /// Seconds that the agent has run.
+    pub uptime: u64,
+    /// Connections now.
+    pub connections: u64,
+    /// Requests that were answered.
+    pub answered: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+    /// Where the credential comes from, if there is one.
+    pub source: Option<String>,
+    /// Which state of which login it is.
+    pub handle: Option<String>,
+    /// Seconds until the access token ends.
+    pub expires_in: Option<i64>,
+    /// Why there is no token, or will be none.
+    pub problem: Option<Answer>,
+}
+
+impl<'p> Line<'p> {
+    /// To the agent whose socket is at this path. Whether the path may be used is for the caller to judge.
+    #[must_use]
+    pub fn to(path: &'p Path) -> Self {
+        Self { path }
+    }
+
+    /// Asks for a token.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn token(&self, asked: &Asked) -> Result<Lent, Refused> {
+        let question = Question {
+            profile: asked.profile.clone(),
+            environment: asked.environment.clone(),
+            min_valid: asked.min_valid.as_secs(),
+            rejected: asked.rejected.as_ref().map(ToString::to_string),
+            ..Question::default()
+        };
+        let body =
+            serde_json::to_vec(&question).map_err(|_| Refused::NoAnswer("the question cannot be written"))?;
+        let said: wire::Credential<String> = self.ask(Method::POST, wire::TOKEN, body, asked.wait)?;
+        lent(said)
+    }
+
+    /// Asks for the state of the door.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn status(&self) -> Result<Standing, Refused> {
+        let said: wire::Status = self.ask(Method::GET, wire::STATUS, Vec::new(), None)?;
+        Ok(Standing {
+            version: said.version,
+            pid: said.pid,
+            door: said.door,
+            environment: said.environment,
+            profile: said.profile,
+            account: said.account,
+            headers_only: said.headers_only,
+            hosts: said.hosts,
+            closes_in: said.closes_in,
+            uptime: said.uptime,
+            connections: said.connections,
+            answered: said.answered,
+            refused: said.refused,
+            source: said.source,
+            handle: said.handle,
+            expires_in: said.expires_in,
+            problem: said.error.map(answer),
+        })
+    }
+
+    fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        wait: Option<Duration>,
+    ) -> Result<T, Refused> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Refused::Absent)?;
+        let patience = wait.map_or(wire::ANSWERING, |wait| wait.min(wire::LONGEST_WAIT)) + MARGIN;
+        runtime.block_on(async {
+            let asking = exchange(self.path, method, path, body, wait);
+            tokio::time::timeout(patience, asking).await.map_err(|_| Refused::Silent)?
+        })
+    }
+}
+
+async fn exchange<T: DeserializeOwned>(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    wait: Option<Duration>,
+) -> Result<T, Refused> {
+    let stream = UnixStream::connect(socket).await.map_err(Refused::Absent)?;
+    // Whoever can make a socket there could give out a token of their own, and see what is sent with it.
+    let server = stream.peer_cred().map_err(Refused::Absent)?.uid();
+    if server != 0 && server != rustix::process::geteuid().as_raw() {
+        return Err(Refused::Stranger(server));
+    }
+    let broken = |_: hyper::Error| Refused::NoAnswer("the connection broke");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, wire::HOST);
+    request = request.header(wire::MARK, wire::VERSION).header(header::CONTENT_TYPE, "application/json");
+    if let Some(wait) = wait {
+        request = request.header("prefer", format!("wait={}", wait.as_secs()));
+    }
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|_| Refused::NoAnswer("the question cannot be written"))?;
+    let answering = async move {
+        let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
+        let octets = Limited::new(body, wire::LARGEST_BODY).collect().await;
+        let octets =
+            octets.map_err(|_| Refused::NoAnswer("its answer is incomplete, or too large"))?.to_bytes();
+        // The sender is dropped here, and the connection ends.
+        Ok::<_, Refused>((head.status, octets))
+    };
+    let (answered, _) = tokio::join!(answering, connection);
+    let (status, octets) = answered?;
+    let foreign = |_: serde_json::Error| Refused::NoAnswer("what answers there is no agent");
+    if status == StatusCode::OK {
+        return serde_json::from_slice(&octets).map_err(foreign);
+    }
+    let failed: Failed = serde_json::from_slice(&octets).map_err(foreign)?;
+    Err(Refused::Said(answer(failed.error)))
+}
+
+fn answer(problem: Problem) -> Answer {
+    Answer {
+        id: keyfob::ErrorId::from_word(&problem.id),
+        what: problem.what,
+        why: problem.why,
+        hint: problem.hint,
+    }
+}
+
+fn lent(said: wire::Credential<String>) -> Result<Lent, Refused> {
+    let generation = said.handle.parse().map_err(|_| Refused::NoAnswer("its answer names no login"))?;
+    let token = said.token.ok_or(Refused::NoAnswer("its answer has no token"))?;
+    let token = Secret::visible(&token).map_err(|_| Refused::NoAnswer("its answer has no usable token"))?;
+    let headers =
+        said.headers.into_iter().map(|header| (header.name, Secret::from(header.value))).collect::<Vec<_>>();
+    if !headers.iter().all(|(name, value)| is_header(name, value)) {
+        return Err(Refused::NoAnswer("its answer has a header that is none"));
+    }
+    Ok(Lent {
+        token,
+        headers,
+        generation,
+        profile: said.profile,
+        environment: said.environment,
+        expires_in: said.expires_in,
+        warning: said.warning.map(answer),
+    })
+}
+
+/// Printed lines of headers are given to other programs: none may be two.
+#[expect(clippy::disallowed_methods, reason = "it is looked at, and goes nowhere")]
+fn is_header(name: &str, value: &Secret) -> bool {
+    http::HeaderName::from_bytes(name.as_bytes()).is_ok()
+        && value.expose().bytes().all(|octet| (0x20..=0x7e).contains(&octet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(change: impl FnOnce(&mut serde_json::Value)) -> Result<Lent, Refused> {
+        let mut value = serde_json::json!({
+            "v": 1, "token": "sesame", "scheme": "Bearer",
+            "headers": [{"name": "Authorization", "value": "Bearer sesame"}],
+            "source": "login", "login": "07070707070707070707070707070707", "generation": 3,
+            "handle": "07070707070707070707070707070707:3", "profile": "default", "environment": "local",
+            "expires_at": null, "expires_in": 60, "a member of a later version": true,
+        });
+        change(&mut value);
+        lent(serde_json::from_value(value).map_err(|_| Refused::NoAnswer("not even that"))?)
+    }
+
+    #[test]
+    fn an_answer_that_could_forge_a_line_is_none() {
+        let right = said(|_| {}).expect("it is right");
+        assert_eq!((right.generation.number(), right.expires_in), (3, Some(60)));
+        assert!(right.token.same_as("sesame") && right.headers[0].1.same_as("Bearer sesame"));
+        assert!(said(|v| v["token"] = "two\nlines".into()).is_err());
+        assert!(said(|v| v["headers"][0]["value"] = "Bearer x\r\nX: y".into()).is_err());
+        assert!(said(|v| v["headers"][0]["name"] = "X y".into()).is_err());
+        assert!(said(|v| v["handle"] = "7".into()).is_err());
+        assert!(said(|v| v["token"] = serde_json::Value::Null).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! The agent of keyfob: a process that hands out the access tokens of a login over a unix socket, and the client of it.
+//!
+//! This crate sees access tokens and headers, and never a record: it asks the library through its public
+//! [`Client`](keyfob::Client), in a thread that may block. Which login that is, who may ask, and what is said to people is
+//! decided by the program that embeds it: see [`Door`] and [`Host`].
+//!
+//! The wire form is HTTP/1.1 over a unix socket, so that `curl --unix-socket` is a client: docs/agent.md describes it.
+
+mod agent;
+mod ask;
+mod wire;
+
+pub use agent::{
+    Agent,
+    door::Door,
+    host::{Host, Known, Told},
+    socket::Socket,
+};
+pub use ask::{Answer, Asked, Lent, Line, Refused, Standing};
