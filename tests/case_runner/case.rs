@@ -28,6 +28,8 @@ pub(crate) struct Case {
     /// Takes seconds of waiting: begun first.
     #[serde(default)]
     pub(crate) slow: bool,
+    /// Why it cannot be played at a provider that demands what the vendor's does.
+    pub(crate) not_at_the_vendors: Option<String>,
     #[serde(default)]
     pub(crate) provider: Provider,
     #[serde(default)]
@@ -38,6 +40,14 @@ pub(crate) struct Case {
     #[serde(default)]
     pub(crate) descriptor: Vec<Descriptor>,
     pub(crate) run: Vec<Run>,
+}
+
+impl Case {
+    /// Whether anything in it is asked of a provider.
+    pub(crate) fn asks(&self) -> bool {
+        let asks = |run: &Run| !run.traffic.is_empty() || run.whoami.is_some();
+        !self.malformed && self.not_at_the_vendors.is_none() && (self.given.signed_in.is_some() || self.run.iter().any(asks))
+    }
 }
 
 /// One step of an order.

@@ -23,9 +23,20 @@ const AT_ONCE: usize = 4;
 /// `CASE=part-of-a-name cargo test -p keyfob-tests --test cases every_case` plays some of them.
 #[test]
 fn every_case_is_as_it_says() {
+    play(case::all(), false);
+}
+
+/// The vendor's provider takes JSON alone, and an access token only with a flag beside it. What asks nothing of a provider
+/// cannot tell it from another.
+#[test]
+fn every_case_that_asks_a_provider_is_the_same_at_the_vendors() {
+    play(case::all().into_iter().filter(Case::asks).collect(), true);
+}
+
+fn play(cases: Vec<Case>, vendor: bool) {
     let chosen = std::env::var("CASE").unwrap_or_default();
-    let mut cases: Vec<Case> = case::all().into_iter().filter(|case| case.name.contains(&chosen)).collect();
-    assert!(!cases.is_empty(), "no case is named so");
+    let mut cases: Vec<Case> = cases.into_iter().filter(|case| case.name.contains(&chosen)).collect();
+    assert!(vendor || !cases.is_empty(), "no case is named so");
     // The last of the list is the first to be played.
     cases.sort_by_key(|case| case.slow);
     let count = cases.len();
@@ -38,7 +49,7 @@ fn every_case_is_as_it_says() {
                 let next = || queue.lock().expect("a queue").pop();
                 while let Some(case) = next() {
                     let begun = Instant::now();
-                    let problems = panic::catch_unwind(|| stage::play(&case))
+                    let problems = panic::catch_unwind(|| stage::play(&case, vendor))
                         .unwrap_or_else(|_| vec!["the runner gave up; see above".into()]);
                     println!("{:6.1} s  {}", begun.elapsed().as_secs_f32(), case.name);
                     if !problems.is_empty() {

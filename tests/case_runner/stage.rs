@@ -34,6 +34,8 @@ use crate::{
 /// The separate environment of one case.
 pub(crate) struct Stage<'c> {
     case: &'c Case,
+    /// Whether the provider demands what the vendor's does.
+    vendor: bool,
     pub(crate) server: &'c DevServer,
     pub(crate) home: PathBuf,
     pub(crate) blanks: Blanks<'c>,
@@ -43,14 +45,32 @@ pub(crate) struct Stage<'c> {
     problems: Vec<String>,
 }
 
+/// What the local environment is told of a provider that demands what the vendor's does.
+const VENDOR: &str = r#"
+token_body = "json"
+token_headers = { refresh_token = { anthropic-beta = "oauth-2025-04-20" } }
+api_headers = { anthropic-beta = "oauth-2025-04-20" }
+"#;
+
+/// The same configuration, with this said of every environment, and of the local one in any case.
+fn for_vendor(config: &str) -> String {
+    let mut told = String::new();
+    for line in config.lines() {
+        told += line;
+        told += if line.starts_with("[environments.") { VENDOR } else { "\n" };
+    }
+    if config.contains("[environments.local]") { told } else { told + "[environments.local]" + VENDOR }
+}
+
 /// Runs it and reports everything that differs from the case.
-pub(crate) fn play(case: &Case) -> Vec<String> {
+pub(crate) fn play(case: &Case, vendor: bool) -> Vec<String> {
     let salt = salt();
     let text = fs::read_to_string(case::directory().join(&case.name).join("case.toml")).expect("it was read");
     let keys = blanks::keys_in(&text).into_iter();
     let options = Options {
         port: 0,
         auto_approve: true,
+        vendor,
         access_token_ttl: Duration::from_secs(case.provider.access_token_ttl.unwrap_or(3600)),
         api_keys: keys
             .map(|name| ApiKey::new(&blanks::api_key(name, &salt), &format!("{name}@example.com")))
@@ -65,6 +85,7 @@ pub(crate) fn play(case: &Case) -> Vec<String> {
     let blanks = Blanks::new(&server, home.to_str().expect("text"), &salt);
     let mut stage = Stage {
         case,
+        vendor,
         server: &server,
         home,
         blanks,
@@ -107,8 +128,11 @@ impl Stage<'_> {
         private(&self.home.join("keyfob"));
         private(&self.home.join("tmp"));
         let mut files = self.case.given.files.clone();
-        if let Some(config) = &self.case.given.config {
-            files.insert("keyfob/config.toml".into(), config.clone());
+        let config = self.case.given.config.as_deref();
+        if self.vendor || config.is_some() {
+            let config = config.unwrap_or_default();
+            let config = if self.vendor { for_vendor(config) } else { config.to_owned() };
+            files.insert("keyfob/config.toml".into(), config);
         }
         for (name, content) in files {
             let path = self.home.join(name);

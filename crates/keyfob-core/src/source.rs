@@ -112,6 +112,21 @@ impl Source {
             Self::WebSocketDescriptor => "websocket-descriptor",
         }
     }
+
+    /// Whether it has an OAuth access token of the environment's provider, which the headers of that environment go with.
+    /// Nobody knows who takes what is in `ANTHROPIC_AUTH_TOKEN`.
+    #[must_use]
+    pub const fn is_oauth(self) -> bool {
+        match self {
+            Self::OauthToken | Self::OauthTokenDescriptor | Self::RefreshToken | Self::Login => true,
+            Self::AuthToken
+            | Self::ApiKeyDescriptor
+            | Self::ApiKey
+            | Self::ApiKeyHelper
+            | Self::SessionToken
+            | Self::WebSocketDescriptor => false,
+        }
+    }
 }
 
 /// Where the credential of a source is kept. A new kind of source is a new variant here, and everything that looks at

@@ -53,6 +53,7 @@ pub(crate) fn begin(options: Options, ports: Vec<u16>) -> Result<Shared, StartEr
         ports,
         auto_approve: options.auto_approve,
         require_device: options.require_device,
+        vendor: options.vendor,
         late: options.late,
         reuse_grace: options.reuse_grace.as_secs(),
         device_interval: options.device_interval.as_secs(),

@@ -23,6 +23,9 @@ pub struct Options {
     /// Asks every client in whose name a person signs in to enrol its machine: `"trusted_device":"required"` in the
     /// answer of the token endpoint.
     pub require_device: bool,
+    /// Demands what the vendor's own provider demands beyond the standards: JSON bodies at the token endpoint, and the
+    /// header `anthropic-beta` with refresh grants, exchanges and API requests with an access token.
+    pub vendor: bool,
     /// Life of access tokens, counted in whole seconds. Default one hour (RFC 6750 §5.3).
     pub access_token_ttl: Duration,
     /// How long every request waits before it is processed. Default zero.
@@ -56,6 +59,7 @@ impl Default for Options {
             page_ports: Vec::new(),
             auto_approve: false,
             require_device: false,
+            vendor: false,
             access_token_ttl: Duration::from_secs(3600),
             latency: Duration::ZERO,
             late: Duration::from_secs(5),

@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     http::{
         base::Base,
-        call::{Call, Note, Refusal, Reply},
+        call::{Call, Manner, Note, Refusal, Reply},
         ending::Ending,
     },
     routes::{route, split_prefix},
@@ -138,6 +138,7 @@ async fn process(
         successor: None,
         delay: Duration::ZERO,
         hang_up: false,
+        manner: Manner::default(),
         parts,
     };
     let mut reply = match (base, read(body, shared.patience).await) {

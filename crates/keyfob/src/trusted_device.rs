@@ -279,7 +279,7 @@ fn bearer(record: &Record) -> Result<Vec<Header>> {
             "it has no access token",
         )
     })?;
-    Ok(crate::credential::grant::headers(keyfob_core::Source::Login, token))
+    Ok(crate::credential::grant::headers(keyfob_core::Source::Login, token, &record.dialect))
 }
 
 fn failed(place: &std::path::Path, why: &str) -> Error {

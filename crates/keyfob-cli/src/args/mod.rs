@@ -255,6 +255,9 @@ pub(crate) struct DevServer {
     /// Require every machine that signs in to become a trusted device
     #[arg(long)]
     pub(crate) require_device: bool,
+    /// Demand what Anthropic's own provider demands: JSON bodies, and the header anthropic-beta
+    #[arg(long)]
+    pub(crate) vendor: bool,
     /// Lifetime of access tokens
     #[arg(long, value_name = "SECONDS")]
     pub(crate) access_token_ttl: Option<u64>,

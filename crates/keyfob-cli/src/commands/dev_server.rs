@@ -70,6 +70,7 @@ fn options(args: &Arguments) -> Result<Options> {
         page_ports: args.page_port.clone(),
         auto_approve: args.auto_approve,
         require_device: args.require_device,
+        vendor: args.vendor,
         access_token_ttl: args.access_token_ttl.map_or(defaults.access_token_ttl, Duration::from_secs),
         latency: args.latency.map_or(defaults.latency, Duration::from_millis),
         reuse_grace: args.reuse_grace.map_or(defaults.reuse_grace, Duration::from_secs),

@@ -10,7 +10,7 @@ use keyfob::{
     Error, Grant, Source,
     internals::{
         core::contract::{self, names},
-        core::{Cause, Id},
+        core::{Cause, Id, oauth::header::carries_a_credential},
         setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
         world::{
             failure,
@@ -29,6 +29,9 @@ use crate::{
     output::report::Result,
     session, telemetry,
 };
+
+/// Tells the program which headers belong beside an OAuth access token, as lines that `header` prints. None is secret.
+pub(crate) const API_HEADERS: &str = "KEYFOB_API_HEADERS";
 
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let setup = session::setup(global);
@@ -49,6 +52,10 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         command.env_remove(name);
     }
     command.env_remove(HANDED_OVER);
+    command.env_remove(API_HEADERS);
+    if let Some(lines) = api_headers(&grant) {
+        command.env(API_HEADERS, lines);
+    }
     // A keyfob below the program answers for the same login.
     command.env_remove(SEEDED_BY);
     if let Some(seed) = seed.filter(|_| grant.source() == Source::RefreshToken) {
@@ -113,6 +120,14 @@ fn not_started(program: &str, error: std::io::Error) -> Error {
 #[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]
 fn in_variable(command: &mut Command, name: &str, grant: &Grant) {
     command.env(name, grant.credential().expose());
+}
+
+/// What the provider demands beside the credential, if it demands anything.
+#[expect(clippy::disallowed_methods, reason = "these headers come from the configuration and are no secrets")]
+fn api_headers(grant: &Grant) -> Option<String> {
+    let beside = grant.headers().filter(|(name, _)| !carries_a_credential(name));
+    let lines: Vec<_> = beside.map(|(name, value)| format!("{name}: {}", value.expose())).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// The whole credential fits into the pipe, so that no process has to stay to write it.

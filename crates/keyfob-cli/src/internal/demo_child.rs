@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use keyfob::{
     Error, Source,
     internals::{
-        core::{Id, contract::names},
+        core::{
+            Id,
+            contract::names,
+            oauth::dialect::{Addition, Dialect},
+        },
         credential::grant,
         provider,
         setup::descriptors::Inherited,
@@ -13,7 +17,10 @@ use keyfob::{
     },
 };
 
-use crate::output::report::{Report, Result};
+use crate::{
+    commands::exec::API_HEADERS,
+    output::report::{Report, Result},
+};
 
 pub(super) fn run(base: &str) -> Result {
     let variables = env::variables();
@@ -24,7 +31,13 @@ pub(super) fn run(base: &str) -> Result {
     let token = Inherited::take(names::OAUTH_DESCRIPTOR, number)?.read()?;
     let world = system::world(system::routes::Routes::default());
     let url = format!("{base}/v1/whoami");
-    let headers = grant::headers(Source::OauthTokenDescriptor, &token);
+    let beside = variables.text(API_HEADERS).unwrap_or_default().lines();
+    let beside = beside.filter_map(|line| line.split_once(": "));
+    let dialect = Dialect {
+        api_headers: beside.map(|(name, value)| Addition::new(name, value)).collect(),
+        ..Dialect::default()
+    };
+    let headers = grant::headers(Source::OauthTokenDescriptor, &token, &dialect);
     let answer =
         provider::get(&world, &url).with(headers).send().map_err(|failure| failure.error("the provider"))?;
     let body = answer.reply.quote(String::from_utf8_lossy(&answer.reply.body).trim());

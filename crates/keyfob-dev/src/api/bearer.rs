@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::{StatusCode, header::AUTHORIZATION};
 
 use crate::{
-    http::call::{Call, Refusal},
+    http::{
+        call::{Call, Refusal},
+        flags,
+    },
     state::{scope::Scopes, shared::Shared},
 };
 
@@ -46,9 +49,18 @@ pub(crate) fn token(call: &mut Call) -> Result<Option<String>, Refusal> {
 /// The caller of a request that needs an access token.
 pub(crate) fn caller(shared: &Shared, call: &mut Call) -> Result<Caller, Refusal> {
     let token = token(call)?.ok_or_else(nothing)?;
-    let caller = lookup(shared, &token).ok_or_else(|| invalid("the access token is not valid"))?;
+    accepted(shared, call, &token)
+}
+
+/// The holder of an access token, if it is valid and, where the vendor's demands are made, its flag is beside it.
+pub(crate) fn accepted(shared: &Shared, call: &mut Call, token: &str) -> Result<Caller, Refusal> {
+    let caller = lookup(shared, token).ok_or_else(|| invalid("the access token is not valid"))?;
     call.note.client_id = Some(caller.client_id.to_string());
     call.note.family = Some(caller.family);
+    if shared.vendor && !flags::opens_api(call) {
+        let text = "an access token needs the header anthropic-beta: oauth-2025-04-20";
+        return Err(invalid(text).outcome("flag-missing"));
+    }
     Ok(caller)
 }
 

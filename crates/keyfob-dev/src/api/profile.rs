@@ -60,10 +60,7 @@ fn identify(shared: &Shared, call: &mut Call) -> Result<Value, Refusal> {
         if let Some(known) = shared.api_key(token) {
             email = Some(known.to_owned());
         } else {
-            let caller = bearer::lookup(shared, token)
-                .ok_or_else(|| bearer::invalid("the access token is not valid"))?;
-            call.note.client_id = Some(caller.client_id.to_string());
-            call.note.family = Some(caller.family);
+            let caller = bearer::accepted(shared, call, token)?;
             email = caller.email.as_deref().map(str::to_owned);
             expires_at = caller.expires_at.into();
         }

@@ -61,10 +61,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, call: &mut Call, ending: Ending
 
 fn open(shared: &Shared, call: &mut Call) -> Result<(Caller, String), Refusal> {
     let token = bearer::token(call)?.ok_or_else(bearer::nothing)?;
-    let caller =
-        bearer::lookup(shared, &token).ok_or_else(|| bearer::invalid("the access token is not valid"))?;
-    call.note.client_id = Some(caller.client_id.to_string());
-    call.note.family = Some(caller.family);
+    let caller = bearer::accepted(shared, call, &token)?;
     devices::recognise(shared, call, caller.email.as_deref())?;
     Ok((caller, token))
 }

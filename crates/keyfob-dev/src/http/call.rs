@@ -33,6 +33,17 @@ pub(crate) struct Call {
     pub(crate) delay: Duration,
     /// Close the connection instead of answering.
     pub(crate) hang_up: bool,
+    /// How the answer of the token endpoint is written.
+    pub(crate) manner: Manner,
+}
+
+/// How an answer of the token endpoint is written, apart from what it says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// As a form, as some providers do whatever was asked for.
+    pub(crate) form: bool,
+    /// With status 200, also where it is an error.
+    pub(crate) ok: bool,
 }
 
 /// The log entry of a request.
@@ -98,9 +109,7 @@ impl Call {
 
     /// The form in the body: of the right type, UTF-8, no parameter twice (RFC 6749 §3.2, App. B).
     pub(crate) fn form(&self) -> Result<Form, Refusal> {
-        let kind = self.header(CONTENT_TYPE).unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !self.is("application/x-www-form-urlencoded") {
             let text = "the body must be application/x-www-form-urlencoded";
             return Err(Refusal::new("invalid_request", text));
         }
@@ -112,6 +121,26 @@ impl Call {
         }
         Ok(form)
     }
+
+    /// The parameters in a body that is a JSON object, and nothing else.
+    pub(crate) fn object(&self) -> Result<Form, Refusal> {
+        if !self.is("application/json") {
+            return Err(Refusal::new("invalid_request", "the body must be application/json"));
+        }
+        let form = Form::of_object(&self.body).ok_or_else(|| {
+            Refusal::new("invalid_request", "the body is no JSON object of texts, numbers and lists of texts")
+        })?;
+        if form.repeats() {
+            return Err(Refusal::new("invalid_request", "a member stands more than once"));
+        }
+        Ok(form)
+    }
+
+    /// Whether the body calls itself this.
+    fn is(&self, kind: &str) -> bool {
+        let said = self.header(CONTENT_TYPE).unwrap_or_default();
+        said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
+    }
 }
 
 /// A JSON answer that must not be cached (RFC 6749 §5.1).
@@ -119,8 +148,13 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Reply {
     let mut reply = status_only(status);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *reply.body_mut() = body.to_string().into();
+    reply.extensions_mut().insert(Said(body.clone()));
     reply
 }
+
+/// What a JSON answer says, kept beside its text for whoever writes it otherwise.
+#[derive(Clone, Debug)]
+pub(crate) struct Said(pub(crate) Value);
 
 /// An answer without a body that must not be cached.
 pub(crate) fn status_only(status: StatusCode) -> Reply {

@@ -1,8 +1,13 @@
 //! Strict parsing of request parameters.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use percent_encoding::percent_decode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
 
 /// Looking for repetitions is quadratic, so their number is bounded.
 const MOST_PARAMETERS: usize = 100;
@@ -25,6 +30,26 @@ impl Form {
             Some((decode(name)?, decode(value)?))
         });
         let form = read.take(MOST_PARAMETERS + 1).collect::<Option<Vec<_>>>()?;
+        (form.len() <= MOST_PARAMETERS).then_some(Self(form))
+    }
+
+    /// The members of a JSON object: a list of texts is a parameter that occurs more than once. `None` = it is none, or
+    /// holds what no request needs.
+    pub(crate) fn of_object(input: &[u8]) -> Option<Self> {
+        let members = serde_json::from_slice::<Members>(input).ok()?.0;
+        let mut form = Vec::new();
+        for (name, value) in members {
+            match value {
+                Value::String(text) => form.push((name, text)),
+                Value::Number(number) => form.push((name, number.to_string())),
+                Value::Array(list) => {
+                    for one in list {
+                        form.push((name.clone(), one.as_str()?.to_owned()));
+                    }
+                }
+                Value::Null | Value::Bool(_) | Value::Object(_) => return None,
+            }
+        }
         (form.len() <= MOST_PARAMETERS).then_some(Self(form))
     }
 
@@ -58,6 +83,33 @@ impl Form {
     }
 }
 
+/// The members of an object in order, one that stands twice among them.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
 /// Decodes one form value; also used for HTTP Basic (RFC 6749 §2.3.1).
 pub(crate) fn decode(value: &[u8]) -> Option<String> {
     let blanks: Cow<'_, [u8]> = if value.contains(&b'+') {
@@ -79,6 +131,17 @@ mod tests {
         assert_eq!(form.one("b"), Ok(None));
         assert!(form.repeats());
         assert!(!Form::parse(b"resource=x&resource=y").expect("UTF-8").repeats());
+    }
+
+    #[test]
+    fn the_members_of_an_object_are_parameters() {
+        let form = Form::of_object(br#"{"a":"x&y","resource":["b","c"],"n":60}"#).expect("an object");
+        assert_eq!((form.optional("a"), form.optional("n")), (Some("x&y"), Some("60")));
+        assert_eq!(form.all("resource").collect::<Vec<_>>(), ["b", "c"]);
+        assert!(Form::of_object(br#"{"a":"x","a":"y"}"#).expect("an object").repeats());
+        for wrong in ["", "[]", "{", r#"{"a":true}"#, r#"{"a":{}}"#, r#"{"a":[1]}"#, r#"{"a":"x"} b"#] {
+            assert!(Form::of_object(wrong.as_bytes()).is_none(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub(crate) mod device_grant;
 pub(crate) mod faults;
 pub(crate) mod id_token;
 pub(crate) mod introspect;
+mod manner;
 pub(crate) mod metadata;
 pub(crate) mod resource;
 pub(crate) mod revoke;

@@ -5,12 +5,14 @@ use http::StatusCode;
 use crate::{
     http::{
         call::{Call, Refusal, Reply, json},
+        flags,
         form::Form,
     },
     oauth::{
         answer::members,
         client_auth, device_grant, faults,
         id_token::{self, About},
+        manner,
         resource::resources_are_ours,
     },
     state::{
@@ -27,25 +29,31 @@ use crate::{
 const LONGEST_LIFE: u64 = 366 * 24 * 3600;
 
 pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
-    match grant(shared, call) {
+    let reply = match grant(shared, call) {
         Ok(reply) => reply,
         Err(refusal) => refusal.reply(call),
-    }
+    };
+    manner::written(reply, call.manner)
 }
 
 fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
-    let form = call.form()?;
+    let form = if shared.vendor { call.object() } else { call.form() }?;
     let grant_type = form
         .optional("grant_type")
         .ok_or_else(|| Refusal::new("invalid_request", "grant_type is missing"))?;
-    let (name, fault) = match grant_type {
-        "authorization_code" => ("authorization_code", shared.take_fault(FaultGrant::Code)),
-        "refresh_token" => ("refresh_token", shared.take_fault(FaultGrant::Refresh)),
-        "client_credentials" => ("client_credentials", shared.take_fault(FaultGrant::Client)),
-        device_grant::GRANT_TYPE => (device_grant::GRANT_TYPE, shared.take_fault(FaultGrant::Device)),
+    let (name, grant) = match grant_type {
+        "authorization_code" => ("authorization_code", Some(FaultGrant::Code)),
+        "refresh_token" => ("refresh_token", Some(FaultGrant::Refresh)),
+        "client_credentials" => ("client_credentials", Some(FaultGrant::Client)),
+        device_grant::GRANT_TYPE => (device_grant::GRANT_TYPE, Some(FaultGrant::Device)),
         _ => ("other", None),
     };
+    let fault = grant.and_then(|grant| shared.take_fault(grant));
+    call.manner = grant.map(|grant| manner::of(shared, grant)).unwrap_or_default();
     call.note.grant_type = Some(name);
+    if shared.vendor {
+        flags::of_grant(call, grant_type)?;
+    }
     if let Some(reply) = fault.and_then(|kind| faults::before(kind, shared, call)) {
         // For the log only: a fault that strikes first must not answer for a client of its own.
         call.note.client_id =

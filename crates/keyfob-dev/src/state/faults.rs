@@ -88,6 +88,17 @@ faults! {
     /// Status 400; `error_description` repeats what was sent: the body as it came, and every value of it and of
     /// `Authorization` as it is, in base64 and in base64url. Nothing is rotated.
     Echo = "echo",
+    /// As usual, but the answer, also an error, is a form and no JSON.
+    FormAnswer = "form-answer",
+    /// As usual, but an error has status 200 too.
+    Always200 = "always-200",
+}
+
+impl FaultKind {
+    /// Whether it only says how the answer is written, whatever that says.
+    const fn is_of_writing(self) -> bool {
+        matches!(self, Self::FormAnswer | Self::Always200)
+    }
 }
 
 /// Which requests a fault waits for.
@@ -214,13 +225,27 @@ impl Armed {
         self.0.clear();
     }
 
+    /// The first fault that strikes a request, apart from those that only say how its answer is written.
     pub(crate) fn take(&mut self, grant: FaultGrant) -> Option<FaultKind> {
         self.0.retain(|plan| plan.count != Some(0));
-        let plan = self.0.iter_mut().find(|plan| plan.fault.grant == grant)?;
+        let fits = |plan: &&mut FaultPlan| plan.fault.grant == grant && !plan.fault.kind.is_of_writing();
+        let plan = self.0.iter_mut().find(fits)?;
         if let Some(count) = &mut plan.count {
             *count -= 1;
         }
         Some(plan.fault.kind)
+    }
+
+    /// Whether this fault, which only says how an answer is written, strikes a request. It may beside others.
+    pub(crate) fn also(&mut self, kind: FaultKind, grant: FaultGrant) -> bool {
+        self.0.retain(|plan| plan.count != Some(0));
+        let Some(plan) = self.0.iter_mut().find(|plan| plan.fault == (Fault { grant, kind })) else {
+            return false;
+        };
+        if let Some(count) = &mut plan.count {
+            *count -= 1;
+        }
+        true
     }
 }
 
@@ -256,5 +281,19 @@ mod tests {
         assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Late));
         assert_eq!(armed.take(FaultGrant::Refresh), None);
         assert_eq!(armed.take(FaultGrant::Code), Some(FaultKind::Html));
+    }
+
+    #[test]
+    fn how_an_answer_is_written_is_apart_from_what_it_says() {
+        let mut armed = Armed::default();
+        for words in ["form-answer", "always-200=1", "500=1"] {
+            armed.arm(words.parse().expect("known"));
+        }
+        let mut also = |kind| armed.also(kind, FaultGrant::Refresh);
+        assert!(also(FaultKind::FormAnswer) && also(FaultKind::FormAnswer));
+        assert!(also(FaultKind::Always200) && !also(FaultKind::Always200));
+        assert!(!armed.also(FaultKind::FormAnswer, FaultGrant::Device));
+        assert_eq!(armed.take(FaultGrant::Refresh), Some(FaultKind::Status500));
+        assert_eq!(armed.take(FaultGrant::Refresh), None);
     }
 }

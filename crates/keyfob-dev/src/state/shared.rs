@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) ports: Vec<u16>,
     pub(crate) auto_approve: bool,
     pub(crate) require_device: bool,
+    pub(crate) vendor: bool,
     pub(crate) late: Duration,
     pub(crate) reuse_grace: u64,
     pub(crate) device_interval: u64,
@@ -71,6 +72,11 @@ impl Shared {
 
     pub(crate) fn take_fault(&self, grant: FaultGrant) -> Option<FaultKind> {
         lock(&self.faults).take(grant)
+    }
+
+    /// Whether a fault strikes that only says how an answer is written.
+    pub(crate) fn also_takes(&self, kind: FaultKind, grant: FaultGrant) -> bool {
+        lock(&self.faults).also(kind, grant)
     }
 
     /// Looks at the tables, at one moment.

@@ -7,4 +7,5 @@ mod device_grant;
 mod id_token;
 mod session;
 mod tokens;
+mod vendor;
 mod wire;

@@ -1,7 +1,9 @@
 //! What a caller receives: headers to send, and the source of the credential.
 
 use keyfob_core::{
-    Error, Id, Result, Secret, Source, Timestamp, login::record::Generation, oauth::header::Header,
+    Error, Id, Result, Secret, Source, Timestamp,
+    login::record::Generation,
+    oauth::{dialect::Dialect, header::Header},
     source::Purpose,
 };
 use serde::Serialize;
@@ -30,7 +32,9 @@ pub struct Grant {
 
 impl Grant {
     /// The headers to send with a request, each with its name and value: `Authorization: Bearer …` (RFC 6750 §2.1),
-    /// `X-Api-Key`, or both for the output of an API key helper; for a remote connection also the device token.
+    /// `X-Api-Key`, or both for the output of an API key helper; for a remote connection also the device token. With an OAuth
+    /// access token they include what its provider demands beside it (the configuration's `api_headers`). A header that is a
+    /// list, as `anthropic-beta` is, is added to what a program sends anyway.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.headers.iter().map(|(name, value)| (&**name, value))
     }
@@ -158,10 +162,11 @@ pub(crate) fn as_it_is(
     purpose: Purpose,
     source: Source,
     credential: Secret,
+    dialect: &Dialect,
     considered: Vec<Considered>,
 ) -> Grant {
     Grant {
-        headers: headers(source, &credential),
+        headers: headers(source, &credential, dialect),
         credential,
         purpose,
         source,
@@ -190,9 +195,12 @@ pub(crate) fn stored_grant(
         }
         _ => (&record.access_token, record.expires_at, (Id::LoginNeeded, "it has no access token")),
     };
+    // What the API demands goes with an access token alone.
+    let none = Dialect::default();
+    let dialect = if purpose == Purpose::IdToken { &none } else { &record.dialect };
     let credential = credential.as_ref().ok_or_else(|| Error::new(missing.0, what(), missing.1))?;
     Ok(Grant {
-        headers: headers(source, credential),
+        headers: headers(source, credential, dialect),
         credential: credential.duplicate(),
         purpose,
         source,
@@ -240,15 +248,16 @@ pub fn lent(purpose: Purpose, lent: Lent) -> Grant {
     }
 }
 
-/// The headers of a credential (RFC 6750 §2.1 for bearer tokens).
+/// The headers of a credential (RFC 6750 §2.1 for bearer tokens), and what goes with it in its provider's dialect.
 #[expect(clippy::disallowed_methods, reason = "the header's value is made here, and is a secret again")]
 #[must_use]
-pub fn headers(source: Source, credential: &Secret) -> Vec<Header> {
+pub fn headers(source: Source, credential: &Secret, dialect: &Dialect) -> Vec<Header> {
     let bearer = || ("Authorization".into(), Secret::from(format!("Bearer {}", credential.expose())));
     let key = || ("X-Api-Key".into(), credential.duplicate());
     match source {
         Source::ApiKey | Source::ApiKeyDescriptor => vec![key()],
         Source::ApiKeyHelper => vec![key(), bearer()],
+        source if source.is_oauth() => [bearer()].into_iter().chain(dialect.headers_of_api()).collect(),
         _ => vec![bearer()],
     }
 }

@@ -19,6 +19,7 @@ use std::sync::{Arc, PoisonError};
 
 use keyfob_core::{
     Error, Id, Result, Secret, Source,
+    oauth::dialect::Dialect,
     source::{self, KeptIn, Purpose, kept_in},
 };
 
@@ -124,7 +125,13 @@ pub(crate) fn acquire(
             };
         }
     };
-    Ok(as_it_is(purpose, source, credential, considered))
+    let dialect = dialect(session, source)?;
+    Ok(as_it_is(purpose, source, credential, &dialect, considered))
+}
+
+/// What goes with the credential of a source that is used as it is: what its environment says, for an OAuth access token.
+fn dialect(session: &Session, source: Source) -> Result<Dialect> {
+    if source.is_oauth() { Ok(session.environment()?.dialect.clone()) } else { Ok(Dialect::default()) }
 }
 
 /// The grant of the stored login.

@@ -1,6 +1,6 @@
 //! After a 401: another credential from the same source, or the reason why there is none.
 
-use keyfob_core::{Cause, Error, Id, Result, Source, source::Purpose};
+use keyfob_core::{Cause, Error, Id, Result, Source, oauth::dialect::Dialect, source::Purpose};
 
 use crate::{
     credential::{
@@ -63,7 +63,7 @@ impl Session {
         match (survey.winner, survey.broken) {
             (Some(Source::ApiKeyHelper), _) => {
                 let key = helper::run_again(self, fingerprint)?;
-                Ok(as_it_is(purpose, Source::ApiKeyHelper, key, survey.considered))
+                Ok(as_it_is(purpose, Source::ApiKeyHelper, key, &Dialect::default(), survey.considered))
             }
             (None, Some(broken)) => Err(broken),
             (winner, _) => {

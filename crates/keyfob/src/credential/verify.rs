@@ -77,7 +77,7 @@ impl Session {
 pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<Header>> {
     match (survey.winner, &survey.record) {
         (Some(source), Some(record)) => match &record.access_token {
-            Some(token) => Ok(grant::headers(source, token)),
+            Some(token) => Ok(grant::headers(source, token, &record.dialect)),
             None => Err(nothing(session, &survey.considered)),
         },
         (Some(Source::Login | Source::RefreshToken) | None, None) | (None, Some(_)) => {

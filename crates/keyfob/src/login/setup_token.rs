@@ -154,7 +154,7 @@ fn whose(session: &Session, environment: &Environment, token: &Secret) -> Identi
             return Some(record.identity);
         }
         let url = record.endpoints.whoami_url.as_ref()?;
-        let headers = grant::headers(Source::Login, token);
+        let headers = grant::headers(Source::Login, token, &record.dialect);
         let answer = provider::get(&session.world, url).with(headers).expect(&[200]).ok()?;
         let said: Whoami = serde_json::from_slice(&answer.reply.body).ok()?;
         let account = Identity { account_uuid: said.account_uuid, ..Identity::default() };

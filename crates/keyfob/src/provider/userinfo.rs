@@ -65,7 +65,7 @@ pub(crate) fn identify(session: &Session, record: &mut Record) -> LookUp {
 
 fn look_up(session: &Session, record: &Record, url: &str) -> Result<Answer, Failure> {
     let token = record.access_token.as_ref();
-    let headers = token.map(|token| headers(Source::Login, token)).unwrap_or_default();
+    let headers = token.map(|token| headers(Source::Login, token, &record.dialect)).unwrap_or_default();
     get(&session.world, url).with(headers).expect(&[200])
 }
 
