@@ -46,7 +46,9 @@ impl Case {
     /// Whether anything in it is asked of a provider.
     pub(crate) fn asks(&self) -> bool {
         let asks = |run: &Run| !run.traffic.is_empty() || run.whoami.is_some();
-        !self.malformed && self.not_at_the_vendors.is_none() && (self.given.signed_in.is_some() || self.run.iter().any(asks))
+        !self.malformed
+            && self.not_at_the_vendors.is_none()
+            && (self.given.signed_in.is_some() || self.run.iter().any(asks))
     }
 }
 

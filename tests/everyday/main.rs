@@ -11,6 +11,7 @@ mod configuration;
 mod conflicts;
 mod demo;
 mod device_grant;
+mod dialect;
 mod doctor;
 mod doctor_finds;
 mod entrance;

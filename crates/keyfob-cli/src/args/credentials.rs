@@ -116,7 +116,8 @@ pub(crate) struct Header {
   keyfob exec -- my-agent --task 7         the token on a pipe
   keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
 
-CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number.
+CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number. KEYFOB_API_HEADERS holds the headers that
+the provider demands beside the token, if it does.
 The program replaces the keyfob process, so its exit code and signals are its own; 126 means that it
 cannot be executed, 127 that it is not there. A program that runs longer than the token is valid calls
 `keyfob token`.")]

@@ -315,6 +315,11 @@ pub const DESCRIBED: &[(&str, &str)] = &[
          CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR, CLAUDE_BRIDGE_OAUTH_TOKEN, ANTHROPIC_IDENTITY_TOKEN",
         "What a host program passes to its own children. Not read; `exec` removes it from the environment of its program.",
     ),
+    (
+        "KEYFOB_API_HEADERS",
+        "Set by `exec` for its program, not read: the headers that must go with an OAuth access token, `Name: value`, one on a \
+         line. None is secret.",
+    ),
     ("NO_COLOR", "Disables colours on a terminal."),
     ("BROWSER", "The browser to open."),
 ];

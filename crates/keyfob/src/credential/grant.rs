@@ -262,12 +262,14 @@ pub fn headers(source: Source, credential: &Secret, dialect: &Dialect) -> Vec<He
     }
 }
 
-/// The names of the headers a source's credential is sent in.
+/// The names of the headers a source's credential is sent in, and of those that go with it in this dialect.
 #[must_use]
-pub const fn header_names(source: Source) -> &'static [&'static str] {
-    match source {
+pub fn header_names(source: Source, dialect: &Dialect) -> Vec<&str> {
+    let own: &[&str] = match source {
         Source::ApiKey | Source::ApiKeyDescriptor => &["X-Api-Key"],
         Source::ApiKeyHelper => &["X-Api-Key", "Authorization"],
         _ => &["Authorization"],
-    }
+    };
+    let beside = dialect.api_headers.iter().filter(|_| source.is_oauth());
+    own.iter().copied().chain(beside.map(|header| header.name.as_str())).collect()
 }

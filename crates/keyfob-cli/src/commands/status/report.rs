@@ -67,10 +67,13 @@ fn winner(found: &Found, source: Source) -> Value {
     let standing = survey.standing.as_ref();
     let minted = found.minted.as_ref().and_then(|note| note.expires_at);
     let end = standing.map_or(minted, |standing| standing.expires_at);
+    let configured =
+        || found.client.environment().map(|environment| environment.dialect.clone()).unwrap_or_default();
+    let dialect = record.map_or_else(configured, |record| record.dialect.clone());
     let later = standing.and_then(|standing| standing.obstacle.clone().or_else(|| standing.ended.clone()));
     json!({
         "source": source,
-        "header": grant::header_names(source).join(", "),
+        "header": grant::header_names(source, &dialect).join(", "),
         "expires_at": end.map(|end| end.to_string()),
         "id_token_expires_at": standing.and_then(|standing| standing.id_token_ends_at).map(|end| end.to_string()),
         "login": record.map(|record| record.generation.login()),
