@@ -33,6 +33,7 @@ fn every_case_that_asks_a_provider_is_the_same_at_the_vendors() {
     play(case::all().into_iter().filter(Case::asks).collect(), true);
 }
 
+#[expect(clippy::print_stdout, reason = "how long each took, for whoever looks for the slow ones")]
 fn play(cases: Vec<Case>, vendor: bool) {
     let chosen = std::env::var("CASE").unwrap_or_default();
     let mut cases: Vec<Case> = cases.into_iter().filter(|case| case.name.contains(&chosen)).collect();
