@@ -3,7 +3,7 @@
 use keyfob::{
     Error, Generation, Source, Verified,
     internals::{
-        core::{Record, login::sealed::KeyStore},
+        core::{Record, login::sealed::KeyStore, oauth::dialect::Dialect},
         credential::{grant, standing::Standing},
         world::{Clock as _, system::clock::SystemClock},
     },
@@ -98,7 +98,7 @@ fn lent(lender: &Lender) -> Value {
     let generation: Option<Generation> = lender.handle.as_deref().and_then(|handle| handle.parse().ok());
     json!({
         "source": Source::Login,
-        "header": grant::header_names(Source::Login).join(", "),
+        "header": grant::header_names(Source::Login, &Dialect::default()).join(", "),
         "expires_at": lender.expires_in.map(|left| SystemClock.now().plus(left).to_string()),
         "id_token_expires_at": null,
         "login": generation.as_ref().map(|generation| generation.login()),
