@@ -2,27 +2,17 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { createRequire } from "node:module";
-import { Stage, openBrowser } from "./stage.mjs";
+import { forAllTests } from "./stage.mjs";
 import { PAGES, walk } from "./walk.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-let browser;
-let stage;
-
-before(async () => {
-  browser = await openBrowser();
-  stage = await Stage.open();
-});
-after(async () => {
-  await browser?.close();
-  await stage?.close();
-});
+const here = forAllTests();
 
 /** Walks in a context of its own and makes sure that no page was left out. */
 async function walkIn(options, look) {
-  const context = await browser.newContext(options);
+  const context = await here.browser.newContext(options);
   context.setDefaultTimeout(30_000);
   const complaints = [];
   context.on("weberror", (error) => complaints.push(String(error.error())));
@@ -31,7 +21,7 @@ async function walkIn(options, look) {
     if (!/Failed to load resource/.test(message.text())) complaints.push(message.text());
   });
   const seen = [];
-  await walk(stage, context, async (page, name) => {
+  await walk(here.stage, context, async (page, name) => {
     seen.push(name);
     await look(page, name);
   });

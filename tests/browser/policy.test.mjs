@@ -3,22 +3,12 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { fill, press } from "./keyboard.mjs";
-import { Stage, openBrowser } from "./stage.mjs";
+import { forAllTests } from "./stage.mjs";
 import { walk } from "./walk.mjs";
 
-let browser;
-let stage;
-
-before(async () => {
-  browser = await openBrowser();
-  stage = await Stage.open();
-});
-after(async () => {
-  await browser?.close();
-  await stage?.close();
-});
+const here = forAllTests();
 
 /** The directives of a policy. */
 function directives(policy) {
@@ -29,14 +19,14 @@ function directives(policy) {
 }
 
 test("no script runs, no page is framed, nothing comes from elsewhere", async () => {
-  const context = await browser.newContext();
+  const context = await here.browser.newContext();
   const documents = new Map();
   const asked = new Set();
   context.on("request", (request) => asked.add(new URL(request.url()).hostname));
   context.on("response", (response) => {
     if (response.request().resourceType() === "document") documents.set(response.url(), response);
   });
-  await walk(stage, context, async (page, name) => {
+  await walk(here.stage, context, async (page, name) => {
     const response = documents.get(page.url());
     assert.ok(response, `${name}: ${page.url()}`);
     const headers = await response.allHeaders();
@@ -67,14 +57,14 @@ test("no script runs, no page is framed, nothing comes from elsewhere", async ()
   });
   await context.close();
   // The provider, and the callback of the command: nobody else.
-  const callback = new URL(new URL((await stage.login()).url).searchParams.get("redirect_uri"));
-  const expected = new Set([new URL(stage.base).hostname, callback.hostname]);
+  const callback = new URL(new URL((await here.stage.login()).url).searchParams.get("redirect_uri"));
+  const expected = new Set([new URL(here.stage.base).hostname, callback.hostname]);
   assert.deepEqual(asked, expected);
 });
 
 test("a page in a frame stays empty", async () => {
-  const login = await stage.login();
-  const framed = [login.url, `${stage.base}/device`, `${stage.base}/oauth/code/callback?code=c&state=s`];
+  const login = await here.stage.login();
+  const framed = [login.url, `${here.stage.base}/device`, `${here.stage.base}/oauth/code/callback?code=c&state=s`];
   framed.push(new URL(new URL(login.url).searchParams.get("redirect_uri")).origin + "/signed-in");
   const frames = framed.map((url) => `<iframe src="${url.replaceAll("&", "&amp;")}"></iframe>`);
   const attacker = createServer((_, answer) => {
@@ -82,7 +72,7 @@ test("a page in a frame stays empty", async () => {
     answer.end(`<!doctype html>${frames.join("")}`);
   }).listen(0, "127.0.0.1");
   await once(attacker, "listening");
-  const page = await browser.newPage();
+  const page = await here.browser.newPage();
   await page.goto(`http://127.0.0.1:${attacker.address().port}/`, { waitUntil: "load" });
   const inside = page.frames().slice(1);
   assert.equal(inside.length, framed.length);
@@ -104,9 +94,9 @@ async function traces(page) {
 
 for (const [decision, expected] of [["Allow", "/signed-in"], ["Deny", "/not-signed-in"]]) {
   test(`after ${decision} neither code nor state is left in the address bar`, async () => {
-    const login = await stage.login();
+    const login = await here.stage.login();
     const state = new URL(login.url).searchParams.get("state");
-    const page = await browser.newPage();
+    const page = await here.browser.newPage();
     const [codes, told] = [[], []];
     page.on("request", (request) => {
       const code = new URL(request.url()).searchParams.get("code");
@@ -134,8 +124,8 @@ for (const [decision, expected] of [["Allow", "/signed-in"], ["Deny", "/not-sign
 }
 
 test("the page that shows a code does not keep it in the address bar", async () => {
-  const login = await stage.login("--paste");
-  const page = await browser.newPage();
+  const login = await here.stage.login("--paste");
+  const page = await here.browser.newPage();
   await page.goto(login.url);
   await fill(page, "E-mail address", "ada@example.com");
   await press(page, "Continue");
@@ -147,7 +137,7 @@ test("the page that shows a code does not keep it in the address bar", async () 
   // Whoever reloads by mistake still has it; a tab opened there later in a new window of the browser does not.
   await page.reload();
   assert.ok((await page.locator("output").innerText()).startsWith(code));
-  const stranger = await (await browser.newContext()).newPage();
+  const stranger = await (await here.browser.newContext()).newPage();
   await stranger.goto(page.url());
   assert.equal(await stranger.locator("output").count(), 0);
   await stranger.context().close();

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after, before } from "node:test";
 import { chromium } from "playwright-core";
 
 const command = process.env.KEYFOB;
@@ -137,4 +138,18 @@ export function openBrowser(...more) {
       ...more,
     ],
   });
+}
+
+/** A browser and a stage for the tests of a file: there when the first begins, gone when the last has ended. */
+export function forAllTests() {
+  const here = {};
+  before(async () => {
+    here.browser = await openBrowser();
+    here.stage = await Stage.open();
+  });
+  after(async () => {
+    await here.browser?.close();
+    await here.stage?.close();
+  });
+  return here;
 }

@@ -1,21 +1,11 @@
 // What a person does beside filling in: going back, loading again, selecting with a click.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { fill, press } from "./keyboard.mjs";
-import { Stage, openBrowser } from "./stage.mjs";
+import { forAllTests } from "./stage.mjs";
 
-let browser;
-let stage;
-
-before(async () => {
-  browser = await openBrowser();
-  stage = await Stage.open();
-});
-after(async () => {
-  await browser?.close();
-  await stage?.close();
-});
+const here = forAllTests();
 
 const heading = (page) => page.locator("h1").innerText();
 
@@ -29,8 +19,8 @@ function forms(page) {
 }
 
 test("Back and Reload never send a form again", async () => {
-  const login = await stage.login();
-  const page = await browser.newPage();
+  const login = await here.stage.login();
+  const page = await here.browser.newPage();
   const sent = forms(page);
   await page.goto(login.url);
   await fill(page, "E-mail address", "ada");
@@ -61,8 +51,8 @@ test("Back and Reload never send a form again", async () => {
 });
 
 test("Back and Reload never answer for a device again", async () => {
-  const login = stage.keyfob("login", "--device");
-  const page = await browser.newPage();
+  const login = here.stage.keyfob("login", "--device");
+  const page = await here.browser.newPage();
   const sent = forms(page);
   await page.goto(await login.line());
   await fill(page, "Code", await login.says(/^ {4}(\S+)$/m));
@@ -81,8 +71,8 @@ test("Back and Reload never answer for a device again", async () => {
 
 test("one click selects what has to be copied or compared", async () => {
   const selected = (page) => page.evaluate(() => getSelection().toString().trim());
-  const page = await browser.newPage();
-  const login = await stage.login("--paste");
+  const page = await here.browser.newPage();
+  const login = await here.stage.login("--paste");
   await page.goto(login.url);
   await fill(page, "E-mail address", "ada@example.com");
   await press(page, "Continue");
@@ -93,7 +83,7 @@ test("one click selects what has to be copied or compared", async () => {
   login.type(`${code}\n`);
   assert.equal(await login.end(), 0, login.stderr);
 
-  const device = stage.keyfob("login", "--device");
+  const device = here.stage.keyfob("login", "--device");
   const address = await device.line();
   const shown = await device.says(/^ {4}(\S+)$/m);
   await page.goto(`${address}?user_code=${shown}`);

@@ -136,6 +136,7 @@ fn device_grant_disabled_in_the_configuration_is_refused() {
     let output = s.output(&["login", "--device", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((output.status.code(), said["error"]["id"].as_str()), (Some(3), Some("device-grant-off")));
+    assert_eq!(said["error"]["cause"], "no-codes");
     assert!(stderr(&output).contains("device_grant = false"), "{}", stderr(&output));
     assert!(s.server.requests().is_empty());
 }

@@ -118,8 +118,11 @@ fn a_wrong_paste_is_told_and_the_prompt_comes_again() {
     for way in [&["login", "--no-browser"][..], &["login", "--paste"], &["setup-token", "--paste"]] {
         let screen = Screen::new(100);
         let mut child = screen.start(&s.keyfob(way.iter()));
-        let prompt =
-            if way[1] == "--paste" { "Paste the code the page shows here:" } else { "paste the answer of" };
+        let prompt = if way[1] == "--paste" {
+            "Paste the code the page shows here:"
+        } else {
+            "paste its address here"
+        };
         screen.shows(prompt);
         let text = screen.text();
         let address = text.split("\r\n").find(|line| line.starts_with("http")).expect("an address");

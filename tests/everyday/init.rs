@@ -355,6 +355,10 @@ fn a_client_with_a_secret_is_set_up_by_the_file_that_holds_it() {
 #[test]
 fn an_environment_flag_that_a_variable_outranks_is_told() {
     let f = Fresh::new();
+    // What would not count in the next call either is not repeated in it.
+    let mut command = f.keyfob(&["--environment", "nope", "token"]);
+    let ran = Ran::from(command.env("USE_LOCAL_OAUTH", "1").output().expect("it runs"));
+    assert!(ran.err.contains("hint:  run `keyfob login`"), "{ran:?}");
     for (value, warned) in [("nope", true), ("local", false)] {
         let mut command = f.keyfob(&["--environment", value, "env", "--json"]);
         let ran = Ran::from(command.env("USE_LOCAL_OAUTH", "1").output().expect("it runs"));

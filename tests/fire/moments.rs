@@ -113,7 +113,7 @@ fn killed_before_the_provider_saw_it() {
     let sandbox = Home::signed_in(&server);
     sandbox.expire();
     let told = stop_at(&server, &sandbox, Moment::Sent).kill(&sandbox, &server);
-    told.failed(6, "outcome-unknown");
+    told.failed(6, "outcome-unknown").because("outcome-unknown", "uncertain");
     assert_eq!(server.grants().refreshes, 0);
     sandbox.token();
     assert_eq!((server.grants().refreshes, server.grants().reuses), (1, 0));
@@ -180,7 +180,7 @@ fn killed_twice_in_flight() {
     sandbox.expire();
     for _ in 0..2 {
         let told = stop_at(&server, &sandbox, Moment::Sent).kill(&sandbox, &server);
-        told.failed(6, "outcome-unknown");
+        told.failed(6, "outcome-unknown").because("outcome-unknown", "uncertain");
     }
     let mut told = sandbox.run(&["token", "--json"]);
     while told.code != Some(0) {

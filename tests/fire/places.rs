@@ -129,7 +129,7 @@ fn damage_is_set_aside_and_kept() {
         fs::write(&record, damaged).expect("ours");
         chmod(&record, 0o600);
         let told = sandbox.run(&["token", "--json"]);
-        told.failed(7, "store-corrupt");
+        told.failed(7, "store-corrupt").because("store-corrupt", "set-aside");
         let kept: Vec<_> = fs::read_dir(sandbox.logins())
             .expect("the logins")
             .map(|entry| entry.expect("an entry").path())

@@ -63,7 +63,7 @@ fn choose(error: &Error, situation: &Situation) -> Told {
     Told {
         what: line(choice.what, error.what()),
         why: line(choice.why, error.why()),
-        hint: line(Some(situation.given.repeat(&choice.hint)), ""),
+        hint: line(Some(situation.repeat(&choice.hint)), ""),
     }
 }
 

@@ -86,7 +86,11 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
         }
         Cause::RotatedKept {} => "run `keyfob token`, which goes on with the refresh token that was kept".into(),
         Cause::AnotherAccount {} => {
-            "sign in as the account that is wanted, or put this one in its place: `keyfob login --replace`".into()
+            {
+            "to have both, give it a profile of its own: `keyfob --profile NAME login`; to put it in the place of that one: \
+             `keyfob login --replace`"
+                .into()
+        }
         }
         Cause::KeptBeside { profile } => Choice {
             what: None,

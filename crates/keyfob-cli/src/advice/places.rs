@@ -38,7 +38,9 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::DiskFull { .. } => format!("make room, then try again{}", situation.kept()).into(),
         Cause::DiskFailed { .. } => format!("check the disk, then try again{}", situation.kept()).into(),
         Cause::Exists { path } => format!("choose another name, or remove {}", quoted(path)).into(),
-        Cause::NotADirectory { path } => format!("name a directory, or move {} away", quoted(path)).into(),
+        Cause::NotADirectory { path } => {
+            format!("choose another place: {} is no directory, or lies below a file", quoted(path)).into()
+        }
         Cause::NotAFile { .. } => "name a regular file".into(),
         Cause::SecondName { .. } => "`keyfob doctor --fix` makes it a file of its own".into(),
         Cause::NotAbsolute { path } => {

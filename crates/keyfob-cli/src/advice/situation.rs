@@ -40,6 +40,8 @@ pub(super) struct Here {
     pub(super) has_client: bool,
     /// What chose the environment.
     pub(super) chosen_by: &'static str,
+    /// Whether that was a variable of the contract, which comes before flags.
+    pub(super) outranked: bool,
     /// The configuration file.
     pub(super) config: Option<PathBuf>,
     /// The names of the configured environments.
@@ -74,6 +76,17 @@ impl Situation {
     /// Records the given options. Called once, when the command line has been read.
     pub(crate) fn begin(given: Given) {
         let _ = THIS_RUN.set(Self::real(given));
+    }
+
+    /// Repeats the given options in the commands of a hint, but for an environment that a variable outranks: it would not
+    /// count in the next call either.
+    pub(super) fn repeat(&self, hint: &str) -> String {
+        let outranked =
+            self.given.environment.is_some() && hint.contains("`keyfob ") && self.here().outranked;
+        if !outranked {
+            return self.given.repeat(hint);
+        }
+        Given { environment: None, ..self.given.clone() }.repeat(hint)
     }
 
     /// What is there.
@@ -153,9 +166,8 @@ fn look(given: &Given) -> Here {
         (names::USE_STAGING, setup.settings.staging),
         (names::CUSTOM_URL, setup.settings.custom_url.is_some()),
     ];
+    let by_a_variable = by_a_variable.into_iter().find_map(|(name, chosen)| chosen.then_some(name));
     let chosen_by = by_a_variable
-        .into_iter()
-        .find_map(|(name, chosen)| chosen.then_some(name))
         .or_else(|| given.environment.as_ref().map(|_| "--environment"))
         .or_else(|| set("KEYFOB_ENVIRONMENT").then_some("KEYFOB_ENVIRONMENT"))
         .or_else(|| setup.config.environment.as_ref().map(|_| "the configuration file"))
@@ -166,6 +178,7 @@ fn look(given: &Given) -> Here {
         environment: setup.environment.as_ref().map(|environment| environment.name.clone()),
         has_client: setup.environment.as_ref().is_some_and(|environment| environment.client_id.is_some()),
         chosen_by,
+        outranked: by_a_variable.is_some(),
         config: setup.home.as_ref().map(|home| home.config.clone()),
         environments: setup.config.environments.keys().cloned().collect(),
         ..Here::default()

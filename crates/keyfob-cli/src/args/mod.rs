@@ -239,6 +239,7 @@ pub(crate) struct Connect {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   keyfob dev-server                              on port 3000, which USE_LOCAL_OAUTH=1 uses
+  keyfob init --issuer http://localhost:3000 --client-id keyfob-local   signs in there as at your own provider
   keyfob dev-server --port 0 --auto-approve      prints its base URL as the first line
   keyfob dev-server --fault 503=2                the next two renewals fail
   keyfob dev-server --access-token-ttl 60 --log requests.jsonl")]

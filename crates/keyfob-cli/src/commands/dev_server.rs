@@ -29,7 +29,7 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result {
         format!("`kill {}` ends it.", std::process::id())
     };
     Report::say(&format!(
-        "A provider for development: anybody on this machine can sign in as anybody. {ends}"
+        "A provider for development: anybody on this machine can sign in as anybody. Its client is `keyfob-local`. {ends}"
     ));
     server.wait().map_err(|error| failure::failed(Id::SystemFailed, "the development provider", error))?;
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,7 @@ use std::{
 use keyfob::{
     Client, Error, LoginOptions, Revocation, Secret, SignedIn, TokenKind,
     internals::{
-        core::{Cause, Id},
+        core::{Cause, Id, contract::names},
         core::{login::sealed::KeyStore, secret::strip_newline, source::Purpose},
         setup::Setup,
         trusted_device::Enrolment,
@@ -164,7 +164,7 @@ fn through(global: &Global, args: &Login, setup: Setup) -> Result {
 /// The event that is awaited.
 pub(crate) fn prompt(listens: bool) -> &'static str {
     if listens {
-        "Waiting for the browser. You can also paste the answer of the last page here:"
+        "Waiting for the browser. If its last page does not load, paste its address here:"
     } else {
         "Paste the code the page shows here:"
     }
@@ -180,8 +180,11 @@ pub(crate) fn somebody(no_browser: &str) -> Result<()> {
     let error = Error::new(Id::LoginNeeded, "nobody is here to sign in", why);
     Err(error
         .hint(
-            "a job uses a token: run `keyfob setup-token` where a browser is; a person may use `keyfob login --device`, and \
-             whoever follows the address by other means `--no-browser`",
+            format!(
+                "a job uses a token: run `keyfob setup-token` where a browser is, and give it to the job in {}; a person may use \
+                 `keyfob login --device`, and whoever follows the address by other means `--no-browser`",
+                names::OAUTH_TOKEN
+            ),
         )
         .into())
 }
@@ -214,9 +217,14 @@ pub(crate) fn show(address: &str, text: &str, clipboard: Option<&Screen>) {
 /// alternatives.
 fn draw(address: &str, below: &str, smaller: Option<&str>) {
     let manner = Manner::of_messages();
+    let note = output::qr_note(manner);
+    let below = [note.unwrap_or_default(), below].join("\n");
     // One line more for the cursor, or for what is typed.
-    match output::qr(address, manner.prose(below).lines().count() + 1) {
-        Qr::Picture(picture) => Report::show(&picture),
+    match output::qr(address, manner.prose(below.trim_start()).lines().count() + 1) {
+        Qr::Picture(picture) => {
+            Report::show(&picture);
+            note.into_iter().for_each(Report::say);
+        }
         Qr::NoRoom(told) => Report::say([&told, smaller.unwrap_or_default()].join(" ").trim_end()),
     }
 }

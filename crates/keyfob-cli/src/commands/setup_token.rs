@@ -14,7 +14,7 @@ use std::{
 use keyfob::{
     Client, Error, LoginOptions, Secret,
     internals::{
-        core::{Cause, Id},
+        core::{Cause, Id, contract::names},
         login::setup_token::{Minted, Note, SOON},
         logout::Revocation,
         world::failure,
@@ -72,8 +72,9 @@ pub(crate) fn run(global: &Global, args: &SetupToken) -> Result {
         format!("it ends {}", Calendar::here().ahead(end))
     });
     Report::say(&format!(
-        "Minted a token for `{}`; {end}. It is not kept here and will not be shown again.",
-        note.scopes
+        "Minted a token for `{}`; {end}. It is not kept here and will not be shown again: put it into {} where it is used.",
+        note.scopes,
+        names::OAUTH_TOKEN
     ));
     Ok(ExitCode::SUCCESS)
 }

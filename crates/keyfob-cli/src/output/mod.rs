@@ -8,4 +8,4 @@ pub(crate) mod report;
 pub(crate) mod terminal;
 pub(crate) mod when;
 
-pub(crate) use self::qr::{Qr, qr};
+pub(crate) use self::qr::{Qr, qr, qr_note};

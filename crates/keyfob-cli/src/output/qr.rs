@@ -1,6 +1,6 @@
 //! QR codes for a terminal.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use qrcode::{Color, EcLevel, QrCode};
 
@@ -26,6 +26,12 @@ pub(crate) fn qr(text: &str, below: usize) -> Qr {
     let room =
         size.map_or((usize::MAX, usize::MAX), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
     drawn(text, Manner::of_messages(), room, below)
+}
+
+/// What has to be said below a picture at a terminal without colours.
+pub(crate) fn qr_note(manner: Manner) -> Option<&'static str> {
+    let needed = manner.on_paper("").is_none() && io::stderr().is_terminal();
+    needed.then_some("It is drawn for a dark background, as NO_COLOR or TERM asks for no colours.")
 }
 
 fn drawn(text: &str, manner: Manner, (columns, lines): (usize, usize), below: usize) -> Qr {

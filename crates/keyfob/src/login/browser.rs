@@ -1,6 +1,6 @@
 //! Signs in through a browser or a pasted code, until the login is saved.
 
-use std::{sync::mpsc::Receiver, time::Duration};
+use std::{cell::RefCell, sync::mpsc::Receiver, time::Duration};
 
 use keyfob_core::{
     Cause, Error, Id, Result,
@@ -22,6 +22,7 @@ use crate::{
         establish::establish,
         options::LoginOptions,
         paste::{Paste, Pasted},
+        question,
         setup_token::{self, Minted},
         signed_in::Meant,
     },
@@ -181,12 +182,19 @@ impl Attempt<'_> {
     ) -> Result<SignedIn> {
         let tell =
             |signed_in: &SignedIn, meant: For<'_>| Closing::signed_in(&signed_in.record().identity, meant);
-        self.answered(pasted, patience, mistaken, tell, |attempt, code| {
+        self.answered(pasted, patience, mistaken, tell, |attempt, code, tab| {
             let reply = attempt.exchange(code)?;
-            let flow = &attempt.flow;
-            let meant = Meant { email: attempt.email.as_deref(), confirm };
-            let scopes = &flow.request().scopes;
-            establish(attempt.session, &attempt.environment, scopes, flow.nonce(), &reply, meant)
+            let Attempt { session, environment, flow, email, loopback, .. } = attempt;
+            let page = For { profile: Some(session.setup.profile_name()), issuer: environment.issuer() };
+            let waiting = RefCell::new((loopback, tab));
+            let confirm = |error: &Error| match &mut *waiting.borrow_mut() {
+                (Some(loopback), tab) if tab.is_some() => {
+                    question::asked(loopback, tab, Closing::asked(error, page), || confirm(error))
+                }
+                _ => confirm(error),
+            };
+            let meant = Meant { email: email.as_deref(), confirm: &confirm };
+            establish(session, environment, &flow.request().scopes, flow.nonce(), &reply, meant)
         })
     }
 
@@ -206,7 +214,7 @@ impl Attempt<'_> {
             patience,
             mistaken,
             |_, meant| Closing::minted(meant),
-            |attempt, code| {
+            |attempt, code, _| {
                 Minted::read(
                     attempt.session,
                     &attempt.environment,
@@ -223,7 +231,7 @@ impl Attempt<'_> {
         patience: Duration,
         mistaken: &mut dyn FnMut(&Error),
         tell: impl Fn(&T, For<'_>) -> Closing,
-        finish: impl Fn(&Self, &Code) -> Result<T>,
+        finish: impl Fn(&mut Self, &Code, &mut Option<Callback>) -> Result<T>,
     ) -> Result<T> {
         let clock = self.session.world.clock.clone();
         let end = clock.stopwatch() + patience;
@@ -232,8 +240,10 @@ impl Attempt<'_> {
         while clock.stopwatch() < end {
             match self.next_arrival() {
                 Some(Arrival::Callback(callback)) if self.flow.is_ours(&callback.query) => {
-                    let result = self.flow.callback(&callback.query).and_then(|code| finish(self, &code));
-                    self.close(Some(callback), &result, &tell);
+                    let code = self.flow.callback(&callback.query);
+                    let mut tab = Some(callback);
+                    let result = code.and_then(|code| finish(self, &code, &mut tab));
+                    self.close(tab, &result, &tell);
                     return result;
                 }
                 Some(Arrival::Callback(callback)) => {
@@ -262,7 +272,8 @@ impl Attempt<'_> {
                 }
                 Pasted::Nothing => continue,
             };
-            match text.and_then(|text| self.flow.pasted(&text)).and_then(|code| finish(self, &code)) {
+            let code = text.and_then(|text| self.flow.pasted(&text));
+            match code.and_then(|code| finish(self, &code, &mut None)) {
                 // The code is not the provider's, or is used up: the person may still have the right one, and the
                 // page may still send it.
                 Err(error) if is_mistake(&error) => {

@@ -151,6 +151,7 @@ impl Loopback {
     /// How it ended: a browser that was sent to the closing page gets this one.
     pub(super) fn set_closing(&mut self, closing: Closing) {
         self.closing = Some(closing);
+        self.closing_pages = 0;
     }
 
     /// Gives so many tabs the moment they need to follow to the closing page.

@@ -8,6 +8,8 @@ use keyfob_core::{Error, error::escape, login::identity::Identity};
 /// The path of the page that says how a sign-in ended.
 pub(super) const SIGNED_IN: &str = "/signed-in";
 pub(super) const NOT_SIGNED_IN: &str = "/not-signed-in";
+/// The path of the page that says that there is a question to answer elsewhere.
+pub(super) const QUESTION: &str = "/question";
 
 /// The style of all pages, shared with the development provider; [`STYLE_HASH`] lets just this one in.
 const STYLE: &str = include_str!("page/design.css");
@@ -71,6 +73,14 @@ impl Closing {
         let next = "<p>You can close this tab. The program that asked you to sign in goes on by itself.</p>";
         let page = ended(title, TICK, &format!("{}{next}", facts(who, meant)));
         Self { path: SIGNED_IN, page }
+    }
+
+    /// Another account signed in, and whoever started this is asked about it.
+    pub(super) fn asked(error: &Error, meant: For<'_>) -> Self {
+        let next = "<p><strong>What to do:</strong> Answer the question in the terminal, which also tells what comes of it. \
+                    You can close this tab.</p>";
+        let text = format!("<p>{}</p>{next}{}", sentence(error.what()), facts(None, meant));
+        Self { path: QUESTION, page: ended("The terminal has a question", EXCLAMATION, &text) }
     }
 
     /// Nothing came of it.

@@ -35,7 +35,9 @@ impl Session {
         self.environment()?.for_a_person()?;
         if self.setup.config.device_grant_is_off {
             let why = "the configuration file says `device_grant = false`";
-            return Err(Error::new(Id::DeviceGrantOff, "signing in with a code is switched off", why));
+            let environment = self.environment()?.name.clone();
+            return Err(Error::new(Id::DeviceGrantOff, "signing in with a code is switched off", why)
+                .because(Cause::NoCodes { environment }));
         }
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?;

@@ -10,6 +10,7 @@ pub(crate) mod options;
 mod paste;
 mod peer;
 mod ports;
+mod question;
 pub mod setup_token;
 pub(crate) mod signed_in;
 mod visit;

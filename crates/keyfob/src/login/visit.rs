@@ -1,6 +1,6 @@
 //! Classifies a request to the loopback callback.
 
-use crate::login::closing_page::{NOT_SIGNED_IN, SIGNED_IN};
+use crate::login::closing_page::{NOT_SIGNED_IN, QUESTION, SIGNED_IN};
 
 /// The path of the callback.
 pub(super) const PATH: &str = "/callback";
@@ -74,7 +74,7 @@ pub(super) fn of(head: &[u8], whole: bool, names: &[String]) -> Visit {
     match (request.method.unwrap_or(""), path.as_str()) {
         ("GET", PATH) if prefetch => refused("503 Service Unavailable"),
         ("GET", PATH) => Visit::Callback { query },
-        ("GET", SIGNED_IN | NOT_SIGNED_IN) => Visit::Closing,
+        ("GET", SIGNED_IN | NOT_SIGNED_IN | QUESTION) => Visit::Closing,
         ("HEAD", PATH) => refused("204 No Content"),
         ("GET", _) if prefetch && path.starts_with(OPEN) => refused("503 Service Unavailable"),
         ("GET", _) => Visit::Other { path },

@@ -49,7 +49,8 @@ pub(super) fn found(lease: &dyn Lease) -> Result<Option<Record>> {
         Found::Record(record) => Ok(Some(*record)),
         Found::SetAside(path) => {
             let why = format!("the file was damaged and has been kept as {}", path.display());
-            Err(Error::new(Id::StoreCorrupt, "the stored login cannot be read", why))
+            Err(Error::new(Id::StoreCorrupt, "the stored login cannot be read", why)
+                .because(Cause::SetAside { replaced: false }))
         }
     }
 }

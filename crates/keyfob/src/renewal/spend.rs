@@ -69,7 +69,7 @@ pub fn without_worker(world: &World, lease: Box<dyn Lease + '_>, need: &Need, be
     if asked {
         let what = "the outcome of renewing the login is unknown";
         let why = "the process that was renewing it was ended from outside after it had asked the provider";
-        return Err(Error::new(Id::OutcomeUnknown, what, why));
+        return Err(Error::new(Id::OutcomeUnknown, what, why).because(Cause::Uncertain {}));
     }
     match began {
         Began::Never => spend(world, lease, need),

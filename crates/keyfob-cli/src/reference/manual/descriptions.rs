@@ -30,6 +30,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
         "keyfob-demo" => &[
             "Each step is the command itself, in a home of its own that ends with the demo. No account and no configuration is needed \
              or touched.",
+            "A person signs in, the token ends, and three programs ask at once: one of them renews, and all get the new token. Then three \
+             programs that keep a copy of their own do the same to another login, and the provider ends it: what keyfob is for.",
         ],
         "keyfob-man" => &[
             "At a terminal a page is shown by man(1) and its pager, or as text where there is none. `--install` writes the pages below \

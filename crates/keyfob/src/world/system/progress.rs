@@ -76,6 +76,13 @@ impl Journey {
             Some(proxy) => Some(Cause::ProxyFailed { proxy: proxy.clone() }),
             None => Some(cause),
         };
+        // Before there is a connection through it, what does not answer or speaks something else is most likely the proxy.
+        let in_between = |cause: Option<Cause>| match (reached, &self.proxy) {
+            (Reached::Nobody | Reached::Proxy, Some(proxy)) => {
+                Some(Cause::ProxyFailed { proxy: proxy.clone() })
+            }
+            _ => cause,
+        };
         let host = host.clone();
         match error {
             E::HostNotFound => {
@@ -84,7 +91,7 @@ impl Journey {
             E::ConnectionFailed => {
                 (format!("no connection to {whom}"), or_proxy(Cause::NoConnection { host }))
             }
-            E::Timeout(_) => (format!("{whom} took too long"), or_proxy(Cause::TooSlow { host })),
+            E::Timeout(_) => (format!("{whom} took too long"), in_between(Some(Cause::TooSlow { host }))),
             E::BodyExceedsLimit(_) => (format!("the answer of {host} was larger than a mebibyte"), None),
             // Only the status is reported; the rest is the proxy's own text.
             E::ConnectProxyFailed(text) => {
@@ -105,7 +112,7 @@ impl Journey {
                     (why, or_proxy(cause))
                 }
             },
-            E::Protocol(_) => (format!("the answer of {whom} is not whole HTTP"), None),
+            E::Protocol(_) => (format!("the answer of {whom} is not whole HTTP"), in_between(None)),
             _ => (format!("the request to {whom} failed"), None),
         }
     }
