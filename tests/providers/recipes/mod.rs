@@ -226,6 +226,25 @@ fn recipe_for_github_with_a_secret_signs_in_on_the_page() {
     there.complains_of_nothing();
 }
 
+/// What the page warns of: an issuer in another spelling is another issuer (OpenID Connect Discovery §4.3).
+#[test]
+fn recipe_with_another_spelling_of_the_issuer_is_refused() {
+    const TENANT: &str = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
+    for (title, right, wrong, why) in [
+        ("Microsoft Entra ID", TENANT, "common", TENANT),
+        ("Microsoft Entra ID", TENANT, "company.onmicrosoft.com", TENANT),
+        ("Auth0", "auth0.com/\"", "auth0.com\"", "write issuer = \"https://company.eu.auth0.com/\""),
+    ] {
+        let row = rows().into_iter().find(|row| row.title == title).expect("a row");
+        let mut recipe = recipe(title);
+        recipe.config = recipe.config.replacen(right, wrong, 1);
+        let there = Internet::new(&row, &recipe);
+        let ran = there.login().expect("nobody is sent to a page");
+        assert!(ran.code == Some(5) && ran.err.contains(why), "{title}, {wrong}: {ran:?}");
+        assert!(there.stub.seen().iter().all(|seen| seen.path.contains("/.well-known/")), "{title}");
+    }
+}
+
 /// The page, the table and the tests are the same eight.
 #[test]
 fn every_recipe_of_the_page_is_tried() {
