@@ -7,6 +7,7 @@ mod answers;
 mod brought;
 mod callback;
 mod causes;
+mod client_keys;
 mod configuration;
 mod conflicts;
 mod demo;

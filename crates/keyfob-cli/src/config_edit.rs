@@ -34,10 +34,13 @@ pub(crate) enum Holds {
 
 /// The keys that say where a provider is asked and how a client authenticates there: those of another issuer are
 /// meaningless for this one.
-const OF_ANOTHER_ISSUER: [&str; 16] = [
+const OF_ANOTHER_ISSUER: [&str; 19] = [
     "grant",
     "client_secret_file",
     "client_secret_command",
+    "client_key_file",
+    "client_key_command",
+    "client_key_id",
     "client_auth",
     "dead_refresh_words",
     "hosts",

@@ -138,6 +138,10 @@ causes! {
         "the provider refused the request before it asked anybody",
     ClientUnknown "client-unknown" { environment: String, client: String, secret: bool }
         "the provider does not know the client, or not with this secret",
+    AssertionRefused "assertion-refused" { environment: String, client: String }
+        "the provider does not accept what the client signed with its private key",
+    ClientAuthOffered "client-auth-offered" { environment: String, offered: String }
+        "the provider names the ways in which clients may prove themselves, and the configured one is not among them",
     CodeRefused "code-refused" {}
         "the provider did not accept the code: it had expired, was used before or belongs to another sign-in",
     NotAnAnswer "not-an-answer" {}

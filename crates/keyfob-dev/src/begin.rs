@@ -28,7 +28,8 @@ use crate::{
 
 /// The host's options, and the content of the state file.
 pub(crate) fn begin(options: Options, ports: Vec<u16>) -> Result<Shared, StartError> {
-    let local = Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, redirect_uris: Vec::new() };
+    let local =
+        Client { id: LOCAL_CLIENT_ID.to_owned(), secret: None, keys: Vec::new(), redirect_uris: Vec::new() };
     let mut clients = HashMap::from([(local.id.clone(), local)]);
     for client in options.clients {
         if let Some(twin) = clients.insert(client.id.clone(), client) {

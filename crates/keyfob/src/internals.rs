@@ -13,6 +13,7 @@ use keyfob_core::{
 use crate::{
     client::Client,
     credential::{
+        client_proof::ClientProof,
         grant::Grant,
         look::{record_in, seed_store},
         standing::Standing,
@@ -203,6 +204,13 @@ impl Client {
     /// [`ErrorId::MetadataInvalid`](crate::ErrorId::MetadataInvalid), [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
     pub fn complete_environment(&self) -> Result<Environment> {
         self.session.complete_environment()
+    }
+
+    /// How the client of this login proves itself, or that of the environment where there is none. Asks nobody, and runs no
+    /// command.
+    #[must_use]
+    pub fn client_proof(&self, record: Option<&Record>) -> Option<ClientProof> {
+        ClientProof::of(&self.session, record)
     }
 
     /// What is known of the tokens minted here, newest last.

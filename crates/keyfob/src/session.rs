@@ -6,7 +6,7 @@ use std::{
 };
 
 use keyfob_core::{
-    Record, Result, Secret, Source, Timestamp,
+    Ahead, Record, Result, Secret, Source, Timestamp,
     contract::settings::ClientId,
     login::{
         record::{Generation, Key},
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     inherited: Mutex<Vec<Inherited>>,
     /// What was read from descriptors: once, then kept.
     pub(crate) read: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
+    /// How far the provider's clock is ahead, where a sign-in has found that out.
+    pub(crate) ahead: Mutex<Ahead>,
 }
 
 impl Session {
@@ -41,7 +43,8 @@ impl Session {
     pub(crate) fn new(mut setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
         let seal = Seal::new(world.keys.clone()).with(setup.config.seal);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
-        Self { world, setup, seal, spender, only: None, inherited, read: Mutex::new(BTreeMap::new()) }
+        let (read, ahead) = (Mutex::new(BTreeMap::new()), Mutex::new(Ahead::default()));
+        Self { world, setup, seal, spender, only: None, inherited, read, ahead }
     }
 
     /// The only source that may be used, if there is such a restriction.

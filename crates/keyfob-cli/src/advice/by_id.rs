@@ -33,6 +33,12 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         Id::DescriptorContent => "write one token and nothing else to it",
         Id::HelperFailed => "run the configured api_key_helper by hand and look at its output",
         Id::ClientSecret => "check the file or command that `keyfob man config` describes under `client_secret_file`",
+        Id::ClientKey => "check the file or command that `keyfob man config` describes under `client_key_file`",
+        Id::ClientKeyKind => {
+            "make one of the right kind, for example `openssl genpkey -algorithm EC -pkeyopt \
+             ec_paramgen_curve:P-256 -out FILE`, and register its public half"
+        }
+        Id::ClientAuthUnsupported => "set client_auth to what the provider takes; see `keyfob man config`",
         Id::DeviceGrantOff => {
             "use `keyfob login --no-browser`, which accepts a pasted code, or change the configuration"
         }

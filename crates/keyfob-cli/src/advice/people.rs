@@ -67,6 +67,18 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             names::CLIENT_ID
         )
         .into(),
+        Cause::AssertionRefused { environment, .. } => format!(
+            "register the public half of the key in {} with the provider, under the id of client_key_id if that is set; \
+             `keyfob doctor` compares the clocks",
+            situation.section(environment)
+        )
+        .into(),
+        Cause::ClientAuthOffered { environment, .. } => format!(
+            "in {}, set client_auth to one of them, or name the endpoints yourself (token_url and others) if the \
+             metadata is wrong",
+            situation.section(environment)
+        )
+        .into(),
         Cause::CodeRefused {} => "start again: `keyfob login`; a code works once, and for a few minutes".into(),
         Cause::NotAnAnswer {} => {
             "paste the whole address of the last page, or the `code#state` that it shows".into()

@@ -24,7 +24,9 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::WritableByOthers { path, .. } => {
             format!("take that from others: chmod go-w {}", quoted(path)).into()
         }
-        Cause::Missing { path } if id == Id::ClientSecret || id == Id::ApprovedListUnsafe => {
+        Cause::Missing { path }
+            if matches!(id, Id::ClientSecret | Id::ClientKey | Id::ApprovedListUnsafe) =>
+        {
             format!("create {}, or correct its name", quoted(path)).into()
         }
         Cause::Missing { path } => format!("create it: mkdir -p {}", quoted(path)).into(),

@@ -274,6 +274,9 @@ pub(crate) struct DevServer {
     /// Register this client; with a secret it is confidential
     #[arg(long, value_name = "ID[:SECRET]")]
     pub(crate) client: Vec<String>,
+    /// Register this client, which proves itself with the private half of this public key (PEM, JWK or JWK Set)
+    #[arg(long, value_name = "ID=FILE")]
+    pub(crate) client_key: Vec<String>,
     /// Append one JSON line for every request
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,

@@ -6,7 +6,7 @@ use keyfob::{
     Error,
     internals::{core::Id, world::failure},
 };
-use keyfob_dev::{DevServer, Options};
+use keyfob_dev::{Client, DevServer, Options};
 
 use crate::{
     args::{DevServer as Arguments, Global},
@@ -58,6 +58,12 @@ fn options(args: &Arguments) -> Result<Options> {
         clients.push(
             client.parse().map_err(|error: keyfob_dev::ClientError| usage("--client", error.to_string()))?,
         );
+    }
+    for client in &args.client_key {
+        let wrong = |why: String| usage("--client-key", why);
+        let (id, file) = client.split_once('=').ok_or_else(|| wrong("expected ID=FILE".into()))?;
+        let keys = std::fs::read_to_string(file).map_err(|error| wrong(format!("{file}: {error}")))?;
+        clients.push(Client::with_key(id, &keys).map_err(|error| wrong(error.to_string()))?);
     }
     let mut faults = Vec::new();
     for fault in &args.fault {

@@ -66,10 +66,10 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
 /// A command of the configuration may require a touch or cost something: the user decides whether it is run.
 fn may_run(client: &Client) -> Result<bool> {
     let setup = client.setup();
-    let command = match (&setup.config.api_key_helper, setup.runs_secret_command()) {
+    let command = match (&setup.config.api_key_helper, setup.secret_command()) {
         (Some(_), _) => "api_key_helper",
-        (None, true) => "client_secret_command",
-        (None, false) => return Ok(false),
+        (None, Some(key)) => key,
+        (None, None) => return Ok(false),
     };
     if !terminal::has_person() {
         return Ok(false);

@@ -12,6 +12,7 @@ const FILES: &[Id] = &[
     Id::ApprovedListUnsafe,
     Id::AgentUnsafe,
     Id::ClientSecret,
+    Id::ClientKey,
     Id::Usage,
 ];
 /// Errors of requests to a provider.
@@ -34,7 +35,10 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::ProfileName { .. } => &[Id::Usage, Id::VariableMalformed, Id::StoreCorrupt],
         Cause::Declined {} => &[Id::LoginDenied],
         Cause::ScopeUnknown { .. } | Cause::RequestRefused {} => &[Id::LoginDenied, Id::ProviderRefused],
-        Cause::ClientUnknown { .. } | Cause::CodeRefused {} => &[Id::ProviderRefused],
+        Cause::ClientUnknown { .. } | Cause::AssertionRefused { .. } | Cause::CodeRefused {} => {
+            &[Id::ProviderRefused]
+        }
+        Cause::ClientAuthOffered { .. } => &[Id::ClientAuthUnsupported],
         Cause::NotAnAnswer {} => &[Id::CallbackInvalid],
         Cause::OtherAttempt {} | Cause::OpenedTwice {} => &[Id::StateMismatch],
         Cause::AnswerNotTaken {} => &[Id::CallbackInvalid],
@@ -107,8 +111,8 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SameDescriptor { .. } => &[Id::VariablesConflict],
         Cause::EnvironmentNotFound { .. } => &[Id::EnvironmentUnknown],
         Cause::EnvironmentLacks { .. } => &[Id::EnvironmentIncomplete],
-        Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret],
-        Cause::SecretEmpty { .. } => &[Id::ClientSecret],
+        Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret, Id::ClientKey],
+        Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],
         Cause::KernelForgot {}
         | Cause::KeyMissing {}

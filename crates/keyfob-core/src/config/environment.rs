@@ -43,6 +43,9 @@ pub struct RawEnvironment {
     pub grant: Option<String>,
     pub client_secret_file: Option<String>,
     pub client_secret_command: Option<String>,
+    pub client_key_file: Option<String>,
+    pub client_key_command: Option<String>,
+    pub client_key_id: Option<String>,
     pub client_auth: Option<String>,
     pub api_base: Option<String>,
     pub apps_base: Option<String>,
@@ -102,10 +105,10 @@ impl Configured {
     pub(super) fn read(name: &str, raw: RawEnvironment, mistakes: &Mistakes) -> Self {
         let at = Table { name, mistakes };
         let ways = ways(&at, &raw);
-        let confidential = confidential(&at, &raw);
+        let confidential = confidential(&at, name, &raw);
         let is_machine = raw.grant.as_deref() == Some("client_credentials");
         let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
-        if matches!(name, "production" | "local" | "custom") {
+        if IS_BUILT_IN.contains(&name) {
             let leads = raw.leads_elsewhere();
             for key in leads {
                 at.wrong(
@@ -239,9 +242,9 @@ fn is_error_word(text: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-/// The keys of a client's secret belong together: one without the others is a mistake. A machine must have one.
-fn confidential(at: &Table<'_>, raw: &RawEnvironment) -> Option<Confidential> {
-    let (file, command) = (&raw.client_secret_file, &raw.client_secret_command);
+/// The keys of a client's secret, or of its private key, belong together: one without the others is a mistake. A machine
+/// must have one of the two.
+fn confidential(at: &Table<'_>, name: &str, raw: &RawEnvironment) -> Option<Confidential> {
     let bad = |key: &str, expected: &str| {
         at.wrong(key, expected);
         None
@@ -251,30 +254,97 @@ fn confidential(at: &Table<'_>, raw: &RawEnvironment) -> Option<Confidential> {
         Some("authorization_code") | None => false,
         Some(_) => return bad("grant", "expected \"authorization_code\" or \"client_credentials\""),
     };
-    let secret = match (file, command) {
-        (Some(file), None) if file.starts_with('/') => Place::File(file.clone()),
-        (Some(_), None) => return bad("client_secret_file", "expected an absolute path"),
-        (None, Some(command)) if !command.trim().is_empty() => Place::Command(command.clone()),
-        (None, Some(_)) => return bad("client_secret_command", "expected a command"),
-        (Some(_), Some(_)) => {
-            return bad("client_secret_file", "expected this or client_secret_command, not both");
+    let secret = (&raw.client_secret_file, &raw.client_secret_command);
+    let key = (&raw.client_key_file, &raw.client_key_command);
+    let is_public = raw.client_auth.as_deref() == Some("none");
+    let proof = match raw.client_auth.as_deref() {
+        None | Some("none") => None,
+        Some(name) => match Proof::named(name) {
+            None => return bad("client_auth", CLIENT_AUTH),
+            known => known,
+        },
+    };
+    let (place, proof) = match (secret, key) {
+        ((None, None), (None, None)) if is_machine => {
+            return bad("client_secret_file", "expected this, client_secret_command or client_key_file");
         }
-        (None, None) if is_machine => {
-            return bad("client_secret_file", "expected this or client_secret_command");
+        ((None, None), (None, None)) => match proof {
+            None if raw.client_key_id.is_some() => {
+                return bad("client_key_id", "expected client_key_file or client_key_command beside it");
+            }
+            None => return None,
+            Some(proof) if proof.signs() => {
+                return bad("client_auth", "expected client_key_file or client_key_command beside it");
+            }
+            Some(_) => {
+                return bad("client_auth", "expected client_secret_file or client_secret_command beside it");
+            }
+        },
+        _ if is_public => {
+            return bad(
+                "client_auth",
+                "expected no secret and no key beside \"none\": such a client proves nothing",
+            );
         }
-        (None, None) if raw.client_auth.is_some() => {
-            return bad("client_auth", "expected client_secret_file or client_secret_command beside it");
+        (secret, (None, None)) => {
+            if proof.is_some_and(Proof::signs) {
+                return bad("client_auth", "expected client_key_file or client_key_command beside it");
+            }
+            if raw.client_key_id.is_some() {
+                return bad("client_key_id", "expected client_key_file or client_key_command beside it");
+            }
+            (place(at, ["client_secret_file", "client_secret_command"], secret)?, proof)
         }
-        (None, None) => return None,
+        ((None, None), key) => {
+            if proof.is_some_and(|proof| !proof.signs()) {
+                return bad("client_auth", "expected \"private_key_jwt\" where the client has a key");
+            }
+            // What is signed is for an issuer by its very name, which cannot be guessed from an endpoint.
+            if raw.issuer.is_none() && !IS_BUILT_IN.contains(&name) {
+                return bad(
+                    "client_key_file",
+                    "expected the `issuer` beside it, which is what the key signs for",
+                );
+            }
+            if raw
+                .client_key_id
+                .as_deref()
+                .is_some_and(|id| id.is_empty() || id.chars().any(char::is_control))
+            {
+                return bad("client_key_id", "expected the id under which the provider knows the key");
+            }
+            (place(at, ["client_key_file", "client_key_command"], key)?, Some(Proof::PrivateKeyJwt))
+        }
+        _ => return bad("client_key_file", "expected this or client_secret_file, not both"),
     };
     if raw.client_id.is_none() {
-        return bad("client_id", "expected the client that the secret belongs to");
+        return bad("client_id", "expected the client that the secret or the key belongs to");
     }
-    let proof = match raw.client_auth.as_deref().map(Proof::named) {
-        Some(None) => {
-            return bad("client_auth", "expected \"client_secret_basic\" or \"client_secret_post\"");
-        }
-        known => known.flatten(),
+    Some(Confidential { secret: place, proof, key_id: raw.client_key_id.clone() })
+}
+
+/// What `client_auth` may say.
+const CLIENT_AUTH: &str =
+    "expected \"client_secret_basic\", \"client_secret_post\", \"private_key_jwt\" or \"none\"";
+
+/// The environments whose issuer is known without the configuration.
+const IS_BUILT_IN: [&str; 3] = ["production", "local", "custom"];
+
+/// Where a secret or a key is: in a file, or what a command prints.
+fn place(
+    at: &Table<'_>,
+    [file, command]: [&str; 2],
+    place: (&Option<String>, &Option<String>),
+) -> Option<Place> {
+    let bad = |key: &str, expected: &str| {
+        at.wrong(key, expected);
+        None
     };
-    Some(Confidential { secret, proof })
+    match place {
+        (Some(path), None) if path.starts_with('/') => Some(Place::File(path.clone())),
+        (Some(_), None) => bad(file, "expected an absolute path"),
+        (None, Some(words)) if !words.trim().is_empty() => Some(Place::Command(words.clone())),
+        (None, _) => bad(command, "expected a command"),
+        (Some(_), Some(_)) => bad(file, &alloc::format!("expected this or {command}, not both")),
+    }
 }

@@ -118,7 +118,7 @@ fn a_client_of_a_person_may_have_a_secret() {
         let work = &config.environments["work"];
         assert!(work.machine.is_none());
         let (secret, proof) = (Place::Command("pass desktop".into()), Some(Proof::Post));
-        assert_eq!(work.confidential, Some(Confidential { secret, proof }));
+        assert_eq!(work.confidential, Some(Confidential { secret, proof, key_id: None }));
     }
 }
 
@@ -134,7 +134,8 @@ fn client_credentials_configuration_must_be_complete() {
     };
     let config = environment(whole()).unwrap();
     let machine = config.environments["work"].machine.clone().unwrap();
-    assert_eq!(machine, Confidential { secret: Place::File("/run/secret".into()), proof: None });
+    let secret = Place::File("/run/secret".into());
+    assert_eq!(machine, Confidential { secret, proof: None, key_id: None });
     for (raw, key) in [
         (RawEnvironment { grant: text("password"), ..whole() }, "grant"),
         (RawEnvironment { client_id: None, ..whole() }, "client_id"),
@@ -163,6 +164,56 @@ fn client_credentials_configuration_must_be_complete() {
         let environments = BTreeMap::from([(name.to_string(), whole())]);
         let error = Config::parse(RawConfig { environments, ..RawConfig::default() }).expect_err(name);
         assert!(error.what().contains(name), "{error}");
+    }
+}
+
+/// A private key takes the place of a secret, for a person's client and a machine's. It signs for an issuer, which has to
+/// be known by name, and never beside a secret.
+#[test]
+fn a_client_may_have_a_key_and_no_secret() {
+    let text = |t: &str| Some(t.to_string());
+    let whole = || RawEnvironment {
+        issuer: text("https://id.example"),
+        client_id: text("desktop"),
+        client_key_file: text("/run/key.pem"),
+        ..Default::default()
+    };
+    for client_auth in [None, text("private_key_jwt")] {
+        let raw = RawEnvironment { client_auth, client_key_id: text("k1"), ..whole() };
+        let config = environment(raw).unwrap();
+        let work = &config.environments["work"];
+        let (secret, proof) = (Place::File("/run/key.pem".into()), Some(Proof::PrivateKeyJwt));
+        assert_eq!(work.confidential, Some(Confidential { secret, proof, key_id: text("k1") }));
+    }
+    let raw = RawEnvironment { grant: text("client_credentials"), ..whole() };
+    assert!(environment(raw).unwrap().environments["work"].machine.is_some());
+    let public = RawEnvironment { client_auth: text("none"), client_key_file: None, ..whole() };
+    assert_eq!(environment(public).unwrap().environments["work"].confidential, None);
+    let without = || RawEnvironment { client_key_file: None, ..whole() };
+    let secret = || RawEnvironment { client_secret_file: text("/run/secret"), ..without() };
+    for (raw, key) in [
+        (RawEnvironment { issuer: None, ..whole() }, "client_key_file"),
+        (RawEnvironment { client_id: None, ..whole() }, "client_id"),
+        (RawEnvironment { client_key_file: text("key.pem"), ..whole() }, "client_key_file"),
+        (RawEnvironment { client_key_command: text("pass key"), ..whole() }, "client_key_file"),
+        (RawEnvironment { client_key_command: text(" "), ..without() }, "client_key_command"),
+        (RawEnvironment { client_secret_file: text("/run/secret"), ..whole() }, "client_key_file"),
+        (RawEnvironment { client_auth: text("client_secret_post"), ..whole() }, "client_auth"),
+        (RawEnvironment { client_auth: text("none"), ..whole() }, "client_auth"),
+        (RawEnvironment { client_auth: text("private_key_jwt"), ..without() }, "client_auth"),
+        (RawEnvironment { client_auth: text("client_secret_jwt"), ..whole() }, "client_auth"),
+        (RawEnvironment { client_auth: text("private_key_jwt"), ..secret() }, "client_auth"),
+        (RawEnvironment { client_auth: text("none"), ..secret() }, "client_auth"),
+        (RawEnvironment { client_key_id: text("k1"), ..secret() }, "client_key_id"),
+        (RawEnvironment { client_key_id: text("k1"), ..without() }, "client_key_id"),
+        (RawEnvironment { client_key_id: text(""), ..whole() }, "client_key_id"),
+        (
+            RawEnvironment { client_auth: text("none"), grant: text("client_credentials"), ..without() },
+            "client_secret_file",
+        ),
+    ] {
+        let error = environment(raw).expect_err(key);
+        assert!(error.what().contains(&format!("environments.work.{key}`")), "{key}: {error}");
     }
 }
 

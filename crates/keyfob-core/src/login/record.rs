@@ -208,7 +208,7 @@ pub struct Record {
     /// Set where a machine asks for itself (RFC 6749 §4.4): how it proves who it is. Asking again takes the place of a
     /// refresh token.
     pub proof: Option<Proof>,
-    /// Set where a person's client has a secret: how to find it.
+    /// Set where a person's client has a secret or a key: how to find it.
     pub secret_at: Option<SecretAt>,
     /// How its provider wants to be spoken to, as it was configured.
     pub dialect: Dialect,
@@ -305,6 +305,17 @@ impl Record {
     #[must_use]
     pub fn id_token_ends_at(&self) -> Option<ProviderTime> {
         IdToken::read(self.id_token.as_ref()?).ok()?.expires_at()
+    }
+
+    /// How its client proves itself: `None` for a public one.
+    #[must_use]
+    pub fn client_auth(&self) -> Option<Proof> {
+        self.proof.or(self.secret_at.as_ref().map(|secret| secret.auth))
+    }
+
+    /// Whether its client proves itself with what it signs.
+    pub(crate) fn signs(&self) -> bool {
+        self.client_auth().is_some_and(Proof::signs)
     }
 
     /// Whether there is anything to ask for a new token with.

@@ -14,6 +14,7 @@ use crate::{
         record::{Cooldown, Refusal, Unknown},
     },
     oauth::{
+        client_assertion::{self, is_about_the_client},
         id_token::{self, Doubt, IdToken},
         reply::Reply,
         token_request::TokenRequest,
@@ -89,6 +90,7 @@ pub fn renewed(mut record: Record, reply: &Reply, now: Timestamp, kernel: Option
         record.refresh_token = rotated;
         record.unknown = None;
     }
+    mend_clock(&mut record, reply, now, kernel.as_deref());
     // The same clock that the record is read by later.
     let at = record.ahead(kernel.as_deref()).theirs(now);
     let asked = reply.retry_after(at, LONGEST_COOLDOWN);
@@ -119,16 +121,21 @@ fn refused_for(record: &Record, verdict: &Verdict, seconds: Option<i64>) -> Opti
     match verdict {
         Verdict::Later(said) => said.busy(seconds),
         Verdict::Refused(said) => match said.word.as_deref()? {
-            "invalid_client" | "unauthorized_client" => Some(Cause::ClientUnknown {
-                environment: record.environment.clone(),
-                client: record.client_id.as_str().into(),
-                secret: record.secret_at.is_some(),
-            }),
+            word if is_about_the_client(word) => Some(client_refused(record)),
             "invalid_scope" => Some(Cause::ScopeUnknown { scopes: record.scopes.to_string() }),
             _ => Some(Cause::RequestRefused {}),
         },
         _ => None,
     }
+}
+
+/// Why a client was refused, for programs that advise a person.
+pub(crate) fn client_refused(record: &Record) -> Cause {
+    let (environment, client) = (record.environment.clone(), String::from(record.client_id.as_str()));
+    if record.signs() {
+        return Cause::AssertionRefused { environment, client };
+    }
+    Cause::ClientUnknown { environment, client, secret: record.secret_at.is_some() || record.proof.is_some() }
 }
 
 /// Why the tokens of a renewal are another login's, by the ID token beside them (OpenID Connect Core §12.2). It is held
@@ -249,6 +256,26 @@ pub(crate) fn cool_down(record: &mut Record, now: ProviderTime, asked: Option<i6
     record.cooldown = Some(Cooldown { since: now, until: now.plus(seconds), times, why: why.into() });
 }
 
+/// Notes how far the provider is ahead of the clock of this kernel, if it is.
+fn note_clock(record: &mut Record, kernel: String, ahead: Option<Ahead>) {
+    record.clocks.remove(&kernel);
+    if let Some(ahead) = ahead {
+        while record.clocks.len() >= 16 {
+            record.clocks.pop_first();
+        }
+        record.clocks.insert(kernel, ahead.seconds());
+    }
+}
+
+/// A client that was refused may have dated what it signed by a wrong clock: the next one is dated by the provider's.
+pub(crate) fn mend_clock(record: &mut Record, reply: &Reply, now: Timestamp, kernel: Option<&str>) {
+    let Some(kernel) = kernel.filter(|_| record.signs()) else { return };
+    let used = record.ahead(Some(kernel));
+    if let Some(ahead) = client_assertion::refused_for_its_date(reply, now, used) {
+        note_clock(record, kernel.into(), Some(ahead));
+    }
+}
+
 /// Puts granted tokens in. What an answer leaves out keeps its old value (RFC 6749 §6); a scope may get
 /// narrower, never wider.
 pub fn accept(
@@ -260,7 +287,7 @@ pub fn accept(
     kernel: Option<String>,
 ) {
     // A token's life begins before its answer is read, and so does what `Date` says.
-    let (now, provider) = (reply.begins(now), reply.provider_time());
+    let (read_at, now, provider) = (now, reply.begins(now), reply.provider_time());
     record.generation.number += 1;
     record.access_token = Some(tokens.access_token);
     if rotated.is_some() {
@@ -271,19 +298,17 @@ pub fn accept(
         let decided = record.scopes.iter().next().is_none();
         record.scopes = if decided { scope } else { record.scopes.intersection(&scope) };
     }
-    // The record counts in the provider's time wherever this machine's clock is known to differ.
-    let ahead =
-        provider.map(|theirs| Ahead::between(theirs, now)).filter(|ahead| ahead.seconds().abs() > SKEW);
+    // The record counts in the provider's time wherever this machine's clock is known to differ. What a client signs is
+    // dated, and held against the provider's clock more closely than an expiry.
+    let ahead = if record.signs() {
+        client_assertion::misdated(reply, read_at, Ahead::default())
+    } else {
+        provider.map(|theirs| Ahead::between(theirs, now)).filter(|ahead| ahead.seconds().abs() > SKEW)
+    };
     // Where nothing can be noted down, the clocks count as one.
     let ahead = kernel.as_ref().and(ahead);
     if let Some(kernel) = kernel {
-        record.clocks.remove(&kernel);
-        if let Some(ahead) = ahead {
-            while record.clocks.len() >= 16 {
-                record.clocks.pop_first();
-            }
-            record.clocks.insert(kernel, ahead.seconds());
-        }
+        note_clock(record, kernel, ahead);
     }
     record.issued_at = ahead.unwrap_or_default().theirs(now);
     let lifetime = tokens.expires_in.or(record.refresh_token.is_some().then_some(ASSUMED));

@@ -1,4 +1,5 @@
-//! How a confidential client authenticates (RFC 6749 §2.3): where its secret is kept, and where it goes in a request.
+//! How a confidential client authenticates (RFC 6749 §2.3): where its secret or its key is kept, and what of it goes into a
+//! request. What is signed with a key is in [`super::client_assertion`].
 
 use alloc::{format, string::String};
 
@@ -12,13 +13,16 @@ use crate::{Secret, contract::settings::ClientId};
 /// whose provider gives it a secret anyway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confidential {
-    /// Where its secret is.
+    /// Where its secret is, or its private key.
     pub secret: Place,
-    /// How it proves itself, where the configuration says so; else the provider's metadata decides.
+    /// How it proves itself, where the configuration says so; else the provider's metadata decides between the two ways of
+    /// a secret. A private key is always said.
     pub proof: Option<Proof>,
+    /// By which id the provider knows its key, where the configuration says so.
+    pub key_id: Option<String>,
 }
 
-/// Where a client's secret is. Never on a command line, never in a variable.
+/// Where a client's secret or key is. Never on a command line, never in a variable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
@@ -28,7 +32,7 @@ pub enum Place {
     Command(String),
 }
 
-/// How a client proves itself to the token endpoint (RFC 6749 §2.3.1), by the names of RFC 7591 §2.
+/// How a client proves itself to the token endpoint (RFC 6749 §2.3.1, OpenID Connect Core §9), by the names of RFC 7591 §2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proof {
     /// In the header.
@@ -37,37 +41,59 @@ pub enum Proof {
     /// In the body.
     #[serde(rename = "client_secret_post")]
     Post,
+    /// By what it signs with its private key (RFC 7523 §2.2): the provider never sees the key.
+    #[serde(rename = "private_key_jwt")]
+    PrivateKeyJwt,
 }
 
 impl Proof {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Basic, Self::Post, Self::PrivateKeyJwt];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Post => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
     /// The one of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "client_secret_basic" => Some(Self::Basic),
-            "client_secret_post" => Some(Self::Post),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|proof| proof.name() == name)
+    }
+
+    /// Whether it takes a private key, and no secret.
+    #[must_use]
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::PrivateKeyJwt)
     }
 }
 
-/// What a login remembers of its client's secret: how to find it when the login is renewed or ended. Never the secret.
+/// What a login remembers of its client's secret or key: how to find it when the login is renewed or ended. Never the
+/// secret, never the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretAt {
     /// Where it is.
     pub at: Place,
-    /// Where it goes in a request.
+    /// What becomes of it in a request.
     pub auth: Proof,
+    /// By which id the provider knows the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
 }
 
-/// A client with its secret at hand: what one request is authenticated with.
+/// A client with its proof at hand: what one request is authenticated with.
 #[derive(Debug)]
 pub struct ClientAuth {
     /// The client.
     pub client: ClientId,
-    /// Where the secret goes.
+    /// Where the proof goes.
     pub method: Proof,
-    /// The secret.
+    /// The proof: the secret, or for [`Proof::PrivateKeyJwt`] what was signed for this one request.
     pub secret: Secret,
 }
 
@@ -105,24 +131,31 @@ mod tests {
         assert_eq!(pair, b"a%3Ab+c:p%25s%3As%2B");
     }
 
-    /// What stays on the disk is where the secret is, never what it is.
+    /// What stays on the disk is where the secret is, never what it is. Records that were written before there were keys
+    /// are read as before.
     #[test]
     fn a_record_keeps_the_place_alone() {
         let mut r = record(1_000_000, 60);
-        r.secret_at = Some(SecretAt { at: Place::File("/run/secret".into()), auth: Proof::Post });
+        r.secret_at =
+            Some(SecretAt { at: Place::File("/run/secret".into()), auth: Proof::Post, key_id: None });
         let bytes = r.encode();
         let text = core::str::from_utf8(&bytes).unwrap();
         assert!(
             text.contains("\"file\": \"/run/secret\"") && text.contains("\"client_secret_post\""),
             "{text}"
         );
+        assert!(!text.contains("key_id"), "{text}");
         assert_eq!(Record::decode(&bytes).unwrap().secret_at, r.secret_at);
+        let key_id = Some("k1".into());
+        r.secret_at =
+            Some(SecretAt { at: Place::Command("pass key".into()), auth: Proof::PrivateKeyJwt, key_id });
+        assert_eq!(Record::decode(&r.encode()).unwrap().secret_at, r.secret_at);
     }
 
     /// The configuration, the metadata and the record call a method by one name.
     #[test]
     fn a_method_is_found_by_the_name_it_is_kept_under() {
-        for proof in [Proof::Basic, Proof::Post] {
+        for proof in Proof::ALL {
             let kept = serde_json::to_value(proof).unwrap();
             assert_eq!(Proof::named(kept.as_str().unwrap()), Some(proof));
         }

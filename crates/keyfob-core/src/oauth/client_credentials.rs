@@ -11,6 +11,7 @@ use crate::{
     contract::settings::Scopes,
     login::refresh::{self, After},
     oauth::{
+        client_assertion::is_about_the_client,
         refusal::Refusal,
         reply::Reply,
         token_request::TokenRequest,
@@ -58,6 +59,7 @@ pub fn answered(
             (Id::Unreachable, said.why)
         }
     };
+    refresh::mend_clock(&mut record, reply, now, kernel.as_deref());
     let at = record.ahead(kernel.as_deref()).theirs(now);
     let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
     if let Some(Cause::Busy { seconds, .. }) = &mut cause {
@@ -70,11 +72,7 @@ pub fn answered(
 /// Why this client was refused, for programs that advise a person.
 fn refusal_of(record: &Record, said: &Refusal) -> Option<Cause> {
     Some(match said.word.as_deref()? {
-        "invalid_client" | "unauthorized_client" => Cause::ClientUnknown {
-            environment: record.environment.clone(),
-            client: record.client_id.as_str().into(),
-            secret: true,
-        },
+        word if is_about_the_client(word) => refresh::client_refused(record),
         "invalid_scope" => Cause::ScopeUnknown { scopes: record.scopes.to_string() },
         _ => Cause::RequestRefused {},
     })

@@ -143,7 +143,8 @@ fn key(value: &Value) -> Option<Key> {
 }
 
 /// Base64 in either alphabet, padded or not: RFC 7518 §2 wants one, providers use all.
-pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn octets(text: &str) -> Option<Vec<u8>> {
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);

@@ -2,6 +2,7 @@
 
 mod authorization_answer;
 pub mod authorization_code;
+pub mod client_assertion;
 pub mod client_auth;
 pub mod client_credentials;
 pub mod device_code;

@@ -13,6 +13,7 @@ use crate::{
     Secret,
     contract::settings::{ClientId, Scopes},
     oauth::{
+        client_assertion,
         client_auth::{ClientAuth, Proof},
         dialect::{Dialect, TokenBody},
         header::Header,
@@ -93,7 +94,18 @@ impl TokenRequest {
         if scopes.is_empty() { self } else { self.with("scope", scopes.to_string()) }
     }
 
-    /// The request as it is sent: of a public client, or with the secret of a confidential one, in the dialect of the
+    /// The same once more, for a request that is made again.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let copy = |one: &Parameter| Parameter {
+            name: one.name.clone(),
+            value: one.value.duplicate(),
+            is_number: one.is_number,
+        };
+        Self { grant_type: self.grant_type, parameters: self.parameters.iter().map(copy).collect() }
+    }
+
+    /// The request as it is sent: of a public client, or with the proof of a confidential one, in the dialect of the
     /// provider that is asked. A parameter of that dialect never takes the place of one that is there already.
     #[must_use]
     pub fn encode(mut self, auth: Option<&ClientAuth>, dialect: &Dialect) -> Encoded {
@@ -108,10 +120,13 @@ impl TokenRequest {
             None => {}
             Some((Proof::Basic, auth)) => headers.push(("Authorization".into(), auth.basic())),
             Some((Proof::Post, auth)) => {
-                if !self.has("client_id") {
-                    self = self.client(&auth.client);
-                }
-                self = self.with_secret("client_secret", auth.secret.duplicate());
+                self = self.named(&auth.client).with_secret("client_secret", auth.secret.duplicate());
+            }
+            // RFC 7523 §2.2. The client's name is in the assertion too, and some providers find its key by this one
+            // (RFC 7521 §4.2 allows both).
+            Some((Proof::PrivateKeyJwt, auth)) => {
+                self = self.named(&auth.client).with("client_assertion_type", client_assertion::TYPE);
+                self = self.with_secret("client_assertion", auth.secret.duplicate());
             }
         }
         let body = match self.grant_type.map(|_| dialect.token_body) {
@@ -119,6 +134,11 @@ impl TokenRequest {
             Some(TokenBody::Form) | None => (FORM, self.form()),
         };
         Encoded { headers, body }
+    }
+
+    /// Names the client, unless that has been done.
+    fn named(self, client: &ClientId) -> Self {
+        if self.has("client_id") { self } else { self.client(client) }
     }
 
     #[expect(
@@ -233,6 +253,19 @@ mod tests {
         let (header, body) = sent(request(), Some(&auth(Proof::Basic)));
         assert_eq!(header.unwrap().expose(), "Basic YWdlbnRzOnMlMjYx");
         assert_eq!(body.expose(), "grant_type=client_credentials&scope=user%3Ainference");
+    }
+
+    /// RFC 7523 §2.2: two parameters, and nothing in the header (RFC 6749 §2.3: one method in a request).
+    #[test]
+    fn an_assertion_is_in_the_body_alone() {
+        let (header, body) =
+            sent(TokenRequest::grant("client_credentials"), Some(&auth(Proof::PrivateKeyJwt)));
+        assert!(header.is_none());
+        assert_eq!(
+            body.expose(),
+            "grant_type=client_credentials&client_id=agents&client_assertion_type=\
+             urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=s%261"
+        );
     }
 
     /// A person's login: the request is that of a public client, and the proof comes to it.

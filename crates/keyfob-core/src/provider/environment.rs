@@ -13,6 +13,7 @@ use crate::{
     contract::settings::{ClientId, Scopes},
     login::record::{Generation, Login},
     oauth::{
+        client_assertion::Algorithm,
         client_auth::{Confidential, Proof, SecretAt},
         dialect::{Addition, Dialect},
         prompt::Prompt,
@@ -69,6 +70,8 @@ pub struct Environment {
     pub hosts: Vec<String>,
     /// What the metadata says of how clients prove themselves, once it has been read.
     pub(super) takes_post_only: bool,
+    /// The algorithms that a client may sign with, where the metadata names any.
+    pub(super) signs_with: Option<Vec<String>>,
     pub(super) discovery: Discovery,
 }
 
@@ -128,6 +131,7 @@ impl Environment {
             confidential: None,
             hosts: Vec::new(),
             takes_post_only: false,
+            signs_with: None,
             discovery: Discovery::Done,
         }
     }
@@ -229,7 +233,29 @@ impl Environment {
     #[must_use]
     pub fn secret_at(&self) -> Option<SecretAt> {
         let client = self.confidential.as_ref()?;
-        Some(SecretAt { at: client.secret.clone(), auth: self.proof(client) })
+        Some(SecretAt { at: client.secret.clone(), auth: self.proof(client), key_id: client.key_id.clone() })
+    }
+
+    /// Refuses a key that signs with an algorithm which the provider does not take (RFC 8414 §2,
+    /// `token_endpoint_auth_signing_alg_values_supported`). Where it names none, anything may do.
+    ///
+    /// # Errors
+    /// [`Id::ClientKeyKind`].
+    pub fn takes_signatures_of(&self, algorithm: Algorithm) -> Result<()> {
+        let Some(taken) = self.signs_with.as_ref().filter(|taken| !taken.is_empty()) else { return Ok(()) };
+        if taken.iter().any(|name| name == algorithm.name()) {
+            return Ok(());
+        }
+        let what = format!("{} does not take what this client's key signs", self.issuer);
+        let why =
+            format!("the key signs with {}, and the provider takes {}", algorithm.name(), taken.join(", "));
+        Err(Error::new(Id::ClientKeyKind, what, why))
+    }
+
+    /// The client that has a secret or a key, a machine's or that of a person, where it has one.
+    #[must_use]
+    pub fn confidential_client(&self) -> Option<&Confidential> {
+        self.machine.as_ref().or(self.confidential.as_ref())
     }
 
     /// How a confidential client proves itself here. RFC 8414 §2: where the metadata says nothing, in the header.

@@ -3,6 +3,7 @@
 use alloc::{
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 
 use serde_json::{Map, Value};
@@ -12,6 +13,9 @@ use crate::provider::{
     environment::{Discovery, Environment, origin},
 };
 use crate::{Cause, Error, Id, Result, contract::values, error::escape, json};
+
+/// How clients may prove themselves (RFC 8414 §2).
+const METHODS: &str = "token_endpoint_auth_methods_supported";
 
 /// Where an issuer's metadata may lie: RFC 8414 §3.1 puts the well-known part between host and path, OpenID
 /// Connect Discovery §4 appends it.
@@ -109,13 +113,36 @@ impl Environment {
         let promised = "authorization_response_iss_parameter_supported";
         complete.iss_promised = said.get(promised) == Some(&Value::Bool(true));
         complete.jwks_url = endpoint("jwks_uri")?;
-        let takes = |method| lists("token_endpoint_auth_methods_supported", method) == Some(true);
+        let takes = |method| lists(METHODS, method) == Some(true);
         complete.takes_post_only = takes("client_secret_post") && !takes("client_secret_basic");
+        let names = |name: &str| {
+            let list = said.get(name).and_then(Value::as_array)?;
+            Some(list.iter().filter_map(Value::as_str).map(escape).collect::<Vec<_>>())
+        };
+        complete.signs_with = names("token_endpoint_auth_signing_alg_values_supported");
+        if let Some(offered) = names(METHODS) {
+            complete.offers_its_way(&offered)?;
+        }
         complete.discovery = Discovery::Done;
         complete.token_url()?;
         if complete.machine.is_none() {
             complete.sign_in(false)?;
         }
         Ok(complete)
+    }
+
+    /// Refuses a client whose way to prove itself is not among those that the provider names. That many leave `none` out
+    /// and have public clients all the same is no reason to refuse one.
+    fn offers_its_way(&self, offered: &[String]) -> Result<()> {
+        let Some(client) = self.confidential_client() else { return Ok(()) };
+        let way = self.proof(client).name();
+        if offered.is_empty() || offered.iter().any(|one| one == way) {
+            return Ok(());
+        }
+        let offered = offered.join(", ");
+        let what = format!("{} does not let a client prove itself by {way}", self.issuer);
+        let why = format!("its metadata names {offered}");
+        Err(Error::new(Id::ClientAuthUnsupported, what, why)
+            .because(Cause::ClientAuthOffered { environment: self.name.clone(), offered }))
     }
 }

@@ -397,6 +397,61 @@ fn client_credentials_environment_needs_no_authorize_url() {
     assert_eq!(resolved(&[], &none, Some("ci")).unwrap_err().id(), Id::EnvironmentIncomplete);
 }
 
+/// RFC 8414 §2: what the metadata names counts, before anything is asked. A provider that names nothing is tried.
+#[test]
+fn a_way_to_authenticate_that_the_provider_does_not_name_is_refused() {
+    use crate::oauth::client_assertion::Algorithm;
+    let raw = |keys: RawEnvironment| RawEnvironment {
+        issuer: Some("https://i.example".into()),
+        client_id: Some("ci".into()),
+        ..keys
+    };
+    let text = |t: &str| Some(t.to_string());
+    let key = || RawEnvironment { client_key_file: text("/run/key"), ..Default::default() };
+    let secret = |auth: Option<&str>| RawEnvironment {
+        client_secret_file: text("/run/secret"),
+        client_auth: auth.map(Into::into),
+        ..Default::default()
+    };
+    let machine = |keys| RawEnvironment { grant: text("client_credentials"), ..keys };
+    let complete = |keys: RawEnvironment, methods: &str| {
+        let e = resolved(&[], &config("ci", raw(keys)), Some("ci")).unwrap();
+        let said = format!(
+            r#"{{{methods}"issuer":"https://i.example","authorization_endpoint":"https://i.example/a",
+            "token_endpoint":"https://i.example/token"}}"#
+        );
+        e.completed_by(said.as_bytes())
+    };
+    let names = |methods: &str| format!(r#""token_endpoint_auth_methods_supported":{methods},"#);
+    for (keys, methods) in [
+        (key(), r#"["client_secret_basic","none"]"#),
+        (machine(key()), r#"["client_secret_post"]"#),
+        (secret(None), r#"["private_key_jwt","none"]"#),
+        (secret(Some("client_secret_post")), r#"["client_secret_basic"]"#),
+        (machine(secret(None)), r#"["tls_client_auth"]"#),
+    ] {
+        let error = complete(keys, &names(methods)).expect_err(methods);
+        assert_eq!(error.id(), Id::ClientAuthUnsupported, "{error}");
+        assert!(matches!(error.cause(), Some(Cause::ClientAuthOffered { .. })), "{error:?}");
+    }
+    for (keys, methods) in [
+        (key(), names(r#"["private_key_jwt"]"#)),
+        (key(), names("[]").replace("token_endpoint", "other")),
+        (key(), names("[]")),
+        (secret(Some("client_secret_post")), names(r#"["client_secret_post"]"#)),
+        (RawEnvironment::default(), names(r#"["client_secret_basic"]"#)),
+    ] {
+        assert!(complete(keys, &methods).is_ok(), "{methods}");
+    }
+    let algorithms = r#""token_endpoint_auth_signing_alg_values_supported":["ES256","PS256"],"#;
+    let e = complete(key(), algorithms).unwrap();
+    assert!(e.takes_signatures_of(Algorithm::Es256).is_ok());
+    let error = e.takes_signatures_of(Algorithm::Rs256).unwrap_err();
+    assert_eq!(error.id(), Id::ClientKeyKind);
+    assert!(error.why().contains("RS256") && error.why().contains("ES256, PS256"), "{error}");
+    assert!(complete(key(), "").unwrap().takes_signatures_of(Algorithm::EdDsa).is_ok());
+}
+
 /// The contract, "Who is not trusted": the environment's own origins and its `hosts`, exactly.
 #[test]
 fn a_credential_goes_to_the_providers_own_origins_and_the_configured_ones() {

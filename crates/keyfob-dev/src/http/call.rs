@@ -103,6 +103,11 @@ impl From<NoEntropy> for Refusal {
 }
 
 impl Call {
+    /// The issuer whose endpoint this is.
+    pub(crate) fn issuer(&self) -> String {
+        format!("{}{}", self.base.as_str(), self.prefix)
+    }
+
     pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()
     }

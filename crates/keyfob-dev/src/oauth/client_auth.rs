@@ -8,11 +8,15 @@ use crate::{
         call::{Call, Refusal},
         form::{self, Form},
     },
+    oauth::client_assertion::{self, Assertion},
     state::{clients::Client, shared::Shared},
 };
 
-/// Finds the client of a token, revocation or introspection request and checks its secret.
+/// Finds the client of a token, device, revocation or introspection request and checks its secret, or what it signed.
 pub(crate) fn client<'a>(shared: &'a Shared, call: &mut Call, form: &Form) -> Result<&'a Client, Refusal> {
+    if let Some(text) = form.optional("client_assertion") {
+        return by_assertion(shared, call, form, text);
+    }
     let header = call.parts.headers.contains_key(AUTHORIZATION);
     let fail = |description| failure(header, description);
     let (id, secret) = match basic(call).map_err(fail)? {
@@ -39,11 +43,45 @@ pub(crate) fn client<'a>(shared: &'a Shared, call: &mut Call, form: &Form) -> Re
     let client = shared.client(&id).ok_or_else(|| fail("the client is not known"))?;
     call.note.client_id = Some(id);
     match (&client.secret, secret) {
+        (None, None) if client.is_confidential() => Err(fail("this client must authenticate with its key")),
         (None, None) => Ok(client),
         (Some(digest), Some(secret)) if digest.matches(&secret) => Ok(client),
         (None, Some(_)) => Err(fail("a public client has no secret")),
         (Some(_), None) => Err(fail("this client must authenticate")),
         (Some(_), Some(_)) => Err(fail("client authentication failed")),
+    }
+}
+
+/// What the client signed (RFC 7523 §2.2).
+fn by_assertion<'a>(
+    shared: &'a Shared,
+    call: &mut Call,
+    form: &Form,
+    text: &str,
+) -> Result<&'a Client, Refusal> {
+    call.note.credential.push("assertion");
+    // RFC 6749 §2.3: not more than one method in a request.
+    if call.parts.headers.contains_key(AUTHORIZATION) || form.optional("client_secret").is_some() {
+        return Err(Refusal::new("invalid_request", "the client authenticates in more than one way"));
+    }
+    let fail = |description, outcome| Err(failure(false, description).outcome(outcome));
+    if form.optional("client_assertion_type") != Some(client_assertion::TYPE) {
+        return fail("the client_assertion_type is not known here", "assertion-malformed");
+    }
+    let Some(assertion) = Assertion::parse(text) else {
+        return fail("the assertion is not a JWT", "assertion-malformed");
+    };
+    let Some(client) = assertion.subject().and_then(|id| shared.client(id)) else {
+        return fail("the client is not known", "invalid_client");
+    };
+    // RFC 7521 §4.2: it need not be there, and must be the same.
+    if form.optional("client_id").is_some_and(|other| other != client.id) {
+        return fail("client_id differs from the authenticated client", "assertion-subject");
+    }
+    call.note.client_id = Some(client.id.clone());
+    match assertion.verify(shared, client, &call.issuer()) {
+        Ok(()) => Ok(client),
+        Err((description, outcome)) => fail(description, outcome),
     }
 }
 

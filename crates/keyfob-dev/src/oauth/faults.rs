@@ -37,6 +37,7 @@ pub(crate) fn before(kind: FaultKind, shared: &Shared, call: &mut Call) -> Optio
         FaultKind::Status429 | FaultKind::Status429Date => {
             unavailable(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
         }
+        FaultKind::InvalidClient => unavailable(StatusCode::UNAUTHORIZED, "invalid_client"),
         FaultKind::Html => page(),
         FaultKind::Echo => echo(call),
         FaultKind::Redirect => status_only(StatusCode::TEMPORARY_REDIRECT),

@@ -23,7 +23,7 @@ fn introspect(shared: &Shared, call: &mut Call) -> Result<Value, Refusal> {
     let form = call.form()?;
     let client = client_auth::client(shared, call, &form)?;
     // §2.1: callers must be authorized, and a public client proves nothing.
-    if client.secret.is_none() {
+    if !client.is_confidential() {
         let challenge = "Basic realm=\"keyfob-dev\", charset=\"UTF-8\"".to_owned();
         return Err(Refusal::new("invalid_client", "only a confidential client may introspect")
             .status(StatusCode::UNAUTHORIZED)

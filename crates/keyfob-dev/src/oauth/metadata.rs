@@ -36,7 +36,9 @@ pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
     // §3.3: `issuer` is what the document was asked for; our parameter makes the authorization response's `iss`
     // the same (RFC 9207 §2.4). Clients keep an endpoint's query (RFC 6749 §3.1).
     let suffix = if path.is_empty() { String::new() } else { format!("?issuer={path}") };
-    let secrets = ["none", "client_secret_basic", "client_secret_post"];
+    let methods = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+    // RFC 8414 §2: named wherever `private_key_jwt` is.
+    let signed = ["ES256", "RS256", "EdDSA"];
     let document = object!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize{suffix}"),
@@ -55,9 +57,12 @@ pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
         ],
         "scopes_supported": scope::KNOWN,
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": secrets,
-        "revocation_endpoint_auth_methods_supported": secrets,
-        "introspection_endpoint_auth_methods_supported": &secrets[1..],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": signed,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": signed,
+        "introspection_endpoint_auth_methods_supported": &methods[1..],
+        "introspection_endpoint_auth_signing_alg_values_supported": signed,
         "authorization_response_iss_parameter_supported": true,
     });
     json(StatusCode::OK, &document)

@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod authorize;
+pub(crate) mod client_assertion;
 pub(crate) mod client_auth;
 pub(crate) mod device_grant;
 pub(crate) mod faults;

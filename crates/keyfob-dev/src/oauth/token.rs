@@ -66,7 +66,7 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
         "authorization_code" => code(shared, call, client, &form, fault),
         "refresh_token" => refresh(shared, call, client, &form, fault),
         "client_credentials" => client_credentials(shared, client, &form),
-        device_grant::GRANT_TYPE => device_grant::exchange(shared, &issuer(call), client, &form),
+        device_grant::GRANT_TYPE => device_grant::exchange(shared, &call.issuer(), client, &form),
         _ => Err(Refusal::new("unsupported_grant_type", "this grant type is not known here")),
     }?;
     call.note.family = Some(issued.family);
@@ -81,11 +81,6 @@ fn grant(shared: &Shared, call: &mut Call) -> Result<Reply, Refusal> {
             json(StatusCode::OK, &members(&issued))
         }
     })
-}
-
-/// The issuer whose token endpoint this is.
-fn issuer(call: &Call) -> String {
-    format!("{}{}", call.base.as_str(), call.prefix)
 }
 
 /// The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -104,7 +99,7 @@ fn code(
     })?;
     let asked_life = form.optional("expires_in").map(life).transpose()?;
     let ttl = asked_life.unwrap_or_else(|| shared.access_token_ttl());
-    let issuer = issuer(call);
+    let issuer = call.issuer();
     let refused = |text, outcome| Refusal::new("invalid_grant", text).outcome(outcome);
     let issued = shared.change(|tables, now| {
         let digest = Digest::of(presented);
@@ -180,7 +175,7 @@ fn refresh(
         grace: shared.reuse_grace,
         keep: fault == Some(FaultKind::NoRefreshToken),
     };
-    let issuer = issuer(call);
+    let issuer = call.issuer();
     let rotated = shared.change(|tables, now| {
         let issued = tables.rotate(&ask, now)?;
         // OpenID Connect Core §12.2: of whoever signed in, and without the nonce of then.
@@ -211,7 +206,7 @@ fn refresh(
 
 /// The client credentials grant (RFC 6749 §4.4), without a refresh token (§4.4.3).
 fn client_credentials(shared: &Shared, client: &Client, form: &Form) -> Result<Issued, Refusal> {
-    if client.secret.is_none() {
+    if !client.is_confidential() {
         return Err(Refusal::new("unauthorized_client", "only a confidential client may use this grant"));
     }
     let text = form.optional("scope").unwrap_or("user:inference");

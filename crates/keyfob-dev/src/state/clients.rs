@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::state::{credential::Digest, redirect};
+use crate::state::{client_key::PublicKey, credential::Digest, redirect};
 
 /// The public native client that every server knows.
 pub const LOCAL_CLIENT_ID: &str = "keyfob-local";
@@ -18,6 +18,8 @@ pub const LOCAL_API_KEY: &str = "kdev-ak-local";
 pub struct Client {
     pub(crate) id: String,
     pub(crate) secret: Option<Digest>,
+    /// Of one that signs (RFC 7523 §2.2), and then it has no secret.
+    pub(crate) keys: Vec<PublicKey>,
     pub(crate) redirect_uris: Vec<String>,
 }
 
@@ -34,7 +36,7 @@ impl Client {
         if !id.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
             return Err(ClientError::BadId);
         }
-        Ok(Self { id: id.to_owned(), secret: None, redirect_uris: Vec::new() })
+        Ok(Self { id: id.to_owned(), secret: None, keys: Vec::new(), redirect_uris: Vec::new() })
     }
 
     /// A confidential client (RFC 6749 §2.1): it may introspect tokens and use the client credentials grant.
@@ -49,6 +51,22 @@ impl Client {
         }
         client.secret = Some(Digest::of(secret));
         Ok(client)
+    }
+
+    /// A confidential client that proves itself with what it signs (RFC 7523 §2.2, `private_key_jwt`): with its public keys
+    /// in PEM, as one JWK, or as a JWK Set. P-256 (ES256), Ed25519 (EdDSA) and RSA (RS256) are known.
+    ///
+    /// # Errors
+    /// As [`Client::public`], and when the text holds no public key, or one of another kind.
+    pub fn with_key(id: &str, keys: &str) -> Result<Self, ClientError> {
+        let mut client = Self::public(id)?;
+        client.keys = PublicKey::read(keys).ok_or(ClientError::BadKey)?;
+        Ok(client)
+    }
+
+    /// Whether it proves itself (RFC 6749 §2.1).
+    pub(crate) fn is_confidential(&self) -> bool {
+        self.secret.is_some() || !self.keys.is_empty()
     }
 
     /// Adds a redirect URI that is compared exactly (RFC 9700 §2.1).
@@ -75,7 +93,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("id", &self.id)
-            .field("confidential", &self.secret.is_some())
+            .field("confidential", &self.is_confidential())
             .field("redirect_uris", &self.redirect_uris)
             .finish()
     }
@@ -102,6 +120,8 @@ pub enum ClientError {
     BadId,
     /// The secret is empty or holds something that is not printable ASCII.
     BadSecret,
+    /// There is no public key in the text, or one of another kind than P-256, Ed25519 or RSA.
+    BadKey,
     /// The redirect URI is not usable.
     BadRedirect,
 }
@@ -112,6 +132,7 @@ impl fmt::Display for ClientError {
             Self::NoId => "the client id is empty: expected ID or ID:SECRET",
             Self::BadId => "the client id may hold visible ASCII without a colon only",
             Self::BadSecret => "the client secret is empty or holds a character that is not printable ASCII",
+            Self::BadKey => "expected a public key in PEM or as a JWK: P-256, Ed25519 or RSA",
             Self::BadRedirect => {
                 "a redirect URI must be https, or http on loopback, without fragment, blank or user info"
             }

@@ -85,6 +85,8 @@ faults! {
     IdTokenSubject = "id-token-subject",
     /// Rotated; no ID token comes with it, although `openid` was granted (OpenID Connect Core §12.2).
     NoIdToken = "no-id-token",
+    /// Status 401, `invalid_client`: the client, or its proof, is not accepted. Nothing is rotated.
+    InvalidClient = "invalid-client",
     /// Status 400; `error_description` repeats what was sent: the body as it came, and every value of it and of
     /// `Authorization` as it is, in base64 and in base64url. Nothing is rotated.
     Echo = "echo",

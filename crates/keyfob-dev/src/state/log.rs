@@ -33,7 +33,7 @@ pub struct LoggedRequest {
     pub outcome: String,
     /// The public random id of the sign-in the request belongs to.
     pub family: Option<String>,
-    /// The kinds of credential it brought: `bearer`, `api-key`, `device`, `basic`.
+    /// The kinds of credential it brought: `bearer`, `api-key`, `device`, `basic`, `assertion`.
     pub credential: Vec<String>,
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod addresses;
 pub(crate) mod bounded;
+pub(crate) mod client_key;
 pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod codes;

@@ -32,6 +32,9 @@ pub(crate) struct Tables {
     pub(crate) devices: HashMap<String, Device>,
     #[serde(skip)]
     pub(crate) codes: Bounded<Code>,
+    /// The assertions that were used, and when each ends.
+    #[serde(skip)]
+    pub(crate) assertions: UsedAssertions,
     #[serde(skip)]
     pub(crate) transactions: Bounded<Transaction>,
     #[serde(skip)]
@@ -40,6 +43,25 @@ pub(crate) struct Tables {
     pub(crate) counters: Grants,
     #[serde(skip)]
     until_sweep: u32,
+}
+
+/// What must not come twice, until it has ended. Not bounded as the tables that a page in a browser can fill: who gets here
+/// has a registered key.
+#[derive(Debug, Default)]
+pub(crate) struct UsedAssertions(HashMap<Digest, u64>);
+
+impl UsedAssertions {
+    pub(crate) fn insert(&mut self, assertion: Digest, until: u64) {
+        self.0.insert(assertion, until);
+    }
+
+    pub(crate) fn contains(&self, assertion: &Digest) -> bool {
+        self.0.contains_key(assertion)
+    }
+
+    pub(crate) fn retain(&mut self, keep: impl Fn(&u64) -> bool) {
+        self.0.retain(|_, until| keep(until));
+    }
 }
 
 /// How often what was granted or detected since the server started.

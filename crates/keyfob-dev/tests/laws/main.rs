@@ -1,6 +1,7 @@
 //! The laws of the development provider, checked against a real server over real HTTP.
 
 mod api;
+mod assertions;
 mod authorize;
 mod common;
 mod device_grant;

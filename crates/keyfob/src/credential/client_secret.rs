@@ -1,65 +1,94 @@
-//! Reads a client's secret from where the configuration or the login's record says it is.
+//! Reads a client's secret or private key from where the configuration or the login's record says it is.
 
 use std::path::Path;
 
-use keyfob_core::{
-    Cause, Error, Id, Result, Secret,
-    contract::settings::ClientId,
-    oauth::client_auth::{ClientAuth, Place, SecretAt},
-    secret::strip_newline,
-};
+use keyfob_core::{Cause, Error, Id, Result, Secret, oauth::client_auth::Place, secret::strip_newline};
+use zeroize::Zeroizing;
 
 use crate::{
     credential::command,
     world::{World, failure},
 };
 
-/// What the requests of this client are authenticated with. `None`: it is a public one.
-///
-/// # Errors
-/// As [`secret`].
-pub(crate) fn client_auth(
-    world: &World,
-    environment: &str,
-    secret_at: Option<&SecretAt>,
-    client: &ClientId,
-) -> Result<Option<ClientAuth>> {
-    let Some(SecretAt { at, auth }) = secret_at else { return Ok(None) };
-    let secret = secret(world, environment, at)?;
-    Ok(Some(ClientAuth { client: client.clone(), method: *auth, secret }))
+/// What is read: by which keys of the configuration it is found, and what its failure is called.
+struct Wanted {
+    file: &'static str,
+    command: &'static str,
+    what: &'static str,
+    id: Id,
+}
+
+const SECRET: Wanted = Wanted {
+    file: "client_secret_file",
+    command: "client_secret_command",
+    what: "secret",
+    id: Id::ClientSecret,
+};
+const KEY: Wanted =
+    Wanted { file: "client_key_file", command: "client_key_command", what: "key", id: Id::ClientKey };
+
+impl Wanted {
+    const fn key(&self, at: &Place) -> &'static str {
+        match at {
+            Place::File(_) => self.file,
+            Place::Command(_) => self.command,
+        }
+    }
+
+    fn failed(&self, environment: &str, at: &Place, why: String, cause: Option<Cause>) -> Error {
+        let what = format!("`{}` of environment `{environment}` gave no {}", self.key(at), self.what);
+        Error::new(self.id, what, why).maybe_because(cause)
+    }
+
+    /// What is there holds none.
+    fn holds_none(&self, environment: &str, at: &Place, why: &str) -> Error {
+        let cause = match at {
+            Place::File(path) => Cause::SecretEmpty { path: path.clone() },
+            Place::Command(_) => Cause::CommandFailed { key: self.command.into() },
+        };
+        self.failed(environment, at, why.into(), Some(cause))
+    }
+
+    fn read(&self, world: &World, environment: &str, at: &Place) -> Result<Zeroizing<Vec<u8>>> {
+        let bytes = match at {
+            Place::File(path) => from_file(world, Path::new(path)),
+            Place::Command(words) => command::output(world, self.command, words)
+                .map_err(|why| (why, Some(Cause::CommandFailed { key: self.command.into() }))),
+        };
+        bytes.map_err(|(why, cause)| self.failed(environment, at, why, cause))
+    }
 }
 
 /// The client's secret.
 ///
 /// # Errors
 /// [`Id::ClientSecret`], naming the file or the key of the configuration, never what is in it.
-pub(crate) fn secret(world: &World, environment: &str, at: &Place) -> Result<Secret> {
-    let (key, bytes) = match at {
-        Place::File(path) => ("client_secret_file", from_file(world, Path::new(path))),
-        Place::Command(command) => {
-            let key = "client_secret_command";
-            let failed = |why| (why, Some(Cause::CommandFailed { key: key.into() }));
-            (key, command::output(world, key, command).map_err(failed))
-        }
-    };
-    let wrong = |why: String, cause: Option<Cause>| {
-        let what = format!("`{key}` of environment `{environment}` gave no secret");
-        Error::new(Id::ClientSecret, what, why).maybe_because(cause)
-    };
-    let holds_none = |why: String| {
-        let cause = match at {
-            Place::File(path) => Cause::SecretEmpty { path: path.clone() },
-            Place::Command(_) => Cause::CommandFailed { key: key.into() },
-        };
-        wrong(why, Some(cause))
-    };
-    let bytes = bytes.map_err(|(why, cause)| wrong(why, cause))?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| holds_none("it is not text".into()))?;
-    Secret::visible(strip_newline(text)).map_err(|why| holds_none(why.sentence().into()))
+pub(super) fn secret(world: &World, environment: &str, at: &Place) -> Result<Secret> {
+    let bytes = SECRET.read(world, environment, at)?;
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| SECRET.holds_none(environment, at, "it is not text"))?;
+    Secret::visible(strip_newline(text)).map_err(|why| SECRET.holds_none(environment, at, why.sentence()))
+}
+
+/// The text of the client's private key.
+///
+/// # Errors
+/// [`Id::ClientKey`], likewise.
+pub(super) fn key(world: &World, environment: &str, at: &Place) -> Result<Zeroizing<Vec<u8>>> {
+    let bytes = KEY.read(world, environment, at)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(KEY.holds_none(environment, at, "it is empty"));
+    }
+    Ok(bytes)
+}
+
+/// The failure of a key that was read.
+pub(super) fn key_failed(environment: &str, at: &Place, id: Id, why: String) -> Error {
+    Wanted { id, ..KEY }.failed(environment, at, why, None)
 }
 
 /// A mounted secret is often a link: where it leads is what is checked.
-fn from_file(world: &World, path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, (String, Option<Cause>)> {
+fn from_file(world: &World, path: &Path) -> Result<Zeroizing<Vec<u8>>, (String, Option<Cause>)> {
     let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
     match read {
         Ok(Some(bytes)) => Ok(bytes),

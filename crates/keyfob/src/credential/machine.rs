@@ -17,7 +17,7 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    credential::client_secret,
+    credential::client_auth::{self, Party},
     provider,
     renewal::{self, ANSWER, Asking, Need, Spender, Usable},
     session::Session,
@@ -51,6 +51,14 @@ pub(crate) fn usable(
 /// Writes the record to be filled, unless another process just did. The provider's metadata is read here, once.
 fn plant(session: &Session, store: &dyn Store) -> Result<()> {
     let environment = session.complete_environment()?;
+    if let Some(machine) = &environment.machine {
+        let at = client_auth::of_machine(machine, environment.proof(machine));
+        // What cannot be read is told, and remembered, by whoever asks. A key that this provider does not take is none.
+        match client_auth::at_hand(&session.world, &environment, &at) {
+            Err(error) if error.id() == Id::ClientKeyKind => return Err(error),
+            _ => {}
+        }
+    }
     let mut octets = [0; 16];
     let entropy = &session.world.entropy;
     entropy.fill(&mut octets).map_err(failure::no_randomness)?;
@@ -117,26 +125,33 @@ impl Asker<'_> {
         let url = record.endpoints.token_url.as_ref();
         let url = url.ok_or_else(|| missing("its record names no token endpoint"))?;
         let method = record.proof.ok_or_else(|| missing("its record is that of a person's login"))?;
-        let secret = client_secret::secret(world, &self.environment.name, &self.machine.secret)?;
-        let auth = ClientAuth { client: record.client_id.clone(), method, secret };
+        let at = client_auth::of_machine(self.machine, method);
+        let party = Party { environment: &self.environment.name, ..Party::of(record) };
         let kernel = world.clock.kernel();
-        let request = client_credentials::request(asked).encode(Some(&auth), &record.dialect);
-        match provider::post(world, url, request).within(ANSWER).send() {
-            Ok(answer) => Ok((answer.reply, kernel)),
-            Err(failure) => Err(failure.error(format!("{} got no answer", what()))),
+        let ask = |ahead| {
+            let auth = party.proof(world, Some(&at), ahead)?;
+            let request = client_credentials::request(asked).encode(auth.as_ref(), &record.dialect);
+            match provider::post(world, url, request).within(ANSWER).send() {
+                Ok(answer) => Ok((auth, answer.reply)),
+                Err(failure) => Err(failure.error(format!("{} got no answer", what()))),
+            }
+        };
+        let ahead = world.clock.ahead(record);
+        let (auth, mut reply) = ask(ahead)?;
+        if let Some(ahead) = client_auth::clock_to_sign_by(world, auth.as_ref(), &reply, ahead) {
+            (_, reply) = ask(ahead)?;
         }
+        Ok((reply, kernel))
     }
 }
 
-/// What a request to end the token of this record is authenticated with: only the secret of the very environment that
-/// got it. Another one's must not reach this provider.
+/// What a request to end the token of this record is authenticated with: only the secret or the key of the very
+/// environment that got it. Another one's must not reach this provider.
 pub(crate) fn client_auth(session: &Session, record: &Record) -> Option<ClientAuth> {
     let environment = session.environment().ok()?;
     let machine = environment.machine.as_ref()?;
     let ours = environment.issuer() == record.issuer
         && environment.client_id.as_ref().is_some_and(|id| id.as_str() == record.client_id.as_str());
-    let secret = ours
-        .then(|| client_secret::secret(&session.world, &environment.name, &machine.secret).ok())
-        .flatten()?;
-    Some(ClientAuth { client: record.client_id.clone(), method: record.proof?, secret })
+    let at = ours.then_some(record.proof).flatten().map(|proof| client_auth::of_machine(machine, proof))?;
+    Party::of(record).proof(&session.world, Some(&at), session.world.clock.ahead(record)).ok().flatten()
 }

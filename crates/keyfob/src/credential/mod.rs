@@ -1,8 +1,12 @@
 //! From the order of sources to a credential: the one loop over them. Each source is absent (continue), present (stop)
 //! or broken (stop with an error).
 
-pub(crate) mod client_secret;
+pub(crate) mod client_auth;
+mod client_key;
+pub mod client_proof;
+mod client_secret;
 pub(crate) mod command;
+mod der;
 pub mod grant;
 pub mod helper;
 pub mod look;

@@ -4,12 +4,12 @@
 use keyfob_core::{
     Error, Id, Record, Result, Secret, Source,
     error::escape,
-    oauth::client_auth::{Place, SecretAt},
+    oauth::{client_assertion::Algorithm, client_auth::Place},
     source::Purpose,
 };
 
 use crate::{
-    credential::{client_secret, helper, survey::Survey, verify::Verified},
+    credential::{client_auth, helper, survey::Survey, verify::Verified},
     finding::{State, Wish},
     session::Session,
 };
@@ -27,8 +27,8 @@ pub(super) fn examine(session: &Session, wish: Wish, add: &mut dyn FnMut(&str, S
         has_key = matches!(state, State::Fine(_)) && session.setup.settings.helper_ttl_ms > 0;
         add("helper", state);
     }
-    if let Some(state) = secret(session, wish) {
-        add("client secret", state);
+    if let Some((subject, state)) = proof(session, wish) {
+        add(subject, state);
     }
     let survey = Survey::of(session, Purpose::Api);
     if let Some(record) = &survey.record {
@@ -49,21 +49,38 @@ fn had(outcome: Result<Secret>, fine: String) -> State {
     }
 }
 
-/// The client's secret, if the environment has one: present, private and readable. The permissions of the user's own
-/// file are repaired if others can read it.
-fn secret(session: &Session, wish: Wish) -> Option<State> {
+/// The client's secret or private key, if the environment has one: present, private, readable and of a kind that can be
+/// used. The permissions of the user's own file are repaired if others can read it.
+fn proof(session: &Session, wish: Wish) -> Option<(&'static str, State)> {
     let environment = session.environment().ok()?;
-    let of_machine = environment.machine.as_ref().map(|machine| machine.secret.clone());
-    let at = environment.secret_at().map(|SecretAt { at, .. }| at).or(of_machine)?;
-    let look = || client_secret::secret(&session.world, &environment.name, &at);
-    Some(match &at {
+    let client = environment.confidential_client()?;
+    let at = client_auth::of_machine(client, environment.proof(client));
+    let (subject, what, key) = if at.auth.signs() {
+        ("client key", "key", "client_key_command")
+    } else {
+        ("client secret", "secret", "client_secret_command")
+    };
+    let look = || client_auth::at_hand(&session.world, environment, &at);
+    let by = match client.proof {
+        Some(proof) => format!("the client proves itself by {}", proof.name()),
+        None => "the client proves itself as the provider's metadata says".into(),
+    };
+    let signing = |algorithm: Option<Algorithm>| {
+        algorithm.map_or_else(String::new, |algorithm| format!(" for {}", algorithm.name()))
+    };
+    let state = match &at.at {
         Place::Command(_) if !wish.run => {
-            let what = "the client_secret_command was not run: `keyfob doctor --run-helper` runs it";
-            State::Note(what.into())
+            State::Note(format!("the {key} was not run: `keyfob doctor --run-helper` runs it ({by})"))
         }
-        Place::Command(_) => had(look(), "the client_secret_command gave a secret".into()),
+        Place::Command(_) => match look() {
+            Ok(algorithm) => State::Fine(format!("the {key} gave a {what}{} ({by})", signing(algorithm))),
+            Err(error) => State::Wrong(error),
+        },
         Place::File(path) => match look() {
-            Ok(_) => State::Fine(format!("{} holds one, and is yours alone", escape(path))),
+            Ok(algorithm) => {
+                let path = escape(path);
+                State::Fine(format!("{path} holds a {what}{}, and is yours alone ({by})", signing(algorithm)))
+            }
             Err(error) => {
                 let files = &session.world.files;
                 let own = files.resolve(std::path::Path::new(path));
@@ -72,7 +89,8 @@ fn secret(session: &Session, wish: Wish) -> Option<State> {
                 if mended { State::Mended(error.message()) } else { State::Wrong(error) }
             }
         },
-    })
+    };
+    Some((subject, state))
 }
 
 /// What keeps a stored login from being renewed, although its token may be good still.

@@ -58,7 +58,7 @@ impl Session {
         let environment = self.complete_environment()?;
         let client_id = environment.require_client_id()?.clone();
         match how.lasting {
-            None => crate::login::establish::would_be_kept(self)?,
+            None => crate::login::establish::would_be_kept(self, &environment)?,
             // It is handed over, and only a note of it is kept.
             Some(seconds) => {
                 environment.may_last(seconds.as_secs())?;

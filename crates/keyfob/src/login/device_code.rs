@@ -46,7 +46,7 @@ impl Session {
             Error::new(Id::EnvironmentIncomplete, what, "it has no device authorization endpoint")
                 .because(Cause::NoCodes { environment: environment.name.clone() })
         })?;
-        establish::would_be_kept(self)?;
+        establish::would_be_kept(self, &environment)?;
         let request = device_code::start(client_id, &environment.scopes, &environment.device_parameters);
         let reply = token::ask(self, &environment, url, request)?;
         let refused = |error: Error| {

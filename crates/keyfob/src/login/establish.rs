@@ -5,7 +5,6 @@ use keyfob_core::{
     contract::settings::Scopes,
     error::escape,
     login::{record::Generation, refresh},
-    oauth::client_auth::SecretAt,
     oauth::{
         id_token as core_id_token, refusal,
         reply::Reply,
@@ -16,7 +15,7 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    credential::client_secret,
+    credential::client_auth,
     login::{
         id_token,
         signed_in::{Confirm, Meant, SignedIn, TokenKind},
@@ -56,7 +55,7 @@ impl Session {
             }
             TokenKind::Refresh => {
                 // Before anything is spent.
-                would_be_kept(self)?;
+                would_be_kept(self, &environment)?;
                 // An answer without a new one leaves the old one good (RFC 6749 §6).
                 record.refresh_token = Some(token);
                 record.narrowed = self.setup.settings.scopes.is_some();
@@ -97,11 +96,11 @@ enum Origin<'n> {
 }
 
 /// Whether the result of a sign-in could be obtained and saved: checked before the user signs in. The disk must accept
-/// it, if logins are sealed there must be a key for that, and the secret of a client that has one must be available.
-pub(crate) fn would_be_kept(session: &Session) -> Result<()> {
-    let environment = session.environment()?;
-    if let Some(SecretAt { at, .. }) = environment.secret_at() {
-        client_secret::secret(&session.world, &environment.name, &at)?;
+/// it, if logins are sealed there must be a key for that, and the secret or the private key of a client that has one must
+/// be available, and be one that this provider takes.
+pub(crate) fn would_be_kept(session: &Session, environment: &Environment) -> Result<()> {
+    if let Some(at) = environment.secret_at() {
+        client_auth::at_hand(&session.world, environment, &at)?;
     }
     let store = session.store()?;
     match store.look() {
@@ -332,16 +331,20 @@ fn beside(session: &Session, mut record: Record) -> Result<String> {
 /// something else.
 pub(crate) fn refused_client(environment: &Environment, word: Option<&str>, why: &str) -> Option<Error> {
     let client = environment.client_id.as_ref()?.as_str();
+    let signs = environment.secret_at().is_some_and(|at| at.auth.signs());
     let wants_secret = environment.confidential.is_none() && why.contains("secret");
     if !matches!(word, Some("invalid_client" | "unauthorized_client")) && !wants_secret {
         return None;
     }
     let what = format!("{} refused client `{}`", environment.issuer(), escape(client));
-    Some(Error::new(Id::ProviderRefused, what, why).because(Cause::ClientUnknown {
-        environment: environment.name.clone(),
-        client: escape(client),
-        secret: environment.confidential.is_some(),
-    }))
+    let (environment, client, secret) =
+        (environment.name.clone(), escape(client), environment.confidential.is_some());
+    let cause = if signs {
+        Cause::AssertionRefused { environment, client }
+    } else {
+        Cause::ClientUnknown { environment, client, secret }
+    };
+    Some(Error::new(Id::ProviderRefused, what, why).because(cause))
 }
 
 fn exchange_failed(id: Id, why: String) -> Error {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob_core::{Record, oauth::token_request::TokenRequest};
 
 use crate::{
-    credential::{client_secret, machine},
+    credential::{client_auth::Party, machine},
     provider::{Failure, post},
     session::Session,
 };
@@ -60,23 +60,23 @@ pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
         (None, Some(token)) => (token, "access_token"),
         (None, None) => return Revocation::Impossible("there was no token left"),
     };
-    let request =
-        TokenRequest::default().with_secret("token", token.duplicate()).with("token_type_hint", hint);
-    // A confidential client proves itself here too (RFC 7009 §2.1).
-    let (request, auth) = match record.proof {
-        Some(_) => (request, machine::client_auth(session, record).map(Some)),
-        None => {
-            let (at, client) = (record.secret_at.as_ref(), &record.client_id);
-            let auth = client_secret::client_auth(&session.world, &record.environment, at, client);
-            (request.client(client), auth.ok())
-        }
+    // A confidential client proves itself here too (RFC 7009 §2.1), and anew each time: what it signs is good for once.
+    let send = || {
+        let request =
+            TokenRequest::default().with_secret("token", token.duplicate()).with("token_type_hint", hint);
+        let (request, auth) = match record.proof {
+            Some(_) => (request, Some(machine::client_auth(session, record)?)),
+            None => {
+                let ahead = session.world.clock.ahead(record);
+                let auth = Party::of(record).proof(&session.world, record.secret_at.as_ref(), ahead).ok()?;
+                (request.client(&record.client_id), auth)
+            }
+        };
+        Some(post(&session.world, url, request.encode(auth.as_ref(), &record.dialect)).expect(&[200]))
     };
-    let Some(auth) = auth else {
-        return Revocation::Impossible("the secret of its client is not at hand");
-    };
-    let call = post(&session.world, url, request.encode(auth.as_ref(), &record.dialect));
+    let none = Revocation::Impossible("the secret or the key of its client is not at hand");
+    let Some(mut answer) = send() else { return none };
     // If the provider says when to retry (RFC 7009 §2.2.1) and that is soon, retry once: the user is waiting.
-    let mut answer = call.expect(&[200]);
     if let Err(Failure::Status(busy)) = &answer
         && busy.reply.status == 503
     {
@@ -84,7 +84,8 @@ pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
         let pause = busy.reply.retry_after(now, LONGEST_WAIT + 1).unwrap_or(1);
         if pause <= LONGEST_WAIT {
             session.world.clock.sleep(Duration::from_secs(pause.unsigned_abs()));
-            answer = call.expect(&[200]);
+            let Some(second) = send() else { return none };
+            answer = second;
         }
     }
     match answer {

@@ -16,7 +16,7 @@ use super::{
     lease::found,
 };
 use crate::{
-    credential::client_secret,
+    credential::client_auth::Party,
     provider,
     store::{Commit, Lease, Store},
     world::{Connected, Event, NoAnswer, World},
@@ -101,9 +101,8 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
         return Err(Error::new(Id::StoreCorrupt, what, "its record names no token endpoint"));
     };
     let request = refresh::request(&record)?;
-    // Before anything is written down: without the client's secret nothing is asked, and nothing is spent.
-    let (at, client_id) = (record.secret_at.as_ref(), &record.client_id);
-    let auth = client_secret::client_auth(world, &record.environment, at, client_id)?;
+    // Before anything is written down: without the client's secret or key nothing is asked, and nothing is spent.
+    let auth = Party::of(&record).proof(world, record.secret_at.as_ref(), world.clock.ahead(&record))?;
     let request = request.encode(auth.as_ref(), &record.dialect);
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();

@@ -446,7 +446,7 @@ mod tests {
         says(
             "\n[environments.ci]\ngrant = \"client_credentials\"\nclient_id = \"ci\"\n",
             &[
-                "2: `client_secret_file` of [environments.ci] is malformed: expected this or client_secret_command",
+                "2: `client_secret_file` of [environments.ci] is malformed: expected this, client_secret_command or client_key_file",
             ],
         );
         says(
@@ -521,6 +521,12 @@ mod tests {
                     "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",
                     "grant" | "client_auth" => "client_id = \"x\"\nclient_secret_command = \"x\"\n",
                     "client_secret_file" | "client_secret_command" => "client_id = \"x\"\n",
+                    "client_key_file" | "client_key_command" => {
+                        "client_id = \"x\"\nissuer = \"https://id.example\"\n"
+                    }
+                    "client_key_id" => {
+                        "client_id = \"x\"\nissuer = \"https://id.example\"\nclient_key_command = \"x\"\n"
+                    }
                     _ => "",
                 };
                 says(&format!("{heading}{example}\n{beside}"), &[]);

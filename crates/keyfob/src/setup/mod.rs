@@ -83,14 +83,14 @@ pub struct Setup {
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
 
 impl Setup {
-    /// Whether the chosen environment has a command that gives a client's secret.
+    /// Which key of the chosen environment names a command that gives a client's secret or private key, if one does.
     #[must_use]
-    pub fn runs_secret_command(&self) -> bool {
+    pub fn secret_command(&self) -> Option<&'static str> {
         use keyfob_core::oauth::client_auth::Place;
-        let Some(environment) = &self.environment else { return false };
-        let of_machine = environment.machine.as_ref().map(|machine| machine.secret.clone());
-        let at = environment.secret_at().map(|secret| secret.at).or(of_machine);
-        matches!(at, Some(Place::Command(_)))
+        let client = self.environment.as_ref()?.confidential_client()?;
+        let signs = client.proof.is_some_and(|proof| proof.signs());
+        let key = if signs { "client_key_command" } else { "client_secret_command" };
+        matches!(client.secret, Place::Command(_)).then_some(key)
     }
 
     /// Reads it all. Never fails: what is wrong is listed in [`Setup::problems`]. `here` is the working directory; without

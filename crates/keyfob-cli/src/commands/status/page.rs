@@ -4,8 +4,8 @@
 use keyfob::{
     Source, Timestamp,
     internals::{
-        core::{Record, login::sealed::KeyStore},
-        credential::{grant::Outcome, standing::Standing},
+        core::{Record, login::sealed::KeyStore, oauth::client_auth::Place},
+        credential::{client_proof::ClientProof, grant::Outcome, standing::Standing},
     },
 };
 
@@ -298,6 +298,10 @@ impl Page<'_> {
         let mut rows = vec![("Account", identity.account_uuid), ("Organisation", identity.organization_uuid)];
         if let Some(record) = &survey.record {
             rows.push(("Client", Some(record.client_id.as_str().to_owned())));
+            rows.push((
+                "Proves itself",
+                client.client_proof(Some(record)).map(|proof| proves_itself(&proof)),
+            ));
             rows.push(("Scopes", Some(record.scopes.to_string())));
             let end = survey.standing.as_ref().and_then(|standing| standing.id_token_ends_at);
             rows.push(("ID token", end.map(|end| self.id_token(end))));
@@ -328,6 +332,21 @@ impl Page<'_> {
 
 /// How far behind the beginning of a line of the table the reason stands, without the two blanks before it.
 const REASON: usize = 35;
+
+/// How the client proves itself, and whether what it needs for that is there.
+fn proves_itself(proof: &ClientProof) -> String {
+    let from = match &proof.at {
+        None => return "not at all: it is a public client".into(),
+        Some(Place::File(path)) => path,
+        Some(Place::Command(_)) => "a command",
+    };
+    let state = match &proof.usable {
+        Some(Ok(())) => ", which can be read".into(),
+        Some(Err(error)) => format!("; but {}", error.why()),
+        None => String::new(),
+    };
+    format!("{}, from {from}{state}", proof.method)
+}
 
 fn sealed(key: Option<KeyStore>) -> String {
     key.map_or("not sealed".into(), |key| format!("sealed with a key in {}", key.name()))

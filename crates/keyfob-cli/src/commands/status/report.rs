@@ -3,8 +3,12 @@
 use keyfob::{
     Error, Generation, Source, Verified,
     internals::{
-        core::{Record, login::sealed::KeyStore, oauth::dialect::Dialect},
-        credential::{grant, standing::Standing},
+        core::{
+            Record,
+            login::sealed::KeyStore,
+            oauth::{client_auth::Place, dialect::Dialect},
+        },
+        credential::{client_proof::ClientProof, grant, standing::Standing},
         world::{Clock as _, system::clock::SystemClock},
     },
 };
@@ -45,6 +49,7 @@ pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Resul
             "issuer": environment.issuer(),
             "client_id": environment.client_id.as_ref().map(|id| id.as_str()),
         })),
+        "client_auth": client.client_proof(survey.record.as_deref()).map(|proof| client_auth(&proof)),
         "considered": survey.considered,
         "identity": {
             "account_uuid": identity.account_uuid,
@@ -58,6 +63,23 @@ pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Resul
         "verified": verified.map(std::result::Result::is_ok),
         "verification": verdict,
         "error": problem.as_ref().or(rejected).map(report::error_json),
+    })
+}
+
+/// How the client proves itself, and whether what it needs for that is there.
+fn client_auth(proof: &ClientProof) -> Value {
+    let file = match &proof.at {
+        Some(Place::File(path)) => Some(path),
+        _ => None,
+    };
+    let wrong = proof.usable.as_ref().and_then(|usable| usable.as_ref().err());
+    json!({
+        "method": proof.method,
+        "file": file,
+        "command": matches!(proof.at, Some(Place::Command(_))),
+        "key_id": proof.key_id,
+        "readable": proof.usable.as_ref().map(std::result::Result::is_ok),
+        "error": wrong.map(report::error_json),
     })
 }
 
