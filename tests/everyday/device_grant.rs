@@ -95,6 +95,15 @@ fn device_grant_denied_by_the_person_ends_the_login() {
     assert_eq!(s.server.grants().device_codes, 0);
 }
 
+/// Who gave up too early is told how to wait longer by the same way.
+#[test]
+fn device_grant_that_is_given_up_names_its_own_way() {
+    let s = sandbox();
+    let (output, end) = Waiting::begin(&s, &["--timeout", "1"]).end();
+    assert_eq!((output.status.code(), end["error"]["cause"].as_str()), (Some(6), Some("nobody-answered")));
+    assert!(stderr(&output).contains("`keyfob login --device --timeout 1800`"), "{}", stderr(&output));
+}
+
 #[test]
 fn device_grant_code_expires_when_nobody_types_it() {
     let s = sandbox();

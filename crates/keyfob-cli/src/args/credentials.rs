@@ -38,8 +38,6 @@ pub(crate) enum Format {
     GitCredential,
     /// An ExecCredential for kubectl, with the ID token: see `keyfob setup kubernetes`
     Kubernetes,
-    /// JSON like that of an AWS credential process
-    AwsProcess,
     /// `NAME=value`, for environment files; not for a token that a shell would act on
     Env,
 }

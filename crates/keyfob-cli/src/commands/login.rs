@@ -279,7 +279,13 @@ fn with_code(global: &Global, args: &Login, client: &Client, clipboard: Option<&
     let confirm = |error: &Error| {
         args.replace || (terminal::has_person() && agrees(error, &terminal::lines(), patience))
     };
-    let signed_in = attempt.wait(args.email.as_deref(), &mut left, &confirm)?;
+    let signed_in =
+        attempt.wait(args.email.as_deref(), &mut left, &confirm).map_err(|error| match error.cause() {
+            Some(Cause::NobodyAnswered { .. }) => {
+                error.hint("start again with more time: `keyfob login --device --timeout 1800`")
+            }
+            _ => error,
+        })?;
     tell(global, args, client, &signed_in)
 }
 

@@ -22,13 +22,6 @@ pub(crate) fn write(format: Format, grant: &Grant) -> Result<String, Error> {
             "status": { "token": token, "expirationTimestamp": end.map(|end| end.to_string()) },
         })
         .to_string(),
-        Format::AwsProcess => json!({
-            "Version": 1,
-            "Token": token,
-            "TokenType": if is_key(grant.source()) { "ApiKey" } else { "Bearer" },
-            "Expiration": end.map(|end| end.to_string()),
-        })
-        .to_string(),
         Format::Env => return for_files_of_variables(variable(grant.source()), token),
     })
 }
