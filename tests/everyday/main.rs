@@ -3,6 +3,7 @@
 mod accounts;
 mod advice;
 mod agent;
+mod agent_inherited;
 mod answers;
 mod brought;
 mod callback;

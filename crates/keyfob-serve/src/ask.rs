@@ -1,6 +1,6 @@
 //! Asks an agent.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, os::fd::OwnedFd, path::Path, time::Duration};
 
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -8,8 +8,13 @@ use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use keyfob::{Generation, Secret};
 use serde::de::DeserializeOwned;
-use tokio::{net::UnixStream, runtime};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::UnixStream,
+    runtime,
+};
 
+use crate::doorbell;
 use crate::wire::{self, Failed, Problem, Question};
 
 /// How much longer than the agent a client waits: the agent's own answer that it has none comes within that.
@@ -17,8 +22,12 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// A way to an agent.
 #[derive(Debug)]
-pub struct Line<'p> {
-    path: &'p Path,
+pub struct Line<'p>(Way<'p>);
+
+#[derive(Debug)]
+enum Way<'p> {
+    Socket(&'p Path),
+    Bell(&'p OwnedFd),
 }
 
 /// What is asked for.
@@ -126,7 +135,13 @@ impl<'p> Line<'p> {
     /// To the agent whose socket is at this path. Whether the path may be used is for the caller to judge.
     #[must_use]
     pub fn to(path: &'p Path) -> Self {
-        Self { path }
+        Self(Way::Socket(path))
+    }
+
+    /// To the agent that gave this descriptor to the programs below it. Others may use it at the same time.
+    #[must_use]
+    pub fn through(bell: &'p OwnedFd) -> Self {
+        Self(Way::Bell(bell))
     }
 
     /// Asks for a token.
@@ -184,25 +199,42 @@ impl<'p> Line<'p> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Refused::Absent)?;
         let patience = wait.map_or(wire::ANSWERING, |wait| wait.min(wire::LONGEST_WAIT)) + MARGIN;
         runtime.block_on(async {
-            let asking = exchange(self.path, method, path, body, wait);
+            let asking = exchange(&self.0, method, path, body, wait);
             tokio::time::timeout(patience, asking).await.map_err(|_| Refused::Silent)?
         })
     }
 }
 
 async fn exchange<T: DeserializeOwned>(
-    socket: &Path,
+    way: &Way<'_>,
     method: Method,
     path: &str,
     body: Vec<u8>,
     wait: Option<Duration>,
 ) -> Result<T, Refused> {
-    let stream = UnixStream::connect(socket).await.map_err(Refused::Absent)?;
-    // Whoever can make a socket there could give out a token of their own, and see what is sent with it.
-    let server = stream.peer_cred().map_err(Refused::Absent)?.uid();
-    if server != 0 && server != rustix::process::geteuid().as_raw() {
-        return Err(Refused::Stranger(server));
+    match way {
+        Way::Socket(socket) => {
+            let stream = UnixStream::connect(socket).await.map_err(Refused::Absent)?;
+            // Whoever can make a socket there could give out a token of their own, and see what is sent with it.
+            let server = stream.peer_cred().map_err(Refused::Absent)?.uid();
+            if server != 0 && server != rustix::process::geteuid().as_raw() {
+                return Err(Refused::Stranger(server));
+            }
+            over(stream, method, path, body, wait).await
+        }
+        Way::Bell(bell) => {
+            over(doorbell::ring(bell).map_err(Refused::Absent)?, method, path, body, wait).await
+        }
     }
+}
+
+async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
+    stream: S,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+    wait: Option<Duration>,
+) -> Result<T, Refused> {
     let broken = |_: hyper::Error| Refused::NoAnswer("the connection broke");
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, wire::HOST);

@@ -8,6 +8,7 @@
 
 mod agent;
 mod ask;
+mod doorbell;
 mod wire;
 
 pub use agent::{

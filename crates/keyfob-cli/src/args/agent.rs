@@ -14,6 +14,7 @@ use keyfob::internals::core::provider::web_origin;
                                                     a narrower door, for the login of a profile
   keyfob agent --socket ~/.agent/api.sock --host https://api.example.com
                                                     headers for requests to one host, and no token
+  keyfob agent --idle 15m                           from a socket unit of systemd
   keyfob agent status                               whose login, until when, how much it was asked
 
 Whoever has the socket needs no login: with KEYFOB_AGENT=PATH, `keyfob token`, `header` and `exec` ask the
@@ -31,6 +32,9 @@ pub(crate) struct Agent {
     /// Give headers for a request that is named, and no token
     #[arg(long)]
     pub(crate) headers_only: bool,
+    /// End when nobody has asked for this time; for a socket that a service manager listens at
+    #[arg(long, value_name = "TIME", value_parser = super::time::lifetime)]
+    pub(crate) idle: Option<u64>,
     /// End after this time: seconds, or 5m, 2h, 1d
     #[arg(long, value_name = "TIME", value_parser = super::time::lifetime)]
     pub(crate) lifetime: Option<u64>,

@@ -125,6 +125,10 @@ pub(crate) struct Exec {
     /// Pass it in this variable instead of a pipe
     #[arg(long, value_name = "NAME", value_parser = variable)]
     pub(crate) env: Option<String>,
+    /// Give it an agent to ask instead of a token: for one that runs longer than a token, where it has no login
+    #[cfg(feature = "serve")]
+    #[arg(long, conflicts_with = "env")]
+    pub(crate) agent: bool,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,

@@ -23,6 +23,11 @@ use rustix::{
     io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
 };
 
+#[cfg(feature = "serve")]
+use super::beside;
+#[cfg(feature = "serve")]
+use keyfob::{Client, Purpose};
+
 use crate::{
     args::{Exec, Global},
     hand_over::grant,
@@ -41,6 +46,12 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
     let client = session::client(global, setup);
     let grant = grant::grant_from(global, &client, &args.wanted)?;
+    #[cfg(feature = "serve")]
+    if args.agent && grant.generation().is_none() {
+        let what = "an agent lends the access tokens of a login alone";
+        let why = format!("what is used is from {}, which is no login", grant.source());
+        return Err(Error::new(Id::AgentRefused, what, why).hint("leave `--agent` out").into());
+    }
 
     let [program, rest @ ..] = args.command.as_slice() else {
         return Err(Error::new(Id::Usage, "no program was named", "nothing follows `--`").into());
@@ -80,6 +91,10 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     if let Some(environment) = &global.environment {
         command.env("KEYFOB_ENVIRONMENT", environment);
     }
+    #[cfg(feature = "serve")]
+    if args.agent {
+        return with_an_agent(command, &program.to_string_lossy(), client, &profile);
+    }
     let _held_until_exec = match &args.env {
         Some(name) => {
             in_variable(&mut command, name, &grant);
@@ -95,6 +110,26 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     // Returns only if there is no such program: its exit code and signals are its own.
     let error = command.exec();
     Err(not_started(&program.to_string_lossy(), error).into())
+}
+
+/// The program stays below this process, which is its agent. Where the credential is lent already, the program asks that
+/// agent, whose variable and descriptor it inherits.
+#[cfg(feature = "serve")]
+fn with_an_agent(mut command: Command, program: &str, client: Client, profile: &str) -> Result {
+    process::give_back(&mut command);
+    if client.survey(Purpose::Api).winner.is_none() {
+        telemetry::finish();
+        return Err(not_started(program, command.exec()).into());
+    }
+    let environment = client.environment()?.name.clone();
+    let failed = |error| failure::failed(Id::SystemFailed, "the agent could not be started", error);
+    let (ours, theirs) = beside::ends(&mut command).map_err(failed)?;
+    let start = move || {
+        let child = command.spawn().map_err(|error| not_started(program, error));
+        drop(theirs);
+        child
+    };
+    beside::serve(start, ours, client, &environment, profile)
 }
 
 /// Why a program was not started, with the distinction that shells make: not found, or not executable.

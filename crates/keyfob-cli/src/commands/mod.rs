@@ -2,6 +2,8 @@
 
 #[cfg(feature = "serve")]
 mod agent;
+#[cfg(feature = "serve")]
+mod beside;
 mod browser;
 pub(crate) mod completions;
 pub(crate) mod connect;

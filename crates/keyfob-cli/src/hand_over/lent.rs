@@ -6,7 +6,7 @@ use keyfob::{Error, internals::setup::Setup};
 pub(crate) use without::instead;
 
 #[cfg(feature = "serve")]
-pub(crate) use with::{instead, judge, named, said, told};
+pub(crate) use with::{Place, instead, judge, named, said, told};
 
 /// Whose login an agent lends, as `status` and `whoami` tell it.
 pub(crate) struct Lender {
@@ -53,8 +53,11 @@ mod without {
 mod with {
     use std::{
         ffi::OsStr,
-        fs,
-        os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+        fmt, fs,
+        os::{
+            fd::{IntoRawFd as _, OwnedFd, RawFd},
+            unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+        },
         path::{Path, PathBuf},
         time::Duration,
     };
@@ -67,11 +70,12 @@ mod with {
             setup::Setup,
             world::{
                 Clock as _,
-                system::{clock::SystemClock, env as environment, shown},
+                system::{clock::SystemClock, env as environment, fd, shown},
             },
         },
     };
     use keyfob_serve::{Answer, Asked, Line, Refused};
+    use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
     use super::Lender;
     use crate::{
@@ -93,8 +97,8 @@ mod with {
         if purpose != Purpose::Api || !is_without_login(&error, client) {
             return Err(error);
         }
-        let Some(path) = named(client.setup()) else { return Err(error) };
-        let path = path?;
+        let Some(place) = named(client.setup()) else { return Err(error) };
+        let place = place?;
         let rejected = match &wanted.rejected {
             Some(Rejected::Login(generation)) => Some(generation.clone()),
             _ => None,
@@ -107,10 +111,10 @@ mod with {
             rejected,
             wait: (wanted.wait > 0).then(|| Duration::from_secs(wanted.wait)),
         };
-        let granted = Line::to(&path).token(&asked).map_err(|refused| told(&path, refused))?;
+        let granted = place.line().token(&asked).map_err(|refused| told(&place, refused))?;
         let by = match &granted.profile {
-            Some(profile) => format!("lent by the agent at {}: profile `{profile}` there", shown(&path)),
-            None => format!("lent by the agent at {}", shown(&path)),
+            Some(profile) => format!("lent by the agent at {place}: profile `{profile}` there"),
+            None => format!("lent by the agent at {place}"),
         };
         Ok(lent(
             purpose,
@@ -121,7 +125,7 @@ mod with {
                 profile: granted.profile,
                 // By its own count, whatever the two clocks say.
                 expires_at: granted.expires_in.map(|left| SystemClock.now().plus(left)),
-                warning: granted.warning.map(|warning| said(&path, warning)),
+                warning: granted.warning.map(|warning| said(&place, warning)),
                 by,
             },
         ))
@@ -146,27 +150,83 @@ mod with {
     }
 
     pub(super) fn lender(setup: &Setup) -> Option<Result<Lender, Error>> {
-        Some(named(setup)?.and_then(|path| {
-            let standing = Line::to(&path).status().map_err(|refused| told(&path, refused))?;
+        Some(named(setup)?.and_then(|place| {
+            let standing = place.line().status().map_err(|refused| told(&place, refused))?;
             Ok(Lender {
-                socket: shown(&path),
+                socket: place.to_string(),
                 door: standing.door,
                 environment: standing.environment,
                 profile: standing.profile,
                 account: standing.account,
                 handle: standing.handle,
                 expires_in: standing.expires_in,
-                problem: standing.problem.map(|problem| said(&path, problem)),
+                problem: standing.problem.map(|problem| said(&place, problem)),
             })
         }))
     }
 
-    /// The socket that the variable names, if it is set.
-    pub(crate) fn named(setup: &Setup) -> Option<Result<PathBuf, Error>> {
+    /// Where an agent is.
+    pub(crate) enum Place {
+        Path(PathBuf),
+        /// An inherited descriptor, and its number.
+        Descriptor(RawFd, OwnedFd),
+    }
+
+    impl Place {
+        pub(crate) fn line(&self) -> Line<'_> {
+            match self {
+                Self::Path(path) => Line::to(path),
+                Self::Descriptor(_, descriptor) => Line::through(descriptor),
+            }
+        }
+    }
+
+    impl fmt::Display for Place {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self {
+                Self::Path(path) => f.write_str(&shown(path)),
+                Self::Descriptor(number, _) => write!(f, "descriptor {number}"),
+            }
+        }
+    }
+
+    /// The agent that the variable names, if it is set.
+    pub(crate) fn named(setup: &Setup) -> Option<Result<Place, Error>> {
         let octets = environment::variables().path(VARIABLE).filter(|octets| !octets.is_empty())?;
+        if let Some(number) = octets.strip_prefix(b"fd:") {
+            return Some(inherited(number));
+        }
         let path = PathBuf::from(OsStr::from_bytes(octets));
         let what = format!("{VARIABLE} names {}, which is not used", shown(&path));
-        Some(judge(setup, &path, what).map(|()| path))
+        Some(judge(setup, &path, what).map(|()| Place::Path(path)))
+    }
+
+    /// The descriptor of this number. It stays open, and is inherited by what `exec` runs.
+    fn inherited(number: &[u8]) -> Result<Place, Error> {
+        let what = || format!("{VARIABLE} is malformed");
+        let digits =
+            str::from_utf8(number).ok().filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()));
+        let number: RawFd =
+            digits.and_then(|text| text.parse().ok()).filter(|number| *number > 2).ok_or_else(|| {
+                Error::new(
+                    Id::VariableMalformed,
+                    what(),
+                    "expected the absolute path of a socket, or fd:N with a number above 2",
+                )
+            })?;
+        let taken = || {
+            let there = fd::take(number)?;
+            let ours = there.try_clone()?;
+            fcntl_setfd(&there, fcntl_getfd(&there)? - FdFlags::CLOEXEC)?;
+            // Others below this process use it too.
+            let _ = there.into_raw_fd();
+            Ok::<_, std::io::Error>(ours)
+        };
+        let failed = |error| {
+            let what = format!("{VARIABLE} names descriptor {number}, which is not open");
+            Error::caused_by(Id::DescriptorNotOpen, what, error)
+        };
+        Ok(Place::Descriptor(number, taken().map_err(failed)?))
     }
 
     /// Refuses a path where a repository, or another user, could put their own socket.
@@ -196,20 +256,23 @@ mod with {
     }
 
     /// Why an agent gave nothing, as an error.
-    pub(crate) fn told(path: &Path, refused: Refused) -> Error {
-        let what = format!("the agent at {} does not answer", shown(path));
-        match refused {
-            Refused::Absent(error) => Error::caused_by(Id::AgentAbsent, what, error),
-            Refused::Stranger(owner) => strange(path, owner),
-            Refused::Silent => Error::new(Id::AgentAbsent, what, "no answer came in time"),
-            Refused::NoAnswer(why) => Error::new(Id::AgentAbsent, what, why),
-            Refused::Said(answer) => said(path, answer),
+    pub(crate) fn told(place: &Place, refused: Refused) -> Error {
+        let what = format!("the agent at {place} does not answer");
+        match (refused, place) {
+            (Refused::Absent(error), _) => Error::caused_by(Id::AgentAbsent, what, error),
+            (Refused::Stranger(owner), Place::Path(path)) => strange(path, owner),
+            (Refused::Stranger(owner), _) => {
+                Error::new(Id::AgentUnsafe, what, format!("it is user {owner}'s"))
+            }
+            (Refused::Silent, _) => Error::new(Id::AgentAbsent, what, "no answer came in time"),
+            (Refused::NoAnswer(why), _) => Error::new(Id::AgentAbsent, what, why),
+            (Refused::Said(answer), _) => said(place, answer),
         }
     }
 
     /// What an agent said, as an error of the same id. What it advises is to be done where it runs.
-    pub(crate) fn said(path: &Path, answer: Answer) -> Error {
-        let why = format!("{} (says the agent at {})", answer.why, shown(path));
+    pub(crate) fn said(place: &Place, answer: Answer) -> Error {
+        let why = format!("{} (says the agent at {place})", answer.why);
         // No command of ours: what was given on this command line is not repeated in it.
         let hint = format!("where the agent runs: {}", answer.hint.replace('`', "'"));
         Error::new(answer.id.unwrap_or(Id::AgentRefused), answer.what, why).hint(hint)

@@ -276,8 +276,8 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ("KEYFOB_ENVIRONMENT", "The configured environment to use, like `--environment`."),
     (
         "KEYFOB_AGENT",
-        "The socket of an agent (`keyfob agent`), which is asked where there is no login. Refused inside the current \
-         repository and where others could put theirs.",
+        "The socket of an agent (`keyfob agent`), or its inherited descriptor (`fd:N`), which is asked where there is no login. A \
+         path is refused inside the current repository and where others could put theirs.",
     ),
     (
         "XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR",

@@ -71,7 +71,7 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
     let (method, path) = (request.method().clone(), known(request.uri().path()));
     let mut note = Note::default();
     let answered = respond(open, peer, request, &mut note).await;
-    open.tally.counted(answered.is_ok());
+    open.counted(answered.is_ok());
     let (reply, error) = match answered {
         Ok(body) => (reply(StatusCode::OK, body), None),
         Err(refusal) => (refuse(open, &refusal), Some(refusal.error.id().word())),

@@ -1,8 +1,11 @@
 //! A door that is open: what its connections share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -31,6 +34,8 @@ pub(crate) struct Tally {
     connections: AtomicU64,
     answered: AtomicU64,
     refused: AtomicU64,
+    /// Milliseconds from the beginning to the last request.
+    last: AtomicU64,
 }
 
 impl Open {
@@ -39,6 +44,21 @@ impl Open {
         let closing = Closing(door.lifetime.and_then(|lifetime| began.checked_add(lifetime)));
         let flights = Flights::new(Arc::clone(&door.client));
         Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
+    }
+}
+
+impl Open {
+    /// A request has been answered.
+    pub(crate) fn counted(&self, answered: bool) {
+        let count = if answered { &self.tally.answered } else { &self.tally.refused };
+        count.fetch_add(1, Ordering::Relaxed);
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.tally.last.store(now, Ordering::Relaxed);
+    }
+
+    /// How long nobody has asked.
+    pub(crate) fn idle(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.tally.last.load(Ordering::Relaxed)))
     }
 }
 
@@ -54,10 +74,5 @@ impl Tally {
 
     pub(crate) fn left(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn counted(&self, answered: bool) {
-        let count = if answered { &self.answered } else { &self.refused };
-        count.fetch_add(1, Ordering::Relaxed);
     }
 }

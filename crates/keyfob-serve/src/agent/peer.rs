@@ -25,6 +25,11 @@ impl Peer {
         Self { uid: Some(credentials.uid()), pid, began }
     }
 
+    /// A process that inherited the way to us, from one of this user's.
+    pub(crate) fn inherited() -> Self {
+        Self { uid: Some(rustix::process::geteuid().as_raw()), pid: None, began: None }
+    }
+
     /// Its number, if that process is still the one that connected.
     pub(crate) fn pid(&self) -> Option<i32> {
         let pid = self.pid?;

@@ -3,9 +3,12 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::{
-        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
-        net::UnixListener,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+            net::UnixListener,
+        },
     },
     path::{Path, PathBuf},
 };
@@ -19,7 +22,8 @@ const LONGEST_PATH: usize = 100;
 #[derive(Debug)]
 pub struct Socket {
     pub(crate) listener: UnixListener,
-    place: Place,
+    /// `None`: whoever started us made it, and keeps it.
+    place: Option<Place>,
 }
 
 /// What has to be removed in the end.
@@ -74,14 +78,40 @@ impl Socket {
         fs::rename(&new, path).map_err(failed)?;
         let meta = fs::symlink_metadata(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        let place = Place { path: path.to_owned(), file: (meta.dev(), meta.ino()), _lock: lock };
+        let place = Some(Place { path: path.to_owned(), file: (meta.dev(), meta.ino()), _lock: lock });
         Ok(Self { listener, place })
     }
 
-    /// Where it is.
+    /// Listens at a socket that whoever started this process listens at already (`LISTEN_FDS`, sd_listen_fds(3)). It stays
+    /// when this is dropped: what comes meanwhile waits there for the next agent.
+    ///
+    /// # Errors
+    /// [`ErrorId::DescriptorUnusable`] if it is no such socket.
+    pub fn inherited(descriptor: OwnedFd) -> Result<Self> {
+        let unusable = |error: io::Error| {
+            Error::caused_by(ErrorId::DescriptorUnusable, "LISTEN_FDS names no socket that listens", error)
+        };
+        let family =
+            rustix::net::getsockname(&descriptor).map_err(|error| unusable(error.into()))?.address_family();
+        if family != rustix::net::AddressFamily::UNIX {
+            return Err(unusable(io::Error::new(io::ErrorKind::InvalidInput, "it is no unix socket")));
+        }
+        #[cfg(target_os = "linux")]
+        if !rustix::net::sockopt::socket_acceptconn(&descriptor).map_err(|error| unusable(error.into()))? {
+            return Err(unusable(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen")));
+        }
+        let listener = UnixListener::from(descriptor);
+        listener.set_nonblocking(true).map_err(unusable)?;
+        Ok(Self { listener, place: None })
+    }
+
+    /// Where it is, as far as that is known.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.place.path
+    pub fn path(&self) -> Option<PathBuf> {
+        match &self.place {
+            Some(place) => Some(place.path.clone()),
+            None => self.listener.local_addr().ok()?.as_pathname().map(Path::to_path_buf),
+        }
     }
 }
 
@@ -181,7 +211,7 @@ mod tests {
         let error = Socket::bind(&path, false).expect_err("open");
         assert!(matches!(error.cause(), Some(Cause::OpenToOthers { mode: 0o755, .. })), "{error}");
         let socket = Socket::bind(&path, true).expect("for others, who are checked one by one");
-        assert_eq!(mode(socket.path()), 0o666);
+        assert_eq!(mode(&socket.path().unwrap()), 0o666);
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(Socket::bind(&dir.path().join("other"), true).is_err());
         assert!(Socket::bind(Path::new("agent.sock"), false).is_err());

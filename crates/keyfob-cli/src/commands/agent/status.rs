@@ -1,14 +1,14 @@
 //! `keyfob agent status`: what an agent says of itself.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use keyfob_serve::{Line, Standing};
+use keyfob_serve::Standing;
 use serde_json::json;
 
 use super::place::usual;
 use crate::{
     args::{AgentStatus, Global},
-    hand_over::lent,
+    hand_over::lent::{self, Place},
     output::{
         manner::Manner,
         report::{Report, Result, error_json},
@@ -20,26 +20,26 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &AgentStatus) -> Result {
     let setup = session::setup(global);
-    let path = match (&args.socket, lent::named(&setup)) {
-        (Some(path), _) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+    let place = match (&args.socket, lent::named(&setup)) {
+        (Some(path), _) => Place::Path(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         (None, Some(named)) => named?,
-        (None, None) => usual(&setup)?,
+        (None, None) => Place::Path(usual(&setup)?),
     };
-    let standing = Line::to(&path).status().map_err(|refused| lent::told(&path, refused))?;
+    let standing = place.line().status().map_err(|refused| lent::told(&place, refused))?;
     if global.json {
-        Report::json(&answer(&path, &standing))?;
+        Report::json(&answer(&place, &standing))?;
     } else {
-        page(&path, &standing)?;
+        page(&place, &standing)?;
     }
     Ok(standing
         .problem
-        .map_or(ExitCode::SUCCESS, |problem| ExitCode::from(lent::said(&path, problem).exit_code())))
+        .map_or(ExitCode::SUCCESS, |problem| ExitCode::from(lent::said(&place, problem).exit_code())))
 }
 
-fn answer(path: &Path, standing: &Standing) -> serde_json::Value {
-    let problem = standing.problem.clone().map(|problem| error_json(&lent::said(path, problem)));
+fn answer(place: &Place, standing: &Standing) -> serde_json::Value {
+    let problem = standing.problem.clone().map(|problem| error_json(&lent::said(place, problem)));
     json!({
-        "socket": path,
+        "socket": place.to_string(),
         "version": standing.version,
         "pid": standing.pid,
         "door": standing.door,
@@ -60,7 +60,7 @@ fn answer(path: &Path, standing: &Standing) -> serde_json::Value {
     })
 }
 
-fn page(path: &Path, standing: &Standing) -> Result<()> {
+fn page(place: &Place, standing: &Standing) -> Result<()> {
     let (manner, calendar) = (Manner::of_answers(), Calendar::here());
     let mark = manner.mark(standing.problem.is_none());
     let whose = match &standing.account {
@@ -93,7 +93,7 @@ fn page(path: &Path, standing: &Standing) -> Result<()> {
     Report::prose(&format!(
         "The door `{}` at {} gives {gives}.",
         plain(&standing.door),
-        plain(&path.display().to_string())
+        plain(&place.to_string())
     ))?;
     if let Some(left) = standing.closes_in {
         let end = calendar.now().plus(left.cast_signed());
@@ -110,7 +110,7 @@ fn page(path: &Path, standing: &Standing) -> Result<()> {
     ))?;
     if let Some(problem) = standing.problem.clone() {
         Report::say("");
-        Report::tell(&lent::said(path, problem));
+        Report::tell(&lent::said(place, problem));
     }
     Ok(())
 }

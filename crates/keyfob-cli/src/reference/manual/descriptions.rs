@@ -62,6 +62,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
         "keyfob-exec" => &[
             "Runs a program that reads the credential from a pipe. Every variable of the contract that holds a credential is taken \
              out of its environment; variables of other programs stay.",
+            "With `--agent` it gets no token but a descriptor to ask through (`KEYFOB_AGENT`), and keyfob stays as its parent: \
+             keyfob-agent(1).",
         ],
         "keyfob-status" => &[
             "Opens no connection, unless `--verify` asks for it, and changes nothing. Its exit status says whether a program would \

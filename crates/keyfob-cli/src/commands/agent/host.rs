@@ -1,0 +1,44 @@
+//! What an agent is told by this command: the time, what is known of a login, and words for people.
+
+use keyfob::{
+    Client, Error, Purpose, Timestamp,
+    internals::world::{Clock as _, system::clock::SystemClock},
+};
+use keyfob_serve::{Host, Known, Told};
+
+use crate::{advice, output::report::Report};
+
+/// What the agent asks of this command.
+pub(crate) struct ThisCommand;
+
+impl Host for ThisCommand {
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    fn told(&self, error: &Error) -> Told {
+        let told = advice::told(error);
+        Told { what: told.what, why: told.why, hint: told.hint }
+    }
+
+    fn known(&self, client: &Client) -> Known {
+        let survey = client.survey(Purpose::Api);
+        let standing = survey.standing.as_ref();
+        let obstacle =
+            standing.and_then(|standing| standing.obstacle.clone().or_else(|| standing.ended.clone()));
+        let identity = survey.record.as_ref().map(|record| record.identity.clone()).unwrap_or_default();
+        let identity = identity.overlaid(&client.setup().settings.presets);
+        Known {
+            account: identity.known_name().map(ToString::to_string),
+            source: survey.winner,
+            generation: survey.record.as_ref().map(|record| record.generation.clone()),
+            expires_at: standing.and_then(|standing| standing.expires_at),
+            problem: survey.broken.or(survey.nobody).or(obstacle),
+        }
+    }
+
+    fn warn(&self, error: &Error) {
+        // Not kept for an answer: there is none any more.
+        Report::tell(error);
+    }
+}

@@ -1,0 +1,57 @@
+//! A program with an agent beside it: what `exec --agent` runs.
+
+use std::{
+    io,
+    os::{fd::AsRawFd as _, unix::net::UnixStream, unix::process::ExitStatusExt as _},
+    process::{Child, Command, ExitCode, ExitStatus},
+    sync::Arc,
+};
+
+use keyfob::{Client, Error, internals::core::Id};
+use keyfob_serve::{Agent, Door};
+use rustix::{
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+    process::{Pid, Signal, kill_process},
+};
+
+use super::agent::host::ThisCommand;
+use crate::output::report::Result;
+
+/// The two ends: one for the agent, and one that the program inherits, whose number is in its `KEYFOB_AGENT`.
+pub(super) fn ends(command: &mut Command) -> io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    // No thread of ours can start another child meanwhile.
+    fcntl_setfd(&theirs, fcntl_getfd(&theirs)? - FdFlags::CLOEXEC)?;
+    command.env("KEYFOB_AGENT", format!("fd:{}", theirs.as_raw_fd()));
+    Ok((ours, theirs))
+}
+
+/// Starts a program and serves it until it ends, and ends with its code; with 128 and the number of the signal that ended
+/// it, as a shell does.
+pub(super) fn serve(
+    start: impl FnOnce() -> Result<Child, Error>,
+    ours: UnixStream,
+    client: Client,
+    environment: &str,
+    profile: &str,
+) -> Result {
+    let door = Door::new("exec", client, environment, profile);
+    let start = || {
+        let mut child = start()?;
+        let pid = Pid::from_child(&child);
+        let pass_on = move |signal| {
+            if let Some(signal) = Signal::from_named_raw(signal) {
+                let _ = kill_process(pid, signal);
+            }
+        };
+        Ok::<_, Error>((move || child.wait(), pass_on))
+    };
+    let failed = |error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
+    let ended = Agent::new(Arc::new(ThisCommand)).bell(door, ours).run_beside(start).map_err(failed)?;
+    Ok(ExitCode::from(code(ended?.map_err(failed)?)))
+}
+
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
