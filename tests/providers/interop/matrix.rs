@@ -1,7 +1,11 @@
 //! Every grant with every way to prove who asks, from the sign-in to the revocation. The table of docs/conformance.md is made
 //! from the one here; `KEYFOB_WRITE=1` writes it.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
@@ -11,6 +15,9 @@ use keyfob_testkit::{Ran, until};
 
 /// As it is registered at the provider, with everything in it that a naive header would get wrong.
 const SECRET: &str = "s3cr%t:of+the&client";
+
+/// The file that has it, or the key.
+const PROOF: &str = "proof";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grant {
@@ -30,15 +37,41 @@ enum Proof {
     None,
     Basic,
     Post,
+    /// `private_key_jwt` with the algorithm of this name (RFC 7523 §2.2).
+    Key(&'static str),
 }
 
 impl Proof {
-    /// Its name in the metadata (RFC 8414 §2).
-    const fn name(self) -> &'static str {
+    /// How its clients are called at the provider.
+    const fn suffix(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Basic => "client_secret_basic",
             Self::Post => "client_secret_post",
+            Self::Key(algorithm) => algorithm,
+        }
+    }
+
+    /// Its name in the metadata (RFC 8414 §2), and the algorithm.
+    fn shown(self) -> String {
+        match self {
+            Self::Key(algorithm) => format!("`private_key_jwt`, {algorithm}"),
+            _ => format!("`{}`", self.suffix()),
+        }
+    }
+
+    /// The configuration of a client that proves itself so, and the file of what it proves itself with.
+    fn configured(self, provider: &Provider, file: &Path) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Basic | Self::Post => {
+                Desk::keep(file, SECRET);
+                format!("client_secret_file = {file:?}\nclient_auth = {:?}\n", self.suffix())
+            }
+            Self::Key(algorithm) => {
+                Desk::keep(file, &provider.key(algorithm));
+                format!("client_key_file = {file:?}\nclient_key_id = \"{algorithm}-key\"\n")
+            }
         }
     }
 }
@@ -47,24 +80,17 @@ impl Proof {
 fn desk(provider: &Provider, grant: Grant, proof: Proof) -> Desk {
     let (client, keys) = match (grant, proof) {
         (Grant::ClientCredentials, _) => {
-            (format!("machine-{}", proof.name()), "grant = \"client_credentials\"\n")
+            (format!("machine-{}", proof.suffix()), "grant = \"client_credentials\"\n")
         }
         (_, Proof::None) => ("agents".to_owned(), ""),
-        _ => (format!("agents-{}", proof.name()), ""),
+        _ => (format!("agents-{}", proof.suffix()), ""),
     };
     let scopes = match grant {
         Grant::ClientCredentials => "",
         _ => "scopes = [\"openid\", \"email\", \"offline_access\"]\n",
     };
     let desk = Desk::configured("");
-    let file = desk.home().join("client-secret");
-    Desk::keep(&file, SECRET);
-    let proof = match proof {
-        Proof::None => String::new(),
-        Proof::Basic | Proof::Post => {
-            format!("client_secret_file = {file:?}\nclient_auth = {:?}\n", proof.name())
-        }
-    };
+    let proof = proof.configured(provider, &desk.home().join(PROOF));
     let issuer = &provider.issuer;
     let config = format!(
         "environment = \"work\"\n[environments.work]\nissuer = {issuer:?}\nclient_id = {client:?}\n{keys}{scopes}{proof}"
@@ -111,6 +137,23 @@ fn cell(grant: Grant, proof: Proof) {
     assert_eq!(asked, if grant == Grant::ClientCredentials { 3 } else { 2 });
 
     let out = desk.json(&["logout", "--json"]);
+    let asserted = provider.lines("asserted");
+    assert_eq!(!asserted.is_empty(), matches!(proof, Proof::Key(_)));
+    for (number, line) in asserted.iter().enumerate() {
+        // RFC 7523 §3, and draft-ietf-oauth-rfc7523bis: the issuer alone, soon over, and never twice.
+        assert_eq!(line["aud"], provider.issuer, "{line}");
+        assert!(line["lasts"].as_i64().is_some_and(|seconds| (1..=60).contains(&seconds)), "{line}");
+        assert!(asserted[..number].iter().all(|other| other["jti"] != line["jti"]), "{line}");
+    }
+    if matches!(proof, Proof::Key(_)) {
+        let asks = if grant == Grant::Device {
+            &["/device/auth", "/token", "/token/revocation"][..]
+        } else {
+            &["/token", "/token/revocation"]
+        };
+        let everywhere = asks.iter().all(|path| asserted.iter().any(|line| line["asserted"] == *path));
+        assert!(everywhere, "{asserted:?}");
+    }
     assert_eq!(out["logged_out"][0]["revocation"], "confirmed", "{out}");
     assert!(!provider.is_active(&tokens[2]), "revoked");
     if let Some(token) = refresh_tokens.last().and_then(Value::as_str) {
@@ -123,32 +166,42 @@ fn cell(grant: Grant, proof: Proof) {
 }
 
 macro_rules! matrix {
-    ($($name:ident: $grant:ident, $proof:ident;)+) => {
+    ($($name:ident: $grant:ident, $proof:expr;)+) => {
         $(
             #[test]
             fn $name() {
-                cell(Grant::$grant, Proof::$proof);
+                cell(Grant::$grant, $proof);
             }
         )+
 
         /// What is in the table, by the name of its test.
-        const CELLS: &[(Grant, Proof, &str)] = &[$((Grant::$grant, Proof::$proof, stringify!($name))),+];
+        const CELLS: &[(Grant, Proof, &str)] = &[$((Grant::$grant, $proof, stringify!($name))),+];
     };
 }
 
 matrix! {
-    interop_code_with_a_public_client: Code, None;
-    interop_code_with_client_secret_basic: Code, Basic;
-    interop_code_with_client_secret_post: Code, Post;
-    interop_device_code_with_a_public_client: Device, None;
-    interop_device_code_with_client_secret_basic: Device, Basic;
-    interop_device_code_with_client_secret_post: Device, Post;
-    interop_client_credentials_with_client_secret_basic: ClientCredentials, Basic;
-    interop_client_credentials_with_client_secret_post: ClientCredentials, Post;
+    interop_code_with_a_public_client: Code, Proof::None;
+    interop_code_with_client_secret_basic: Code, Proof::Basic;
+    interop_code_with_client_secret_post: Code, Proof::Post;
+    interop_code_with_private_key_jwt_es256: Code, Proof::Key("ES256");
+    interop_code_with_private_key_jwt_rs256: Code, Proof::Key("RS256");
+    interop_code_with_private_key_jwt_eddsa: Code, Proof::Key("EdDSA");
+    interop_device_code_with_a_public_client: Device, Proof::None;
+    interop_device_code_with_client_secret_basic: Device, Proof::Basic;
+    interop_device_code_with_client_secret_post: Device, Proof::Post;
+    interop_device_code_with_private_key_jwt_es256: Device, Proof::Key("ES256");
+    interop_device_code_with_private_key_jwt_rs256: Device, Proof::Key("RS256");
+    interop_device_code_with_private_key_jwt_eddsa: Device, Proof::Key("EdDSA");
+    interop_client_credentials_with_client_secret_basic: ClientCredentials, Proof::Basic;
+    interop_client_credentials_with_client_secret_post: ClientCredentials, Proof::Post;
+    interop_client_credentials_with_private_key_jwt_es256: ClientCredentials, Proof::Key("ES256");
+    interop_client_credentials_with_private_key_jwt_rs256: ClientCredentials, Proof::Key("RS256");
+    interop_client_credentials_with_private_key_jwt_eddsa: ClientCredentials, Proof::Key("EdDSA");
 }
 
 /// The proofs in the order of their rows.
-const PROOFS: [Proof; 3] = [Proof::None, Proof::Basic, Proof::Post];
+const PROOFS: [Proof; 6] =
+    [Proof::None, Proof::Basic, Proof::Post, Proof::Key("ES256"), Proof::Key("RS256"), Proof::Key("EdDSA")];
 
 fn table() -> String {
     let heads = GRANTS.map(|(_, head)| head).join(" | ");
@@ -160,7 +213,7 @@ fn table() -> String {
                 format!("`{name}`")
             })
         });
-        writeln!(table, "| `{}` | {} |", proof.name(), cells.join(" | ")).expect("a text");
+        writeln!(table, "| {} | {} |", proof.shown(), cells.join(" | ")).expect("a text");
     }
     table
 }
@@ -185,11 +238,15 @@ fn interop_matrix_is_the_one_of_the_page() {
 #[test]
 fn interop_wrong_secret_is_refused() {
     let provider = Provider::start(3600);
-    for proof in [Proof::Basic, Proof::Post] {
+    // Another process of the provider has other keys.
+    let stranger = Provider::start(3600);
+    for proof in [Proof::Basic, Proof::Post, Proof::Key("ES256")] {
         let machine = desk(&provider, Grant::ClientCredentials, proof);
         let person = desk(&provider, Grant::Code, proof);
         for desk in [&machine, &person] {
-            Desk::keep(&desk.home().join("client-secret"), "another");
+            let other =
+                if let Proof::Key(algorithm) = proof { stranger.key(algorithm) } else { "another".into() };
+            Desk::keep(&desk.home().join(PROOF), &other);
         }
         machine.run(&["token", "--json"]).failed(5, "provider-refused");
         let ran = login(&person, &Browser::new("ada"));

@@ -101,6 +101,18 @@ impl Provider {
         until("its words", || locked(&self.said).contains(&mark).then_some(()));
     }
 
+    /// The lines that have this member.
+    pub(super) fn lines(&self, member: &str) -> Vec<Value> {
+        self.catch_up();
+        locked(&self.said).iter().filter(|line| line.get(member).is_some()).cloned().collect()
+    }
+
+    /// The private key that its clients prove themselves with by this algorithm, in PEM.
+    pub(super) fn key(&self, algorithm: &str) -> String {
+        let line = self.lines("key").into_iter().find(|line| line["key"] == algorithm).expect("a key");
+        line["pem"].as_str().expect("a text").to_owned()
+    }
+
     pub(super) fn renewals(&self) -> usize {
         self.said(&json!({ "granted": "refresh_token" }))
     }
