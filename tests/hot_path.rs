@@ -24,8 +24,13 @@ const BASE: &str = "http://127.0.0.1:9";
 /// A home with a login that is good until 2100.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    let key =
-        Key { profile: "default".into(), issuer: BASE.into(), client_id: "keyfob-local".into(), seed: None };
+    let key = Key {
+        profile: "default".into(),
+        issuer: BASE.into(),
+        client_id: "keyfob-local".into(),
+        seed: None,
+        federation: None,
+    };
     let record = serde_json::json!({
         "version": 1, "login": "07070707070707070707070707070707", "generation": 3, "profile": "default",
         "environment": "local", "issuer": BASE, "client_id": "keyfob-local", "scopes": "user:profile",

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use keyfob_dev::{DevServer, Minted};
+use keyfob_dev::{DevServer, Minted, Workload};
 
 /// What fills the blanks of one case. Whatever is a credential is remembered for the search.
 pub(crate) struct Blanks<'s> {
@@ -68,6 +68,7 @@ impl<'s> Blanks<'s> {
             "access" => self.mint(name).access_token,
             "refresh" => self.mint(name).refresh_token,
             "key" => api_key(name, &self.salt),
+            "identity" => self.identity(name),
             // With what encodings change, and a beginning that no other secret has.
             "secret" => format!("{}/{name}+%={}", &self.salt[..12], &self.salt[12..]),
             "email" => return Some(email()),
@@ -81,6 +82,15 @@ impl<'s> Blanks<'s> {
         };
         self.secrets.borrow_mut().insert(blank.to_owned(), value.clone());
         Some(value)
+    }
+
+    /// An identity token of this workload for the provider, the same at every place.
+    fn identity(&self, name: &str) -> String {
+        let known = self.secrets.borrow().get(&format!("identity:{name}")).cloned();
+        known.unwrap_or_else(|| {
+            let workload = Workload { subject: name.to_owned(), ..Workload::of(&self.server.base_url()) };
+            self.server.identity_token(&workload).expect("a token")
+        })
     }
 
     fn mint(&self, name: &str) -> Minted {

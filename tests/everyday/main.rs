@@ -19,6 +19,7 @@ mod doctor_finds;
 mod entrance;
 mod environments;
 mod examples;
+mod federation;
 #[cfg(feature = "tools")]
 mod guides;
 mod helper;

@@ -70,7 +70,7 @@ fn status_answers_in_three_lines_and_shows_the_rest_when_asked() {
         (&json!("local"), &json!("local"))
     );
     assert_eq!(said["identity"]["email"], "ada@example.com");
-    assert_eq!(said["considered"].as_array().expect("a list").len(), 8, "every source, in order");
+    assert_eq!(said["considered"].as_array().expect("a list").len(), 9, "every source, in order");
 
     let (_, _, all) = status(&s, &["--all"], &variables);
     let all = text(&all);

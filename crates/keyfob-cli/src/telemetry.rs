@@ -130,7 +130,7 @@ pub(crate) fn used(client: &Client, grant: &Grant) {
     }
     // Whose it is belongs to the credential in use: a stored login knows, a variable's token does not.
     let record = match grant.source() {
-        Source::Login | Source::RefreshToken => client.survey(grant.purpose()).record,
+        Source::Login | Source::RefreshToken | Source::Federation => client.survey(grant.purpose()).record,
         _ => None,
     };
     note(|state| {

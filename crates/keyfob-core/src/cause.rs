@@ -316,6 +316,24 @@ causes! {
         "neither the configuration nor the provider's metadata names an endpoint that is needed",
     CommandFailed "command-failed" { key: String }
         "the configured command failed or printed nothing usable",
+    IdentityVariableUnset "identity-variable-unset" { variable: String }
+        "the variable that is to hold the identity token is not set",
+    IdentityPermission "identity-permission" {}
+        "the job of GitHub Actions may not ask for an identity token",
+    IdentityNotAsked "identity-not-asked" { status: u16 }
+        "the service that issues identity tokens did not issue one",
+    IdentityUnreadable "identity-unreadable" { source: String }
+        "what is to be an identity token is none",
+    IdentityExpired "identity-expired" { source: String }
+        "the identity token has expired, and nobody has put a fresh one in its place",
+    IdentityUsed "identity-used" { source: String }
+        "the identity token was exchanged before, and nobody has put a fresh one in its place",
+    IdentityUncertain "identity-uncertain" { source: String }
+        "the answer to an exchange was lost, and its identity token may have been used",
+    IdentityNotAccepted "identity-not-accepted" { issuer: String, subject: String, audience: String }
+        "the provider's rule does not fit who the identity token says this is",
+    FederationLacks "federation-lacks" { member: String, variable: String }
+        "the vendor's exchange lacks a member that it cannot be without",
     SecretEmpty "secret-empty" { path: String }
         "the file of a secret holds no secret",
 

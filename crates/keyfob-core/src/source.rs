@@ -70,6 +70,8 @@ pub enum Source {
     OauthTokenDescriptor,
     /// The login seeded by the refresh token of a variable.
     RefreshToken,
+    /// The token that an identity token of this machine was exchanged for.
+    Federation,
     /// The stored login of the chosen profile, issuer and client.
     Login,
     /// The session's own token.
@@ -90,6 +92,7 @@ impl Source {
             OauthToken,
             OauthTokenDescriptor,
             RefreshToken,
+            Federation,
             Login,
             SessionToken,
             WebSocketDescriptor,
@@ -107,6 +110,7 @@ impl Source {
             Self::OauthToken => "oauth-token",
             Self::OauthTokenDescriptor => "oauth-token-descriptor",
             Self::RefreshToken => "refresh-token",
+            Self::Federation => "federation",
             Self::Login => "login",
             Self::SessionToken => "session-token",
             Self::WebSocketDescriptor => "websocket-descriptor",
@@ -118,7 +122,11 @@ impl Source {
     #[must_use]
     pub const fn is_oauth(self) -> bool {
         match self {
-            Self::OauthToken | Self::OauthTokenDescriptor | Self::RefreshToken | Self::Login => true,
+            Self::OauthToken
+            | Self::OauthTokenDescriptor
+            | Self::RefreshToken
+            | Self::Federation
+            | Self::Login => true,
             Self::AuthToken
             | Self::ApiKeyDescriptor
             | Self::ApiKey
@@ -141,6 +149,8 @@ pub enum KeptIn {
     Helper,
     /// In the login that a refresh token in a variable seeded.
     SeededLogin,
+    /// In the record of an exchange of identity tokens.
+    Federated,
     /// In the stored login.
     Login,
 }
@@ -158,6 +168,7 @@ pub const fn kept_in(source: Source) -> KeptIn {
         Source::WebSocketDescriptor => KeptIn::Descriptor(names::WEBSOCKET_DESCRIPTOR),
         Source::ApiKeyHelper => KeptIn::Helper,
         Source::RefreshToken => KeptIn::SeededLogin,
+        Source::Federation => KeptIn::Federated,
         Source::Login => KeptIn::Login,
     }
 }
@@ -214,6 +225,7 @@ pub const fn order(purpose: Purpose, prefer: Prefer) -> &'static [Source] {
             OauthToken,
             OauthTokenDescriptor,
             RefreshToken,
+            Federation,
             Login,
         ],
         (Purpose::Api, Prefer::OAuth) => &[
@@ -221,14 +233,21 @@ pub const fn order(purpose: Purpose, prefer: Prefer) -> &'static [Source] {
             OauthToken,
             OauthTokenDescriptor,
             RefreshToken,
+            Federation,
             Login,
             ApiKeyDescriptor,
             ApiKey,
             ApiKeyHelper,
         ],
-        (Purpose::Remote, _) => {
-            &[SessionToken, WebSocketDescriptor, OauthToken, OauthTokenDescriptor, RefreshToken, Login]
-        }
+        (Purpose::Remote, _) => &[
+            SessionToken,
+            WebSocketDescriptor,
+            OauthToken,
+            OauthTokenDescriptor,
+            RefreshToken,
+            Federation,
+            Login,
+        ],
         (Purpose::IdToken, _) => &[RefreshToken, Login],
     }
 }
@@ -242,14 +261,14 @@ mod tests {
         order(purpose, prefer).iter().map(|s| s.name()).collect()
     }
 
-    /// The contract, "Which credential wins": `prefer = "oauth"` moves 5–8 ahead of 2–4 and nothing else.
+    /// The contract, "Which credential wins": `prefer = "oauth"` moves 5–9 ahead of 2–4 and nothing else.
     #[test]
     fn preferring_oauth_moves_it_ahead_of_keys() {
         let keys = names(Purpose::Api, Prefer::ApiKey);
         let oauth = names(Purpose::Api, Prefer::OAuth);
         assert_eq!(oauth[0], keys[0]);
-        assert_eq!(oauth[1..5], keys[4..8]);
-        assert_eq!(oauth[5..8], keys[1..4]);
+        assert_eq!(oauth[1..6], keys[4..9]);
+        assert_eq!(oauth[6..9], keys[1..4]);
     }
 
     #[test]

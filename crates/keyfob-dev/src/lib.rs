@@ -24,7 +24,8 @@
 //! |---|---|
 //! | `GET /oauth/authorize` | sign-in and consent (RFC 6749 §3.1, RFC 7636, RFC 9207) |
 //! | `GET /oauth/code/callback` | the page that shows `code#state` |
-//! | `POST /v1/oauth/token` | grants `authorization_code`, `refresh_token`, `client_credentials`, device code |
+//! | `POST /v1/oauth/token` | grants `authorization_code`, `refresh_token`, `client_credentials`, device code, JWT bearer (RFC 7523), token exchange (RFC 8693) |
+//! | `GET /v1/identity/token` | identity tokens of workloads, as GitHub Actions gives them |
 //! | `POST /v1/oauth/revoke` | RFC 7009 |
 //! | `POST /v1/oauth/introspect` | RFC 7662, confidential clients only |
 //! | `POST /v1/oauth/device/code`, `/device` | RFC 8628 |
@@ -36,7 +37,7 @@
 //!
 //! # What it does not do
 //!
-//! No DPoP, pushed authorization requests, token exchange or dynamic registration. No TLS.
+//! No DPoP, pushed authorization requests or dynamic registration. No TLS.
 
 mod api;
 mod begin;
@@ -53,6 +54,7 @@ mod state;
 
 pub use error::{MintError, StartError};
 pub use interrupt::on_interrupt;
+pub use oauth::workload::{LOCAL_IDENTITY_REQUEST_TOKEN, Workload};
 pub use options::Options;
 pub use server::{DevServer, Minted};
 pub use state::{

@@ -13,7 +13,7 @@ use crate::{
         call::{Call, Refusal, Reply, not_found},
         ending::Ending,
     },
-    oauth::{authorize, device_grant, id_token, introspect, metadata, revoke, token},
+    oauth::{authorize, device_grant, id_token, introspect, metadata, revoke, token, workload},
     pages::{
         self, device,
         sign_in::{CONSENT_PATH, SIGN_IN_PATH},
@@ -39,6 +39,7 @@ const ROUTES: &[(&str, &[(Method, Handler)])] = &[
     (device::DONE_PATH, &[(Method::GET, device_grant::done_page)]),
     ("/oauth/userinfo", &[(Method::GET, profile::userinfo), (Method::POST, profile::userinfo)]),
     ("/oauth/jwks", &[(Method::GET, id_token::keys)]),
+    ("/v1/identity/token", &[(Method::GET, workload::answer)]),
     ("/api/auth/trusted_devices", &[(Method::POST, devices::enrol)]),
     (pages::STYLE_PATH, &[(Method::GET, pages::style)]),
     ("/", &[(Method::GET, pages::front)]),

@@ -14,7 +14,10 @@ use crate::{
     error::{MintError, StartError},
     http::sockets,
     interrupt,
-    oauth::device_grant,
+    oauth::{
+        device_grant,
+        workload::{self, Workload},
+    },
     options::Options,
     serve,
     state::{
@@ -182,6 +185,16 @@ impl DevServer {
             Ok(Minted { access_token, refresh_token, expires_in: ttl })
         });
         minted.map_err(|NoEntropy| MintError::NoEntropy)
+    }
+
+    /// An identity token of a workload, as a platform issues it to a job, signed by this server. It counts as none that was
+    /// issued on request.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn identity_token(&self, workload: &Workload) -> Result<String, MintError> {
+        let issuer = format!("{}{}", self.base_url(), workload::ISSUER_PATH);
+        workload::token(&self.shared, &issuer, workload, None).map_err(|NoEntropy| MintError::NoEntropy)
     }
 
     /// Approves a device's user code as this account, as the page `/device` does (RFC 8628 §3.3). `false` = the code is

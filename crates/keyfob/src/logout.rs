@@ -3,7 +3,7 @@
 use keyfob_core::{Cause, Error, Id, Record, Result, contract::names, login::record::Refusal};
 
 use crate::{
-    credential::{helper, look, survey::Survey},
+    credential::{federation::place, helper, look, survey::Survey},
     provider::revoke,
     renewal,
     session::Session,
@@ -57,6 +57,8 @@ impl Session {
         match survey.winner {
             // The login in use is the one a variable seeded: its record stays, so that the seed is never
             // replayed.
+            // What is remembered of identity tokens stays: one of a single use must not be presented again.
+            Some(keyfob_core::Source::Federation) => self.sign_out(&*place::store(self)?, false),
             Some(keyfob_core::Source::RefreshToken) => self.sign_out(&*look::seed_store(self)?, true),
             _ => self.sign_out(&*self.store()?, false),
         }
@@ -107,9 +109,20 @@ impl Session {
                     .because(Cause::NotRevoked {}));
             }
         };
+        // Only what is remembered of identity tokens is left of it.
+        if record.federated.is_some() && record.access_token.is_none() {
+            return Ok(None);
+        }
         let revocation = revoke::revoke(self, &record);
         let told = SignedOut { profile: record.profile.clone(), issuer: record.issuer.clone(), revocation };
-        if keep_spent {
+        if let Some(federated) = record.federated.as_mut().filter(|federated| federated.remembers()) {
+            federated.note_lost();
+            federated.identity = None;
+            record.generation.advance();
+            record.access_token = None;
+            record.expires_at = None;
+            lease.commit(&record)?;
+        } else if keep_spent {
             record.access_token = None;
             (record.id_token, record.id_token_missed) = (None, None);
             record.refresh_token = None;

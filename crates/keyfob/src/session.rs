@@ -114,6 +114,7 @@ impl Session {
             issuer: self.environment()?.issuer().to_owned(),
             client_id: client_id.as_str().to_owned(),
             seed,
+            federation: None,
         };
         self.logins()?.of(&key)
     }

@@ -39,6 +39,11 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
              ec_paramgen_curve:P-256 -out FILE`, and register its public half"
         }
         Id::ClientAuthUnsupported => "set client_auth to what the provider takes; see `keyfob man config`",
+        Id::IdentityTokenMissing => "let whatever gives this machine its identity put a fresh token there, then try again",
+        Id::IdentityTokenExpired | Id::IdentityTokenUsed => {
+            "have a fresh identity token put in its place, then try again"
+        }
+        Id::FederationRefused => "compare the rule at the provider with what `keyfob doctor` shows of the identity token",
         Id::DeviceGrantOff => {
             "use `keyfob login --no-browser`, which accepts a pasted code, or change the configuration"
         }

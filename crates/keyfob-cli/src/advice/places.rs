@@ -24,6 +24,9 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::WritableByOthers { path, .. } => {
             format!("take that from others: chmod go-w {}", quoted(path)).into()
         }
+        Cause::Missing { path } if id == Id::IdentityTokenMissing => {
+            format!("have the identity token written to {}, or correct its name", quoted(path)).into()
+        }
         Cause::Missing { path }
             if matches!(id, Id::ClientSecret | Id::ClientKey | Id::ApprovedListUnsafe) =>
         {
@@ -47,6 +50,9 @@ pub(super) fn choose(error: &Error, cause: &Cause, situation: &Situation) -> Opt
         Cause::SecondName { .. } => "`keyfob doctor --fix` makes it a file of its own".into(),
         Cause::NotAbsolute { path } => {
             format!("write the whole path, for example \"$PWD/{}\"", path.trim_start_matches("./")).into()
+        }
+        Cause::InRepository { .. } if id == Id::IdentityTokenMissing => {
+            "have the identity token written outside the repository, and name that file".into()
         }
         Cause::InRepository { .. } => {
             "choose a directory outside the repository, or choose this one explicitly with `--home DIR`"

@@ -82,6 +82,7 @@ fn json(client: &Client, profile: &Profile, counts: bool) -> serde_json::Value {
         "expires_at": standing.expires_at.map(|end| end.to_string()),
         "state": status::state_of(record, &standing),
         "seeded": profile.seeded,
+        "federated": profile.federated,
     })
 }
 
@@ -97,6 +98,7 @@ fn row(client: &Client, calendar: &Calendar, profile: &Profile, counts: bool) ->
     };
     let account = match record.identity.known_name() {
         None if record.proof.is_some() => "the client itself",
+        None if profile.federated => "this machine",
         name => name.unwrap_or("-"),
     };
     [

@@ -26,6 +26,7 @@ pub(crate) const fn typed(source: Source) -> &'static str {
         Source::OauthToken => names::OAUTH_TOKEN,
         Source::OauthTokenDescriptor => names::OAUTH_DESCRIPTOR,
         Source::RefreshToken => names::REFRESH_TOKEN,
+        Source::Federation => "the identity token of this machine",
         Source::Login => "the stored login",
         Source::SessionToken => names::SESSION_TOKEN,
         Source::WebSocketDescriptor => names::WEBSOCKET_DESCRIPTOR,

@@ -13,6 +13,7 @@ const FILES: &[Id] = &[
     Id::AgentUnsafe,
     Id::ClientSecret,
     Id::ClientKey,
+    Id::IdentityTokenMissing,
     Id::Usage,
 ];
 /// Errors of requests to a provider.
@@ -89,7 +90,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SecondName { .. } => &[Id::StoreUnsafe],
         Cause::Exists { .. } => &[Id::Usage],
         Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
-            &[Id::HomeUnsafe, Id::AgentUnsafe]
+            &[Id::HomeUnsafe, Id::AgentUnsafe, Id::IdentityTokenMissing]
         }
         Cause::RuntimeRefused { .. } => &[Id::HomeUnsafe],
         Cause::MachineShort {} => &[Id::SystemFailed],
@@ -111,7 +112,18 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SameDescriptor { .. } => &[Id::VariablesConflict],
         Cause::EnvironmentNotFound { .. } => &[Id::EnvironmentUnknown],
         Cause::EnvironmentLacks { .. } => &[Id::EnvironmentIncomplete],
-        Cause::CommandFailed { .. } => &[Id::HelperFailed, Id::ClientSecret, Id::ClientKey],
+        Cause::CommandFailed { .. } => {
+            &[Id::HelperFailed, Id::ClientSecret, Id::ClientKey, Id::IdentityTokenMissing]
+        }
+        Cause::IdentityVariableUnset { .. }
+        | Cause::IdentityPermission {}
+        | Cause::IdentityNotAsked { .. }
+        | Cause::IdentityUnreadable { .. } => &[Id::IdentityTokenMissing],
+        Cause::IdentityExpired { .. } => &[Id::IdentityTokenExpired],
+        Cause::IdentityUsed { .. } => &[Id::IdentityTokenUsed],
+        Cause::IdentityUncertain { .. } => &[Id::OutcomeUnknown],
+        Cause::IdentityNotAccepted { .. } => &[Id::FederationRefused],
+        Cause::FederationLacks { .. } => &[Id::EnvironmentIncomplete],
         Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],
         Cause::KernelForgot {}

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     dialect::{self, Kind, RawTable, Ways},
     endpoints::with_endpoints,
+    federation::{self, RawFederation},
     keys::Holds,
     mistake::{Mistakes, Table},
 };
@@ -22,6 +23,7 @@ use crate::{
     oauth::{
         client_auth::{Confidential, Place, Proof},
         dialect::{Dialect, TokenBody},
+        federation::Federation,
         prompt::Prompt,
     },
     provider::Endpoints,
@@ -60,6 +62,7 @@ pub struct RawEnvironment {
     pub token_body: Option<String>,
     pub token_headers: Option<RawTable>,
     pub api_headers: Option<RawTable>,
+    pub federation: Option<RawFederation>,
 }
 }
 
@@ -84,6 +87,8 @@ pub struct Configured {
     pub machine: Option<Confidential>,
     /// Set where a person signs in and the client has a secret.
     pub confidential: Option<Confidential>,
+    /// Set where an identity token of this machine is exchanged.
+    pub federation: Option<Federation>,
     /// The base of API endpoints.
     pub api_base: Option<String>,
     /// The base of the sign-in page.
@@ -102,12 +107,19 @@ pub struct Configured {
 
 impl Configured {
     /// Reads one environment. What is wrong is noted, and left out.
-    pub(super) fn read(name: &str, raw: RawEnvironment, mistakes: &Mistakes) -> Self {
+    pub(super) fn read(name: &str, mut raw: RawEnvironment, mistakes: &Mistakes) -> Self {
         let at = Table { name, mistakes };
         let ways = ways(&at, &raw);
         let confidential = confidential(&at, name, &raw);
         let is_machine = raw.grant.as_deref() == Some("client_credentials");
         let (machine, confidential) = if is_machine { (confidential, None) } else { (None, confidential) };
+        let federation = raw.federation.take().map(|raw| federation::read(name, raw, mistakes));
+        if is_machine && federation.is_some() {
+            at.wrong(
+                "federation",
+                "expected without grant = \"client_credentials\": a machine proves itself in one way",
+            );
+        }
         if IS_BUILT_IN.contains(&name) {
             let leads = raw.leads_elsewhere();
             for key in leads {
@@ -169,6 +181,7 @@ impl Configured {
             confidential,
             pkce_is_assumed,
             ways,
+            federation,
             hosts,
             dead_refresh_words,
             issuer: at.read("issuer", raw.issuer, values::issuer),

@@ -8,6 +8,8 @@ pub enum Section {
     Top,
     /// Under `[environments.NAME]`.
     Environment,
+    /// Under `[environments.NAME.federation]`.
+    Federation,
     /// Under `[telemetry]`.
     Telemetry,
 }
@@ -52,7 +54,7 @@ pub struct Key {
     pub holds: Holds,
 }
 
-/// Every key there is. Tables are none: `environments` and `telemetry`.
+/// Every key there is. Tables with keys of their own are none: `environments`, `federation` and `telemetry`.
 pub const KEYS: &[Key] = &[
     top("prefer", Holds::Text),
     top("api_key_helper", Holds::Text),
@@ -94,6 +96,20 @@ pub const KEYS: &[Key] = &[
     environment("device_url", Holds::Text),
     environment("profile_url", Holds::Text),
     environment("userinfo_url", Holds::Text),
+    federation("grant", Holds::Text),
+    federation("body", Holds::Text),
+    federation("identity_token", Holds::Text),
+    federation("identity_token_file", Holds::Text),
+    federation("identity_token_variable", Holds::Text),
+    federation("identity_token_command", Holds::Text),
+    federation("identity_token_audience", Holds::Text),
+    federation("single_use", Holds::Boolean),
+    federation("scopes", Holds::Texts),
+    federation("audience", Holds::Texts),
+    federation("resource", Holds::Texts),
+    federation("subject_token_type", Holds::Text),
+    federation("requested_token_type", Holds::Text),
+    federation("members", Holds::Table),
     Key { name: "email", section: Section::Telemetry, holds: Holds::Boolean },
 ];
 
@@ -103,6 +119,10 @@ const fn top(name: &'static str, holds: Holds) -> Key {
 
 const fn environment(name: &'static str, holds: Holds) -> Key {
     Key { name, section: Section::Environment, holds }
+}
+
+const fn federation(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Federation, holds }
 }
 
 impl Key {

@@ -4,6 +4,7 @@ pub mod approved;
 mod dialect;
 mod endpoints;
 mod environment;
+mod federation;
 mod file;
 pub mod keys;
 mod mistake;
@@ -12,5 +13,6 @@ mod tests;
 
 pub use dialect::{RawEntry, RawTable, RawText, Ways};
 pub use environment::{Configured, RawEnvironment};
+pub use federation::RawFederation;
 pub use file::{Config, RawConfig, RawTelemetry, Telemetry, is_name};
 pub use mistake::Mistake;

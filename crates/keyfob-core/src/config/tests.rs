@@ -347,9 +347,12 @@ fn the_table_of_keys_is_what_is_read() {
     let mut top = read(fields::of::<RawConfig>());
     assert!(top.remove("environments") && top.remove("telemetry"), "the tables");
     assert_eq!(named(Section::Top), top);
-    assert_eq!(named(Section::Environment), read(fields::of::<RawEnvironment>()));
+    let mut environment = read(fields::of::<RawEnvironment>());
+    assert!(environment.remove("federation"), "a table");
+    assert_eq!(named(Section::Environment), environment);
+    assert_eq!(named(Section::Federation), read(fields::of::<RawFederation>()));
     assert_eq!(named(Section::Telemetry), read(fields::of::<RawTelemetry>()));
-    let sections = [Section::Top, Section::Environment, Section::Telemetry];
+    let sections = [Section::Top, Section::Environment, Section::Federation, Section::Telemetry];
     assert_eq!(
         sections.map(|section| named(section).len()).iter().sum::<usize>(),
         KEYS.len(),
@@ -472,6 +475,6 @@ fn a_key_is_found_in_its_own_section() {
 fn what_a_key_holds_is_told_apart() {
     use super::keys::Holds;
     let told: alloc::collections::BTreeSet<_> =
-        [Holds::Text, Holds::Texts, Holds::Boolean, Holds::Port].map(Holds::expected).into();
-    assert!(told.len() == 4 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
+        [Holds::Text, Holds::Texts, Holds::Boolean, Holds::Port, Holds::Table].map(Holds::expected).into();
+    assert!(told.len() == 5 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
 }

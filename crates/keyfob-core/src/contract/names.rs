@@ -24,6 +24,19 @@ pub const CONSOLE_BASE: &str = "CLAUDE_LOCAL_OAUTH_CONSOLE_BASE";
 pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 pub const API_KEY: &str = "ANTHROPIC_API_KEY";
 
+// The vendor's variables for federation.
+pub const FEDERATION_RULE: &str = "ANTHROPIC_FEDERATION_RULE_ID";
+pub const FEDERATION_ORGANIZATION: &str = "ANTHROPIC_ORGANIZATION_ID";
+pub const SERVICE_ACCOUNT: &str = "ANTHROPIC_SERVICE_ACCOUNT_ID";
+pub const WORKSPACE: &str = "ANTHROPIC_WORKSPACE_ID";
+pub const IDENTITY_TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
+pub const IDENTITY_TOKEN_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
+
+// What GitHub Actions gives a job that may ask for an identity token.
+pub const GITHUB_TOKEN_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+pub const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+pub const GITHUB: &str = "GITHUB_ACTIONS";
+
 // What a host program hands its own children. None of it is read here; a program that gets keyfob's credential must not have
 // it too, or it would ask its host instead.
 pub const SDK_REFRESHES: &str = "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH";
@@ -31,7 +44,6 @@ pub const HOST_REFRESHES: &str = "CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH";
 pub const GATEWAY_TOKEN: &str = "CLAUDE_CODE_GATEWAY_TOKEN";
 pub const GATEWAY_DESCRIPTOR: &str = "CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR";
 pub const BRIDGE_TOKEN: &str = "CLAUDE_BRIDGE_OAUTH_TOKEN";
-pub const IDENTITY_TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
 
 // OpenTelemetry's own, as far as they decide something here. The rest is read by its exporter.
 pub const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";

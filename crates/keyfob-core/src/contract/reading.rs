@@ -22,7 +22,7 @@ pub struct Entry {
 /// Everything the variables say.
 #[derive(Debug)]
 pub struct Reading {
-    /// One entry for each of the twenty, in their order, then the referenced secrets.
+    /// One entry for each of the twenty, in their order, then the referenced ones.
     pub entries: Vec<Entry>,
     /// The typed whole; what is malformed is left out.
     pub settings: Settings,
@@ -138,8 +138,8 @@ pub fn secret_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Credentials that a host program hands its own children, which are not read here.
-const CREDENTIALS_OF_HOSTS: [&str; 4] =
-    [names::GATEWAY_TOKEN, names::GATEWAY_DESCRIPTOR, names::BRIDGE_TOKEN, names::IDENTITY_TOKEN];
+const CREDENTIALS_OF_HOSTS: [&str; 3] =
+    [names::GATEWAY_TOKEN, names::GATEWAY_DESCRIPTOR, names::BRIDGE_TOKEN];
 
 /// Variables that say to a child that its host renews for it: wrong for a program that was given a credential of ours.
 pub const HOST_REFRESHES: [&str; 2] = [names::SDK_REFRESHES, names::HOST_REFRESHES];

@@ -52,8 +52,27 @@ pub struct Settings {
     pub presets: Presets,
     /// How long a helper's output is reused, in milliseconds; 0 is never.
     pub helper_ttl_ms: u64,
+    /// What the vendor's variables for federation say.
+    pub federation: FederationVariables,
     /// Metrics, if OpenTelemetry's variables ask for any.
     pub metrics: Option<Metrics>,
+}
+
+/// What the vendor's variables for federation say.
+#[derive(Debug, Default)]
+pub struct FederationVariables {
+    /// The rule that is to fit the identity token.
+    pub rule: Option<String>,
+    /// The organisation that has the rule.
+    pub organization: Option<String>,
+    /// The account that the access token acts as.
+    pub service_account: Option<String>,
+    /// The workspace it is for.
+    pub workspace: Option<String>,
+    /// The identity token itself.
+    pub identity_token: Option<Secret>,
+    /// The file that holds a fresh one.
+    pub identity_token_file: Option<String>,
 }
 
 /// What metrics were asked for.
@@ -83,6 +102,7 @@ impl Default for Settings {
             bases: Bases::default(),
             presets: Presets::default(),
             helper_ttl_ms: HELPER_TTL_MS,
+            federation: FederationVariables::default(),
             metrics: None,
         }
     }

@@ -241,7 +241,7 @@ pub const VARIABLES: [Variable; 20] = [
     },
 ];
 
-/// Secrets the contract refers to without counting them. They are read and checked like the twenty.
+/// Variables the contract refers to without counting them. They are read and checked like the twenty.
 pub const REFERENCED: &[Variable] = &[
     Variable {
         name: names::AUTH_TOKEN,
@@ -260,6 +260,54 @@ pub const REFERENCED: &[Variable] = &[
         example: "api_key_abc",
         about: "API key, sent as `X-Api-Key`.",
         apply: secret!(api_key),
+    },
+    Variable {
+        name: names::FEDERATION_RULE,
+        kind: Kind::Text,
+        default: "unset",
+        example: "fdrl_abc123",
+        about: "Federation at the vendor: the rule that is to fit the identity token of this machine. If set, identity tokens are exchanged in the environments `production`, `staging` and `local`.",
+        apply: value!(values::identifier, federation.rule),
+    },
+    Variable {
+        name: names::FEDERATION_ORGANIZATION,
+        kind: Kind::Text,
+        default: "unset",
+        example: "550e8400-e29b-41d4-a716-446655440001",
+        about: "Federation at the vendor: the organisation that has the rule.",
+        apply: value!(values::identifier, federation.organization),
+    },
+    Variable {
+        name: names::SERVICE_ACCOUNT,
+        kind: Kind::Text,
+        default: "unset",
+        example: "svac_abc123",
+        about: "Federation at the vendor: the service account that the access token acts as.",
+        apply: value!(values::identifier, federation.service_account),
+    },
+    Variable {
+        name: names::WORKSPACE,
+        kind: Kind::Text,
+        default: "unset",
+        example: "wrkspc_abc123",
+        about: "Federation at the vendor: the workspace that the access token is for, or `default`.",
+        apply: value!(values::identifier, federation.workspace),
+    },
+    Variable {
+        name: names::IDENTITY_TOKEN,
+        kind: Kind::Secret,
+        default: "unset",
+        example: "identity.token.abc",
+        about: "Federation at the vendor: the identity token (a JWT). `ANTHROPIC_IDENTITY_TOKEN_FILE` takes precedence. `exec` removes it from the environment of its program.",
+        apply: |settings, text| secret(&mut settings.federation.identity_token, text),
+    },
+    Variable {
+        name: names::IDENTITY_TOKEN_FILE,
+        kind: Kind::Text,
+        default: "unset",
+        example: "/var/run/secrets/tokens/identity",
+        about: "Federation at the vendor: the absolute path of a file that holds a fresh identity token. It is read anew for each exchange, and must obey the rule for paths that variables name.",
+        apply: value!(values::absolute, federation.identity_token_file),
     },
 ];
 
@@ -312,13 +360,18 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ),
     (
         "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH, CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH, CLAUDE_CODE_GATEWAY_TOKEN, \
-         CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR, CLAUDE_BRIDGE_OAUTH_TOKEN, ANTHROPIC_IDENTITY_TOKEN",
+         CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR, CLAUDE_BRIDGE_OAUTH_TOKEN",
         "What a host program passes to its own children. Not read; `exec` removes it from the environment of its program.",
     ),
     (
         "KEYFOB_API_HEADERS",
         "Set by `exec` for its program, not read: the headers that must go with an OAuth access token, `Name: value`, one on a \
          line. None is secret.",
+    ),
+    (
+        "ACTIONS_ID_TOKEN_REQUEST_URL, ACTIONS_ID_TOKEN_REQUEST_TOKEN, GITHUB_ACTIONS",
+        "What GitHub Actions gives a job. With `permissions: id-token: write` an identity token can be asked for there, and is \
+         exchanged where federation is wanted.",
     ),
     ("NO_COLOR", "Disables colours on a terminal."),
     ("BROWSER", "The browser to open."),

@@ -110,6 +110,28 @@ pub fn tag(text: &str) -> Result<String, Expected> {
     Ok(text.to_string())
 }
 
+/// An identifier that is sent as a member of a request: visible ASCII.
+///
+/// # Errors
+/// For blanks, control characters, everything beyond ASCII, and more than 512 characters.
+pub fn identifier(text: &str) -> Result<String, Expected> {
+    if text.len() > 512 || !text.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+        return Err("expected an identifier of visible ASCII, at most 512 characters");
+    }
+    Ok(text.to_string())
+}
+
+/// An absolute path.
+///
+/// # Errors
+/// For any other, and for control characters.
+pub fn absolute(text: &str) -> Result<String, Expected> {
+    if !text.starts_with('/') || text.chars().any(char::is_control) {
+        return Err("expected an absolute path");
+    }
+    Ok(text.to_string())
+}
+
 /// An address, to the letter: what a lenient parser would silently repair is refused.
 ///
 /// ```

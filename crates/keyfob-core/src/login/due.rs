@@ -238,7 +238,12 @@ fn obstacle(record: &Record, now: ProviderTime, ask: &Ask, life: Life) -> Option
     Some(Error::new(Id::CoolingDown, what, why).because(Cause::CoolingDown { seconds }))
 }
 
-fn title(record: &Record) -> String {
+/// What it is, for people.
+#[must_use]
+pub fn title(record: &Record) -> String {
+    if record.federated.is_some() {
+        return format!("the federated credential of {}", record.issuer);
+    }
     format!("the login of profile `{}` at {}", record.profile, record.issuer)
 }
 

@@ -9,7 +9,7 @@ use crate::{
     Ahead, ProviderTime, Secret,
     contract::settings::{ClientId, Scopes},
     digest::{self, hex},
-    login::identity::Identity,
+    login::{federated::Federated, identity::Identity},
     oauth::{
         client_auth::{Proof, SecretAt},
         dialect::Dialect,
@@ -121,20 +121,28 @@ pub struct Key {
     pub client_id: String,
     /// The fingerprint of the variable's refresh token, for a login seeded by one.
     pub seed: Option<String>,
+    /// What makes an exchange of identity tokens that one, for a federated credential.
+    pub federation: Option<String>,
 }
 
 impl Key {
     /// How the stem of a login begins that a variable seeded.
     pub const SEEDED: &str = "seed-";
+    /// How the stem of a federated credential begins: as that of no profile does.
+    pub const FEDERATED: &str = "federated-federation-";
 
     /// The stem of its files: the profile, for people, and a hash of everything, for machines.
     #[must_use]
     pub fn stem(&self) -> String {
         let seed = self.seed.as_deref().unwrap_or("");
-        let name = digest::name_of([&*self.profile, &*self.issuer, &*self.client_id, seed]);
+        let of_all = [&*self.profile, &*self.issuer, &*self.client_id, seed];
+        let name = digest::name_of(of_all.into_iter().chain(self.federation.as_deref()));
         let readable: String =
             self.profile.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
         let kind = if self.seed.is_some() { Self::SEEDED } else { "" };
+        if self.federation.is_some() {
+            return format!("{}{name}", Self::FEDERATED);
+        }
         format!("{kind}{readable}-{name}")
     }
 }
@@ -212,6 +220,9 @@ pub struct Record {
     pub secret_at: Option<SecretAt>,
     /// How its provider wants to be spoken to, as it was configured.
     pub dialect: Dialect,
+    /// Set where an identity token of this machine is exchanged: what is remembered of those. Exchanging the next one takes
+    /// the place of a refresh token.
+    pub federated: Option<Federated>,
     /// When the tokens were issued.
     pub issued_at: ProviderTime,
     /// When the access token ends. `None`: the provider never said and nothing can renew.
@@ -266,6 +277,7 @@ impl Record {
             proof: None,
             secret_at: None,
             dialect: Dialect::default(),
+            federated: None,
             issued_at,
             expires_at: None,
             clocks: BTreeMap::new(),
@@ -321,7 +333,7 @@ impl Record {
     /// Whether there is anything to ask for a new token with.
     #[must_use]
     pub fn can_renew(&self) -> bool {
-        self.refresh_token.is_some() || self.proof.is_some()
+        self.refresh_token.is_some() || self.proof.is_some() || self.federated.is_some()
     }
 }
 
@@ -362,15 +374,24 @@ pub(crate) mod tests {
 
     #[test]
     fn keys_differ_in_every_part() {
-        let key = |p: &str, i: &str, c: &str, s: Option<&str>| {
-            Key { profile: p.into(), issuer: i.into(), client_id: c.into(), seed: s.map(Into::into) }.stem()
+        let key = |p: &str, i: &str, c: &str, s: Option<&str>, f: Option<&str>| {
+            Key {
+                profile: p.into(),
+                issuer: i.into(),
+                client_id: c.into(),
+                seed: s.map(Into::into),
+                federation: f.map(Into::into),
+            }
+            .stem()
         };
         let all = [
-            key("a", "b", "c", None),
-            key("ab", "", "c", None),
-            key("a", "bc", "", None),
-            key("a", "b", "c", Some("d")),
-            key("a/..", "b", "c", None),
+            key("a", "b", "c", None, None),
+            key("ab", "", "c", None, None),
+            key("a", "bc", "", None, None),
+            key("a", "b", "c", Some("d"), None),
+            key("a", "b", "c", None, Some("d")),
+            key("a", "b", "c", None, Some("e")),
+            key("a/..", "b", "c", None, None),
         ];
         for (n, one) in all.iter().enumerate() {
             assert!(all[n + 1..].iter().all(|other| other != one), "{one}");
@@ -403,6 +424,9 @@ pub(crate) mod tests {
         assert!(!r.can_renew());
         r.proof = Some(Proof::Basic);
         assert!(r.can_renew());
+        r.proof = None;
+        r.federated = Some(Federated::default());
+        assert!(r.can_renew(), "the next identity token does");
     }
 
     /// RFC 7009 §2: a provider may end a whole grant, which a person and a client have one of.

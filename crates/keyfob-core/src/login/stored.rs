@@ -11,6 +11,7 @@ use crate::{
     contract::settings::{ClientId, Scopes},
     json,
     login::{
+        federated::Federated,
         identity::Identity,
         record::{Cooldown, Generation, LoginId, Refusal, Unknown},
     },
@@ -53,6 +54,8 @@ struct Stored {
     /// Absent where it is the one that is built in for the issuer: in every record of an earlier version, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialect: Option<Dialect>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    federated: Option<Federated>,
     issued_at: ProviderTime,
     expires_at: Option<ProviderTime>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -122,6 +125,7 @@ impl Record {
             client_auth: self.proof,
             client_secret: self.secret_at.clone(),
             dialect: Some(&self.dialect).filter(|own| **own != dialect_of(&self.issuer)).cloned(),
+            federated: self.federated.clone(),
             issued_at: self.issued_at,
             expires_at: self.expires_at,
             clocks: self.clocks.clone(),
@@ -175,6 +179,7 @@ impl Record {
             proof: stored.client_auth,
             secret_at: stored.client_secret,
             dialect,
+            federated: stored.federated,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             clocks: stored.clocks,

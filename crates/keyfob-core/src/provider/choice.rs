@@ -19,6 +19,7 @@ use crate::{
         values,
     },
     error::escape,
+    oauth::federation::{Federation, Identity},
 };
 
 /// Decides which provider is meant: the contract's variables, then the name that was chosen, then the
@@ -78,6 +79,7 @@ pub fn resolve(
         environment.authorize_parameters.clone_from(&configured.ways.authorize_parameters);
         environment.device_parameters.clone_from(&configured.ways.device_parameters);
     }
+    environment.federation = federation(name, settings, configured);
     if let Some(id) = &settings.client_id {
         // A secret belongs to the client it was written beside.
         if environment.client_id.as_ref() != Some(id) {
@@ -90,6 +92,43 @@ pub fn resolve(
         environment.console_scopes = scopes.clone();
     }
     Ok(environment)
+}
+
+/// The exchange of identity tokens: as it is configured, and in the vendor's own environments with what the vendor's
+/// variables say. Elsewhere those are not meant: an identity token is for one provider.
+fn federation(name: &str, settings: &Settings, configured: Option<&Configured>) -> Option<Federation> {
+    let configured = configured.and_then(|configured| configured.federation.clone());
+    let said = &settings.federation;
+    let vendor = matches!(name, "production" | "staging" | "local");
+    if !vendor || (said.rule.is_none() && configured.is_none()) {
+        return configured;
+    }
+    let mut federation = match (configured, &said.rule) {
+        (Some(configured), None) => configured,
+        (Some(configured), Some(_)) if configured.vendor => configured,
+        _ => Federation::of_vendor(Identity::Surroundings),
+    };
+    if !federation.vendor {
+        return Some(federation);
+    }
+    for (member, value) in [
+        ("federation_rule_id", &said.rule),
+        ("organization_id", &said.organization),
+        ("service_account_id", &said.service_account),
+        ("workspace_id", &said.workspace),
+    ] {
+        if let Some(value) = value {
+            federation.members.insert(member.to_string(), value.clone());
+        }
+    }
+    // A file is read anew for each exchange; a variable holds what it held when the job began.
+    if let Some(path) = &said.identity_token_file {
+        federation.identity =
+            Identity::File { path: path.clone(), variable: Some(names::IDENTITY_TOKEN_FILE) };
+    } else if said.identity_token.is_some() {
+        federation.identity = Identity::Variable(names::IDENTITY_TOKEN.to_string());
+    }
+    Some(federation)
 }
 
 fn staging(configured: Option<&Configured>) -> Result<Environment> {
@@ -112,7 +151,7 @@ fn of_configuration(name: &str, configured: &Configured) -> Result<Environment> 
         configured.console_base.as_deref(),
     );
     // A machine needs no page to sign in on.
-    let pageless = configured.machine.is_some();
+    let pageless = configured.machine.is_some() || configured.federation.is_some();
     let suffices = |endpoints: &Endpoints| {
         (pageless || endpoints.authorize_url.is_some()) && endpoints.token_url.is_some()
     };

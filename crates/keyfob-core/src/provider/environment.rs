@@ -11,11 +11,15 @@ use super::Endpoints;
 use crate::{
     Ahead, Cause, Error, Id, Record, Result, Secret, Timestamp,
     contract::settings::{ClientId, Scopes},
-    login::record::{Generation, Login},
+    login::{
+        federated::Federated,
+        record::{Generation, Key, Login},
+    },
     oauth::{
         client_assertion::Algorithm,
         client_auth::{Confidential, Proof, SecretAt},
         dialect::{Addition, Dialect},
+        federation::Federation,
         prompt::Prompt,
     },
 };
@@ -66,6 +70,8 @@ pub struct Environment {
     pub machine: Option<Confidential>,
     /// Set where the client of a person has a secret (RFC 6749 §2.3.1).
     pub confidential: Option<Confidential>,
+    /// Set where an identity token of this machine is exchanged.
+    pub federation: Option<Federation>,
     /// Further origins that its credential may go to, by its configuration.
     pub hosts: Vec<String>,
     /// What the metadata says of how clients prove themselves, once it has been read.
@@ -74,6 +80,9 @@ pub struct Environment {
     pub(super) signs_with: Option<Vec<String>>,
     pub(super) discovery: Discovery,
 }
+
+/// The name of the records of federated credentials: they belong to no profile.
+const FEDERATED: &str = "federation";
 
 /// What of a provider has to be asked of itself first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +138,7 @@ impl Environment {
             jwks_url: None,
             machine: None,
             confidential: None,
+            federation: None,
             hosts: Vec::new(),
             takes_post_only: false,
             signs_with: None,
@@ -227,6 +237,79 @@ impl Environment {
         let lacking = format!("environment `{}` has no {what}", self.name);
         Error::new(Id::EnvironmentIncomplete, lacking, "neither configuration nor metadata names one")
             .because(Cause::EnvironmentLacks { environment: self.name.clone(), key: what.into() })
+    }
+
+    /// Where identity tokens are exchanged. The vendor's own exchange is an endpoint of its API.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`].
+    pub fn exchange_url(&self, federation: &Federation) -> Result<String> {
+        match &self.api_base {
+            Some(base) if federation.vendor => Ok(format!("{base}/v1/oauth/token")),
+            _ => self.token_url().map(ToString::to_string),
+        }
+    }
+
+    /// An empty record of a federated credential, to be filled by an exchange.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`].
+    pub fn federated_record(
+        &self,
+        federation: &Federation,
+        generation: Generation,
+        now: Timestamp,
+    ) -> Result<Record> {
+        let client_id = self.federated_client(federation)?;
+        let login = Login {
+            profile: FEDERATED,
+            environment: &self.name,
+            issuer: &self.issuer,
+            client_id: &client_id,
+        };
+        let mut endpoints = self.endpoints.clone();
+        endpoints.token_url = Some(self.exchange_url(federation)?);
+        Ok(Record {
+            endpoints,
+            scopes: federation.scopes.clone(),
+            dialect: self.dialect.clone(),
+            secret_at: self.secret_at(),
+            federated: Some(Federated::default()),
+            ..Record::begin(generation, &login, Ahead::default().theirs(now))
+        })
+    }
+
+    /// Which record the credential of this exchange is kept in.
+    ///
+    /// # Errors
+    /// [`Id::EnvironmentIncomplete`].
+    pub fn federated_key(&self, federation: &Federation) -> Result<Key> {
+        // Where the metadata names the endpoint, the issuer does.
+        let url = self.exchange_url(federation).unwrap_or_else(|_| self.issuer.clone());
+        Ok(Key {
+            profile: FEDERATED.into(),
+            issuer: self.issuer.clone(),
+            client_id: self.federated_client(federation)?.as_str().into(),
+            seed: None,
+            federation: Some(federation.name(&url, self.federation_client(federation))),
+        })
+    }
+
+    /// The client that is named in an exchange. The vendor's needs none.
+    #[must_use]
+    pub fn federation_client(&self, federation: &Federation) -> Option<&ClientId> {
+        self.client_id.as_ref().filter(|_| !federation.vendor)
+    }
+
+    /// Who asks, for people: the client, or the rule by which the vendor judges.
+    fn federated_client(&self, federation: &Federation) -> Result<ClientId> {
+        let rule = federation.members.get("federation_rule_id").map(String::as_str);
+        let id = match self.federation_client(federation) {
+            Some(id) => id.as_str(),
+            None => rule.unwrap_or(FEDERATED),
+        };
+        ClientId::parse(id)
+            .map_err(|why| Error::new(Id::EnvironmentIncomplete, "the rule of the federation", why))
     }
 
     /// How to find the secret of a person's client, where it has one, and where it goes.

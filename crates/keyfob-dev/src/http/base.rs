@@ -49,6 +49,11 @@ impl Base {
         Self(format!("{host}:{port}"))
     }
 
+    /// Every usual spelling of this server's base.
+    pub(crate) fn spellings(&self, port: u16) -> [String; 3] {
+        ["127.0.0.1", "localhost", "[::1]"].map(|host| format!("http://{host}:{port}"))
+    }
+
     /// Another spelling of this server, which is a different origin for a strict client.
     pub(crate) fn elsewhere(&self, port: u16) -> String {
         let other = if self.0.starts_with("http://localhost:") { "127.0.0.1" } else { "localhost" };

@@ -76,9 +76,14 @@ impl Form {
         self.0.iter().map(|(_, value)| value.as_str())
     }
 
-    /// Whether any parameter but `resource` (RFC 8707 §2 allows several) occurs more than once.
+    /// Whether any parameter but `resource` (RFC 8707 §2) and `audience` (RFC 8693 §2.1) occurs more than once.
     pub(crate) fn repeats(&self) -> bool {
-        let names = || self.0.iter().map(|(name, _)| name).filter(|name| *name != "resource");
+        let names = || {
+            self.0
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| !matches!(name.as_str(), "resource" | "audience"))
+        };
         names().enumerate().any(|(i, name)| names().take(i).any(|earlier| earlier == name))
     }
 }

@@ -5,7 +5,10 @@ use serde_json::json as object;
 
 use crate::{
     http::call::{Call, Reply, json, not_found},
-    oauth::device_grant::GRANT_TYPE,
+    oauth::{
+        device_grant::GRANT_TYPE,
+        federation::{JWT_BEARER, TOKEN_EXCHANGE},
+    },
     state::{addresses::PREFIXES, scope, shared::Shared},
 };
 
@@ -53,7 +56,7 @@ pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": [
-            "authorization_code", "refresh_token", "client_credentials", GRANT_TYPE,
+            "authorization_code", "refresh_token", "client_credentials", GRANT_TYPE, JWT_BEARER, TOKEN_EXCHANGE,
         ],
         "scopes_supported": scope::KNOWN,
         "code_challenge_methods_supported": ["S256"],

@@ -10,7 +10,7 @@ use crate::{
     },
     oauth::{
         answer::members,
-        client_auth, device_grant, faults,
+        client_auth, device_grant, faults, federation,
         id_token::{self, About},
         manner,
         resource::resources_are_ours,
@@ -29,6 +29,9 @@ use crate::{
 const LONGEST_LIFE: u64 = 366 * 24 * 3600;
 
 pub(crate) fn answer(shared: &Shared, call: &mut Call) -> Reply {
+    if let Some(reply) = federation::answer(shared, call) {
+        return reply;
+    }
     let reply = match grant(shared, call) {
         Ok(reply) => reply,
         Err(refusal) => refusal.reply(call),

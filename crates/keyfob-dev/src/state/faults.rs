@@ -114,15 +114,22 @@ pub enum FaultGrant {
     Device,
     /// `grant_type=client_credentials`, written `client:KIND`.
     Client,
+    /// Exchanges of identity tokens (RFC 7523 §2.1, RFC 8693 §2), written `federation:KIND`.
+    Federation,
+    /// Requests for an identity token, written `identity:KIND`. Only what strikes before a grant, and what makes an ID token
+    /// false, has a meaning there.
+    Identity,
     /// Revocation (RFC 7009), written `revoke:KIND`. Only what strikes before a grant has a meaning there.
     Revoke,
 }
 
 /// The prefixes of those that are not the default.
-const PREFIXES: [(&str, FaultGrant); 4] = [
+const PREFIXES: [(&str, FaultGrant); 6] = [
     ("code:", FaultGrant::Code),
     ("device:", FaultGrant::Device),
     ("client:", FaultGrant::Client),
+    ("federation:", FaultGrant::Federation),
+    ("identity:", FaultGrant::Identity),
     ("revoke:", FaultGrant::Revoke),
 ];
 
@@ -205,7 +212,7 @@ impl fmt::Display for FaultError {
         match self {
             Self::BadCount => f.write_str("the count of a fault is a plain number, as in drop-after=1"),
             Self::UnknownKind => {
-                f.write_str("unknown fault; known, with an optional prefix code:, device:, client: or revoke: and suffix =COUNT, are")?;
+                f.write_str("unknown fault; known, with an optional prefix code:, device:, client:, federation:, identity: or revoke: and suffix =COUNT, are")?;
                 FaultKind::ALL.iter().try_for_each(|kind| write!(f, " {}", kind.word()))
             }
         }

@@ -3,7 +3,10 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        UnparsedPublicKey,
+    },
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -36,6 +39,12 @@ impl Signer {
         let (x, y) = self.point();
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
         BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(canonical))
+    }
+
+    /// Whether this is its signature of these octets.
+    pub(crate) fn signed(&self, octets: &[u8], signature: &[u8]) -> bool {
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.pair.public_key().as_ref());
+        key.verify(octets, signature).is_ok()
     }
 
     /// A compact JWS (RFC 7515 §7.1).

@@ -39,6 +39,8 @@ pub(crate) struct Tables {
     pub(crate) transactions: Bounded<Transaction>,
     #[serde(skip)]
     pub(crate) device_codes: DeviceCodes,
+    /// The numbers of identity tokens that were exchanged, each until it ends.
+    pub(crate) identity_numbers: HashMap<Digest, u64>,
     #[serde(skip)]
     pub(crate) counters: Grants,
     #[serde(skip)]
@@ -84,6 +86,12 @@ pub struct Grants {
     pub device_codes: u64,
     /// Client credentials grants.
     pub client_credentials: u64,
+    /// Identity tokens exchanged for access tokens, whether or not the answer reached the client.
+    pub federations: u64,
+    /// Numbered identity tokens that were presented again.
+    pub identity_reuses: u64,
+    /// Identity tokens that were issued on request.
+    pub identity_tokens: u64,
 }
 
 /// One sign-in and everything that came from it (RFC 9700 §4.14.2 calls it the grant).

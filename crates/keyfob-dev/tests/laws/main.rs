@@ -5,6 +5,7 @@ mod assertions;
 mod authorize;
 mod common;
 mod device_grant;
+mod federation;
 mod id_token;
 mod session;
 mod tokens;

@@ -9,7 +9,7 @@ use keyfob_core::{
 };
 
 use crate::{
-    credential::grant::Considered,
+    credential::{federation::place, grant::Considered},
     session::Session,
     store::{Seen, Store},
 };
@@ -100,6 +100,11 @@ fn present(session: &Session, source: Source) -> Look {
         KeptIn::Helper => match &session.setup.config.api_key_helper {
             Some(_) => Look::Here("the configuration names an api_key_helper".into()),
             None => Look::Nothing("the configuration names no api_key_helper".into()),
+        },
+        KeptIn::Federated => match place::asked_for(session) {
+            Ok(Ok(what)) => Look::Here(what),
+            Ok(Err(why)) => Look::Nothing(why),
+            Err(error) => Look::Broken(error),
         },
         KeptIn::Login => login(session),
     }

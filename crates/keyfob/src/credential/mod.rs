@@ -7,6 +7,7 @@ pub mod client_proof;
 mod client_secret;
 pub(crate) mod command;
 mod der;
+pub(crate) mod federation;
 pub mod grant;
 pub mod helper;
 pub mod look;
@@ -119,6 +120,7 @@ pub(crate) fn acquire(
         KeptIn::Descriptor(name) => read(session, name)?.duplicate(),
         KeptIn::Helper => helper::run(session)?,
         KeptIn::SeededLogin => return seed::seeded(session, purpose, need, considered),
+        KeptIn::Federated => return federation::grant(session, purpose, need, considered),
         KeptIn::Login => {
             return match stored(session, need)? {
                 Stored::Usable(usable) => login(session, purpose, *usable, considered),

@@ -7,6 +7,7 @@ use keyfob_core::{
 
 use crate::{
     credential::{
+        federation::place,
         grant::{Considered, Outcome},
         look::{Look, look, nothing, record_at_hand, record_in, seed_store},
         standing::Standing,
@@ -67,6 +68,7 @@ impl Survey {
         }
         survey.record = match survey.winner {
             Some(Source::Login) => record_at_hand(session),
+            Some(Source::Federation) => place::store(session).ok().and_then(|store| record_in(&*store)),
             Some(Source::RefreshToken) => seed_store(session).ok().and_then(|store| record_in(&*store)),
             _ => None,
         };

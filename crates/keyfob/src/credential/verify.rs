@@ -80,7 +80,7 @@ pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<
             Some(token) => Ok(grant::headers(source, token, &record.dialect)),
             None => Err(nothing(session, &survey.considered)),
         },
-        (Some(Source::Login | Source::RefreshToken) | None, None) | (None, Some(_)) => {
+        (Some(Source::Login | Source::RefreshToken | Source::Federation) | None, None) | (None, Some(_)) => {
             Err(nothing(session, &survey.considered))
         }
         (Some(source), None) => {

@@ -2,14 +2,18 @@
 //! it from being renewed.
 
 use keyfob_core::{
-    Error, Id, Record, Result, Secret, Source,
+    Cause, Error, Id, Record, Result, Secret, Source,
     error::escape,
-    oauth::{client_assertion::Algorithm, client_auth::Place},
+    oauth::{
+        client_assertion::Algorithm,
+        client_auth::Place,
+        federation::{Identity, source as federation_source},
+    },
     source::Purpose,
 };
 
 use crate::{
-    credential::{client_auth, helper, survey::Survey, verify::Verified},
+    credential::{client_auth, federation, helper, survey::Survey, verify::Verified},
     finding::{State, Wish},
     session::Session,
 };
@@ -29,6 +33,9 @@ pub(super) fn examine(session: &Session, wish: Wish, add: &mut dyn FnMut(&str, S
     }
     if let Some((subject, state)) = proof(session, wish) {
         add(subject, state);
+    }
+    if let Some(state) = identity(session, wish) {
+        add("identity token", state);
     }
     let survey = Survey::of(session, Purpose::Api);
     if let Some(record) = &survey.record {
@@ -93,6 +100,40 @@ fn proof(session: &Session, wish: Wish) -> Option<(&'static str, State)> {
     Some((subject, state))
 }
 
+/// The identity token that would be exchanged next: who issued it, about whom and for whom, never its text. A file or a
+/// variable is read; a service is not asked and no command is run unless that is wished for.
+fn identity(session: &Session, wish: Wish) -> Option<State> {
+    let environment = session.environment().ok()?;
+    let federation = environment.federation.as_ref()?;
+    if session.setup.pinned {
+        return None;
+    }
+    if federation::identity::asks_github(session, federation) {
+        return Some(State::Note("GitHub Actions is asked for one when it is exchanged".into()));
+    }
+    if matches!(federation.identity, Identity::Command(_)) && !wish.run {
+        let how = "the identity_token_command was not run: `keyfob doctor --run-helper` runs it";
+        return Some(State::Note(how.into()));
+    }
+    Some(match federation::identity::fetch(session, federation) {
+        Err(missing) => State::Wrong(missing.error),
+        Ok(token) => match token.ended(session.world.clock.now()) {
+            Some(end) => {
+                let source = federation_source(federation);
+                let what = format!("the identity token from {source} cannot be exchanged");
+                State::Wrong(
+                    Error::new(Id::IdentityTokenExpired, what, format!("it expired at {end}"))
+                        .because(Cause::IdentityExpired { source }),
+                )
+            }
+            None => State::Fine(match token.claims() {
+                Some(claims) => escape(&claims.told()),
+                None => "it is no JWT, and says nothing of itself".into(),
+            }),
+        },
+    })
+}
+
 /// What keeps a stored login from being renewed, although its token may be good still.
 fn renewal(session: &Session, record: &Record, add: &mut dyn FnMut(&str, State)) {
     if let Some((until, why)) = session.standing(record).paused {
@@ -117,7 +158,7 @@ fn accepted(session: &Session, survey: &Survey, has_key: bool) -> Option<State> 
     match &survey.record {
         Some(record) if !session.standing(record).lives => return None,
         // A machine that has not asked for a token yet.
-        None if matches!(winner, Source::Login | Source::RefreshToken) => return None,
+        None if matches!(winner, Source::Login | Source::RefreshToken | Source::Federation) => return None,
         _ => {}
     }
     let shown = survey.considered.iter().find(|considered| considered.source == winner);

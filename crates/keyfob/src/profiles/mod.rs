@@ -21,6 +21,8 @@ pub struct Profile {
     pub record: Record,
     /// Whether it was seeded by a variable.
     pub seeded: bool,
+    /// Whether it is what an identity token was exchanged for, and belongs to no profile.
+    pub federated: bool,
     /// Where it is stored.
     pub path: PathBuf,
 }
@@ -33,9 +35,12 @@ impl Session {
         for store in logins.stores {
             let path = store.path();
             match store.look() {
+                // Only what is remembered of identity tokens is left of it.
+                Ok(Seen::Record(record)) if store.is_federated() && record.access_token.is_none() => {}
                 Ok(Seen::Record(record)) => profiles.push(Profile {
                     record: *record,
                     seeded: store.is_seeded(),
+                    federated: store.is_federated(),
                     path: path.to_path_buf(),
                 }),
                 Ok(Seen::Nothing) => {}
@@ -94,7 +99,7 @@ impl Session {
     fn stores_of(&self, name: &str) -> Result<Vec<Box<dyn Store>>> {
         let here = self.store_beside(name).ok();
         let belongs = |store: &dyn Store| match store.look() {
-            _ if store.is_seeded() => false,
+            _ if store.is_seeded() || store.is_federated() => false,
             Ok(Seen::Record(record)) => record.profile == name,
             Ok(Seen::Nothing) => false,
             Ok(Seen::Damaged(_)) | Err(_) => here.as_ref().is_some_and(|here| here.path() == store.path()),

@@ -109,6 +109,7 @@ fn is_in_the_way(seen: &Seen, record: &Record) -> bool {
 
 fn key(record: &Record, profile: &str) -> Key {
     Key {
+        federation: None,
         profile: profile.to_owned(),
         issuer: record.issuer.clone(),
         client_id: record.client_id.as_str().to_owned(),

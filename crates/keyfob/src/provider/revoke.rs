@@ -68,8 +68,13 @@ pub(crate) fn revoke(session: &Session, record: &Record) -> Revocation {
             Some(_) => (request, Some(machine::client_auth(session, record)?)),
             None => {
                 let ahead = session.world.clock.ahead(record);
-                let auth = Party::of(record).proof(&session.world, record.secret_at.as_ref(), ahead).ok()?;
-                (request.client(&record.client_id), auth)
+                // A federated credential may have been got without a client: it is ended as the one of today.
+                let federated =
+                    record.federated.is_some().then(|| session.environment().ok()?.client_id.as_ref());
+                let client = federated.flatten().unwrap_or(&record.client_id);
+                let party = Party { client, ..Party::of(record) };
+                let auth = party.proof(&session.world, record.secret_at.as_ref(), ahead).ok()?;
+                (request.client(client), auth)
             }
         };
         Some(post(&session.world, url, request.encode(auth.as_ref(), &record.dialect)).expect(&[200]))

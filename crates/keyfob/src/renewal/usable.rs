@@ -177,7 +177,7 @@ fn settle(
 }
 
 fn over(record: &Record) -> Error {
-    let what = format!("the login of profile `{}` at {} could not be renewed", record.profile, record.issuer);
+    let what = format!("{} could not be renewed", due::title(record));
     let why = "the new access token had expired when it arrived";
     Error::new(Id::AnswerInvalid, what, why).because(Cause::TokenEnded {})
 }

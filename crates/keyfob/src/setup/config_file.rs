@@ -135,6 +135,9 @@ impl Found<'_> {
                     DeValue::Table(keys) => {
                         let title = format!("environments.{}", escape(name.get_ref()));
                         retain(keys, |key, value| {
+                            if key.get_ref() == "federation" {
+                                return self.federation((key, value), &title);
+                            }
                             let is_good = self.key((key, value), Section::Environment, &title);
                             if !is_good && Key::find(Section::Environment, key.get_ref()).is_some() {
                                 unsure.push(vec!["environments".into(), name.get_ref().to_string()]);
@@ -150,6 +153,20 @@ impl Found<'_> {
                 });
             }
         }
+    }
+
+    /// Looks at every key of a federation, and leaves out what cannot be read.
+    fn federation(
+        &mut self,
+        (key, value): (&Spanned<DeString<'_>>, &mut Spanned<DeValue<'_>>),
+        title: &str,
+    ) -> bool {
+        let DeValue::Table(keys) = value.get_mut() else {
+            return self.shape((key, value), title, "expected a table: [environments.NAME.federation]");
+        };
+        let title = format!("{title}.federation");
+        retain(keys, |key, value| self.key((key, value), Section::Federation, &title));
+        true
     }
 
     /// Whether this key belongs here and holds what can be read.
@@ -170,6 +187,7 @@ impl Found<'_> {
                 let place = match section {
                     Section::Top => "above the first [section]",
                     Section::Environment => "under [environments.NAME]",
+                    Section::Federation => "under [environments.NAME.federation]",
                     Section::Telemetry => "under [telemetry]",
                 };
                 (format!("it belongs {place}"), Wrong::Misplaced(escape(name), place))
@@ -497,6 +515,7 @@ mod tests {
         for (title, section_of_keys, heading) in [
             ("Above the first section", Section::Top, ""),
             ("An environment", Section::Environment, "[environments.work]\n"),
+            ("Federation", Section::Federation, "[environments.work.federation]\n"),
             ("Metrics", Section::Telemetry, "[telemetry]\n"),
         ] {
             let rows = section(title).lines().filter_map(|line| line.strip_prefix("| `"));
@@ -517,17 +536,28 @@ mod tests {
                 let example = example.trim_end_matches(" |").trim_matches('`');
                 assert!(example.starts_with(&format!("{} = ", key.name)), "{row}");
                 // What a key demands beside itself.
-                let beside = match key.name {
-                    "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",
-                    "grant" | "client_auth" => "client_id = \"x\"\nclient_secret_command = \"x\"\n",
-                    "client_secret_file" | "client_secret_command" => "client_id = \"x\"\n",
-                    "client_key_file" | "client_key_command" => {
-                        "client_id = \"x\"\nissuer = \"https://id.example\"\n"
+                let beside = match (key.section, key.name) {
+                    (Section::Federation, name)
+                        if name.starts_with("identity_token") && name != "identity_token_audience" =>
+                    {
+                        ""
                     }
-                    "client_key_id" => {
-                        "client_id = \"x\"\nissuer = \"https://id.example\"\nclient_key_command = \"x\"\n"
+                    (Section::Federation, "subject_token_type" | "requested_token_type") => {
+                        "grant = \"token-exchange\"\nidentity_token = \"github\"\n"
                     }
-                    _ => "",
+                    (Section::Federation, _) => "identity_token = \"github\"\n",
+                    (_, name) => match name {
+                        "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",
+                        "grant" | "client_auth" => "client_id = \"x\"\nclient_secret_command = \"x\"\n",
+                        "client_secret_file" | "client_secret_command" => "client_id = \"x\"\n",
+                        "client_key_file" | "client_key_command" => {
+                            "client_id = \"x\"\nissuer = \"https://id.example\"\n"
+                        }
+                        "client_key_id" => {
+                            "client_id = \"x\"\nissuer = \"https://id.example\"\nclient_key_command = \"x\"\n"
+                        }
+                        _ => "",
+                    },
                 };
                 says(&format!("{heading}{example}\n{beside}"), &[]);
                 described += 1;

@@ -83,11 +83,17 @@ pub struct Setup {
 pub const SEEDED_BY: &str = "KEYFOB_SEEDED_BY";
 
 impl Setup {
-    /// Which key of the chosen environment names a command that gives a client's secret or private key, if one does.
+    /// Which key of the chosen environment names a command that gives a client's secret or private key, or an identity token,
+    /// if one does.
     #[must_use]
     pub fn secret_command(&self) -> Option<&'static str> {
-        use keyfob_core::oauth::client_auth::Place;
-        let client = self.environment.as_ref()?.confidential_client()?;
+        use keyfob_core::oauth::{client_auth::Place, federation::Identity};
+        let environment = self.environment.as_ref()?;
+        let federation = environment.federation.as_ref();
+        if federation.is_some_and(|federation| matches!(federation.identity, Identity::Command(_))) {
+            return Some("identity_token_command");
+        }
+        let client = environment.confidential_client()?;
         let signs = client.proof.is_some_and(|proof| proof.signs());
         let key = if signs { "client_key_command" } else { "client_secret_command" };
         matches!(client.secret, Place::Command(_)).then_some(key)

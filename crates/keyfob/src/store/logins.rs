@@ -66,6 +66,9 @@ pub trait Store {
     /// Whether its login was seeded by a variable.
     fn is_seeded(&self) -> bool;
 
+    /// Whether it holds what an identity token was exchanged for. Like a seeded login it belongs to no profile.
+    fn is_federated(&self) -> bool;
+
     /// Looks without a lock.
     ///
     /// # Errors

@@ -46,6 +46,20 @@ impl Page<'_> {
         }
         match (survey.winner, &survey.record, &survey.standing) {
             (None, ..) => self.nobody(),
+            (Some(source), Some(record), Some(_))
+                if record.federated.is_some() && record.access_token.is_none() =>
+            {
+                self.as_it_is(source)
+            }
+            (Some(_), Some(record), Some(standing)) if record.federated.is_some() => vec![
+                self.who(record, standing),
+                format!(
+                    "With the token it was exchanged for in environment `{}` ({}).",
+                    plain(&record.environment),
+                    plain(&record.issuer)
+                ),
+                self.until(record, standing),
+            ],
             (Some(source), Some(record), Some(standing)) => {
                 let with = match (&record.proof, source) {
                     (Some(_), _) => "With the token it got",
@@ -128,6 +142,9 @@ impl Page<'_> {
         let place =
             setup.environment.as_ref().map(|e| format!("In environment `{}` ({}).", e.name, e.issuer()));
         let until = match (source, &self.found.minted) {
+            (Source::Federation, _) => {
+                "An identity token of this machine is exchanged when a token is first asked for.".into()
+            }
             (Source::Login, _) => "It asks for a token when one is first needed.".into(),
             (Source::RefreshToken, _) => {
                 "It is exchanged for a login when a token is first asked for.".into()
@@ -146,6 +163,18 @@ impl Page<'_> {
         let presets = &self.found.client.setup().settings.presets;
         let identity = record.identity.clone().overlaid(presets);
         let mark = self.manner.mark(standing.obstacle.is_none() && standing.ended.is_none());
+        if let Some(federated) = &record.federated {
+            let claims = federated.identity.clone().unwrap_or_default();
+            let subject =
+                claims.subject.as_deref().map_or("this machine".into(), |text| format!("`{}`", plain(text)));
+            let issuer =
+                claims.issuer.as_deref().map_or(String::new(), |text| format!(", as {} says", plain(text)));
+            let audience = match &*claims.audience {
+                [] => String::new(),
+                all => format!(" to {}", plain(&all.join(", "))),
+            };
+            return format!("{mark}The workload {}{issuer}{audience}.", self.manner.bold(&subject));
+        }
         if record.proof.is_some() {
             let client = format!("`{}`", plain(record.client_id.as_str()));
             return format!("{mark}A machine's client, {}.", self.manner.bold(&client));
@@ -169,7 +198,11 @@ impl Page<'_> {
             (Some(ended), _) => format!("It has ended: {}. {sign_in}", plain(ended.why())),
             (None, None) => "The provider did not say when it ends.".into(),
             (None, Some(end)) if standing.lives => {
-                let then = if record.can_renew() { "then it is renewed" } else { "and it cannot be renewed" };
+                let then = match &record.federated {
+                    Some(_) => "then the next identity token is exchanged",
+                    None if record.can_renew() => "then it is renewed",
+                    None => "and it cannot be renewed",
+                };
                 format!("Valid until {}; {then}.", self.calendar.ahead(end))
             }
             (None, Some(end)) if !record.can_renew() => {

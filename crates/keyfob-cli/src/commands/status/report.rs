@@ -4,7 +4,7 @@ use keyfob::{
     Error, Generation, Source, Verified,
     internals::{
         core::{
-            Record,
+            Record, Timestamp,
             login::sealed::KeyStore,
             oauth::{client_auth::Place, dialect::Dialect},
         },
@@ -107,6 +107,12 @@ fn winner(found: &Found, source: Source) -> Value {
         "client_id": record.map(|record| record.client_id.as_str()),
         "scopes": record.map(|record| record.scopes.iter().collect::<Vec<_>>()),
         "state": state(found, source),
+        "identity_token": record.and_then(|record| record.federated.as_ref()?.identity.as_ref()).map(|claims| json!({
+            "issuer": claims.issuer,
+            "subject": claims.subject,
+            "audience": claims.audience,
+            "expires_at": claims.expires_at.map(|end| Timestamp(end).to_string()),
+        })),
         "cooldown": standing.and_then(|standing| standing.paused.as_ref()).map(|(until, why)| json!({
             "until": until.to_string(),
             "why": why,
@@ -132,6 +138,7 @@ fn lent(lender: &Lender) -> Value {
         "client_id": null,
         "scopes": null,
         "state": LENT,
+        "identity_token": null,
         "cooldown": null,
         "obstacle": lender.problem.as_ref().map(report::error_json),
     })
@@ -143,8 +150,13 @@ pub(crate) const LENT: &str = "lent";
 /// The state of the credential in use, in a word.
 pub(crate) fn state(found: &Found, source: Source) -> &'static str {
     match (&found.survey.record, &found.survey.standing) {
+        (Some(record), Some(_)) if record.federated.is_some() && record.access_token.is_none() => {
+            "not-yet-exchanged"
+        }
         (Some(record), Some(standing)) => state_of(record, standing),
-        _ if matches!(source, Source::Login | Source::RefreshToken) => "not-yet-exchanged",
+        _ if matches!(source, Source::Login | Source::RefreshToken | Source::Federation) => {
+            "not-yet-exchanged"
+        }
         _ => "as-it-is",
     }
 }

@@ -42,6 +42,10 @@ impl Store for FileStore {
         self.seeded
     }
 
+    fn is_federated(&self) -> bool {
+        self.federated
+    }
+
     fn look(&self) -> Result<Seen> {
         self.look_for_a_while()
     }

@@ -22,13 +22,20 @@ const SHORTENED: usize = 32;
 #[must_use]
 pub fn profiles(dir: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| is_record(path));
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let paths = paths.filter(|path| is_record(path) && !is_federated(path));
     paths.filter_map(|path| of_name(&path).or_else(|| of_beginning(&path).ok()?)).collect()
+}
+
+/// Whether it holds what an identity token was exchanged for: that belongs to no profile.
+fn is_federated(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(Key::FEDERATED.as_bytes()))
 }
 
 /// The profile in a file's name, unless the name was made of another: with every odd character `_`, and shortened.
 fn of_name(path: &Path) -> Option<String> {
-    let (profile, _) = path.file_stem()?.to_str()?.rsplit_once('-')?;
+    let stem = path.file_stem()?.to_str()?;
+    let (profile, _) = stem.rsplit_once('-')?;
     let profile = profile.strip_prefix(Key::SEEDED).unwrap_or(profile);
     let is_whole = !profile.is_empty() && !profile.contains('_') && profile.len() < SHORTENED;
     is_whole.then(|| profile.to_owned())
@@ -61,6 +68,7 @@ mod tests {
 
     fn key(profile: &str, seed: Option<&str>) -> Key {
         Key {
+            federation: None,
             profile: profile.into(),
             issuer: "https://a.b".into(),
             client_id: "c".into(),
@@ -83,6 +91,8 @@ mod tests {
             fs::write(dir.path().join(format!("{}.json", key(profile, None).stem())), text).unwrap();
         }
         fs::write(dir.path().join(format!("{}.json", key("ci", Some("s")).stem())), "").unwrap();
+        let federated = Key { federation: Some("f".into()), ..key("federation", None) };
+        fs::write(dir.path().join(format!("{}.json", federated.stem())), "").unwrap();
         fs::write(dir.path().join(format!("{}.lock", key("none", None).stem())), "").unwrap();
         fs::write(
             dir.path().join(format!("{}.json", key("of.sealed", None).stem())),

@@ -32,6 +32,7 @@ pub struct FileStore {
     /// Whether the directory is keyfob's own. Where a link leads elsewhere, others may at least not write there.
     pub(super) private: bool,
     pub(super) seeded: bool,
+    pub(super) federated: bool,
     pub(super) record: PathBuf,
     pub(super) lock: PathBuf,
     pub(super) next: PathBuf,
@@ -62,6 +63,7 @@ impl FileStore {
             recovery,
             dir,
             private: record == named,
+            federated: name.as_encoded_bytes().starts_with(Key::FEDERATED.as_bytes()),
             seeded: name.as_encoded_bytes().starts_with(Key::SEEDED.as_bytes()),
             record,
         })

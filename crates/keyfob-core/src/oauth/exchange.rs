@@ -1,0 +1,229 @@
+//! What the answer to an exchange of an identity token means (RFC 6749 §5, RFC 8693 §2.2).
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use crate::{
+    Cause, Error, Id, ProviderTime, Record, Timestamp,
+    login::refresh::{self, After},
+    oauth::{
+        federation::{Federation, source},
+        identity_token::IdentityToken,
+        refusal::Refusal,
+        reply::Reply,
+        token_response::{self, Verdict},
+    },
+};
+
+/// What the answer to an exchange makes of its record. No refusal is final, and none of them means that a person has to
+/// sign in: a rule or an issuer is mended by whoever runs the provider.
+#[must_use]
+pub fn answered(
+    mut record: Record,
+    federation: &Federation,
+    token: &IdentityToken,
+    reply: &Reply,
+    now: Timestamp,
+    kernel: Option<String>,
+) -> After {
+    let what = failed_at(&record);
+    // RFC 7523 has no refresh token, and one of RFC 8693 §2.2.1 would outlive the identity it was got for.
+    let (id, said) = match token_response::read(reply).open().1 {
+        Verdict::Granted(mut tokens) => {
+            tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
+            record.scopes = federation.scopes.clone();
+            let why = refresh::granted(&mut record, tokens, None, reply, now, kernel);
+            let error = why.map(|why| Error::new(Id::AnswerInvalid, what, why));
+            return After { record, error };
+        }
+        Verdict::Odd { why } => {
+            note_asked(&mut record, token);
+            (Id::AnswerInvalid, Refusal { why, word: None, status: reply.status })
+        }
+        Verdict::Refused(said) => {
+            // It was not exchanged: where the rule or the clock is mended, it is as good as before.
+            if came_again(&said) {
+                note_asked(&mut record, token);
+            } else {
+                forget(&mut record, token);
+            }
+            (Id::FederationRefused, said)
+        }
+        Verdict::Later(said) => {
+            if matches!(said.status, 425 | 429 | 503) {
+                forget(&mut record, token);
+            } else {
+                note_asked(&mut record, token);
+            }
+            (Id::Unreachable, said)
+        }
+        Verdict::Unknown(said) => {
+            note_asked(&mut record, token);
+            (Id::OutcomeUnknown, said)
+        }
+    };
+    let at = record.ahead(kernel.as_deref()).theirs(now);
+    let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
+    let (id, why, cause) = match id {
+        Id::FederationRefused if token.ended_to_the_second(now) => {
+            let why = format!("the identity token has expired, and the provider says: {}", said.why);
+            (Id::IdentityTokenExpired, why, Some(Cause::IdentityExpired { source: source(federation) }))
+        }
+        Id::FederationRefused if came_again(&said) => {
+            (Id::IdentityTokenUsed, said.why, Some(Cause::IdentityUsed { source: source(federation) }))
+        }
+        Id::FederationRefused => (id, said.why.clone(), Some(refusal_of(&record, federation, token, &said))),
+        Id::OutcomeUnknown if !federation.is_single_use(token) => {
+            (Id::Unreachable, said.why, Some(Cause::Uncertain {}))
+        }
+        Id::OutcomeUnknown => {
+            let why = format!(
+                "{}: the identity token may have been exchanged, and the next one is needed",
+                said.why
+            );
+            (id, why, Some(Cause::IdentityUncertain { source: source(federation) }))
+        }
+        id => (id, said.why.clone(), said.busy(asked)),
+    };
+    let after = failed(record, id, asked, &why, at);
+    After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
+}
+
+/// Whether the provider says that this very token was exchanged before. The vendor's word for it.
+fn came_again(said: &Refusal) -> bool {
+    said.word.as_deref() == Some("jti_reused") || said.why.contains("jti_reused")
+}
+
+fn note_asked(record: &mut Record, token: &IdentityToken) {
+    if let Some(federated) = &mut record.federated {
+        federated.note_asked(token);
+    }
+}
+
+fn forget(record: &mut Record, token: &IdentityToken) {
+    if let Some(federated) = &mut record.federated {
+        federated.take_back(token);
+    }
+}
+
+/// Why the exchange was refused, for programs that advise a person.
+fn refusal_of(record: &Record, federation: &Federation, token: &IdentityToken, said: &Refusal) -> Cause {
+    match said.word.as_deref() {
+        Some("invalid_client" | "unauthorized_client") => Cause::ClientUnknown {
+            environment: record.environment.clone(),
+            client: record.client_id.as_str().into(),
+            secret: record.secret_at.is_some(),
+        },
+        Some("invalid_scope") => Cause::ScopeUnknown { scopes: federation.scopes.to_string() },
+        _ => {
+            let claims = token.claims().cloned().unwrap_or_default();
+            let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+            Cause::IdentityNotAccepted {
+                issuer: or(claims.issuer),
+                subject: or(claims.subject),
+                audience: if claims.audience.is_empty() { "-".into() } else { claims.audience.join(" ") },
+            }
+        }
+    }
+}
+
+/// No token, for this reason: it is recorded for the next processes, so that not each of them runs into it.
+#[must_use]
+pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: ProviderTime) -> After {
+    refresh::cool_down(&mut record, now, asked, why);
+    let what = failed_at(&record);
+    After { record, error: Some(Error::new(id, what, why)) }
+}
+
+/// What failed.
+#[must_use]
+pub fn failed_at(record: &Record) -> String {
+    format!("the identity token of this machine was not exchanged at {}", record.issuer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        login::{federated::Federated, record::tests::record},
+        oauth::{federation::Identity, identity_token::tests::jwt},
+    };
+    use alloc::vec::Vec;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn token() -> IdentityToken {
+        let claims = r#"{"iss":"i","sub":"s","aud":"a","exp":1000300,"jti":"1"}"#;
+        IdentityToken::read(&jwt(claims), false).expect("a token")
+    }
+
+    fn reply(status: u16, body: &str) -> Reply {
+        let content_type = Some("application/json".into());
+        Reply { status, content_type, body: Vec::from(body), ..Reply::default() }
+    }
+
+    /// The record after this answer to an exchange, and whether its token may be presented again.
+    fn after(status: u16, body: &str, now: Timestamp) -> (After, bool) {
+        let federation = Federation::of_vendor(Identity::Surroundings);
+        let token = token();
+        let mut before = record(NOW.0, -1);
+        before.refresh_token = None;
+        before.federated = Some(Federated::default());
+        let generation = before.generation.number();
+        before.federated.get_or_insert_default().present(&token, true, generation, NOW);
+        let after = answered(before, &federation, &token, &reply(status, body), now, None);
+        let known = after.record.federated.clone().unwrap_or_default();
+        let spent = known.was_presented(&token, after.record.generation.number(), false);
+        (after, !spent)
+    }
+
+    /// The contract: an `error` that is an object is read by its type and message; no word means that a person signs in.
+    #[test]
+    fn no_refusal_of_an_exchange_asks_for_a_person() {
+        for (status, body, id, again) in [
+            (
+                401,
+                r#"{"error":{"type":"authentication_error","message":"no rule"}}"#,
+                Id::FederationRefused,
+                true,
+            ),
+            (400, r#"{"error":"invalid_grant"}"#, Id::FederationRefused, true),
+            (400, r#"{"error":"login_required"}"#, Id::FederationRefused, true),
+            (401, r#"{"error":{"type":"jti_reused","message":"again"}}"#, Id::IdentityTokenUsed, false),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"jti_reused"}"#,
+                Id::IdentityTokenUsed,
+                false,
+            ),
+            (429, r#"{"error":"rate_limited"}"#, Id::Unreachable, true),
+            (503, "", Id::Unreachable, true),
+            (500, "", Id::Unreachable, false),
+            (504, "", Id::OutcomeUnknown, false),
+            (200, r#"{"access_token":"a","token_type":"mac"}"#, Id::AnswerInvalid, false),
+        ] {
+            let (after, may_again) = after(status, body, NOW);
+            let error = after.error.unwrap_or_else(|| panic!("{body}"));
+            assert_eq!((error.id(), may_again), (id, again), "{status} {body}: {error}");
+            assert_ne!(error.exit_code(), 4, "{body}");
+            assert!(after.record.cooldown.is_some(), "the next processes wait: {body}");
+        }
+    }
+
+    #[test]
+    fn what_was_exchanged_is_spent_and_its_token_lives_as_said() {
+        let body = r#"{"access_token":"a4","token_type":"Bearer","expires_in":600,"refresh_token":"r4"}"#;
+        let (after, again) = after(200, body, NOW);
+        assert!(after.error.is_none() && !again);
+        assert_eq!(after.record.expires_at, Some(ProviderTime(NOW.0 + 600)));
+        assert!(after.record.refresh_token.is_none(), "it would outlive the identity");
+    }
+
+    #[test]
+    fn a_refused_token_that_has_ended_is_told_so() {
+        let (after, _) = after(400, r#"{"error":"invalid_grant"}"#, Timestamp(1_000_301));
+        assert_eq!(after.error.expect("refused").id(), Id::IdentityTokenExpired);
+    }
+}

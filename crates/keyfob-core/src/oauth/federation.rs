@@ -1,0 +1,337 @@
+//! Federation: an identity token of this machine is exchanged for an access token, by the JWT bearer grant (RFC 7523 §2.1)
+//! or by token exchange (RFC 8693 §2). There is no refresh token: near its end the next identity token is exchanged.
+
+use alloc::{
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use crate::{
+    contract::{
+        names,
+        settings::{ClientId, Scopes},
+    },
+    digest,
+    oauth::{
+        dialect::{Addition, Dialect, TokenBody},
+        identity_token::IdentityToken,
+        token_request::TokenRequest,
+    },
+};
+
+/// The grant of RFC 7523 §2.1.
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// Its last word, by which a dialect names it.
+const JWT_BEARER_WORD: &str = "jwt-bearer";
+/// The grant of RFC 8693 §2.1.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// What a subject token is unless the configuration says otherwise (RFC 8693 §3).
+pub const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// An ID token (RFC 8693 §3).
+const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+/// How an identity token is exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grant {
+    /// As an assertion (RFC 7523 §2.1).
+    #[default]
+    JwtBearer,
+    /// As a subject token (RFC 8693 §2.1).
+    TokenExchange,
+}
+
+impl Grant {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::JwtBearer => JWT_BEARER_WORD,
+            Self::TokenExchange => "token-exchange",
+        }
+    }
+}
+
+/// Where an identity token is fetched, anew for each exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// GitHub Actions gives a job one when it is asked.
+    GitHub,
+    /// A file that somebody keeps fresh: a projected token of Kubernetes, one of a SPIFFE helper.
+    File {
+        /// Its path.
+        path: String,
+        /// The variable that named it, if one did: then the rule for such paths holds.
+        variable: Option<&'static str>,
+    },
+    /// A variable, as GitLab's `id_tokens` set one for each job.
+    Variable(String),
+    /// The output of a command.
+    Command(String),
+    /// Nothing names one: then the surroundings are asked.
+    Surroundings,
+}
+
+/// An exchange, as it is configured or as the vendor's variables define it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federation {
+    /// By which grant.
+    pub grant: Grant,
+    /// Whether it is the vendor's own: then its rule and its organisation have to be named.
+    pub vendor: bool,
+    /// Where the identity token is fetched.
+    pub identity: Identity,
+    /// The audience that an identity token is asked for, where it is asked for.
+    pub identity_audience: Option<String>,
+    /// What is asked for; nothing, where the provider decides.
+    pub scopes: Scopes,
+    /// For whom the access token is (RFC 8693 §2.1).
+    pub audience: Vec<String>,
+    /// Where it is to be used (RFC 8707 §2, RFC 8693 §2.1).
+    pub resource: Vec<String>,
+    /// What the identity token is (RFC 8693 §3).
+    pub subject_token_type: String,
+    /// What is asked for (RFC 8693 §2.1).
+    pub requested_token_type: Option<String>,
+    /// Further members of the request.
+    pub members: BTreeMap<String, String>,
+    /// The form of the request, where it is not that of the provider's other token requests.
+    pub body: Option<TokenBody>,
+    /// Whether an identity token is good for one exchange; `None`: one that is numbered is, as an assertion.
+    pub single_use: Option<bool>,
+}
+
+impl Federation {
+    /// The vendor's header that leads a request to its exchange (`lib/credentials/_constants.py` of its Python package).
+    const BETA: (&'static str, &'static str) = ("anthropic-beta", "oidc-federation-2026-04-01");
+
+    /// The vendor's own exchange: JSON, with a header of its own.
+    #[must_use]
+    pub fn of_vendor(identity: Identity) -> Self {
+        let body = Some(TokenBody::Json);
+        Self { vendor: true, body, ..Self::standard(Grant::JwtBearer, identity) }
+    }
+
+    /// How the exchange wants to be spoken to, where its provider wants this. The vendor's has a header of its own, and none
+    /// of those that go with its other grants.
+    #[must_use]
+    pub fn dialect(&self, provider: &Dialect) -> Dialect {
+        let token_body = self.body.unwrap_or(provider.token_body);
+        if !self.vendor {
+            return Dialect { token_body, ..provider.clone() };
+        }
+        let (name, value) = Self::BETA;
+        let named_here = |one: &&Addition| one.grant.as_deref() == Some(JWT_BEARER_WORD) && one.name != name;
+        let further = provider.token_headers.iter().filter(named_here).cloned();
+        let token_headers = core::iter::once(Addition::new(name, value)).chain(further).collect();
+        Dialect { token_body, token_headers, ..provider.clone() }
+    }
+
+    /// An exchange of which nothing else is said.
+    #[must_use]
+    pub fn standard(grant: Grant, identity: Identity) -> Self {
+        Self {
+            grant,
+            vendor: false,
+            identity,
+            identity_audience: None,
+            scopes: Scopes::default(),
+            audience: Vec::new(),
+            resource: Vec::new(),
+            subject_token_type: TYPE_JWT.into(),
+            requested_token_type: None,
+            members: BTreeMap::new(),
+            body: None,
+            single_use: None,
+        }
+    }
+
+    /// What the vendor's exchange cannot be without and is not given: the member, and the variable that gives it.
+    #[must_use]
+    pub fn lacks(&self) -> Option<(&'static str, &'static str)> {
+        let needed = [
+            ("federation_rule_id", names::FEDERATION_RULE),
+            ("organization_id", names::FEDERATION_ORGANIZATION),
+        ];
+        needed.into_iter().find(|(member, _)| self.vendor && !self.members.contains_key(*member))
+    }
+
+    /// Whether an identity token that is no JWT may be sent: only where its type is one that need not be.
+    #[must_use]
+    pub fn takes_opaque(&self) -> bool {
+        self.grant == Grant::TokenExchange
+            && self.subject_token_type != TYPE_JWT
+            && self.subject_token_type != TYPE_ID_TOKEN
+    }
+
+    /// Whether this token is good for one exchange. RFC 7523 §3, item 7, lets a provider refuse a number (`jti`) that comes
+    /// again, and says nothing of how one learns that it does.
+    #[must_use]
+    pub fn is_single_use(&self, token: &IdentityToken) -> bool {
+        self.single_use.unwrap_or(self.grant == Grant::JwtBearer && token.is_numbered())
+    }
+
+    /// What makes it this exchange and no other: processes that would ask for the same share its token. A token in a
+    /// variable, or of the surroundings, is not part of it: a program that was handed a credential does not get that
+    /// variable, and is to find the same one.
+    #[must_use]
+    pub fn name(&self, token_url: &str, client: Option<&ClientId>) -> String {
+        let place = match &self.identity {
+            Identity::GitHub | Identity::Surroundings => String::new(),
+            Identity::Variable(name) if name == names::IDENTITY_TOKEN => String::new(),
+            Identity::Variable(name) => format!("variable {name}"),
+            Identity::File { path, .. } => format!("file {path}"),
+            Identity::Command(command) => format!("command {command}"),
+        };
+        let client = client.map_or("", ClientId::as_str);
+        let scopes = self.scopes.to_string();
+        let own = [
+            token_url,
+            client,
+            self.grant.word(),
+            &place,
+            self.identity_audience.as_deref().unwrap_or_default(),
+            &scopes,
+            &self.subject_token_type,
+            self.requested_token_type.as_deref().unwrap_or_default(),
+        ];
+        let lists = [&self.audience, &self.resource]
+            .into_iter()
+            .flat_map(|list| core::iter::once("list").chain(list.iter().map(String::as_str)));
+        let members = self.members.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        digest::name_of(own.into_iter().chain(lists).chain(["members"]).chain(members))
+    }
+
+    /// The request for an access token.
+    #[must_use]
+    pub fn request(&self, client: Option<&ClientId>, token: &IdentityToken) -> TokenRequest {
+        let secret = token.token().duplicate();
+        let mut request = match self.grant {
+            Grant::JwtBearer => TokenRequest::grant(JWT_BEARER).with_secret("assertion", secret),
+            Grant::TokenExchange => {
+                let request = TokenRequest::grant(TOKEN_EXCHANGE)
+                    .with_secret("subject_token", secret)
+                    .with("subject_token_type", self.subject_token_type.as_str());
+                match &self.requested_token_type {
+                    Some(kind) => request.with("requested_token_type", kind.as_str()),
+                    None => request,
+                }
+            }
+        };
+        for (name, list) in [("audience", &self.audience), ("resource", &self.resource)] {
+            for value in list {
+                request = request.with(name, value.as_str());
+            }
+        }
+        request = request.scope(&self.scopes);
+        for (name, value) in &self.members {
+            request = request.with(name.clone(), value.as_str());
+        }
+        match client {
+            Some(client) => request.client(client),
+            None => request,
+        }
+    }
+}
+
+/// Where the identity token comes from, for people.
+#[must_use]
+pub fn source(federation: &Federation) -> String {
+    match &federation.identity {
+        Identity::GitHub => "GitHub Actions".into(),
+        Identity::File { path, .. } => path.clone(),
+        Identity::Variable(name) => name.clone(),
+        Identity::Command(_) => "identity_token_command".into(),
+        Identity::Surroundings => names::IDENTITY_TOKEN_FILE.into(),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests' own invented tokens")]
+mod tests {
+    use super::*;
+    use crate::oauth::{identity_token::tests::jwt, token_request::Encoded};
+
+    fn sent(federation: &Federation) -> (Vec<(String, String)>, &'static str, String) {
+        let token = IdentityToken::read(&jwt(r#"{"jti":"1"}"#), false).expect("a token");
+        let request = federation.request(None, &token);
+        let Encoded { headers, body: (kind, body) } =
+            request.encode(None, &federation.dialect(&crate::provider::dialect_of("https://claude.ai")));
+        let headers =
+            headers.into_iter().map(|(name, value)| (name.to_string(), value.expose().to_string())).collect();
+        (headers, kind, body.expose().replace(&jwt(r#"{"jti":"1"}"#), "JWT"))
+    }
+
+    /// The contract, "Environments": the exchange carries one flag and never the other.
+    #[test]
+    fn the_vendors_exchange_is_json_with_one_flag() {
+        let mut federation = Federation::of_vendor(Identity::Surroundings);
+        assert_eq!(federation.lacks().map(|(member, _)| member), Some("federation_rule_id"));
+        for (name, value) in [("federation_rule_id", "fdrl_1"), ("organization_id", "o")] {
+            federation.members.insert(name.into(), value.into());
+        }
+        assert_eq!(federation.lacks(), None);
+        let (headers, kind, body) = sent(&federation);
+        assert_eq!(headers, [("anthropic-beta".into(), "oidc-federation-2026-04-01".into())]);
+        assert_eq!(kind, "application/json");
+        assert_eq!(
+            body,
+            r#"{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","assertion":"JWT","federation_rule_id":"fdrl_1","organization_id":"o"}"#
+        );
+    }
+
+    /// RFC 8693 §2.1.
+    #[test]
+    fn a_token_exchange_says_what_it_brings_and_what_it_wants() {
+        let federation = Federation {
+            audience: ["a".to_string(), "b".to_string()].into(),
+            requested_token_type: Some("urn:x".into()),
+            body: Some(TokenBody::Form),
+            ..Federation::standard(Grant::TokenExchange, Identity::GitHub)
+        };
+        let (_, kind, body) = sent(&federation);
+        assert_eq!(kind, "application/x-www-form-urlencoded");
+        assert_eq!(
+            body,
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=JWT&\
+             subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt&requested_token_type=urn%3Ax&\
+             audience=a&audience=b"
+        );
+    }
+
+    #[test]
+    fn an_exchange_is_another_with_another_definition_and_not_with_another_variable() {
+        let of = |change: &dyn Fn(&mut Federation)| {
+            let mut federation = Federation::of_vendor(Identity::Surroundings);
+            change(&mut federation);
+            federation.name("https://t", None)
+        };
+        let plain = of(&|_| {});
+        assert_eq!(plain, of(&|f| f.identity = Identity::Variable(names::IDENTITY_TOKEN.into())));
+        let others: [&dyn Fn(&mut Federation); 6] = [
+            &|f| f.identity = Identity::Command("c".into()),
+            &|f| f.identity = Identity::File { path: "/x".into(), variable: None },
+            &|f| f.grant = Grant::TokenExchange,
+            &|f| f.audience = ["a".to_string()].into(),
+            &|f| f.resource = ["a".to_string()].into(),
+            &|f| drop(f.members.insert("federation_rule_id".into(), "r".into())),
+        ];
+        let names: alloc::collections::BTreeSet<_> =
+            others.iter().map(|change| of(*change)).chain([plain]).collect();
+        assert_eq!(names.len(), 7);
+    }
+
+    #[test]
+    fn a_numbered_assertion_is_good_for_one_exchange() {
+        let token = |claims: &str| IdentityToken::read(&jwt(claims), false).expect("a token");
+        let mut federation = Federation::of_vendor(Identity::GitHub);
+        assert!(
+            federation.is_single_use(&token(r#"{"jti":"1"}"#)) && !federation.is_single_use(&token("{}"))
+        );
+        federation.single_use = Some(false);
+        assert!(!federation.is_single_use(&token(r#"{"jti":"1"}"#)));
+        let exchange = Federation::standard(Grant::TokenExchange, Identity::GitHub);
+        assert!(!exchange.is_single_use(&token(r#"{"jti":"1"}"#)), "RFC 8693 has no such rule");
+    }
+}

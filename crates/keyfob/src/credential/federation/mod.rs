@@ -1,0 +1,248 @@
+//! Federation (RFC 7523 §2.1, RFC 8693 §2): exchanges an identity token of this machine for an access token that is stored
+//! in a record of its own, and exchanges the next one near its expiry.
+//!
+//! As with client credentials, it shares the lease of renewal: one process fetches an identity token and exchanges it, the
+//! others adopt the result. Nothing is rotated. But an identity token may be good for one exchange alone, so what is about
+//! to be presented is written down before it is, and never presented again.
+
+mod github;
+pub(crate) mod identity;
+mod missing;
+pub(crate) mod place;
+
+use std::sync::{Arc, OnceLock};
+
+use keyfob_core::{
+    Cause, Error, Id, Record, Result, Source,
+    login::{due::Next, record::Generation, refresh::After},
+    oauth::{
+        exchange,
+        federation::{self, Federation},
+        identity_token::IdentityToken,
+        token_request::Encoded,
+    },
+    source::Purpose,
+};
+
+use self::{
+    missing::Missing,
+    place::{store, wanted},
+};
+use crate::{
+    credential::{
+        client_auth::Party,
+        grant::{Considered, Grant, stored_grant},
+        look::nothing,
+    },
+    provider,
+    renewal::{self, ANSWER, Asking, Need, Spender},
+    session::Session,
+    store::{Commit, Found, Lease, Seen, Store},
+    world::{Connected, NoAnswer, World, failure},
+};
+
+/// Exchanges in the calling thread.
+struct Exchanger<'s> {
+    session: &'s Session,
+    federation: &'s Federation,
+}
+
+/// Whether this token was presented before, or may have been.
+fn was_presented(record: &Record, token: &IdentityToken) -> bool {
+    let (generation, unknown) = (record.generation.number(), record.unknown_now().is_some());
+    record.federated.as_ref().is_some_and(|known| known.was_presented(token, generation, unknown))
+}
+
+/// Its grant, exchanged if this is the first time or that is due.
+pub(crate) fn grant(
+    session: &Session,
+    purpose: Purpose,
+    need: &Need,
+    considered: Vec<Considered>,
+) -> Result<Grant> {
+    let federation = wanted(session)?;
+    let store = store(session)?;
+    if matches!(store.look()?, Seen::Nothing) {
+        plant(session, federation, &*store)?;
+    }
+    let exchanger = Exchanger { session, federation };
+    let usable = renewal::usable(&session.world, &*store, need, &exchanger)?;
+    let usable = usable.ok_or_else(|| nothing(session, &considered))?;
+    stored_grant(&*session.world.clock, purpose, Source::Federation, usable, considered)
+}
+
+/// Writes the record to be filled, unless another process just did. The provider's metadata is read here, once.
+fn plant(session: &Session, federation: &Federation, store: &dyn Store) -> Result<()> {
+    let environment = session.complete_environment()?;
+    let mut octets = [0; 16];
+    session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
+    let lease = renewal::wait_for_lease(&session.world, store)?;
+    if !matches!(lease.read()?, Found::Nothing) {
+        return Ok(());
+    }
+    let generation = Generation::new(octets, 0);
+    let record = environment.federated_record(federation, generation, session.world.clock.now())?;
+    lease.commit(&record).map(|_| ())
+}
+
+impl Spender for Exchanger<'_> {
+    fn spend(&self, world: &World, _: &dyn Store, lease: Box<dyn Lease + '_>, need: &Need) -> Result<()> {
+        let Found::Record(record) = lease.read()? else { return Ok(()) };
+        let mut record = *record;
+        match Asking::new(world, need).next(&record) {
+            Next::Use => return Ok(()),
+            Next::Stop(error) => return Err(error),
+            Next::Early | Next::Renew => {}
+        }
+        self.as_configured(&mut record)?;
+        let token = match identity::fetch(self.session, self.federation) {
+            Ok(token) => token,
+            Err(Missing { error, was_asked: false }) => return Err(error),
+            Err(Missing { error, was_asked: true }) => {
+                let now = world.clock.ahead(&record).theirs(world.clock.now());
+                lease.commit(&exchange::failed(record, error.id(), None, error.why(), now).record)?;
+                return Err(error);
+            }
+        };
+        let single = self.federation.is_single_use(&token);
+        self.worth_sending(world, &record, &token, single)?;
+        // Before anything is written down: without the client's secret nothing is asked.
+        let (url, request) = self.request(world, &record, &token)?;
+        let generation = record.generation.number();
+        let lost = record.unknown.take().is_some();
+        let federated = record.federated.get_or_insert_default();
+        if lost {
+            federated.note_lost();
+        }
+        federated.present(&token, single, generation, world.clock.now());
+        // What is good for one exchange is noted before it leaves: whatever ends this process from here on, it is not
+        // presented a second time.
+        let noted = if single { Some(lease.prepare(&record)?) } else { None };
+        let refused = Arc::new(OnceLock::new());
+        let note: Connected = {
+            let refused = refused.clone();
+            Arc::new(move || {
+                noted.as_ref().map_or(Ok(()), |noted| noted()).map_err(|error| {
+                    let kind = error.kind();
+                    let _ = refused.set(error);
+                    kind.into()
+                })
+            })
+        };
+        let kernel = world.clock.kernel();
+        let answer = provider::post(world, &url, request).within(ANSWER).send_when(note);
+        if let (Some(error), Err(NoAnswer { sent: false, .. })) = (refused.get(), &answer) {
+            // What cannot be noted is not asked.
+            return Err(lease.withdraw(error));
+        }
+        let after = match answer {
+            Ok(answer) => {
+                let now = world.clock.now();
+                exchange::answered(record, self.federation, &token, &answer.reply, now, kernel)
+            }
+            Err(no_answer) => self.unanswered(world, record, &token, no_answer),
+        };
+        match (lease.commit(&after.record)?, after.error) {
+            (_, Some(error)) => Err(error),
+            (Commit::Durable, None) => Ok(()),
+            (Commit::Recovered(path), None) => {
+                let why = format!("the disk refused it; it was kept in {}", path.display());
+                let cause = Cause::RecoveredElsewhere { path: path.to_string_lossy().into_owned() };
+                Err(Error::new(Id::StoreFailed, "the new token could not be put in its place", why)
+                    .because(cause))
+            }
+        }
+    }
+}
+
+impl Exchanger<'_> {
+    /// What the configuration says today counts: this record holds nothing that would be lost.
+    fn as_configured(&self, record: &mut Record) -> Result<()> {
+        let environment = self.session.environment()?;
+        if !environment.needs_discovery() {
+            record.endpoints = environment.endpoints.clone();
+            record.endpoints.token_url = Some(environment.exchange_url(self.federation)?);
+        }
+        record.secret_at = environment.secret_at();
+        record.dialect = environment.dialect.clone();
+        Ok(())
+    }
+
+    /// Refuses what the provider would refuse: then nothing is asked, and nothing is spent.
+    fn worth_sending(
+        &self,
+        world: &World,
+        record: &Record,
+        token: &IdentityToken,
+        single: bool,
+    ) -> Result<()> {
+        let source = federation::source(self.federation);
+        let what = || format!("the identity token from {source} is not exchanged");
+        let now = world.clock.now();
+        if let Some(end) = token.ended(now) {
+            let why = format!("it expired at {end}");
+            return Err(Error::new(Id::IdentityTokenExpired, what(), why)
+                .because(Cause::IdentityExpired { source: source.clone() }));
+        }
+        if single && was_presented(record, token) {
+            let why = "it was exchanged before, or its exchange was begun and its outcome is unknown";
+            return Err(Error::new(Id::IdentityTokenUsed, what(), why)
+                .because(Cause::IdentityUsed { source: source.clone() }));
+        }
+        Ok(())
+    }
+
+    fn unanswered(
+        &self,
+        world: &World,
+        mut record: Record,
+        token: &IdentityToken,
+        no_answer: NoAnswer,
+    ) -> After {
+        let NoAnswer { sent, why, cause, part, .. } = no_answer;
+        let now = world.clock.now();
+        if let Some(part) = part {
+            return exchange::answered(record, self.federation, token, &part, now, world.clock.kernel());
+        }
+        if let Some(federated) = &mut record.federated {
+            if sent { federated.note_asked(token) } else { federated.take_back(token) }
+        }
+        let at = world.clock.ahead(&record).theirs(now);
+        let single = self.federation.is_single_use(token);
+        let (id, why, cause) = if sent && single {
+            let source = federation::source(self.federation);
+            let why = format!(
+                "{why} after the request was sent: the identity token may have been exchanged, and the next one is needed"
+            );
+            (Id::OutcomeUnknown, why, Some(Cause::IdentityUncertain { source }))
+        } else {
+            (Id::Unreachable, why, cause.map(|cause| *cause))
+        };
+        let after = exchange::failed(record, id, None, &why, at);
+        After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
+    }
+
+    /// Where it is sent, and what.
+    fn request(&self, world: &World, record: &Record, token: &IdentityToken) -> Result<(String, Encoded)> {
+        let environment = self.session.environment()?;
+        let url = record.endpoints.token_url.clone().ok_or_else(|| {
+            let why = "its record names no token endpoint";
+            Error::new(Id::StoreCorrupt, exchange::failed_at(record), why)
+        })?;
+        let client = environment.federation_client(self.federation);
+        let ahead = world.clock.ahead(record);
+        let auth = match client {
+            Some(client) => {
+                let party = Party { environment: &environment.name, client, ..Party::of(record) };
+                party.proof(world, record.secret_at.as_ref(), ahead)?
+            }
+            None => None,
+        };
+        Ok((
+            url,
+            self.federation
+                .request(client, token)
+                .encode(auth.as_ref(), &self.federation.dialect(&environment.dialect)),
+        ))
+    }
+}

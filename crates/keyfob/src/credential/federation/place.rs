@@ -1,0 +1,67 @@
+//! Whether an exchange of identity tokens is asked for, and where its credential is stored.
+
+use keyfob_core::{
+    Cause, Error, Id, Result,
+    contract::names,
+    oauth::federation::{self, Federation},
+};
+
+use crate::{session::Session, store::Store};
+
+/// What the session's environment says of it.
+pub(super) fn wanted(session: &Session) -> Result<&Federation> {
+    let environment = session.environment()?;
+    let missing = || Error::new(Id::Bug, "federation", "it was configured a moment ago");
+    environment.federation.as_ref().ok_or_else(missing)
+}
+
+/// Where its credential is stored.
+pub(crate) fn store(session: &Session) -> Result<Box<dyn Store>> {
+    let federation = wanted(session)?;
+    session.logins()?.of(&session.environment()?.federated_key(federation)?)
+}
+
+/// Whether it is asked for, in words, or why it is not. No identity token is fetched.
+///
+/// # Errors
+/// It is asked for, and something that defines it is malformed or missing.
+pub(crate) fn asked_for(session: &Session) -> Result<Result<String, String>> {
+    // Where it is unknown which provider is meant, the stored login says so.
+    let Ok(environment) = session.environment() else {
+        return Ok(Err("it is not known which environment is meant".into()));
+    };
+    let Some(federation) = &environment.federation else {
+        return Ok(Err(format!(
+            "nothing asks for an identity token to be exchanged in environment `{}`",
+            environment.name
+        )));
+    };
+    readable(session, federation)?;
+    Ok(Ok(format!(
+        "identity tokens from {} are exchanged at {}",
+        federation::source(federation),
+        environment.issuer()
+    )))
+}
+
+/// Whether everything that defines the exchange is there and was understood.
+fn readable(session: &Session, federation: &Federation) -> Result<()> {
+    if !federation.vendor {
+        return Ok(());
+    }
+    for name in [
+        names::FEDERATION_RULE,
+        names::FEDERATION_ORGANIZATION,
+        names::SERVICE_ACCOUNT,
+        names::WORKSPACE,
+        names::IDENTITY_TOKEN,
+        names::IDENTITY_TOKEN_FILE,
+    ] {
+        session.setup.readable(name)?;
+    }
+    let Some((member, variable)) = federation.lacks() else { return Ok(()) };
+    let what = format!("the exchange of identity tokens lacks `{member}`");
+    let why = format!("{variable} is not set, and the configuration names none under `members`");
+    let cause = Cause::FederationLacks { member: member.into(), variable: variable.into() };
+    Err(Error::new(Id::EnvironmentIncomplete, what, why).because(cause))
+}
