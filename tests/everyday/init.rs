@@ -324,6 +324,27 @@ fn init_sets_the_seal_where_it_belongs() {
     assert_eq!(f.run(&["env"]).code, Some(0), "it is read");
 }
 
+/// A client whose public key is registered: by the file of the private one, and never beside a secret.
+#[test]
+fn a_client_with_a_key_is_set_up_by_the_file_that_holds_it() {
+    let key = |name: &str| {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/keyfob/tests/keys");
+        fs::read_to_string(format!("{dir}/{name}.pem")).expect("a key")
+    };
+    let clients = vec![Client::with_key("desktop", &key("ed25519.pub")).expect("a client")];
+    let f = Fresh { server: provider_with(Options { clients, ..Options::default() }), ..Fresh::new() };
+    let base = f.server.base_url();
+    let file = f.home.path().join("key.pem");
+    fs::write(&file, key("ed25519")).expect("ours");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+    let words = ["init", "--issuer", &base, "--client-id", "desktop", "--client-key-file", "key.pem"];
+    let both = f.run(&[&words[..], &["--client-secret-file", "key.pem", "--no-login"]].concat());
+    assert_eq!(both.code, Some(2), "{both:?}");
+    let ran = Ran::from(follow(&mut f.keyfob(&[&words[..], &["--no-browser"]].concat())));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(f.text().contains(&format!("client_key_file = \"{}\"\n", file.display())), "{}", f.text());
+}
+
 /// Some providers give a secret to installed applications too.
 #[test]
 fn a_client_with_a_secret_is_set_up_by_the_file_that_holds_it() {

@@ -45,6 +45,9 @@ pub(crate) struct Init {
     /// The file of the client's secret, for a provider that gives one to installed applications
     #[arg(long, value_name = "FILE")]
     pub(crate) client_secret_file: Option<PathBuf>,
+    /// The file of the client's private key, for a provider that has its public half
+    #[arg(long, value_name = "FILE", conflicts_with = "client_secret_file")]
+    pub(crate) client_key_file: Option<PathBuf>,
     /// The host in the redirect address, if the provider insists on one
     #[arg(long, value_name = "HOST")]
     pub(crate) redirect: Option<Redirect>,

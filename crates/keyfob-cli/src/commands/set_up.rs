@@ -93,12 +93,15 @@ pub(crate) fn set_up(global: &Global, args: &Init, will_sign_in: bool) -> Result
         ("client_id", Holds::Text(client_id.as_str().to_owned())),
         ("scopes", Holds::Texts(scopes)),
     ];
-    if let Some(file) = &args.client_secret_file {
+    for (key, option, file) in [
+        ("client_secret_file", "--client-secret-file", &args.client_secret_file),
+        ("client_key_file", "--client-key-file", &args.client_key_file),
+    ] {
+        let Some(file) = file else { continue };
         let why = "the path is not UTF-8, which the configuration file is";
         let file = std::path::absolute(file).ok().and_then(|file| file.to_str().map(str::to_owned));
-        let file =
-            file.ok_or_else(|| Error::new(Id::Usage, "--client-secret-file cannot be written down", why))?;
-        keys.push(("client_secret_file", Holds::Text(file)));
+        let unwritten = || Error::new(Id::Usage, format!("{option} cannot be written down"), why);
+        keys.push((key, Holds::Text(file.ok_or_else(unwritten)?)));
     }
     keys.extend(args.redirect.map(|redirect| ("redirect", Holds::Text(redirect.word().into()))));
     keys.extend(args.port.map(|port| ("port", Holds::Number(port.into()))));
