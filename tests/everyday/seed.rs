@@ -82,7 +82,7 @@ fn login_exchanges_the_variables_refresh_token_and_opens_no_page() {
     let answer: serde_json::Value = serde_json::from_slice(&again.stdout).expect("one object");
     assert_eq!(answer["profile"], "default", "{answer}");
     assert!(
-        answer["shadowed_by"].as_str().is_some_and(|why| why.contains("api-key comes first")),
+        answer["shadowed_by"].as_str().is_some_and(|why| why.contains("ANTHROPIC_API_KEY comes first")),
         "{answer}"
     );
     assert_eq!(s.server.grants().refreshes, 1);
