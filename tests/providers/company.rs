@@ -59,6 +59,17 @@ impl Company {
         std::fs::write(self.approved(), list).expect("a file of ours");
     }
 
+    /// Writes the configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = self.dir.path().join("home");
+        std::fs::create_dir_all(&home).expect("a directory of ours");
+        std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).expect("ours");
+        std::fs::write(home.join("config.toml"), text).expect("a file of ours");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(home.join("config.toml"), mode).expect("ours");
+    }
+
     fn approved(&self) -> PathBuf {
         self.dir.path().join("approved.toml")
     }

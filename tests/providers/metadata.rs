@@ -78,6 +78,7 @@ fn openid_configuration_is_tried_after_rfc_8414() {
     for (title, first) in [
         ("a page", page("text/html", "<!doctype html><title>app</title>")),
         ("nothing", page("text/plain", "")),
+        ("false", page("application/json", "false")),
         ("an empty object", page("application/json", "{}")),
         ("another issuer's", Answer::json(&other)),
         ("an error", Answer::empty(500)),
@@ -88,6 +89,40 @@ fn openid_configuration_is_tried_after_rfc_8414() {
         let asked = company.front.asked("GET /.well-known/openid-configuration");
         assert_eq!(asked, 1, "{title}");
     }
+}
+
+/// A provider that does not announce S256 keeps everything else that its metadata names; what it leaves open is said once.
+#[test]
+fn what_metadata_leaves_open_is_said_at_sign_in() {
+    let company = Company::new();
+    let mut document = honest();
+    document["code_challenge_methods_supported"] = json!(["plain"]);
+    document["device_authorization_endpoint"] = json!(format!("https://{HOST}/v1/oauth/device/code"));
+    company.front.answers("GET /.well-known/", Answer::json(&document));
+    company.run(&IN_VAIN).failed(5, "metadata-invalid");
+
+    company.configure("[environments.custom]\npkce = \"assume\"\n");
+    let told = company.login_by(&mut company.keyfob(&["login", "--no-browser"]));
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let said = |told: &keyfob_testkit::Ran| told.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    let open = "metadata does not name a revocation endpoint (a logout here ends nothing there).";
+    assert!(said(&told).contains(open), "{told:?}");
+    let url = company.front.seen().into_iter().rfind(|seen| seen.line.contains("/oauth/authorize?"));
+    assert!(url.expect("the page was opened").line.contains("code_challenge_method=S256"));
+    assert_eq!(company.record()["endpoints"]["device_url"], document["device_authorization_endpoint"]);
+    let later = company.run(&["token"]);
+    assert_eq!((later.code, later.err.as_str()), (Some(0), ""), "once");
+
+    // Silence about PKCE is told, until the configuration says that it is known; and the revocation endpoint is kept.
+    document["code_challenge_methods_supported"] = Value::Null;
+    document["revocation_endpoint"] = json!(format!("https://{HOST}/v1/oauth/revoke"));
+    company.front.answers("GET /.well-known/", Answer::json(&document));
+    let told = company.login_by(&mut company.keyfob(&["login", "--no-browser"]));
+    assert!(told.code == Some(0) && !told.err.contains("does not name"), "{told:?}");
+    assert_eq!(company.record()["endpoints"]["revoke_url"], document["revocation_endpoint"]);
+    company.configure("");
+    let told = company.login_by(&mut company.keyfob(&["login", "--no-browser"]));
+    assert!(said(&told).contains("does not name PKCE with S256 (it is used all the same"), "{told:?}");
 }
 
 /// Nothing is followed to another place: not for the metadata, not for a code, and least of all for a refresh token.

@@ -302,6 +302,9 @@ fn tell(global: &Global, args: &Login, client: &Client, signed_in: &SignedIn) ->
     if let Some(Revocation::Impossible(why)) = signed_in.replaced() {
         Report::say(&format!("The login this one replaces was not revoked: {why}."));
     }
+    if !signed_in.left_open().is_empty() {
+        Report::say(&format!("The provider's metadata does not name {}.", signed_in.left_open().join(", ")));
+    }
     match signed_in.device() {
         Enrolment::Enrolled(device) => Report::say(&format!(
             "The provider asked for it: this machine is a trusted device until {}.",

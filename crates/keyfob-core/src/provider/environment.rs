@@ -62,6 +62,8 @@ pub struct Environment {
     pub device_parameters: Vec<Addition>,
     /// Whether it is known to take PKCE with S256 (RFC 7636), whatever its metadata says.
     pub pkce_is_assumed: bool,
+    /// What its metadata leaves open that a login is the poorer for, once it has been read: in words for people.
+    pub left_open: Vec<&'static str>,
     /// Whether the provider promised `iss` in its answers (RFC 9207 §3).
     pub iss_promised: bool,
     /// Where the provider's public keys lie (OpenID Connect Discovery §3), if it said.
@@ -134,6 +136,7 @@ impl Environment {
             authorize_parameters: Vec::new(),
             device_parameters: Vec::new(),
             pkce_is_assumed: false,
+            left_open: Vec::new(),
             iss_promised: false,
             jwks_url: None,
             machine: None,

@@ -127,6 +127,7 @@ impl Environment {
         complete.token_url()?;
         if complete.machine.is_none() {
             complete.sign_in(false)?;
+            complete.left_open = complete.what_is_left_open(says_s256 == Some(true));
         }
         Ok(complete)
     }
@@ -144,5 +145,22 @@ impl Environment {
         let why = format!("its metadata names {offered}");
         Err(Error::new(Id::ClientAuthUnsupported, what, why)
             .because(Cause::ClientAuthOffered { environment: self.name.clone(), offered }))
+    }
+
+    /// What a person who signs in should know of: it is no reason not to.
+    fn what_is_left_open(&self, says_s256: bool) -> Vec<&'static str> {
+        let mut open = Vec::new();
+        if !says_s256 && !self.pkce_is_assumed {
+            open.push(
+                "PKCE with S256 (it is used all the same; `pkce = \"assume\"` says that this provider takes it)",
+            );
+        }
+        if self.jwks_url.is_none() && self.scopes.iter().any(|scope| scope == "openid") {
+            open.push("keys for ID tokens (their signature is not checked)");
+        }
+        if self.endpoints.revoke_url.is_none() {
+            open.push("a revocation endpoint (a logout here ends nothing there)");
+        }
+        open
     }
 }

@@ -208,6 +208,7 @@ fn accept(
     }
     let by_a_person = matches!(origin, Origin::Page { .. });
     let mut signed_in = save(session, record, unidentified, origin, meant)?;
+    signed_in.left_open.clone_from(&environment.left_open);
     // The login is on the disk: whatever comes of this, it stays.
     if wants_device && by_a_person {
         signed_in.device = match session.device() {
@@ -291,7 +292,7 @@ fn save(
         Ok(old) => logout::end_unstored(session, &*store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
-    Ok(SignedIn { record, replaced, unidentified, device: Enrolment::NotNeeded })
+    Ok(SignedIn { record, replaced, unidentified, device: Enrolment::NotNeeded, left_open: Vec::new() })
 }
 
 /// Why this sign-in is not the one that was meant, if it is not.

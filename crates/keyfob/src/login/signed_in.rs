@@ -12,6 +12,7 @@ pub struct SignedIn {
     pub(super) replaced: Option<Revocation>,
     pub(super) unidentified: Option<Error>,
     pub(super) device: Enrolment,
+    pub(super) left_open: Vec<&'static str>,
 }
 
 impl SignedIn {
@@ -49,6 +50,15 @@ impl SignedIn {
     #[must_use]
     pub const fn unidentified(&self) -> Option<&Error> {
         self.unidentified.as_ref()
+    }
+}
+
+impl SignedIn {
+    /// What the provider's metadata leaves open that the login is the poorer for, such as a revocation endpoint: in words
+    /// for a person, to be said once. Empty where no metadata was needed.
+    #[must_use]
+    pub fn left_open(&self) -> &[&'static str] {
+        &self.left_open
     }
 }
 
