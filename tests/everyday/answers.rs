@@ -145,6 +145,14 @@ fn every_answer_in_json_is_what_its_description_says() {
     d.is("whoami", &run(&["whoami"], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]));
     d.is("profiles", &run(&["profiles"], &[]));
 
+    for words in [
+        &["setup", "kubernetes", "--dry-run"][..],
+        &["setup", "kubernetes"],
+        &["setup", "kubernetes", "--undo"],
+    ] {
+        d.is("setup", &run(words, &[]));
+    }
+
     // One answer of both, and its handle is taken back.
     let (token, header) =
         (d.is("credential", &run(&["token"], &[])), d.is("credential", &run(&["header"], &[])));

@@ -36,6 +36,7 @@ mod remote;
 mod screen;
 mod secrets;
 mod seed;
+mod setup;
 #[cfg(feature = "tools")]
 mod shells;
 mod status;

@@ -5,6 +5,7 @@ mod agent;
 mod credentials;
 mod init;
 mod logins;
+mod setup;
 mod time;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use self::{
         Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, SetupTokenCommand,
         Switch, TokenKind,
     },
+    setup::{How, Kubernetes, Setup, SetupTool},
 };
 
 /// Signs a person or a machine in once and hands every program a valid credential.
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Show the effect of each variable of the contract
     Env(Env),
+    /// Set keyfob up in another tool, or take it out again
+    Setup(Setup),
     /// Create a long-lived token, for CI and other machines
     SetupToken(SetupToken),
     /// Check everything that could keep a login from working

@@ -29,6 +29,7 @@ mod places;
 pub(crate) mod profiles;
 mod set_up;
 mod set_up_report;
+mod setup;
 pub(crate) mod setup_token;
 pub(crate) mod status;
 pub(crate) mod token;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Env(args) => env::run(global, args),
+        Command::Setup(args) => setup::run(global, &args.tool),
         Command::SetupToken(args) => setup_token::run(global, args),
         Command::Doctor(args) => doctor::run(global, args),
         Command::Whoami => whoami::run(global),

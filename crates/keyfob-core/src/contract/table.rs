@@ -359,6 +359,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
     ),
     (
+        "KUBECONFIG",
+        "The kubeconfig that `setup kubernetes` changes. Refused inside the current repository and where others can write.",
+    ),
+    (
         "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH, CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH, CLAUDE_CODE_GATEWAY_TOKEN, \
          CLAUDE_CODE_GATEWAY_TOKEN_FILE_DESCRIPTOR, CLAUDE_BRIDGE_OAUTH_TOKEN",
         "What a host program passes to its own children. Not read; `exec` removes it from the environment of its program.",

@@ -38,7 +38,7 @@ impl From<Option<String>> for Value {
 const NO_TEXT: Expected = "expected text in UTF-8";
 
 /// The variables whose value is a path, a list of them, or holds one: octets, as paths are.
-pub(super) const PATHS: [&str; 11] = [
+pub(super) const PATHS: [&str; 13] = [
     "KEYFOB_AGENT",
     "KEYFOB_HOME",
     "HOME",
@@ -48,6 +48,8 @@ pub(super) const PATHS: [&str; 11] = [
     "XDG_DATA_HOME",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "PATH",
+    "KUBECONFIG",
     names::CHOSEN_HOME,
     names::CHOSEN_APPROVED,
 ];

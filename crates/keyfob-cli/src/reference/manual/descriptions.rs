@@ -72,6 +72,20 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
         "keyfob-env" => &[
             "Lists the variables of keyfob-environment(7) with their effect. The value of a secret is never shown.",
         ],
+        "keyfob-setup" => &[
+            "Writes keyfob into the file of another tool, or with `--undo` takes out again what was written. The change is shown \
+             first, and asked about at a terminal. Everything else in the file stays as it is: comments, order and spelling.",
+            "A file that is a link, has a second name, belongs to another user or can be written by others is not changed. Neither \
+             is one that changed since it was shown.",
+        ],
+        "keyfob-setup-kubernetes" => &[
+            "Adds a user to the kubeconfig with an exec plugin (`client.authentication.k8s.io/v1`): kubectl, helm, k9s and every \
+             other program that reads the file then run `keyfob token --format kubernetes`, and send the ID token of the login. The \
+             cluster has to know the provider (its `--oidc-issuer-url`), and the login needs the scope `openid`. What is chosen on \
+             this command line (`--profile`, `--environment`, `--home`) is written down with it.",
+            "No context is changed: `kubectl config set-context` says which one uses the user. Of several files in KUBECONFIG one \
+             has to be named with `--kubeconfig`.",
+        ],
         "keyfob-setup-token" => &[
             "Signs in once more and asks for a token that lasts, for a machine without a person. It is no login: it cannot be renewed, \
              and this machine keeps only its fingerprint, name and end.",

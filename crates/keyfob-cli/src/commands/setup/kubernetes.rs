@@ -1,0 +1,160 @@
+//! `keyfob setup kubernetes`: a user in the kubeconfig whose credential is the ID token of the login.
+
+use std::path::{Path, PathBuf};
+
+use keyfob::{
+    Error, Purpose,
+    internals::{
+        core::Id,
+        world::system::{env, program},
+    },
+};
+
+use super::{
+    Tool, judged,
+    kubeconfig::{self, Odd, User},
+};
+use crate::{
+    advice::quoted,
+    args::{Global, Kubernetes as Arguments},
+    output::terminal::plain,
+    session,
+};
+
+pub(super) struct Kubernetes<'a> {
+    pub(super) global: &'a Global,
+    pub(super) args: &'a Arguments,
+}
+
+const USUAL: &str = ".kube/config";
+
+impl Tool for Kubernetes<'_> {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    /// As kubectl finds it: the flag, the variable, the home.
+    fn file(&self) -> Result<PathBuf, Error> {
+        if let Some(path) = &self.args.kubeconfig {
+            return judged(path.clone(), "--kubeconfig", None);
+        }
+        let variables = env::variables();
+        if let Some(path) = env::path(variables, "KUBECONFIG") {
+            // A list of files, of which kubectl itself changes the first that has what is to be changed.
+            if path.to_string_lossy().contains(':') {
+                let why = "one has to be chosen to write to";
+                return Err(Error::new(Id::Usage, "KUBECONFIG names several files", why)
+                    .hint("name it: `keyfob setup kubernetes --kubeconfig FILE`"));
+            }
+            return judged(path, "KUBECONFIG", Some(USUAL));
+        }
+        let home = env::path(variables, "HOME").filter(|home| home.is_absolute()).ok_or_else(|| {
+            Error::new(Id::NoHome, "there is no place for a kubeconfig", "HOME is unset")
+                .hint("name it: `keyfob setup kubernetes --kubeconfig FILE`")
+        })?;
+        judged(home.join(USUAL), "HOME", Some(USUAL))
+    }
+
+    /// client-go creates it next to the file while it writes (`clientcmd`, `lockFile`).
+    fn lock(&self, file: &Path) -> Option<PathBuf> {
+        let mut name = file.as_os_str().to_owned();
+        name.push(".lock");
+        Some(name.into())
+    }
+
+    fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
+        let user = User { name: self.args.user.clone(), command: command(), args: self.words()? };
+        let changed =
+            if undo { kubeconfig::without(text, &user.name) } else { kubeconfig::with(text, &user) };
+        changed.map_err(|odd| {
+            let name = plain(&user.name);
+            let what = format!("the kubeconfig cannot be given the user `{name}`");
+            match odd {
+                Odd::Form(why) => Error::new(Id::Usage, what, why).hint(
+                    "add the user yourself, as `keyfob man setup kubernetes` shows it, or name another file: \
+                     `--kubeconfig FILE`",
+                ),
+                Odd::Taken if undo => {
+                    Error::new(Id::Usage, format!("the user `{name}` is left as it is"), NOT_OURS)
+                        .hint("name the one that keyfob wrote: `--user NAME`")
+                }
+                Odd::Taken => {
+                    Error::new(Id::Usage, what, NOT_OURS).hint("choose another name: `--user NAME`")
+                }
+            }
+        })
+    }
+
+    fn next(&self, undo: bool) -> Vec<String> {
+        let name = quoted(&self.args.user);
+        if undo {
+            return vec![format!(
+                "A context that still names the user `{}` needs another one.",
+                plain(&self.args.user)
+            )];
+        }
+        let mut next =
+            vec![format!("Let a context use it: kubectl config set-context --current --user={name}")];
+        if !self.args.access_token && self.has_none() {
+            next.push(
+                "Note: the login has no ID token yet. Add `openid` to the scopes of its environment and sign in again, or run \
+                 this with `--access-token`."
+                    .into(),
+            );
+        }
+        next
+    }
+}
+
+const NOT_OURS: &str = "a user of that name is there already, and is not keyfob's";
+
+impl Kubernetes<'_> {
+    /// The arguments that kubectl runs the command with: what was chosen on this command line holds there too.
+    fn words(&self) -> Result<Vec<String>, Error> {
+        let text = |path: &PathBuf| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            path.into_os_string().into_string().map_err(|_| {
+                Error::new(
+                    Id::Usage,
+                    "a path cannot be written into the kubeconfig",
+                    "it is not UTF-8, which that file is",
+                )
+            })
+        };
+        let mut words = Vec::new();
+        for (flag, path) in [("--home", &self.global.home), ("--approved", &self.global.approved)] {
+            if let Some(path) = path {
+                words.extend([flag.into(), text(path)?]);
+            }
+        }
+        for (flag, name) in [("--profile", &self.global.profile), ("--environment", &self.global.environment)]
+        {
+            if let Some(name) = name {
+                words.extend([flag.into(), name.clone()]);
+            }
+        }
+        words.extend(["token", "--format", "kubernetes"].map(str::to_owned));
+        words.extend(self.args.access_token.then(|| "--access-token".to_owned()));
+        Ok(words)
+    }
+
+    /// Whether there is a login, and it was made without asking for an ID token.
+    fn has_none(&self) -> bool {
+        let client = session::client(self.global, session::setup(self.global));
+        client.survey(Purpose::IdToken).record.is_some_and(|record| {
+            record.id_token.is_none() && !record.scopes.iter().any(|scope| scope == "openid")
+        })
+    }
+}
+
+/// The name alone where PATH leads to this very program: a new version in another place is found then. Else its path.
+fn command() -> String {
+    let own = program::own();
+    let own = std::fs::canonicalize(&own).unwrap_or(own);
+    let path = env::path(env::variables(), "PATH").unwrap_or_default();
+    let first = std::env::split_paths(&path).map(|dir| dir.join("keyfob")).find(|file| file.is_file());
+    if first.is_some_and(|file| std::fs::canonicalize(file).is_ok_and(|file| file == own)) {
+        return "keyfob".into();
+    }
+    own.to_string_lossy().into_owned()
+}

@@ -1,0 +1,212 @@
+//! `keyfob setup TOOL`: writes keyfob into the configuration of another tool, and takes it out again.
+//!
+//! One tool is one file beside this one, which says where the tool's file is and what its text becomes. Everything else is
+//! here and the same for all: what is refused, that the change is shown first, that a person is asked, and how it is written.
+
+mod kubeconfig;
+mod kubernetes;
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use keyfob::{
+    Error,
+    internals::{
+        core::{Cause, Id},
+        setup::trust::{Refusal, Surroundings},
+        world::{
+            Files, failure,
+            system::{env, files::Disk, shown},
+        },
+    },
+};
+
+use crate::{
+    args::{Global, How, SetupTool},
+    commands::set_up_report as report,
+    output::{
+        report::{Report, Result},
+        terminal,
+    },
+};
+
+/// A tool that keyfob can be set up in.
+trait Tool {
+    /// Its word on the command line.
+    fn name(&self) -> &'static str;
+    /// The file to change, which has been judged.
+    fn file(&self) -> Result<PathBuf, Error>;
+    /// The file that the tool itself creates while it writes.
+    fn lock(&self, file: &Path) -> Option<PathBuf>;
+    /// What the text of its file becomes. `None`: no file.
+    fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
+    /// What the person should know or do next, a sentence each.
+    fn next(&self, undo: bool) -> Vec<String>;
+}
+
+pub(crate) fn run(global: &Global, tool: &SetupTool) -> Result {
+    match tool {
+        SetupTool::Kubernetes(args) => set_up(global, &kubernetes::Kubernetes { global, args }, &args.how),
+    }
+}
+
+fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
+    let path = tool.file()?;
+    let old = read(&path)?;
+    let new = tool.change(old.as_deref(), how.undo)?;
+    let changes = new != old;
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    report::change(&path, &text(&old), &text(&new));
+    if changes && !how.dry_run {
+        if !how.yes && terminal::has_person() && !terminal::agrees("Write that?")? {
+            let error = Error::new(Id::Usage, format!("{} was not changed", shown(&path)), "you said no");
+            return Err(error.hint("run it again, or change the file yourself as shown").into());
+        }
+        write(tool, &path, old.as_deref(), new.as_deref())?;
+    }
+    let told = match (changes, how.dry_run, &new) {
+        (false, ..) if how.undo => format!("{} holds nothing of keyfob's.", shown(&path)),
+        (false, ..) => format!("{} says that already.", shown(&path)),
+        (true, true, _) => "Nothing was written (`--dry-run`).".into(),
+        (true, false, Some(_)) => format!("Written to {}.", shown(&path)),
+        (true, false, None) => format!("Removed {}, which held nothing else.", shown(&path)),
+    };
+    Report::say(&told);
+    let next = tool.next(how.undo);
+    if !how.dry_run {
+        next.iter().for_each(|line| Report::say(line));
+    }
+    if global.json {
+        Report::json(&serde_json::json!({
+            "tool": tool.name(),
+            "file": shown(&path),
+            "changed": changes && !how.dry_run,
+            "would_change": changes,
+            "undo": how.undo,
+            "content": new,
+        }))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The path that a variable or a flag gave, made absolute, if nobody else can change the way to it. `usual` is its place in
+/// a home.
+fn judged(path: PathBuf, from: &str, usual: Option<&str>) -> Result<PathBuf, Error> {
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let around = Surroundings::of(env::here().as_deref());
+    let verdict = match usual {
+        Some(usual) => around.judge_unless_usual(&path, usual),
+        // Typed for this call: only the way to it counts.
+        None => around.follow(&path).map(drop),
+    };
+    verdict.map_err(|refusal: Refusal| {
+        let what = format!("{from} leads to {}, which is refused", shown(&path));
+        Error::new(Id::HomeUnsafe, what, refusal.to_string())
+            .hint("name another file, on a way that is yours alone")
+    })?;
+    Ok(path)
+}
+
+/// The text of a person's file. `None`: there is none. Links, other owners' files and such that others can write are not
+/// touched: what would be written there is a command that the tool runs.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let refused = |why: &str| Error::new(Id::ConfigUnsafe, format!("{} is not changed", shown(path)), why);
+    let meta = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", path, error)),
+        Ok(meta) => meta,
+    };
+    if meta.file_type().is_symlink() {
+        let target = fs::read_link(path).unwrap_or_default();
+        let why = format!("it is a link to {}, and links are not written through", shown(&target));
+        return Err(refused(&why).hint("name the file that it leads to"));
+    }
+    let us = rustix::process::geteuid().as_raw();
+    if meta.uid() != us {
+        let cause = Cause::OtherOwner { path: shown(path), owner: meta.uid(), us };
+        return Err(refused(&format!("it belongs to another user ({})", meta.uid())).because(cause));
+    }
+    if meta.nlink() > 1 {
+        let cause = Cause::SecondName { path: shown(path) };
+        return Err(refused("it has a second name (a hard link), which would be left behind").because(cause));
+    }
+    match Disk.read_trusted(path, false) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => String::from_utf8(bytes).map(Some).map_err(|_| {
+            refused("it is not UTF-8 text").hint("name another file, or change this one yourself")
+        }),
+        Err(error) => {
+            let what = format!("{} is not changed", shown(path));
+            Err(failure::failed_at(Id::ConfigUnsafe, what, path, error))
+        }
+    }
+}
+
+/// Puts the new text in the place of the old at once, with the same permissions. What another program has changed since
+/// the change was shown is not written over.
+fn write(tool: &dyn Tool, path: &Path, old: Option<&str>, new: Option<&str>) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(path);
+    let cannot = |error| failed("written", path, error);
+    Disk.make_dir(dir).map_err(cannot)?;
+    let lock = tool.lock(path).map(Lock::take).transpose()?;
+    if read(path)?.as_deref() != old {
+        let what = format!("{} was not changed", shown(path));
+        let why = "another program has changed it since the change was shown";
+        return Err(Error::new(Id::Usage, what, why).hint("run it again"));
+    }
+    let Some(new) = new else {
+        fs::remove_file(path).map_err(cannot)?;
+        drop(lock);
+        return Ok(());
+    };
+    let mode = fs::symlink_metadata(path).map_or(0o600, |meta| meta.mode() & 0o777);
+    let next = path.with_extension("keyfob-new");
+    let put = || -> io::Result<()> {
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        Disk.write(&next, new.as_bytes())?;
+        fs::set_permissions(&next, fs::Permissions::from_mode(mode))?;
+        Disk.sync(&next)?;
+        Disk.rename(&next, path)?;
+        Disk.sync_dir(dir)
+    };
+    put().map_err(|error| {
+        let _ = fs::remove_file(&next);
+        cannot(error)
+    })
+}
+
+/// The tool's own lock: a file that is there while somebody writes.
+struct Lock(PathBuf);
+
+impl Lock {
+    fn take(path: PathBuf) -> Result<Self, Error> {
+        match fs::File::create_new(&path) {
+            Ok(_) => Ok(Self(path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let what = format!("{} is there", shown(&path));
+                let why = "another program is changing the file, or was ended while it did";
+                Err(Error::new(Id::Usage, what, why)
+                    .hint("run it again; remove that file if no program is at it"))
+            }
+            Err(error) => Err(failed("written", &path, error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn failed(act: &str, path: &Path, error: io::Error) -> Error {
+    failure::failed_at(Id::Usage, format!("{} cannot be {act}", shown(path)), path, error)
+}
