@@ -145,6 +145,9 @@ fn every_answer_in_json_is_what_its_description_says() {
     d.is("whoami", &run(&["whoami"], &[("ANTHROPIC_API_KEY", "kdev-ak-invented")]));
     d.is("profiles", &run(&["profiles"], &[]));
 
+    let inspect = |token: &str| s.feed(&["inspect", "--json"], token);
+    d.is("inspect", &inspect("opaque"));
+    d.is("inspect", &inspect("eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UiLCJleHAiOjEzMDA4MTkzODB9."));
     for words in [
         &["setup", "kubernetes", "--dry-run"][..],
         &["setup", "kubernetes"],

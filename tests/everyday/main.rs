@@ -26,6 +26,7 @@ mod helper;
 mod id_tokens;
 mod inherited;
 mod init;
+mod inspect;
 mod logout;
 mod machines;
 mod metrics;
@@ -36,6 +37,7 @@ mod remote;
 mod screen;
 mod secrets;
 mod seed;
+mod session_token;
 mod setup;
 #[cfg(feature = "tools")]
 mod shells;

@@ -74,7 +74,7 @@ pub enum Source {
     Federation,
     /// The stored login of the chosen profile, issuer and client.
     Login,
-    /// The session's own token.
+    /// The session's own token, in a variable or in the file that a runner keeps fresh.
     SessionToken,
     /// The WebSocket credential on an inherited descriptor.
     WebSocketDescriptor,
@@ -143,6 +143,8 @@ impl Source {
 pub enum KeptIn {
     /// In the variable of this name.
     Variable(&'static str),
+    /// In the variable of the session's token, or in the file that a runner keeps fresh.
+    Session,
     /// On the descriptor that the variable of this name gives.
     Descriptor(&'static str),
     /// In the output of the API key helper.
@@ -162,7 +164,7 @@ pub const fn kept_in(source: Source) -> KeptIn {
         Source::AuthToken => KeptIn::Variable(names::AUTH_TOKEN),
         Source::ApiKey => KeptIn::Variable(names::API_KEY),
         Source::OauthToken => KeptIn::Variable(names::OAUTH_TOKEN),
-        Source::SessionToken => KeptIn::Variable(names::SESSION_TOKEN),
+        Source::SessionToken => KeptIn::Session,
         Source::ApiKeyDescriptor => KeptIn::Descriptor(names::API_KEY_DESCRIPTOR),
         Source::OauthTokenDescriptor => KeptIn::Descriptor(names::OAUTH_DESCRIPTOR),
         Source::WebSocketDescriptor => KeptIn::Descriptor(names::WEBSOCKET_DESCRIPTOR),

@@ -289,6 +289,22 @@ impl Client {
         self.session.sign_out(store, keep_spent)
     }
 
+    /// The address of the keys of this issuer, if an environment of this machine has it.
+    ///
+    /// # Errors
+    /// Its metadata could not be had.
+    pub fn keys_of(&self, issuer: &str) -> Result<Option<String>> {
+        self.session.keys_of(issuer)
+    }
+
+    /// The keys at an address.
+    ///
+    /// # Errors
+    /// [`ErrorId::Unreachable`](crate::ErrorId::Unreachable).
+    pub fn fetch_keys(&self, url: &str) -> Result<Vec<u8>> {
+        self.session.fetch_keys(url)
+    }
+
     /// What each source says, in their order, without taking anything: what `keyfob status` shows.
     #[must_use]
     pub fn survey(&self, purpose: Purpose) -> Survey {

@@ -55,6 +55,10 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         Id::SourceExcluded => "leave `--only` out, or provide that source",
         Id::LoginNeeded => "run `keyfob login`",
         Id::LoginRefused => "sign in again: `keyfob login`",
+        Id::SessionFile => "let the runner write one token into a file that only you can read, or unset the variable",
+        Id::SessionEnded => "start the session anew, or let its runner keep the file of its credential fresh",
+        Id::JwtInvalid => "do not rely on it: ask whoever gave it to you for another one",
+        Id::JwtUnverified => "name the keys of its issuer: `keyfob inspect --jwks URL`",
         Id::IdTokenMissing => "sign in with the scope `openid`: `keyfob login`",
         Id::LoginChanged => "try again; `keyfob status` shows who is signed in now",
         Id::SeedSpent => {

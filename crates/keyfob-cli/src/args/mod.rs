@@ -4,6 +4,7 @@
 mod agent;
 mod credentials;
 mod init;
+mod inspect;
 mod logins;
 mod setup;
 mod time;
@@ -18,6 +19,7 @@ pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus};
 pub(crate) use self::{
     credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
+    inspect::Inspect,
     logins::{
         Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, SetupTokenCommand,
         Switch, TokenKind,
@@ -106,6 +108,8 @@ pub(crate) enum Command {
     SetupToken(SetupToken),
     /// Check everything that could keep a login from working
     Doctor(Doctor),
+    /// Show what a token says of itself, and who vouches for it
+    Inspect(Inspect),
     /// Show the account, in one line
     #[command(after_help = "Examples:
   keyfob whoami            the account, its profile and environment

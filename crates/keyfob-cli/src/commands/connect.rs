@@ -8,11 +8,12 @@ use std::{
 };
 
 use keyfob::{
-    Client, Error, Grant, Secret,
+    Client, Error, Grant, Secret, Source,
     internals::{
-        core::{Cause, Id},
+        core::{Cause, Id, contract::names},
         remote::{self, Ended, Handshake, Stream},
         trusted_device,
+        world::system::env,
     },
 };
 use tungstenite::{
@@ -72,7 +73,7 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                         // One that was renewed for this and is closed again at once ends it (`Client::rejected`): the
                         // next would be closed too, and each costs a refresh token.
                         Report::say("The credential expired: renewing it.");
-                        if handshake.grant().generation().is_none() {
+                        if !can_be_another(handshake.grant()) {
                             let what = "the connection was closed for an expired credential";
                             return Err(cannot_be_renewed(what, handshake.grant()).into());
                         }
@@ -91,7 +92,7 @@ pub(crate) fn run(global: &Global, args: &Connect) -> Result {
                     _ => {}
                 }
             }
-            Err(Opening::Rejected(401)) if handshake.grant().generation().is_some() => {
+            Err(Opening::Rejected(401)) if can_be_another(handshake.grant()) => {
                 expired = Some(handshake.into_grant());
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -169,6 +170,13 @@ fn open(client: &Client, handshake: &Handshake) -> Result<Socket, Opening> {
         Err(HandshakeError::Failure(error)) => Err(failed(&error)),
         Err(HandshakeError::Interrupted(_)) => Err(failed(&"the provider took too long")),
     }
+}
+
+/// Whether there may be another credential in the place of this one: a login is renewed, and a runner keeps the file of a
+/// session's credential fresh.
+fn can_be_another(grant: &Grant) -> bool {
+    let names_a_file = env::path(env::variables(), names::SESSION_TOKEN_FILE).is_some();
+    grant.generation().is_some() || grant.source() == Source::SessionToken && names_a_file
 }
 
 /// Lines out, lines in, until one side ends it. Pings are answered by the library as it reads.

@@ -62,6 +62,10 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     for name in contract::secret_names().chain(contract::HOST_REFRESHES) {
         command.env_remove(name);
     }
+    // Who has the session's credential may read it again where it is kept fresh, and nobody else.
+    if !matches!(grant.source(), Source::SessionToken | Source::WebSocketDescriptor) {
+        command.env_remove(names::SESSION_TOKEN_FILE);
+    }
     command.env_remove(HANDED_OVER);
     command.env_remove(API_HEADERS);
     if let Some(lines) = api_headers(&grant) {

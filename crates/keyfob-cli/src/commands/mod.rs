@@ -20,6 +20,7 @@ pub(crate) mod git;
 pub(crate) mod header;
 mod help;
 pub(crate) mod init;
+mod inspect;
 pub(crate) mod login;
 mod login_answer;
 mod login_seed;
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Header(args) => header::run(global, args),
         Command::Exec(args) => exec::run(global, args),
         Command::Status(args) => status::run(global, args),
+        Command::Inspect(args) => inspect::run(global, args),
         Command::Env(args) => env::run(global, args),
         Command::Setup(args) => setup::run(global, &args.tool),
         Command::SetupToken(args) => setup_token::run(global, args),

@@ -23,11 +23,18 @@ pub(crate) struct Answer<'g> {
     fingerprint: String,
     expires_at: Option<String>,
     expires_in: Option<i64>,
+    /// Who says so: `provider`, or `claim`, the credential itself.
+    expires_by: Option<&'static str>,
     login: Option<&'g str>,
     generation: Option<u64>,
     profile: Option<&'g str>,
     shadows: Vec<&'static str>,
     considered: &'g [Considered],
+}
+
+/// Who says when a credential ends.
+pub(crate) const fn by(claimed: bool) -> &'static str {
+    if claimed { "claim" } else { "provider" }
 }
 
 #[derive(Serialize)]
@@ -53,6 +60,7 @@ impl<'g> Answer<'g> {
             fingerprint,
             expires_at: grant.expires_at().map(|end| end.to_string()),
             expires_in: grant.expires_at().map(|end| end.since(SystemClock.now())),
+            expires_by: grant.expires_at().map(|_| by(grant.expiry_is_claimed())),
             login: grant.generation().map(|generation| generation.login()),
             generation: grant.generation().map(|generation| generation.number()),
             profile: grant.profile(),

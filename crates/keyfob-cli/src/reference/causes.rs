@@ -14,6 +14,7 @@ const FILES: &[Id] = &[
     Id::ClientSecret,
     Id::ClientKey,
     Id::IdentityTokenMissing,
+    Id::SessionFile,
     Id::Usage,
 ];
 /// Errors of requests to a provider.
@@ -90,7 +91,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::SecondName { .. } => &[Id::StoreUnsafe],
         Cause::Exists { .. } => &[Id::Usage],
         Cause::NotAbsolute { .. } | Cause::InRepository { .. } | Cause::WorkingDirectoryGone {} => {
-            &[Id::HomeUnsafe, Id::AgentUnsafe, Id::IdentityTokenMissing]
+            &[Id::HomeUnsafe, Id::AgentUnsafe, Id::IdentityTokenMissing, Id::SessionFile]
         }
         Cause::RuntimeRefused { .. } => &[Id::HomeUnsafe],
         Cause::MachineShort {} => &[Id::SystemFailed],
@@ -124,7 +125,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::IdentityUncertain { .. } => &[Id::OutcomeUnknown],
         Cause::IdentityNotAccepted { .. } => &[Id::FederationRefused],
         Cause::FederationLacks { .. } => &[Id::EnvironmentIncomplete],
-        Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey],
+        Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey, Id::SessionFile],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],
         Cause::KernelForgot {}
         | Cause::KeyMissing {}

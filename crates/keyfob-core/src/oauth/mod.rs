@@ -13,6 +13,7 @@ pub mod header;
 pub mod id_token;
 pub mod identity_token;
 pub mod jwk;
+pub mod jwt;
 mod members;
 pub mod prompt;
 pub mod refusal;

@@ -149,6 +149,22 @@ impl Environment {
         }
     }
 
+    /// The provider of a stored login, of which the metadata are to be asked again: for its keys, also where the
+    /// configuration no longer knows it.
+    #[must_use]
+    pub fn of_login(record: &Record) -> Self {
+        Self { endpoints: record.endpoints.clone(), ..Self::bare(&record.environment, &record.issuer) }
+    }
+
+    /// The same, to be completed by its metadata whatever else is known: they name the keys.
+    #[must_use]
+    pub fn to_be_asked(self) -> Self {
+        if self.needs_discovery() {
+            return self;
+        }
+        Self { discovery: Discovery::Needed { origin: None, relative: Box::default() }, ..self }
+    }
+
     /// Whether a credential may go to this origin (as [`web_origin`] spells it): one where the provider itself is
     /// asked, or one of `hosts`. A stored login's goes to the provider it was minted by, as its record has it, whatever
     /// is configured today; the pages a person signs in on get none.

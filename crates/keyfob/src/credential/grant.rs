@@ -8,7 +8,7 @@ use keyfob_core::{
 };
 use serde::Serialize;
 
-use crate::{renewal::Usable, world::Clock};
+use crate::{credential::session_token, renewal::Usable, world::Clock};
 
 /// A credential, ready to be sent, that says where it came from. What [`Client::grant`](crate::Client::grant) returns.
 ///
@@ -22,6 +22,8 @@ pub struct Grant {
     pub(crate) purpose: Purpose,
     pub(crate) source: Source,
     pub(crate) expires_at: Option<Timestamp>,
+    /// Whether that is only what the credential says of itself.
+    pub(crate) expiry_is_claimed: bool,
     pub(crate) generation: Option<Generation>,
     pub(crate) profile: Option<String>,
     pub(crate) considered: Vec<Considered>,
@@ -58,10 +60,18 @@ impl Grant {
         self.source
     }
 
-    /// When it expires, by this machine's clock. `None` if that is unknown: a token from a variable, an API key.
+    /// When it expires, by this machine's clock. `None` if that is unknown: a token from a variable, an API key. See also
+    /// [`Grant::expiry_is_claimed`].
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    /// Whether [`Grant::expires_at`] is only what the credential of a session, a JWT, says of itself: nobody has verified
+    /// its signature. Otherwise it is what the provider said when it issued the token.
+    #[must_use]
+    pub const fn expiry_is_claimed(&self) -> bool {
+        self.expiry_is_claimed
     }
 
     /// The profile, if it comes from a stored login.
@@ -165,12 +175,14 @@ pub(crate) fn as_it_is(
     dialect: &Dialect,
     considered: Vec<Considered>,
 ) -> Grant {
+    let claimed = session_token::may_claim(source).then(|| session_token::claimed_end(&credential)).flatten();
     Grant {
         headers: headers(source, &credential, dialect),
         credential,
         purpose,
         source,
-        expires_at: None,
+        expires_at: claimed,
+        expiry_is_claimed: claimed.is_some(),
         generation: None,
         profile: None,
         considered,
@@ -205,6 +217,7 @@ pub(crate) fn stored_grant(
         purpose,
         source,
         expires_at: end.map(|end| clock.ahead(&record).ours(end)),
+        expiry_is_claimed: false,
         generation: Some(record.generation.clone()),
         profile: Some(record.profile.clone()),
         considered,
@@ -240,6 +253,7 @@ pub fn lent(purpose: Purpose, lent: Lent) -> Grant {
         purpose,
         source: Source::Login,
         expires_at: lent.expires_at,
+        expiry_is_claimed: false,
         generation: Some(lent.generation),
         profile: lent.profile,
         considered: vec![Considered { source: Source::Login, outcome: Outcome::Here, reason: lent.by }],

@@ -9,9 +9,10 @@ use keyfob_core::{
 };
 
 use crate::{
-    credential::{federation::place, grant::Considered},
+    credential::{federation::place, grant::Considered, session_token},
     session::Session,
     store::{Seen, Store},
+    world::system::shown,
 };
 
 /// What a look at a source shows, without reading a secret, running a program or sending a request.
@@ -91,6 +92,7 @@ fn present(session: &Session, source: Source) -> Look {
     };
     match kept_in(source) {
         KeptIn::Variable(name) => variable(name),
+        KeptIn::Session => session_of_a_runner(session),
         KeptIn::SeededLogin => match session.setup.seed() {
             Err(error) => Look::Broken(error),
             Ok(Some(seed)) if settings.refresh_token.is_none() => inherited_seed(session, seed),
@@ -140,6 +142,40 @@ fn descriptor(session: &Session, name: &'static str) -> Look {
     let what = format!("{name} names descriptor {number}, which was not taken over");
     let why = "the program that embeds keyfob did not allow descriptors to be taken over, or it was refused";
     Look::Broken(Error::new(Id::DescriptorUnusable, what, why))
+}
+
+/// What stands in the variable of the session's credential, or which file would be read.
+fn session_of_a_runner(session: &Session) -> Look {
+    let (variable, file) = (names::SESSION_TOKEN, names::SESSION_TOKEN_FILE);
+    if let Err(error) = session.setup.readable(variable) {
+        return Look::Broken(error);
+    }
+    let path = match session.setup.session_file() {
+        Ok(path) => path,
+        Err(error) => return Look::Broken(error),
+    };
+    // The one secret that is read by a look: whether the file has it decides who wins.
+    if let Err(error) = session_token::read(session)
+        && error.id() != Id::Bug
+    {
+        return Look::Broken(error);
+    }
+    match (session.setup.settings.session_token.as_ref(), path) {
+        (Some(token), Some(_)) if session_token::has_ended(session, token) => {
+            Look::Here(format!("{variable} has ended, and {file} names a file with a newer one"))
+        }
+        (Some(token), _) => Look::Here(format!("{variable} is set ({})", token.fingerprint())),
+        (None, Some(path)) => Look::Here(format!("{file} names {}", shown(path))),
+        (None, None) => Look::Nothing(format!("{variable} is not set")),
+    }
+}
+
+/// The descriptor that asking this source would empty.
+pub(crate) fn to_be_drained(session: &Session, source: Source) -> Option<i32> {
+    let KeptIn::Descriptor(variable) = kept_in(source) else { return None };
+    session
+        .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
+        .flatten()
 }
 
 fn login(session: &Session) -> Look {

@@ -15,6 +15,8 @@ pub(crate) mod machine;
 mod patient;
 mod rejected;
 pub(crate) mod seed;
+pub(crate) mod session_token;
+pub mod signed;
 pub mod standing;
 mod stored;
 pub mod survey;
@@ -117,6 +119,7 @@ pub(crate) fn acquire(
                 || Error::new(Id::Bug, format!("the credential of {source}"), "it was there a moment ago");
             session.setup.settings.credential(name).map(Secret::duplicate).ok_or_else(missing)?
         }
+        KeptIn::Session => session_token::read(session)?,
         KeptIn::Descriptor(name) => read(session, name)?.duplicate(),
         KeptIn::Helper => helper::run(session)?,
         KeptIn::SeededLogin => return seed::seeded(session, purpose, need, considered),
@@ -132,7 +135,8 @@ pub(crate) fn acquire(
         }
     };
     let dialect = dialect(session, source)?;
-    Ok(as_it_is(purpose, source, credential, &dialect, considered))
+    let warning = session_token::ended(session, source, &credential);
+    Ok(Grant { warning, ..as_it_is(purpose, source, credential, &dialect, considered) })
 }
 
 /// What goes with the credential of a source that is used as it is: what its environment says, for an OAuth access token.

@@ -6,7 +6,7 @@ use crate::{
     credential::{
         self,
         grant::{Grant, as_it_is},
-        helper,
+        helper, session_token,
         survey::Survey,
     },
     renewal::Need,
@@ -30,6 +30,17 @@ impl Session {
     fn other_than(&self, grant: &Grant) -> Result<Grant> {
         if grant.source == Source::ApiKeyHelper {
             return self.rejected_key(grant.purpose, &grant.credential.fingerprint());
+        }
+        if grant.source == Source::SessionToken
+            && let Some(newer) = session_token::other_than(self, &grant.credential)?
+        {
+            return Ok(as_it_is(
+                grant.purpose,
+                grant.source,
+                newer,
+                &Dialect::default(),
+                grant.considered.clone(),
+            ));
         }
         let Some(generation) = grant.generation.clone() else {
             let what = format!("the credential from {} was rejected", grant.source);

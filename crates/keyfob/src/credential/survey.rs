@@ -1,17 +1,20 @@
 //! What every source has, for reports and for callers that must know the winner before it is used.
 
 use keyfob_core::{
-    Error, Record, Source,
+    Error, Record, Source, Timestamp,
     source::{self, Purpose},
 };
 
 use crate::{
     credential::{
+        acquire,
         federation::place,
         grant::{Considered, Outcome},
-        look::{Look, look, nothing, record_at_hand, record_in, seed_store},
+        look::{Look, look, nothing, record_at_hand, record_in, seed_store, to_be_drained},
+        session_token,
         standing::Standing,
     },
+    renewal::Need,
     session::Session,
 };
 
@@ -28,6 +31,8 @@ pub struct Survey {
     pub broken: Option<Error>,
     /// Where that login stands.
     pub standing: Option<Standing>,
+    /// When the winner ends, where it says that itself and nobody else does.
+    pub claimed_end: Option<Timestamp>,
     /// Why there is no winner, where nothing is broken.
     pub nobody: Option<Error>,
 }
@@ -42,6 +47,7 @@ impl Survey {
             considered: Vec::new(),
             broken: None,
             standing: None,
+            claimed_end: None,
             nobody: None,
         };
         for &source in source::order(purpose, session.setup.config.prefer) {
@@ -73,9 +79,18 @@ impl Survey {
             _ => None,
         };
         survey.standing = survey.record.as_deref().map(|record| session.standing(record));
+        survey.claimed_end = survey.winner.and_then(|winner| claimed_end(session, winner));
         if survey.winner.is_none() && survey.broken.is_none() {
             survey.nobody = Some(nothing(session, &survey.considered));
         }
         survey
     }
+}
+
+/// The end that the credential of this source claims. Nothing is drained for it.
+fn claimed_end(session: &Session, source: Source) -> Option<Timestamp> {
+    if !session_token::may_claim(source) || to_be_drained(session, source).is_some() {
+        return None;
+    }
+    acquire(session, Purpose::Remote, source, &Need::default(), Vec::new()).ok()?.expires_at
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use keyfob_core::{
-    Cause, Error, Id, Result, Source,
-    oauth::header::Header,
-    source::{KeptIn, Purpose, kept_in},
-};
+use keyfob_core::{Cause, Error, Id, Result, Source, oauth::header::Header, source::Purpose};
 
 use crate::{
-    credential::{acquire, grant, look::nothing, survey::Survey},
+    credential::{
+        acquire, grant,
+        look::{nothing, to_be_drained},
+        survey::Survey,
+    },
     provider::{self, Failure},
     renewal::Need,
     session::Session,
@@ -93,12 +93,4 @@ pub(crate) fn headers_at_hand(session: &Session, survey: &Survey) -> Result<Vec<
             Ok(grant.headers)
         }
     }
-}
-
-/// The descriptor that asking this source would empty.
-fn to_be_drained(session: &Session, source: Source) -> Option<i32> {
-    let KeptIn::Descriptor(variable) = kept_in(source) else { return None };
-    session
-        .inspect(variable, |inherited| inherited.is_emptied_by_reading().then_some(inherited.number()))
-        .flatten()
 }

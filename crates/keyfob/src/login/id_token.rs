@@ -49,11 +49,10 @@ pub(crate) fn verified(
         let unread = |why: String| Error::new(Id::IdTokenUnread, "the provider's ID token was not used", why);
         let keys =
             jwk::keys(&keys).map_err(|why| unread(format!("the list of keys at {} {why}", origin(url))))?;
-        let mut candidates = token.candidates(&keys).peekable();
-        if candidates.peek().is_none() {
+        if token.candidates(&keys).next().is_none() {
             return Err(unread(format!("no key at {} is one it could be checked with", origin(url))));
         }
-        if !candidates.any(|key| made(&token, algorithm, key)) {
+        if !is_made_with_one_of(&token, algorithm, &keys) {
             let doubt = "it was not signed with any of the keys that the provider publishes";
             return Err(told(Doubt::False(doubt.into())));
         }
@@ -74,6 +73,11 @@ pub(crate) fn is_ours(
     let client_id = environment.require_client_id()?.as_str();
     let expected = Expected { issuer: environment.issuer(), client_id, nonce, now };
     Ok(IdToken::read(token).is_ok_and(|token| token.check(&expected).is_ok()))
+}
+
+/// Whether a token was signed with one of these keys.
+pub(crate) fn is_made_with_one_of(token: &IdToken, algorithm: Algorithm, keys: &[jwk::Key]) -> bool {
+    token.candidates(keys).any(|key| made(token, algorithm, key))
 }
 
 #[expect(

@@ -41,7 +41,7 @@ use crate::{
     },
     world::{
         Files,
-        system::{env, routes::Routes},
+        system::{env, routes::Routes, shown},
     },
 };
 
@@ -68,6 +68,7 @@ pub struct Setup {
     /// Descriptors that `keyfob exec` passed to one of our ancestors, which has read them.
     pub consumed: Vec<Descriptor>,
     seed: Result<Option<String>>,
+    session_file: Result<Option<PathBuf>>,
     /// A file of approvals that was named for this call.
     pub approved: Option<PathBuf>,
     /// The surroundings of the working directory, by which paths from variables are judged.
@@ -151,6 +152,8 @@ impl Setup {
         problems.extend(profile.as_ref().err().cloned());
         let seed = seed(&settings, variables);
         problems.extend(seed.as_ref().err().cloned());
+        let session_file = session_file(variables, &around);
+        problems.extend(session_file.as_ref().err().cloned());
         let routes = proxies::read(variables, &around);
         Self {
             reading,
@@ -164,6 +167,7 @@ impl Setup {
             inherited,
             consumed,
             seed,
+            session_file,
             approved: choices.approved,
             around,
             warnings,
@@ -247,6 +251,14 @@ impl Setup {
         self.seed.as_ref().map(Option::as_deref).map_err(Clone::clone)
     }
 
+    /// The file that a runner keeps a session's credential in.
+    ///
+    /// # Errors
+    /// What stands against the variable's path.
+    pub(crate) fn session_file(&self) -> Result<Option<&Path>> {
+        self.session_file.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
     /// Whether this variable of the contract is unset, or has a valid value. If the value is invalid, what comes after
     /// the variable in an order is not used in its place.
     ///
@@ -314,6 +326,25 @@ fn places(variables: &Variables, chosen: Option<PathBuf>) -> Places {
         xdg_state: path("XDG_STATE_HOME"),
         xdg_runtime: path("XDG_RUNTIME_DIR"),
     }
+}
+
+/// The file of a session's credential, by the rule for every path that a variable names. Whether it is there, and this
+/// user's alone, is found out when it is read: a runner may write it later.
+fn session_file(variables: &Variables, around: &Surroundings) -> Result<Option<PathBuf>> {
+    const NAME: &str = contract::names::SESSION_TOKEN_FILE;
+    let refused = |what: String, why: String| Error::new(Id::SessionFile, what, why);
+    if !variables.is_readable(NAME) {
+        return Err(refused(
+            format!("{NAME} is malformed"),
+            "expected one path, and the environment holds two".into(),
+        ));
+    }
+    let Some(path) = env::path(variables, NAME) else { return Ok(None) };
+    around.judge(&path).map_err(|refusal| {
+        let what = format!("{NAME} names {}, which is refused", shown(&path));
+        Error::new(refusal.id(Id::SessionFile), what, refusal.to_string()).maybe_because(refusal.cause(&path))
+    })?;
+    Ok(Some(path))
 }
 
 fn seed(settings: &Settings, variables: &Variables) -> Result<Option<String>> {

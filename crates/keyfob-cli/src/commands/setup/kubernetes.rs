@@ -11,8 +11,8 @@ use keyfob::{
 };
 
 use super::{
-    Tool, judged,
     kubeconfig::{self, Odd, User},
+    tool::{Tool, judged},
 };
 use crate::{
     advice::quoted,

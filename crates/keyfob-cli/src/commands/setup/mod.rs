@@ -1,10 +1,11 @@
 //! `keyfob setup TOOL`: writes keyfob into the configuration of another tool, and takes it out again.
 //!
-//! One tool is one file beside this one, which says where the tool's file is and what its text becomes. Everything else is
+//! One tool is one file beside this one (`tool.rs`), which says where the tool's file is and what its text becomes. Everything else is
 //! here and the same for all: what is refused, that the change is shown first, that a person is asked, and how it is written.
 
 mod kubeconfig;
 mod kubernetes;
+mod tool;
 
 use std::{
     fs,
@@ -18,14 +19,14 @@ use keyfob::{
     Error,
     internals::{
         core::{Cause, Id},
-        setup::trust::{Refusal, Surroundings},
         world::{
             Files, failure,
-            system::{env, files::Disk, shown},
+            system::{files::Disk, shown},
         },
     },
 };
 
+use self::tool::Tool;
 use crate::{
     args::{Global, How, SetupTool},
     commands::set_up_report as report,
@@ -34,20 +35,6 @@ use crate::{
         terminal,
     },
 };
-
-/// A tool that keyfob can be set up in.
-trait Tool {
-    /// Its word on the command line.
-    fn name(&self) -> &'static str;
-    /// The file to change, which has been judged.
-    fn file(&self) -> Result<PathBuf, Error>;
-    /// The file that the tool itself creates while it writes.
-    fn lock(&self, file: &Path) -> Option<PathBuf>;
-    /// What the text of its file becomes. `None`: no file.
-    fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
-    /// What the person should know or do next, a sentence each.
-    fn next(&self, undo: bool) -> Vec<String>;
-}
 
 pub(crate) fn run(global: &Global, tool: &SetupTool) -> Result {
     match tool {
@@ -92,24 +79,6 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
         }))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The path that a variable or a flag gave, made absolute, if nobody else can change the way to it. `usual` is its place in
-/// a home.
-fn judged(path: PathBuf, from: &str, usual: Option<&str>) -> Result<PathBuf, Error> {
-    let path = std::path::absolute(&path).unwrap_or(path);
-    let around = Surroundings::of(env::here().as_deref());
-    let verdict = match usual {
-        Some(usual) => around.judge_unless_usual(&path, usual),
-        // Typed for this call: only the way to it counts.
-        None => around.follow(&path).map(drop),
-    };
-    verdict.map_err(|refusal: Refusal| {
-        let what = format!("{from} leads to {}, which is refused", shown(&path));
-        Error::new(Id::HomeUnsafe, what, refusal.to_string())
-            .hint("name another file, on a way that is yours alone")
-    })?;
-    Ok(path)
 }
 
 /// The text of a person's file. `None`: there is none. Links, other owners' files and such that others can write are not

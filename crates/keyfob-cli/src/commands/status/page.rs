@@ -154,7 +154,12 @@ impl Page<'_> {
                     note.name.as_deref().map_or(String::new(), |name| format!(" as `{}`", plain(name)));
                 format!("It was created here{name} and {}.", setup_token::ends(note, self.calendar))
             }
-            _ => "It is used as it is; when it ends is not known here.".into(),
+            _ => match claimed(self.found.survey.claimed_end, self.calendar) {
+                Some(claims) => format!(
+                    "It is used as it is; it says itself that it {claims}, which nobody has verified."
+                ),
+                None => "It is used as it is; when it ends is not known here.".into(),
+            },
         };
         [Some(what), place, Some(until)].into_iter().flatten().collect()
     }
@@ -379,6 +384,16 @@ fn proves_itself(proof: &ClientProof) -> String {
         None => String::new(),
     };
     format!("{}, from {from}{state}", proof.method)
+}
+
+/// When a credential ends that says so itself.
+fn claimed(end: Option<Timestamp>, calendar: &Calendar) -> Option<String> {
+    let end = end?;
+    Some(if end > calendar.now() {
+        format!("is valid until {}", calendar.ahead(end))
+    } else {
+        format!("ended {}", calendar.ago(end))
+    })
 }
 
 fn sealed(key: Option<KeyStore>) -> String {

@@ -15,7 +15,10 @@ use keyfob::{
 use serde_json::{Value, json};
 
 use super::found::Found;
-use crate::{hand_over::lent::Lender, output::report};
+use crate::{
+    hand_over::{answer::by, lent::Lender},
+    output::report,
+};
 
 /// The whole answer.
 pub(super) fn answer(found: &Found, asked: bool, verified: Option<&keyfob::Result<Verified>>) -> Value {
@@ -88,7 +91,7 @@ fn winner(found: &Found, source: Source) -> Value {
     let record = survey.record.as_deref();
     let standing = survey.standing.as_ref();
     let minted = found.minted.as_ref().and_then(|note| note.expires_at);
-    let end = standing.map_or(minted, |standing| standing.expires_at);
+    let end = standing.map_or(minted, |standing| standing.expires_at).or(survey.claimed_end);
     let configured =
         || found.client.environment().map(|environment| environment.dialect.clone()).unwrap_or_default();
     let dialect = record.map_or_else(configured, |record| record.dialect.clone());
@@ -97,6 +100,7 @@ fn winner(found: &Found, source: Source) -> Value {
         "source": source,
         "header": grant::header_names(source, &dialect).join(", "),
         "expires_at": end.map(|end| end.to_string()),
+        "expires_by": end.map(|_| by(survey.claimed_end.is_some())),
         "id_token_expires_at": standing.and_then(|standing| standing.id_token_ends_at).map(|end| end.to_string()),
         "login": record.map(|record| record.generation.login()),
         "generation": record.map(|record| record.generation.number()),
@@ -128,6 +132,7 @@ fn lent(lender: &Lender) -> Value {
         "source": Source::Login,
         "header": grant::header_names(Source::Login, &Dialect::default()).join(", "),
         "expires_at": lender.expires_in.map(|left| SystemClock.now().plus(left).to_string()),
+        "expires_by": lender.expires_in.map(|_| by(false)),
         "id_token_expires_at": null,
         "login": generation.as_ref().map(|generation| generation.login()),
         "generation": generation.as_ref().map(|generation| generation.number()),

@@ -19,6 +19,12 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              another issuer go with it. The first environment becomes the default. Where a variable of the contract would lead the \
              sign-in elsewhere, nothing is written: unset it, or say `--no-login`.",
         ],
+        "keyfob-inspect" => &[
+            "Shows what a JWT says, from standard input: with or without `Bearer ` or `Authorization:` before it. Only a signature says who \
+             wrote it. It is verified with the keys of its issuer if an environment of the configuration or a stored login is of that \
+             issuer, by its metadata, or with `--jwks`; no address in the token itself is asked. Audience and purpose are the \
+             reader's to judge.",
+        ],
         "keyfob-whoami" => {
             &["The first line of keyfob-status(1), for a glance and for a prompt. Opens no connection."]
         }
