@@ -3,6 +3,7 @@
 mod accounts;
 mod advice;
 mod agent;
+mod agent_files;
 mod agent_inherited;
 mod answers;
 mod brought;

@@ -15,6 +15,7 @@ pub use agent::{
     Agent,
     door::Door,
     host::{Host, Known, Told},
+    sink::{Format, Sink},
     socket::Socket,
 };
 pub use ask::{Answer, Asked, Lent, Line, Refused, Standing};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use keyfob::internals::core::provider::web_origin;
+use keyfob_serve::Format;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(
@@ -14,6 +15,8 @@ use keyfob::internals::core::provider::web_origin;
                                                     a narrower door, for the login of a profile
   keyfob agent --socket ~/.agent/api.sock --host https://api.example.com
                                                     headers for requests to one host, and no token
+  keyfob agent --keep ~/run/token --keep header:$HOME/run/header
+                                                    also two files that always hold the newest
   keyfob agent --idle 15m                           from a socket unit of systemd
   keyfob agent status                               whose login, until when, how much it was asked
 
@@ -32,6 +35,9 @@ pub(crate) struct Agent {
     /// Give headers for a request that is named, and no token
     #[arg(long)]
     pub(crate) headers_only: bool,
+    /// Keep a file fresh too: the token, or with `header:` or `json:` in front the headers or all of it; may be repeated
+    #[arg(long, value_name = "[FORMAT:]PATH", value_parser = kept)]
+    pub(crate) keep: Vec<Kept>,
     /// End when nobody has asked for this time; for a socket that a service manager listens at
     #[arg(long, value_name = "TIME", value_parser = super::time::lifetime)]
     pub(crate) idle: Option<u64>,
@@ -44,6 +50,13 @@ pub(crate) struct Agent {
     /// Append a line of JSON for each request to this file
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) log: Option<PathBuf>,
+}
+
+/// A file to keep fresh.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) format: Format,
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -64,6 +77,16 @@ pub(crate) struct AgentStatus {
     pub(crate) socket: Option<PathBuf>,
 }
 
+fn kept(text: &str) -> Result<Kept, &'static str> {
+    let (format, path) = match text.split_once(':') {
+        Some(("token", path)) => (Format::Token, path),
+        Some(("header", path)) => (Format::Header, path),
+        Some(("json", path)) => (Format::Json, path),
+        _ => (Format::Token, text),
+    };
+    if path.is_empty() { Err("expected a path") } else { Ok(Kept { format, path: path.into() }) }
+}
+
 fn origin(text: &str) -> Result<String, &'static str> {
     let is_bare = text.split_once("://").is_some_and(|(_, rest)| !rest.trim_end_matches('/').contains('/'));
     let origin = web_origin(text).filter(|_| is_bare && !text.contains(['?', '#']));
@@ -73,6 +96,16 @@ fn origin(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kept_file_has_a_format() {
+        let is = |text| kept(text).map(|kept| (kept.format, kept.path.display().to_string()));
+        assert_eq!(is("/run/t"), Ok((Format::Token, "/run/t".into())));
+        assert_eq!(is("json:/run/t:x"), Ok((Format::Json, "/run/t:x".into())));
+        assert_eq!(is("header:t"), Ok((Format::Header, "t".into())));
+        assert_eq!(is("C:/t"), Ok((Format::Token, "C:/t".into())));
+        assert!(is("token:").is_err());
+    }
 
     #[test]
     fn a_host_is_an_origin() {

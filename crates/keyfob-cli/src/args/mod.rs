@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use keyfob::Source;
 
 #[cfg(feature = "serve")]
-pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus};
+pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus, Kept};
 pub(crate) use self::{
     credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
     init::{Init, Provider},

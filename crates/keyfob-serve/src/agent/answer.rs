@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use keyfob::{Cause, Error, ErrorId, Secret};
-use serde::Serialize;
+use keyfob::{Cause, Error, ErrorId};
 
 use crate::{
     agent::{
+        credential::{self, json, problem},
         flight::{Credential, Wish},
         log::Line,
         open::Open,
         peer::Peer,
     },
-    wire::{self, Header, Problem, Question},
+    wire::{self, Question},
 };
 
 /// What tells of a proxy or a page between us and who asks: none has any business here.
@@ -167,7 +167,7 @@ async fn respond(
         return Err(Refusal { status: StatusCode::GATEWAY_TIMEOUT, error });
     };
     let lent = note.lent.insert(outcome?);
-    credential(open, lent, wants_token)
+    Ok(credential::write(open, lent, wants_token)?)
 }
 
 /// What has to be right whatever is asked. A program that was talked into fetching an address of somebody's choice
@@ -232,36 +232,6 @@ fn patience(headers: &HeaderMap) -> Duration {
     wait.map_or(wire::ANSWERING, Duration::from_secs).min(wire::LONGEST_WAIT)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "handing it to this peer, who may have it, is what the agent is for"
-)]
-fn credential(open: &Open, lent: &Credential, with_token: bool) -> Result<Vec<u8>, Refusal> {
-    let authorization = lent.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-    let scheme =
-        authorization.and_then(|(_, value)| value.expose().split_once(' ')).map_or("", |(scheme, _)| scheme);
-    let header = |(name, value): &(String, Secret)| -> (String, Secret) { (name.clone(), value.duplicate()) };
-    let headers: Vec<_> = lent.headers.iter().map(header).collect();
-    write(&wire::Credential {
-        v: 1,
-        token: with_token.then(|| lent.token.expose()),
-        scheme,
-        headers: headers
-            .iter()
-            .map(|(name, value)| Header { name: &**name, value: value.expose() })
-            .collect(),
-        source: lent.source.name(),
-        login: lent.generation.login(),
-        generation: lent.generation.number(),
-        handle: lent.generation.to_string(),
-        profile: lent.profile.as_deref(),
-        environment: &open.door.environment,
-        expires_at: lent.expires_at.map(|end| end.to_string()),
-        expires_in: lent.expires_at.map(|end| end.since(open.host.now())),
-        warning: lent.warning.as_ref().map(|warning| problem(open, warning)),
-    })
-}
-
 async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
     let shared = Arc::clone(open);
     let looked = tokio::task::spawn_blocking(move || shared.host.known(&shared.door.client)).await;
@@ -269,7 +239,7 @@ async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
         looked.map_err(|_| Error::new(ErrorId::Bug, "the agent's state", "it could not be looked at"))?;
     let door = &open.door;
     let [connections, answered, refused] = open.tally.read();
-    write(&wire::Status {
+    Ok(json(&wire::Status {
         v: 1,
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
@@ -289,31 +259,12 @@ async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
         expires_at: known.expires_at.map(|end| end.to_string()),
         expires_in: known.expires_at.map(|end| end.since(open.host.now())),
         error: known.problem.as_ref().map(|error| problem(open, error)),
-    })
-}
-
-fn problem(open: &Open, error: &Error) -> Problem {
-    let told = open.host.told(error);
-    Problem {
-        id: error.id().word().into(),
-        cause: error.cause().map(|cause| cause.word().into()),
-        what: told.what,
-        why: told.why,
-        hint: told.hint,
-        exit_code: error.exit_code(),
-    }
-}
-
-fn write(answer: &impl Serialize) -> Result<Vec<u8>, Refusal> {
-    let mut text = serde_json::to_vec(answer)
-        .map_err(|_| Error::new(ErrorId::Bug, "the agent's answer", "it cannot be written as JSON"))?;
-    text.push(b'\n');
-    Ok(text)
+    })?)
 }
 
 fn refuse(open: &Open, refusal: &Refusal) -> Reply {
     let failed = wire::Failed { v: 1, error: problem(open, &refusal.error) };
-    let mut reply = reply(refusal.status, write(&failed).unwrap_or_default());
+    let mut reply = reply(refusal.status, json(&failed).unwrap_or_default());
     // RFC 9110 §10.2.3, where it is known how long.
     if let Some(Cause::CoolingDown { seconds } | Cause::Busy { seconds: Some(seconds), .. }) =
         refusal.error.cause()

@@ -6,7 +6,7 @@ use http::Uri;
 use keyfob::{Client, Error, ErrorId, Result};
 use tokio::time::Instant;
 
-use crate::wire::Question;
+use crate::{agent::sink::Sink, wire::Question};
 
 /// What may be asked through one socket, and by whom.
 pub struct Door {
@@ -18,6 +18,7 @@ pub struct Door {
     pub(crate) headers_only: bool,
     pub(crate) lifetime: Option<Duration>,
     users: Vec<u32>,
+    pub(crate) sinks: Vec<Sink>,
 }
 
 impl std::fmt::Debug for Door {
@@ -43,6 +44,7 @@ impl Door {
             headers_only: false,
             lifetime: None,
             users: Vec::new(),
+            sinks: Vec::new(),
         }
     }
 
@@ -71,6 +73,13 @@ impl Door {
     #[must_use]
     pub fn users(mut self, users: Vec<u32>) -> Self {
         self.users = users;
+        self
+    }
+
+    /// Keeps these files fresh for as long as the door is open.
+    #[must_use]
+    pub fn sinks(mut self, sinks: Vec<Sink>) -> Self {
+        self.sinks = sinks;
         self
     }
 

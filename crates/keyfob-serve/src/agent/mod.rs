@@ -3,13 +3,16 @@
 mod ahead;
 mod answer;
 mod connection;
+mod credential;
 pub(crate) mod door;
 mod flight;
 pub(crate) mod host;
+mod keeping;
 mod listener;
 mod log;
 mod open;
 mod peer;
+pub(crate) mod sink;
 pub(crate) mod socket;
 
 use std::{fs::File, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
@@ -222,12 +225,17 @@ async fn left_alone(doors: &[Arc<Open>], time: Option<Duration>) {
 
 /// One door, until the agent stops or the door closes.
 async fn accept(open: Arc<Open>, listener: Listener, mut stopped: watch::Receiver<bool>) {
-    let ahead = tokio::spawn(ahead::keep(Arc::clone(&open)));
+    // Both end with this.
+    let mut keeping = JoinSet::new();
+    keeping.spawn(ahead::keep(Arc::clone(&open)));
     // Of the connections of this door: what ends the agent, or the door alone, ends them.
     let end = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let closed = open.closing.closed();
     tokio::pin!(closed);
+    for sink in open.door.sinks.clone() {
+        keeping.spawn(keeping::keep(Arc::clone(&open), sink));
+    }
     let mut gone = false;
     loop {
         let next = tokio::select! {
@@ -251,7 +259,7 @@ async fn accept(open: Arc<Open>, listener: Listener, mut stopped: watch::Receive
             Next::Failed => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
-    ahead.abort();
+    keeping.shutdown().await;
     end.send_replace(true);
     let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
 }

@@ -37,6 +37,7 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     let profile = setup.profile()?.to_owned();
     let activated = place::activated()?;
     let path = place::chosen(&setup, args.socket.as_deref())?;
+    let sinks = args.keep.iter().map(|kept| place::kept(&setup, kept)).collect::<Result<Vec<_>, Error>>()?;
     let log = args.log.as_deref().map(open_log).transpose()?;
     Report::can_answer()?;
 
@@ -51,7 +52,8 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
         .hosts(args.host.clone())
         .headers_only(args.headers_only)
         .lifetime(args.lifetime.map(Duration::from_secs))
-        .users(args.for_uid.clone());
+        .users(args.for_uid.clone())
+        .sinks(sinks);
     let mut agent = keyfob_serve::Agent::new(Arc::new(ThisCommand)).idle(args.idle.map(Duration::from_secs));
     if let Some(log) = log {
         agent = agent.log(log);

@@ -14,7 +14,9 @@ use keyfob::{
     },
 };
 
-use crate::hand_over::lent::judge;
+use keyfob_serve::Sink;
+
+use crate::{args::Kept, hand_over::lent::judge};
 
 /// Where the socket is: as chosen, or where things are kept that last as long as the user is logged in.
 pub(super) fn chosen(setup: &Setup, chosen: Option<&Path>) -> Result<PathBuf, Error> {
@@ -27,6 +29,13 @@ pub(super) fn chosen(setup: &Setup, chosen: Option<&Path>) -> Result<PathBuf, Er
 /// The place of the agent that was started without one.
 pub(super) fn usual(setup: &Setup) -> Result<PathBuf, Error> {
     Ok(setup.require_home()?.transient().join("agent.sock"))
+}
+
+/// A file to keep fresh, where no repository and nobody else has put something.
+pub(super) fn kept(setup: &Setup, kept: &Kept) -> Result<Sink, Error> {
+    let path = std::path::absolute(&kept.path).unwrap_or_else(|_| kept.path.clone());
+    judge(setup, &path, format!("{} cannot be kept fresh", shown(&path)))?;
+    Sink::new(&path, kept.format)
 }
 
 /// The socket at which a service manager listens for us already (sd_listen_fds(3): `LISTEN_PID` says for which process
