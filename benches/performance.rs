@@ -13,6 +13,7 @@
     reason = "a benchmark reads the clock, starts what it measures and prints what it found"
 )]
 
+mod federation;
 mod memory;
 mod provider;
 mod renewal;
@@ -27,11 +28,12 @@ use stage::{Program, Result};
 /// A benchmark: its name, and the function that prints its rows.
 type Benchmark = (&'static str, fn(&Program) -> Result<()>);
 
-const ALL: [Benchmark; 6] = [
+const ALL: [Benchmark; 7] = [
     ("token", token::run),
     ("memory", memory::run),
     ("renewal", renewal::run),
     ("storm", storm::run),
+    ("federation", federation::run),
     ("provider", provider::run),
     // Last: it builds another one in the place of the first.
     ("size", size::run),

@@ -94,6 +94,20 @@ pub(crate) struct Stage<'p> {
 impl<'p> Stage<'p> {
     /// Starts a provider that answers after `latency`. Its words come after `before`, which may confine it.
     pub(crate) fn start(program: &'p Program, latency: Duration, confined_to: Option<usize>) -> Result<Self> {
+        Self::begin(program, latency, confined_to, &[])
+    }
+
+    /// Starts one that answers at once, with these words more.
+    pub(crate) fn start_with(program: &'p Program, words: &[&str]) -> Result<Self> {
+        Self::begin(program, Duration::ZERO, None, words)
+    }
+
+    fn begin(
+        program: &'p Program,
+        latency: Duration,
+        confined_to: Option<usize>,
+        words: &[&str],
+    ) -> Result<Self> {
         let mut command = match confined_to {
             Some(core) => {
                 let mut command = Command::new("taskset");
@@ -103,7 +117,7 @@ impl<'p> Stage<'p> {
             None => Command::new(&program.path),
         };
         command.args(["dev-server", "--port", "0", "--auto-approve", "--access-token-ttl", "86400"]);
-        command.args(["--latency", &latency.as_millis().to_string()]);
+        command.args(["--latency", &latency.as_millis().to_string()]).args(words);
         let mut provider =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut base = String::new();
@@ -147,6 +161,19 @@ impl<'p> Stage<'p> {
             }
         }
         Err("no login was stored".into())
+    }
+
+    /// The provider's base URL.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Removes every login.
+    pub(crate) fn forget(&self) -> Result<()> {
+        match fs::remove_dir_all(self.home.path().join("logins")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// A connection to the provider.
