@@ -290,3 +290,17 @@ fn what_the_system_does_not_permit_is_told_by_its_cause() {
     ran.because("store-read-only", "no-permission");
     assert!(ran.err.contains("give it to you (as root: chown "), "{ran:?}");
 }
+
+/// A provider that accepts a connection and then says nothing, with no proxy on the way that it could be.
+#[test]
+fn a_provider_that_keeps_silent_is_too_slow() {
+    let s = Sandbox::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let issuer = format!("http://{}", silent.local_addr().expect("an address"));
+    // Nobody accepts: the kernel does, and keeps what is sent.
+    let mut command = s.home.keyfob(["init", "--issuer", &issuer, "--client-id", "agents", "--json"]);
+    let ran = Ran::from(command.env_remove("USE_LOCAL_OAUTH").output().expect("it runs"));
+    ran.failed(6, "unreachable").because("unreachable", "too-slow");
+    assert!(ran.err.contains("127.0.0.1 took too long"), "{ran:?}");
+    assert!(!s.home.home().join("config.toml").exists(), "nothing is set up");
+}

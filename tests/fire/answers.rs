@@ -28,7 +28,7 @@ const fn case(kind: FaultKind, code: i32, id: &'static str, end: End) -> Case {
     Case { kind, code, id, end }
 }
 
-const TROUBLE: [Case; 15] = [
+const TROUBLE: [Case; 16] = [
     case(FaultKind::Status500, 6, "unreachable", End::Renews),
     case(FaultKind::Status503, 6, "unreachable", End::Renews),
     case(FaultKind::Status429, 6, "unreachable", End::Renews),
@@ -47,11 +47,19 @@ const TROUBLE: [Case; 15] = [
     case(FaultKind::DuplicateRefreshToken, 6, "outcome-unknown", End::Ended),
     case(FaultKind::Redirect, 6, "unreachable", End::Renews),
     case(FaultKind::Echo, 5, "provider-refused", End::Renews),
+    case(FaultKind::InvalidClient, 5, "provider-refused", End::Renews),
 ];
 
 /// A success, if an odd one.
-const HARMLESS: [FaultKind; 4] =
-    [FaultKind::Late, FaultKind::SlowBody, FaultKind::NoExpiry, FaultKind::NoRefreshToken];
+const HARMLESS: [FaultKind; 7] = [
+    FaultKind::Late,
+    FaultKind::SlowBody,
+    FaultKind::NoExpiry,
+    FaultKind::NoRefreshToken,
+    FaultKind::NoIdToken,
+    FaultKind::FormAnswer,
+    FaultKind::Always200,
+];
 
 fn options() -> Options {
     Options { late: Duration::from_millis(400), ..Options::default() }
