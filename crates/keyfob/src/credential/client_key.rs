@@ -167,7 +167,7 @@ fn of_pkcs8(der: &[u8]) -> Result<ClientKey, Unusable> {
     }
 }
 
-/// SEC 1 appendix C.4, what `openssl ecparam -genkey` writes: version, private key, [0] curve, [1] public key.
+/// SEC 1 appendix C.4, what `openssl ecparam -genkey` writes: version, private key, then the curve (tag 0) and the public key (tag 1).
 fn of_sec1(der: &[u8]) -> Result<ClientKey, Unusable> {
     let parts = || {
         let mut key = der::sequence(der)?;
