@@ -12,6 +12,7 @@ mod causes;
 mod client_keys;
 mod configuration;
 mod conflicts;
+mod credential_helpers;
 mod demo;
 mod device_grant;
 mod dialect;

@@ -28,16 +28,21 @@ use crate::{
 pub fn main() -> ExitCode {
     keyfob::internals::world::system::process::settle();
     keyfob::internals::world::system::keep_private();
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
     // The way most runs take, many times an hour: no parser is built for it.
     if let [_, command] = words.as_slice()
         && command == "token"
+        && args::by_name(&words).is_none()
     {
         return finish(commands::token::run(&args::Global::default(), &args::Token::default()), false);
     }
     // Processes of our own: renewal must come before anything is opened.
     if let Some(task) = words.get(1).and_then(|word| Task::of(word)) {
         return internal::run(task, &words[2..]);
+    }
+    // One program under many names: the tools look for a helper by its name.
+    if let Some(full) = args::by_name(&words) {
+        words = full;
     }
     let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "serve")]
 mod agent;
+mod credential_helper;
 mod credentials;
 mod init;
 mod inspect;
@@ -17,6 +18,7 @@ use keyfob::Source;
 #[cfg(feature = "serve")]
 pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus, Kept};
 pub(crate) use self::{
+    credential_helper::{CredentialHelper, HelperTool, by_name},
     credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
     init::{Init, Provider},
     inspect::Inspect,
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Header(Header),
     /// Run a program with the credential on a pipe, and with no other one of the contract
     Exec(Exec),
+    /// Answer git, docker, cargo and other tools in their own protocol
+    CredentialHelper(CredentialHelper),
     /// Show who is signed in, with what and until when
     Status(Status),
     /// Show the effect of each variable of the contract

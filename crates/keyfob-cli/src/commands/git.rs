@@ -1,4 +1,5 @@
-//! `keyfob token --format git-credential`: a credential helper of git's (gitcredentials(7), git-credential(1)).
+//! The credential helper for git (gitcredentials(7), git-credential(1)): `git-credential-keyfob`, `keyfob credential-helper git`
+//! and `keyfob token --format git-credential`.
 //!
 //! git asks its helpers for every host it encounters: remotes, submodules, redirects, LFS servers. It names the host on
 //! standard input, and the answer may only be that host's own credential. For any other host the answer is empty, which
@@ -10,12 +11,15 @@ use std::{
 };
 
 use keyfob::{
-    Error, Grant,
-    internals::{core::Id, core::provider::web_origin},
+    Client, Error, Grant, Source,
+    internals::{
+        core::provider::web_origin,
+        core::{Id, Secret},
+    },
 };
 
 use crate::{
-    args::{Global, Token},
+    args::{Global, Rejected, Wanted},
     hand_over::grant,
     output::report::{Report, Result},
     session,
@@ -25,12 +29,16 @@ use crate::{
 const LONGEST: u64 = 64 * 1024;
 
 /// The request for which git wants a credential.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Question {
     protocol: Option<String>,
     host: Option<String>,
+    /// git (2.46 and newer) takes another scheme than Basic.
+    takes_schemes: bool,
+    /// The schemes of the challenges that the host answered with (RFC 9110 §11.6.1).
+    challenges: Vec<String>,
     /// The request contains a credential, to be stored or erased: none is wanted.
-    brings_one: bool,
+    brought: Option<Secret>,
 }
 
 impl Question {
@@ -43,7 +51,15 @@ impl Question {
             match line.trim_end_matches('\r').split_once('=') {
                 Some(("protocol", value)) => question.protocol = Some(value.into()),
                 Some(("host", value)) => question.host = Some(value.into()),
-                Some(("password" | "credential", _)) => question.brings_one = true,
+                Some(("capability[]", "authtype")) => question.takes_schemes = true,
+                // An empty value of an attribute that ends in `[]` clears those before it (git-credential(1)).
+                Some(("capability[]", "")) => question.takes_schemes = false,
+                Some(("wwwauth[]", "")) => question.challenges.clear(),
+                Some(("wwwauth[]", value)) => {
+                    let scheme = value.split_whitespace().next().unwrap_or_default();
+                    question.challenges.push(scheme.to_ascii_lowercase());
+                }
+                Some(("password" | "credential", value)) => question.brought = Some(Secret::new(value)),
                 Some(_) => {}
                 None if line.is_empty() => break,
                 None => {}
@@ -57,41 +73,87 @@ impl Question {
     fn origin(&self) -> Option<String> {
         web_origin(&format!("{}://{}/", self.protocol.as_ref()?, self.host.as_ref()?))
     }
+
+    /// Whether the token goes as what it is, a bearer token (RFC 6750), and not as the password of `oauth2`: if git can send
+    /// that, and the host has not said that it wants something else.
+    fn wants_bearer(&self) -> bool {
+        self.takes_schemes
+            && (self.challenges.is_empty() || self.challenges.iter().any(|scheme| scheme == "bearer"))
+    }
 }
 
-pub(crate) fn answer(global: &Global, args: &Token) -> Result {
+/// `action` is what git wants to have done.
+pub(crate) fn answer(global: &Global, action: Option<&str>, wanted: &Wanted) -> Result {
     if io::stdin().is_terminal() {
-        let what = "`--format git-credential` answers git";
+        let what = "this answers git";
         let why = "git says on standard input which host it wants a credential for, and that is a terminal";
         return Err(Error::new(Id::Usage, what, why)
-            .hint("let git run it: see `keyfob token --help`")
+            .hint("let git run it: see `keyfob credential-helper git --help`")
             .into());
     }
-    // "If a helper receives any other operation, it should silently ignore the request" (gitcredentials(7)). Without one,
-    // as behind a `#`, what git brings tells it.
-    let wanted = args.action.as_deref().is_none_or(|action| action == "get");
     let question = Question::read(io::stdin().lock())
         .map_err(|error| Error::caused_by(Id::Usage, "git's question could not be read", error))?;
-    let Some(origin) = question.origin().filter(|_| wanted && !question.brings_one) else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    let setup = session::setup(global);
-    setup.check()?;
-    let client = session::client(global, setup);
-    let purpose = args.wanted.purpose();
-    if !client.may_go_to(purpose, &origin)? {
-        return Ok(ExitCode::SUCCESS);
+    let Some(origin) = question.origin() else { return Ok(ExitCode::SUCCESS) };
+    // "If a helper receives any other operation, it should silently ignore the request" (gitcredentials(7)). Without one,
+    // as behind a `#`, what git brings tells it.
+    match (action, &question.brought) {
+        (None | Some("get"), None) => {
+            let Some(client) = client_for(global, wanted, &origin)? else { return Ok(ExitCode::SUCCESS) };
+            let grant = grant::grant_from(global, &client, wanted)?;
+            Report::answer(&if question.wants_bearer() { bearer(&grant) } else { basic(&grant) })?;
+        }
+        (Some("erase"), Some(refused)) => {
+            if let Some(client) = client_for(global, wanted, &origin)? {
+                rejected(global, &client, wanted, refused)?;
+            }
+        }
+        _ => {}
     }
-    let grant = grant::grant_from(global, &client, &args.wanted)?;
-    Report::answer(&lines(&grant))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// `password_expiry_utc` keeps git from storing an expired one.
+/// `None`: the credential may not go to this origin.
+fn client_for(global: &Global, wanted: &Wanted, origin: &str) -> Result<Option<Client>> {
+    let setup = session::setup(global);
+    setup.check()?;
+    let client = session::client(global, setup);
+    let may = client.may_go_to(wanted.purpose(), origin)?;
+    Ok(may.then_some(client))
+}
+
+/// git erases what a host refused: if that is still the newest, it is renewed, so that the next run brings another. What
+/// git brings may be anybody's; only the same token counts.
+#[expect(clippy::disallowed_methods, reason = "compared with what git brought, and shown to nobody")]
+fn rejected(global: &Global, client: &Client, wanted: &Wanted, refused: &Secret) -> Result<()> {
+    let newest = grant::grant_from(global, client, wanted)?;
+    if newest.credential().expose() != refused.expose() {
+        return Ok(());
+    }
+    let what = match (newest.source(), newest.generation()) {
+        (Source::ApiKeyHelper, _) => Rejected::Key(newest.credential().fingerprint()),
+        (_, Some(generation)) => Rejected::Login(generation.clone()),
+        // Nothing could replace it.
+        (_, None) => return Ok(()),
+    };
+    grant::grant_from(global, client, &Wanted { rejected: Some(what), ..wanted.clone() })?;
+    Ok(())
+}
+
+/// The expiry keeps git from storing an expired one.
+fn expiry(grant: &Grant) -> String {
+    grant.expires_at().map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0))
+}
+
 #[expect(clippy::disallowed_methods, reason = "git asked for it, for a host it may go to")]
-fn lines(grant: &Grant) -> String {
-    let expiry = grant.expires_at().map_or(String::new(), |end| format!("\npassword_expiry_utc={}", end.0));
-    format!("username=oauth2\npassword={}{expiry}", grant.credential().expose())
+fn basic(grant: &Grant) -> String {
+    format!("username=oauth2\npassword={}{}", grant.credential().expose(), expiry(grant))
+}
+
+/// `ephemeral` keeps other helpers from storing it at all.
+#[expect(clippy::disallowed_methods, reason = "git asked for it, for a host it may go to")]
+fn bearer(grant: &Grant) -> String {
+    let token = grant.credential().expose();
+    format!("capability[]=authtype\nauthtype=Bearer\ncredential={token}\nephemeral=1{}", expiry(grant))
 }
 
 #[cfg(test)]
@@ -118,8 +180,22 @@ mod tests {
         ] {
             assert_eq!(origin(asked).as_deref(), is, "{asked:?}");
         }
-        assert!(
-            Question::read(&b"protocol=https\nhost=git.example\npassword=x\n"[..]).expect("read").brings_one
-        );
+    }
+
+    #[test]
+    fn how_the_token_goes() {
+        let bearer = |text: &str| Question::read(text.as_bytes()).expect("it is read").wants_bearer();
+        for (asked, is) in [
+            ("capability[]=authtype\nwwwauth[]=Bearer realm=x\n", true),
+            ("capability[]=authtype\nwwwauth[]=Basic realm=x\nwwwauth[]=BEARER\n", true),
+            ("capability[]=authtype\n", true),
+            ("capability[]=authtype\nwwwauth[]=Basic realm=x\n", false),
+            ("capability[]=authtype\nwwwauth[]=Bearer\nwwwauth[]=\nwwwauth[]=Basic\n", false),
+            ("capability[]=authtype\ncapability[]=\n", false),
+            ("capability[]=state\nwwwauth[]=Bearer\n", false),
+            ("wwwauth[]=Bearer\n", false),
+        ] {
+            assert_eq!(bearer(asked), is, "{asked:?}");
+        }
     }
 }

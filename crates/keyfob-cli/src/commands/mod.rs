@@ -7,6 +7,7 @@ mod beside;
 mod browser;
 pub(crate) mod completions;
 pub(crate) mod connect;
+mod credential_helper;
 #[cfg(feature = "dev-server")]
 pub(crate) mod demo;
 #[cfg(feature = "dev-server")]
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Token(args) => token::run(global, args),
         Command::Header(args) => header::run(global, args),
         Command::Exec(args) => exec::run(global, args),
+        Command::CredentialHelper(args) => credential_helper::run(global, &args.tool),
         Command::Status(args) => status::run(global, args),
         Command::Inspect(args) => inspect::run(global, args),
         Command::Env(args) => env::run(global, args),

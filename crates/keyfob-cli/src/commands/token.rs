@@ -20,7 +20,7 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
         return Err(Error::new(Id::Usage, what, why).hint("leave `--id-token` or `--format` out").into());
     }
     if let Some(Format::GitCredential) = args.format {
-        return git::answer(global, args);
+        return git::answer(global, args.action.as_deref(), &args.wanted);
     }
     if args.action.is_some() {
         let what = "only git names what it wants to have done";

@@ -25,6 +25,11 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              issuer, by its metadata, or with `--jwks`; no address in the token itself is asked. Audience and purpose are the \
              reader's to judge.",
         ],
+        "keyfob-credential-helper" => &[
+            "The tools find their helper by its name: a link to keyfob that is called `git-credential-keyfob`, \
+             `docker-credential-keyfob`, `terraform-credentials-keyfob`, `cargo-credential-keyfob` or `bazel-credential-keyfob` is the \
+             command for that tool.",
+        ],
         "keyfob-whoami" => {
             &["The first line of keyfob-status(1), for a glance and for a prompt. Opens no connection."]
         }
