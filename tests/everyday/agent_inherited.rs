@@ -54,7 +54,7 @@ fn many_processes_share_an_inherited_descriptor() {
     let mut command = command(
         &s,
         "export KEYFOB_HOME=$ELSEWHERE; for i in 1 2 3 4 5 6 7 8; do \
-         \"$KEYFOB\" token --rejected $HANDLE & \"$KEYFOB\" whoami --json & done; wait",
+         \"$KEYFOB\" token --wait 60 --rejected $HANDLE & \"$KEYFOB\" whoami --json & done; wait",
     );
     let ran = Ran::from(command.env("HANDLE", &handle).output().expect("it runs"));
     let (answers, tokens): (Vec<&str>, Vec<&str>) = ran.out.lines().partition(|line| line.starts_with('{'));
@@ -139,7 +139,7 @@ fn an_agent_listens_at_the_socket_of_a_service_manager() {
     let mut container = Home::empty(&s.server);
     container.set("KEYFOB_AGENT", path.to_str().expect("text"));
     // Somebody asks before it has started, and is answered when it has.
-    let waiting = container.start_token();
+    let waiting = container.keyfob(["token", "--wait", "60"]).spawn().expect("it starts");
     let mut agent = start("");
     assert_eq!(Ran::from(waiting.wait_with_output().expect("it ends")).answer(), s.token());
     let mut line = String::new();
