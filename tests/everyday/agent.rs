@@ -262,6 +262,36 @@ fn a_narrow_door_gives_headers_for_its_hosts_and_no_token() {
     assert_eq!(id(&agent.post("/v1/token", &json!({}))), (403, "agent-refused"));
 }
 
+/// git names the host, and the login is of the agent's environment: the environment here, which may be another one, does not
+/// say whose hosts those are.
+#[test]
+fn git_gets_what_an_agent_lends_for_the_agents_hosts_alone() {
+    let s = signed_in();
+    let config = "[environments.local]\nhosts = [\"https://git.company.example\"]\n";
+    fs::write(s.path().join("keyfob/config.toml"), config).expect("ours");
+    let narrow = ["--host", "https://git.company.example"];
+    for words in [&[][..], &narrow] {
+        let agent = Agent::start(&s, words);
+        let container = agent.container(&s);
+        // The environment of a container without a configuration: the provider's own.
+        let ask = |host: &str| {
+            let mut git = container.keyfob(["token", "--format", "git-credential", "get"]);
+            git.env_remove("USE_LOCAL_OAUTH").stdin(std::process::Stdio::piped());
+            let mut git = git.spawn().expect("it starts");
+            let question = format!("protocol=https\nhost={host}\n\n");
+            git.stdin.take().expect("a pipe").write_all(question.as_bytes()).expect("it reads");
+            Ran::from(git.wait_with_output().expect("it ends"))
+        };
+        let own = ask("git.company.example");
+        assert!(own.out.contains(&format!("password={}\n", s.token())), "{own:?}");
+        // A host of the environment here, and of no login here.
+        let ours = ask("api.anthropic.com");
+        assert_eq!((ours.code, &*ours.out), (Some(5), ""), "{ours:?}");
+        let foreign = ask("evil.example");
+        assert_eq!((foreign.code, &*foreign.out, &*foreign.err), (Some(0), "", ""));
+    }
+}
+
 #[test]
 fn a_door_is_for_one_login_and_never_answers_for_another() {
     let s = signed_in();

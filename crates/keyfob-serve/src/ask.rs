@@ -41,6 +41,9 @@ pub struct Asked {
     pub min_valid: Duration,
     /// What an API answered 401 to.
     pub rejected: Option<Generation>,
+    /// The origin (`https://host[:port]`) that the credential is to go to, where one is known: then the agent judges by its
+    /// own environment whether it may, and a door that is for some hosts alone can answer.
+    pub origin: Option<String>,
     /// How long to wait for the answer, if not as long as the agent does by itself.
     pub wait: Option<Duration>,
 }
@@ -144,7 +147,7 @@ impl<'p> Line<'p> {
         Self(Way::Bell(bell))
     }
 
-    /// Asks for a token.
+    /// Asks for a token; with an origin, for the one in the headers of a request to it.
     ///
     /// # Errors
     /// Why there is none.
@@ -154,12 +157,14 @@ impl<'p> Line<'p> {
             environment: asked.environment.clone(),
             min_valid: asked.min_valid.as_secs(),
             rejected: asked.rejected.as_ref().map(ToString::to_string),
-            ..Question::default()
+            method: asked.origin.is_some().then(|| "GET".into()),
+            url: asked.origin.as_ref().map(|origin| format!("{origin}/")),
         };
+        let path = if asked.origin.is_some() { wire::HEADERS } else { wire::TOKEN };
         let body =
             serde_json::to_vec(&question).map_err(|_| Refused::NoAnswer("the question cannot be written"))?;
-        let said: wire::Credential<String> = self.ask(Method::POST, wire::TOKEN, body, asked.wait)?;
-        lent(said)
+        let said: wire::Credential<String> = self.ask(Method::POST, path, body, asked.wait)?;
+        lent(said, asked.origin.is_none())
     }
 
     /// Asks for the state of the door.
@@ -272,9 +277,15 @@ fn answer(problem: Problem) -> Answer {
     }
 }
 
-fn lent(said: wire::Credential<String>) -> Result<Lent, Refused> {
+fn lent(said: wire::Credential<String>, with_token: bool) -> Result<Lent, Refused> {
     let generation = said.handle.parse().map_err(|_| Refused::NoAnswer("its answer names no login"))?;
-    let token = said.token.ok_or(Refused::NoAnswer("its answer has no token"))?;
+    let in_header = || {
+        let mut named =
+            said.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("authorization"));
+        named.next()?.value.strip_prefix("Bearer ").map(str::to_owned)
+    };
+    let token = if with_token { said.token } else { in_header() };
+    let token = token.ok_or(Refused::NoAnswer("its answer has no token"))?;
     let token = Secret::visible(&token).map_err(|_| Refused::NoAnswer("its answer has no usable token"))?;
     let headers =
         said.headers.into_iter().map(|header| (header.name, Secret::from(header.value))).collect::<Vec<_>>();
@@ -312,7 +323,7 @@ mod tests {
             "expires_at": null, "expires_in": 60, "a member of a later version": true,
         });
         change(&mut value);
-        lent(serde_json::from_value(value).map_err(|_| Refused::NoAnswer("not even that"))?)
+        lent(serde_json::from_value(value).map_err(|_| Refused::NoAnswer("not even that"))?, true)
     }
 
     #[test]

@@ -98,34 +98,29 @@ pub(crate) fn answer(global: &Global, action: Option<&str>, wanted: &Wanted) -> 
     // as behind a `#`, what git brings tells it.
     match (action, &question.brought) {
         (None | Some("get"), None) => {
-            let Some(client) = client_for(global, wanted, &origin)? else { return Ok(ExitCode::SUCCESS) };
-            let grant = grant::grant_from(global, &client, wanted)?;
-            Report::answer(&if question.wants_bearer() { bearer(&grant) } else { basic(&grant) })?;
+            if let Some(grant) = grant::for_origin(global, &client(global)?, wanted, &origin)? {
+                Report::answer(&if question.wants_bearer() { bearer(&grant) } else { basic(&grant) })?;
+            }
         }
         (Some("erase"), Some(refused)) => {
-            if let Some(client) = client_for(global, wanted, &origin)? {
-                rejected(global, &client, wanted, refused)?;
-            }
+            rejected(global, &client(global)?, wanted, &origin, refused)?;
         }
         _ => {}
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// `None`: the credential may not go to this origin.
-fn client_for(global: &Global, wanted: &Wanted, origin: &str) -> Result<Option<Client>> {
+fn client(global: &Global) -> Result<Client> {
     let setup = session::setup(global);
     setup.check()?;
-    let client = session::client(global, setup);
-    let may = client.may_go_to(wanted.purpose(), origin)?;
-    Ok(may.then_some(client))
+    Ok(session::client(global, setup))
 }
 
 /// git erases what a host refused: if that is still the newest, it is renewed, so that the next run brings another. What
 /// git brings may be anybody's; only the same token counts.
 #[expect(clippy::disallowed_methods, reason = "compared with what git brought, and shown to nobody")]
-fn rejected(global: &Global, client: &Client, wanted: &Wanted, refused: &Secret) -> Result<()> {
-    let newest = grant::grant_from(global, client, wanted)?;
+fn rejected(global: &Global, client: &Client, wanted: &Wanted, origin: &str, refused: &Secret) -> Result<()> {
+    let Some(newest) = grant::for_origin(global, client, wanted, origin)? else { return Ok(()) };
     if newest.credential().expose() != refused.expose() {
         return Ok(());
     }
@@ -135,7 +130,7 @@ fn rejected(global: &Global, client: &Client, wanted: &Wanted, refused: &Secret)
         // Nothing could replace it.
         (_, None) => return Ok(()),
     };
-    grant::grant_from(global, client, &Wanted { rejected: Some(what), ..wanted.clone() })?;
+    grant::for_origin(global, client, &Wanted { rejected: Some(what), ..wanted.clone() }, origin)?;
     Ok(())
 }
 

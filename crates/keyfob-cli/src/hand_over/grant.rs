@@ -35,6 +35,31 @@ pub(crate) fn warn_of_the_way(setup: &Setup) {
 
 /// The same, from a client that the command has already.
 pub(crate) fn grant_from(global: &Global, client: &Client, wanted: &Wanted) -> Result<Grant> {
+    grant_to(global, client, wanted, None)
+}
+
+/// The credential for a tool that names the host. `None`: it may not go there. For what is used here, the environment here says
+/// that; where nobody has signed in, an agent does, by its own environment, which is that of the login.
+pub(crate) fn for_origin(
+    global: &Global,
+    client: &Client,
+    wanted: &Wanted,
+    origin: &str,
+) -> Result<Option<Grant>> {
+    let purpose = wanted.purpose();
+    if client.may_go_to(purpose, origin)? {
+        return grant_to(global, client, wanted, Some(origin)).map(Some);
+    }
+    let Some(nobody) = client.survey(purpose).nobody.filter(|_| lent::is_named(client)) else {
+        return Ok(None);
+    };
+    match lent::instead(nobody, global, client, purpose, wanted, Some(origin)) {
+        Err(error) if matches!(error.id(), Id::AgentRefused | Id::LoginNeeded) => Ok(None),
+        answered => Ok(Some(answered?)),
+    }
+}
+
+fn grant_to(global: &Global, client: &Client, wanted: &Wanted, origin: Option<&str>) -> Result<Grant> {
     let purpose = wanted.purpose();
     let rejected = match &wanted.rejected {
         Some(Rejected::Key(fingerprint)) => {
@@ -54,7 +79,7 @@ pub(crate) fn grant_from(global: &Global, client: &Client, wanted: &Wanted) -> R
         seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds)),
     };
     // Only where there is no login: with one at hand no socket is opened.
-    let grant = granted.or_else(|error| lent::instead(error, global, client, purpose, wanted))?;
+    let grant = granted.or_else(|error| lent::instead(error, global, client, purpose, wanted, origin))?;
     telemetry::used(client, &grant);
     if let (Some(rejected), None) = (rejected, grant.generation()) {
         let what = format!("the credential from {} cannot be renewed", grant.source());

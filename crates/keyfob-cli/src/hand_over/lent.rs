@@ -3,10 +3,10 @@
 use keyfob::{Error, internals::setup::Setup};
 
 #[cfg(not(feature = "serve"))]
-pub(crate) use without::instead;
+pub(crate) use without::{instead, is_named};
 
 #[cfg(feature = "serve")]
-pub(crate) use with::{Place, instead, judge, named, said, told};
+pub(crate) use with::{Place, instead, is_named, judge, named, said, told};
 
 /// Whose login an agent lends, as `status` and `whoami` tell it.
 pub(crate) struct Lender {
@@ -44,8 +44,13 @@ mod without {
         _: &Client,
         _: Purpose,
         _: &Wanted,
+        _: Option<&str>,
     ) -> Result<Grant, Error> {
         Err(error)
+    }
+
+    pub(crate) fn is_named(_: &Client) -> bool {
+        false
     }
 }
 
@@ -85,13 +90,15 @@ mod with {
 
     const VARIABLE: &str = "KEYFOB_AGENT";
 
-    /// What an agent lends, if one is named and there is nothing else to use; otherwise the error as it was.
+    /// What an agent lends, if one is named and there is nothing else to use; otherwise the error as it was. With the origin
+    /// that it is to go to, the agent judges whether it may: the environment is the agent's, and may be another than ours.
     pub(crate) fn instead(
         error: Error,
         global: &Global,
         client: &Client,
         purpose: Purpose,
         wanted: &Wanted,
+        origin: Option<&str>,
     ) -> Result<Grant, Error> {
         // A device's token, which goes with a remote connection, is never lent.
         if purpose != Purpose::Api || !is_without_login(&error, client) {
@@ -109,6 +116,7 @@ mod with {
             environment: chosen_environment(global, setup),
             min_valid: Duration::from_secs(wanted.min_valid.unsigned_abs()),
             rejected,
+            origin: origin.map(str::to_owned),
             wait: (wanted.wait > 0).then(|| Duration::from_secs(wanted.wait)),
         };
         let granted = place.line().token(&asked).map_err(|refused| told(&place, refused))?;
@@ -129,6 +137,11 @@ mod with {
                 by,
             },
         ))
+    }
+
+    /// Whether an agent would be asked if nobody has signed in here.
+    pub(crate) fn is_named(client: &Client) -> bool {
+        named(client.setup()).is_some()
     }
 
     /// Whether it failed because nobody has signed in here, and for no other reason.

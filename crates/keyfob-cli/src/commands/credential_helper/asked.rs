@@ -45,8 +45,8 @@ pub(super) fn granted(global: &Global, origins: &[String]) -> Result<Option<Gran
     setup.check()?;
     let client = session::client(global, setup);
     for origin in origins {
-        if client.may_go_to(wanted.purpose(), origin)? {
-            return grant::grant_from(global, &client, &wanted).map(Some);
+        if let Some(grant) = grant::for_origin(global, &client, &wanted, origin)? {
+            return Ok(Some(grant));
         }
     }
     Ok(None)
