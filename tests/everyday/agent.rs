@@ -193,6 +193,32 @@ fn an_agent_renews_before_anybody_asks() {
     until("the new login", || (s.record()["generation"] == 2).then_some(()));
 }
 
+/// The provider is silent while the agent renews ahead: the token is good for two more minutes, and whoever asks has it.
+#[test]
+fn a_renewal_ahead_keeps_nobody_waiting() {
+    let s = signed_in();
+    let token = s.token();
+    s.wear();
+    s.server.hold();
+    let agent = Agent::start(&s, &[]);
+    until("the renewal", || (s.server.held() == 1).then_some(()));
+    let container = agent.container(&s);
+    for _ in 0..2 {
+        let ran = Ran::from(
+            container
+                .keyfob(["token", "--wait", "60"])
+                .spawn()
+                .expect("it starts")
+                .wait_with_output()
+                .expect("it ends"),
+        );
+        assert_eq!(ran.answer(), token);
+    }
+    assert_eq!((s.server.held(), &s.record()["generation"]), (1, &json!(1)), "it is still held");
+    s.server.release();
+    until("the new login", || (s.record()["generation"] == 2).then_some(()));
+}
+
 #[test]
 fn a_request_that_is_no_request_gets_an_answer_with_its_id() {
     let s = signed_in();

@@ -8,7 +8,7 @@ use std::{
 
 use keyfob::ErrorId;
 
-use crate::agent::{flight::Wish, open::Open};
+use crate::agent::open::Open;
 
 /// The pauses between two looks: a part of the time that is left, within these.
 const SHORTEST: i64 = 5;
@@ -21,7 +21,7 @@ const AFTER_FAILURE: i64 = 60;
 pub(crate) async fn keep(open: Arc<Open>) {
     let mut failed: Option<ErrorId> = None;
     loop {
-        let seconds = match open.flights.ask(Wish::default()).await {
+        let seconds = match open.flights.look().await {
             Ok(lent) => {
                 failed = None;
                 lent.expires_at.map_or(LONGEST, |end| pause(end.since(open.host.now())))

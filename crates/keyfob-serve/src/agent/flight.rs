@@ -35,10 +35,24 @@ pub(crate) struct Credential {
 
 pub(crate) type Outcome = Result<Arc<Credential>>;
 
+/// How long an answer that needs no provider takes, on an idle machine. Who has waited for longer has another look taken,
+/// which finds the renewal under way, and what is at hand if that is still good for the wish.
+const AT_HAND: Duration = Duration::from_millis(50);
+
+/// Whose question it is. What is asked by one turn is waited for by nobody of another, except in the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Turn {
+    First,
+    /// Of those who have waited.
+    Second,
+    /// The files that are kept fresh.
+    Files,
+}
+
 /// The questions that are being asked.
 pub(crate) struct Flights {
     client: Arc<Client>,
-    asked: Mutex<HashMap<Wish, watch::Receiver<Option<Outcome>>>>,
+    asked: Mutex<HashMap<(Turn, Wish), watch::Receiver<Option<Outcome>>>>,
     threads: Semaphore,
 }
 
@@ -50,25 +64,47 @@ impl Flights {
     /// The answer to this wish: that of a question which is being asked already, or of a new one. The question goes on
     /// when its asker has left, and so does the renewal that it may have begun.
     pub(crate) async fn ask(self: &Arc<Self>, wish: Wish) -> Outcome {
-        let mut answer = self.join(wish);
-        match answer.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(vanished())),
-            Err(_) => Err(vanished()),
+        self.turn(Turn::First, wish).await
+    }
+
+    /// The same, for the files that are kept fresh.
+    pub(crate) async fn ask_for_files(self: &Arc<Self>) -> Outcome {
+        self.turn(Turn::Files, Wish::default()).await
+    }
+
+    /// Looks by itself, and nobody waits for that: it may be the one that waits for the provider.
+    pub(crate) async fn look(&self) -> Outcome {
+        self.fly(Wish::default()).await
+    }
+
+    async fn turn(self: &Arc<Self>, turn: Turn, wish: Wish) -> Outcome {
+        let mut first = self.join((turn, wish.clone()));
+        if let Ok(outcome) = tokio::time::timeout(AT_HAND, said(&mut first)).await {
+            return outcome;
+        }
+        let mut second = self.join((Turn::Second, wish));
+        tokio::select! {
+            outcome = said(&mut first) => outcome,
+            outcome = said(&mut second) => match outcome {
+                Ok(lent) => Ok(lent),
+                // There is none at hand, which the first may bring yet.
+                Err(_) => said(&mut first).await,
+            },
         }
     }
 
-    fn join(self: &Arc<Self>, wish: Wish) -> watch::Receiver<Option<Outcome>> {
+    fn join(self: &Arc<Self>, key: (Turn, Wish)) -> watch::Receiver<Option<Outcome>> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = asked.get(&wish) {
+        if let Some(answer) = asked.get(&key) {
             return answer.clone();
         }
         let (say, answer) = watch::channel(None);
-        asked.insert(wish.clone(), answer.clone());
+        asked.insert(key.clone(), answer.clone());
         let flights = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = flights.fly(wish.clone()).await;
+            let outcome = flights.fly(key.1.clone()).await;
             // Whoever comes from here on asks anew: an answer is never older than its question.
-            flights.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&wish);
+            flights.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             let _ = say.send(Some(outcome));
         });
         answer
@@ -78,6 +114,13 @@ impl Flights {
         let _thread = self.threads.acquire().await;
         let client = Arc::clone(&self.client);
         tokio::task::spawn_blocking(move || look(&client, &wish)).await.unwrap_or_else(|_| Err(vanished()))
+    }
+}
+
+async fn said(answer: &mut watch::Receiver<Option<Outcome>>) -> Outcome {
+    match answer.wait_for(Option::is_some).await {
+        Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(vanished())),
+        Err(_) => Err(vanished()),
     }
 }
 
@@ -135,7 +178,7 @@ mod tests {
         run(async {
             let first = flights.ask(Wish::default()).await.unwrap();
             let rejected = Wish { rejected: Some(first.generation.clone()), ..Wish::default() };
-            let all: Vec<_> = (0..100).map(|_| flights.join(rejected.clone())).collect();
+            let all: Vec<_> = (0..100).map(|_| flights.join((Turn::First, rejected.clone()))).collect();
             for mut answer in all {
                 let outcome = answer.wait_for(Option::is_some).await.unwrap().clone().unwrap().unwrap();
                 assert_eq!(outcome.generation.number(), first.generation.number() + 1);

@@ -6,7 +6,7 @@ use keyfob::{Error, ErrorId, Generation};
 
 use crate::agent::{
     credential,
-    flight::{Credential, Wish},
+    flight::Credential,
     open::Open,
     sink::{Format, Sink},
 };
@@ -33,7 +33,7 @@ pub(crate) async fn keep(open: Arc<Open>, sink: Sink) {
     let mut written: Option<Generation> = None;
     let mut failed = None;
     loop {
-        match open.flights.ask(Wish::default()).await {
+        match open.flights.ask_for_files().await {
             Ok(lent) if written.as_ref() != Some(&lent.generation) || !kept.0.path.exists() => {
                 match kept.0.put(&text(&kept.0, &open, &lent)) {
                     Ok(()) => {
