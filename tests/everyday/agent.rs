@@ -344,6 +344,20 @@ fn an_api_key_is_not_lent() {
     assert!(!answer.to_string().contains("invented"), "{answer}");
 }
 
+/// A helper may ask a person for something, and its key is lent to nobody.
+#[test]
+fn an_agent_runs_no_api_key_helper() {
+    let s = signed_in();
+    let config = "api_key_helper = \"echo run >> $HOME/runs; echo kdev-ak-invented\"\n";
+    fs::write(s.path().join("keyfob/config.toml"), config).expect("ours");
+    let agent = Agent::start(&s, &[]);
+    assert_eq!(id(&agent.post("/v1/token", &json!({}))), (403, "agent-refused"));
+    assert_eq!(s.run(&["exec", "--agent", "--", "true"]).code, Some(5));
+    assert!(!s.path().join("runs").exists());
+    s.token();
+    assert!(s.path().join("runs").exists(), "a command runs it");
+}
+
 #[test]
 fn with_a_login_at_hand_no_agent_is_asked() {
     let mut s = signed_in();

@@ -14,7 +14,7 @@ mod wire;
 pub use agent::{
     Agent,
     door::Door,
-    host::{Host, Known, Told},
+    host::{Host, Known, Told, is_lent},
     sink::{Format, Sink},
     socket::Socket,
 };

@@ -45,13 +45,17 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let (profile, pinned, seed) =
         (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
     let client = session::client(global, setup);
-    let grant = grant::grant_from(global, &client, &args.wanted)?;
+    // Before it is taken: a helper's key would be made for nothing.
     #[cfg(feature = "serve")]
-    if args.agent && grant.generation().is_none() {
+    if args.agent
+        && let Some(source) = client.survey(Purpose::Api).winner
+        && !keyfob_serve::is_lent(source)
+    {
         let what = "an agent lends the access tokens of a login alone";
-        let why = format!("what is used is from {}, which is no login", grant.source());
+        let why = format!("what is used is from {source}, which is no login");
         return Err(Error::new(Id::AgentRefused, what, why).hint("leave `--agent` out").into());
     }
+    let grant = grant::grant_from(global, &client, &args.wanted)?;
 
     let [program, rest @ ..] = args.command.as_slice() else {
         return Err(Error::new(Id::Usage, "no program was named", "nothing follows `--`").into());

@@ -9,6 +9,8 @@ use std::{
 use keyfob::{Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
+use crate::agent::host::{Host, is_lent};
+
 /// Threads that ask at the same time. Each waits for a disk, or for another process that renews.
 pub(crate) const THREADS: usize = 16;
 
@@ -52,13 +54,14 @@ enum Turn {
 /// The questions that are being asked.
 pub(crate) struct Flights {
     client: Arc<Client>,
+    host: Arc<dyn Host>,
     asked: Mutex<HashMap<(Turn, Wish), watch::Receiver<Option<Outcome>>>>,
     threads: Semaphore,
 }
 
 impl Flights {
-    pub(crate) fn new(client: Arc<Client>) -> Arc<Self> {
-        Arc::new(Self { client, asked: Mutex::default(), threads: Semaphore::new(THREADS) })
+    pub(crate) fn new(client: Arc<Client>, host: Arc<dyn Host>) -> Arc<Self> {
+        Arc::new(Self { client, host, asked: Mutex::default(), threads: Semaphore::new(THREADS) })
     }
 
     /// The answer to this wish: that of a question which is being asked already, or of a new one. The question goes on
@@ -112,8 +115,10 @@ impl Flights {
 
     async fn fly(&self, wish: Wish) -> Outcome {
         let _thread = self.threads.acquire().await;
-        let client = Arc::clone(&self.client);
-        tokio::task::spawn_blocking(move || look(&client, &wish)).await.unwrap_or_else(|_| Err(vanished()))
+        let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
+        tokio::task::spawn_blocking(move || look(&client, &*host, &wish))
+            .await
+            .unwrap_or_else(|_| Err(vanished()))
     }
 }
 
@@ -125,13 +130,17 @@ async fn said(answer: &mut watch::Receiver<Option<Outcome>>) -> Outcome {
 }
 
 /// What blocks.
-fn look(client: &Client, wish: &Wish) -> Outcome {
+fn look(client: &Client, host: &dyn Host, wish: &Wish) -> Outcome {
     if let Some(origin) = &wish.origin
         && !client.may_go_to(Purpose::Api, origin)?
     {
         let what = format!("the credential is not for {origin}");
         let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
         return Err(Error::new(ErrorId::AgentRefused, what, why));
+    }
+    // Before it is taken: a helper's key would be made for nothing, by a program that may ask a person for something.
+    if let Some(source) = host.source(client).filter(|source| !is_lent(*source)) {
+        return Err(not_lent(source));
     }
     let mut need = Need::new().min_valid(wish.min_valid);
     if let Some(rejected) = &wish.rejected {
@@ -140,12 +149,15 @@ fn look(client: &Client, wish: &Wish) -> Outcome {
     lendable(&client.grant_for(Purpose::Api, &need)?).map(Arc::new)
 }
 
-/// Only what ends by itself and can be renewed is lent: an API key, or a token that somebody put into a variable, stays.
+fn not_lent(source: Source) -> Error {
+    let what = "the agent gives out the access tokens of a login alone";
+    let why = format!("what would be used is from {source}, which is no login");
+    Error::new(ErrorId::AgentRefused, what, why)
+}
+
 fn lendable(grant: &Grant) -> Result<Credential> {
     let Some(generation) = grant.generation() else {
-        let what = "the agent gives out the access tokens of a login alone";
-        let why = format!("what would be used is from {}, which is no login", grant.source());
-        return Err(Error::new(ErrorId::AgentRefused, what, why));
+        return Err(not_lent(grant.source()));
     };
     Ok(Credential {
         token: grant.credential().duplicate(),
@@ -165,16 +177,35 @@ fn vanished() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::host::{Known, Told};
     use keyfob::testing::Simulation;
 
     fn run<T>(act: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(act)
     }
 
+    struct Login;
+
+    impl Host for Login {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn source(&self, _: &Client) -> Option<Source> {
+            Some(Source::Login)
+        }
+        fn told(&self, error: &Error) -> Told {
+            Told { what: error.message(), why: String::new(), hint: String::new() }
+        }
+        fn known(&self, _: &Client) -> Known {
+            Known::default()
+        }
+        fn warn(&self, _: &Error) {}
+    }
+
     #[test]
     fn many_who_ask_for_the_same_renew_once() {
         let simulation = Simulation::signed_in().unwrap();
-        let flights = Flights::new(Arc::new(simulation.client()));
+        let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
         run(async {
             let first = flights.ask(Wish::default()).await.unwrap();
             let rejected = Wish { rejected: Some(first.generation.clone()), ..Wish::default() };
@@ -194,7 +225,7 @@ mod tests {
     #[test]
     fn a_host_that_the_credential_is_not_for_gets_nothing() {
         let simulation = Simulation::signed_in().unwrap();
-        let flights = Flights::new(Arc::new(simulation.client()));
+        let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
         let wish = Wish { origin: Some("https://evil.example".into()), ..Wish::default() };
         assert_eq!(run(flights.ask(wish)).expect_err("a stranger").id(), ErrorId::AgentRefused);
     }

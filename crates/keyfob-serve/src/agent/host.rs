@@ -8,10 +8,19 @@ pub trait Host: Send + Sync {
     fn now(&self) -> Timestamp;
     /// The three lines of an error, as the program tells it.
     fn told(&self, error: &Error) -> Told;
+    /// Which source a client's credential would come from, by looking alone: nothing is taken, renewed or run. May block.
+    fn source(&self, client: &Client) -> Option<Source>;
     /// What is known of a client's login without renewing it or using the network. May block.
     fn known(&self, client: &Client) -> Known;
     /// Something went wrong that no client is told of.
     fn warn(&self, error: &Error);
+}
+
+/// Whether an agent lends what comes from this source: only what ends by itself and can be renewed. An API key, or a token that
+/// somebody put into a variable, stays.
+#[must_use]
+pub const fn is_lent(source: Source) -> bool {
+    matches!(source, Source::Login | Source::RefreshToken | Source::Federation)
 }
 
 /// The lines of an error.

@@ -42,7 +42,7 @@ impl Open {
     pub(crate) fn new(door: Door, host: Arc<dyn Host>, log: Option<Arc<Log>>) -> Arc<Self> {
         let began = Instant::now();
         let closing = Closing(door.lifetime.and_then(|lifetime| began.checked_add(lifetime)));
-        let flights = Flights::new(Arc::clone(&door.client));
+        let flights = Flights::new(Arc::clone(&door.client), Arc::clone(&host));
         Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
     }
 }

@@ -1,7 +1,7 @@
 //! What an agent is told by this command: the time, what is known of a login, and words for people.
 
 use keyfob::{
-    Client, Error, Purpose, Timestamp,
+    Client, Error, Purpose, Source, Timestamp,
     internals::world::{Clock as _, system::clock::SystemClock},
 };
 use keyfob_serve::{Host, Known, Told};
@@ -19,6 +19,10 @@ impl Host for ThisCommand {
     fn told(&self, error: &Error) -> Told {
         let told = advice::told(error);
         Told { what: told.what, why: told.why, hint: told.hint }
+    }
+
+    fn source(&self, client: &Client) -> Option<Source> {
+        client.survey(Purpose::Api).winner
     }
 
     fn known(&self, client: &Client) -> Known {
