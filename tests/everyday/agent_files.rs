@@ -42,6 +42,7 @@ fn a_kept_file_holds_the_newest_token_and_goes_with_the_login() {
     until("the answer", || fs::read(&files[2]).ok().filter(|text| !text.is_empty()));
     let answer: Value = serde_json::from_slice(&fs::read(&files[2]).expect("a file")).expect("JSON");
     assert_eq!(answer["token"], first);
+    assert!(answer["expires_at"].is_string() && answer.get("expires_in").is_none(), "{answer}");
     for path in &files {
         assert_eq!(fs::metadata(path).expect("a file").mode() & 0o777, 0o600);
     }
@@ -59,6 +60,29 @@ fn a_kept_file_holds_the_newest_token_and_goes_with_the_login() {
     let kill = Command::new("kill").args(["-TERM", &agent.id().to_string()]).status().expect("kill runs");
     assert!(kill.success() && agent.wait().expect("it ends").success());
     assert!(files.iter().all(|path| !path.exists()));
+}
+
+#[test]
+fn what_an_agent_has_not_put_there_stays() {
+    let s = Sandbox::new();
+    let (others, lost) = (s.path().join("others"), s.path().join("lost"));
+    fs::write(&others, "mine").expect("ours");
+    // Nobody is signed in: there is nothing to put there.
+    let mut agent = agent(&s, &[others.display().to_string(), lost.display().to_string()]);
+    let end = |agent: &mut Child| {
+        let kill = Command::new("kill").args(["-TERM", &agent.id().to_string()]).status().expect("kill runs");
+        assert!(kill.success() && agent.wait().expect("it ends").success());
+    };
+    end(&mut agent);
+    assert_eq!(fs::read_to_string(&others).expect("a file"), "mine");
+    // A directory in the place of the file: the text that was made for it is taken away again.
+    s.sign_in("default", "ada@example.com");
+    fs::create_dir(&lost).expect("ours");
+    fs::write(lost.join("full"), "").expect("ours");
+    let mut agent = self::agent(&s, &[lost.display().to_string(), others.display().to_string()]);
+    until("the token", || is(&others, &format!("{}\n", s.token())));
+    end(&mut agent);
+    assert!(!s.path().join("lost.new").exists() && lost.join("full").exists() && !others.exists());
 }
 
 #[test]

@@ -74,7 +74,8 @@ pub(crate) struct Credential<T> {
     pub(crate) profile: Option<T>,
     pub(crate) environment: T,
     pub(crate) expires_at: Option<String>,
-    /// Seconds, as the agent counts them: right where the clocks of the two sides differ.
+    /// Seconds, as the agent counts them: right where the clocks of the two sides differ. Not in a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) expires_in: Option<i64>,
     /// What a person should hear although there is a token.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use keyfob::{Cause, Error, ErrorId};
 
 use crate::{
     agent::{
-        credential::{self, json, problem},
+        credential::{self, What, json, problem},
         flight::{Credential, Wish},
         log::Line,
         open::Open,
@@ -167,7 +167,7 @@ async fn respond(
         return Err(Refusal { status: StatusCode::GATEWAY_TIMEOUT, error });
     };
     let lent = note.lent.insert(outcome?);
-    Ok(credential::write(open, lent, wants_token)?)
+    Ok(credential::write(open, lent, if wants_token { What::Token } else { What::Headers })?)
 }
 
 /// What has to be right whatever is asked. A program that was talked into fetching an address of somebody's choice

@@ -8,11 +8,22 @@ use crate::{
     wire::{self, Header, Problem},
 };
 
+/// What is written of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// All of it.
+    Token,
+    /// The headers, for a request that was named.
+    Headers,
+    /// All of it, for somebody who reads it some time: seconds from now say nothing to them.
+    File,
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "handing it to this peer, who may have it, is what the agent is for"
 )]
-pub(crate) fn write(open: &Open, lent: &Credential, with_token: bool) -> Result<Vec<u8>> {
+pub(crate) fn write(open: &Open, lent: &Credential, what: What) -> Result<Vec<u8>> {
     let authorization = lent.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     let scheme =
         authorization.and_then(|(_, value)| value.expose().split_once(' ')).map_or("", |(scheme, _)| scheme);
@@ -20,7 +31,7 @@ pub(crate) fn write(open: &Open, lent: &Credential, with_token: bool) -> Result<
     let headers: Vec<_> = lent.headers.iter().map(header).collect();
     json(&wire::Credential {
         v: 1,
-        token: with_token.then(|| lent.token.expose()),
+        token: (what != What::Headers).then(|| lent.token.expose()),
         scheme,
         headers: headers
             .iter()
@@ -33,7 +44,7 @@ pub(crate) fn write(open: &Open, lent: &Credential, with_token: bool) -> Result<
         profile: lent.profile.as_deref(),
         environment: &open.door.environment,
         expires_at: lent.expires_at.map(|end| end.to_string()),
-        expires_in: lent.expires_at.map(|end| end.since(open.host.now())),
+        expires_in: lent.expires_at.filter(|_| what != What::File).map(|end| end.since(open.host.now())),
         warning: lent.warning.as_ref().map(|warning| problem(open, warning)),
     })
 }

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use keyfob::{Error, ErrorId, Generation};
 
 use crate::agent::{
-    credential,
+    credential::{self, What},
     flight::Credential,
     open::Open,
-    sink::{Format, Sink},
+    sink::{Format, Put, Sink},
 };
 
 /// How often the login is looked at: a sign-out has taken the token back by then.
@@ -22,27 +22,28 @@ fn text(sink: &Sink, open: &Open, lent: &Credential) -> Vec<u8> {
             let lines = lent.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.expose()));
             lines.collect::<String>().into_bytes()
         }
-        Format::Json => credential::write(open, lent, true).unwrap_or_default(),
+        Format::Json => credential::write(open, lent, What::File).unwrap_or_default(),
     }
 }
 
 /// Keeps the file for as long as the door is open. Dropped, it takes the file away: one that nobody keeps fresh is worse
 /// than none.
 pub(crate) async fn keep(open: Arc<Open>, sink: Sink) {
-    let kept = Kept(sink);
+    let mut kept = Kept { sink, put: None };
     let mut written: Option<Generation> = None;
     let mut failed = None;
     loop {
         match open.flights.ask_for_files().await {
-            Ok(lent) if written.as_ref() != Some(&lent.generation) || !kept.0.path.exists() => {
-                match kept.0.put(&text(&kept.0, &open, &lent)) {
-                    Ok(()) => {
+            Ok(lent) if written.as_ref() != Some(&lent.generation) || !kept.is_there() => {
+                match kept.sink.put(&text(&kept.sink, &open, &lent)) {
+                    Ok(put) => {
+                        kept.put = Some(put);
                         (written, failed) = (Some(lent.generation.clone()), None);
                     }
                     // Once: it is tried again, and the old text is as good as it was.
                     Err(error) if failed != Some(error.kind()) => {
                         failed = Some(error.kind());
-                        let what = format!("{} cannot be written", kept.0.path.display());
+                        let what = format!("{} cannot be written", kept.sink.path.display());
                         open.host.warn(&Error::caused_by(ErrorId::StoreFailed, what, error));
                     }
                     Err(_) => {}
@@ -52,7 +53,7 @@ pub(crate) async fn keep(open: Arc<Open>, sink: Sink) {
             // Nobody is signed in, or not as the token's login: what was written is nobody's any more.
             Err(error) if error.exit_code() == 4 => {
                 written = None;
-                kept.0.remove();
+                kept.take_back();
             }
             // Later. The token in the file is good until its end.
             Err(_) => {}
@@ -61,10 +62,26 @@ pub(crate) async fn keep(open: Arc<Open>, sink: Sink) {
     }
 }
 
-struct Kept(Sink);
+struct Kept {
+    sink: Sink,
+    /// What this agent has put there, if it has.
+    put: Option<Put>,
+}
+
+impl Kept {
+    fn is_there(&self) -> bool {
+        self.put.is_some_and(|put| self.sink.has(put))
+    }
+
+    fn take_back(&mut self) {
+        if let Some(put) = self.put.take() {
+            self.sink.take_back(put);
+        }
+    }
+}
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        self.0.remove();
+        self.take_back();
     }
 }

@@ -28,6 +28,16 @@ pub struct Sink {
     pub(crate) format: Format,
 }
 
+/// A file that was put there: its device and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Put(u64, u64);
+
+impl Put {
+    fn of(meta: &fs::Metadata) -> Self {
+        Self(meta.dev(), meta.ino())
+    }
+}
+
 impl Sink {
     /// A file at this path, 0600, in a directory that nobody else can change.
     ///
@@ -55,17 +65,30 @@ impl Sink {
     }
 
     /// Puts this in the place of what is there, at once: a reader finds the old or the new text, and never half of one.
-    pub(crate) fn put(&self, text: &[u8]) -> io::Result<()> {
+    /// Returns what was put there.
+    pub(crate) fn put(&self, text: &[u8]) -> io::Result<Put> {
         let mut new = self.path.clone().into_os_string();
         new.push(".new");
         let new = PathBuf::from(new);
         let _ = fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text)?;
-        fs::rename(&new, &self.path)
+        let put = file.metadata().map(|meta| Put::of(&meta));
+        let placed = file.write_all(text).and_then(|()| fs::rename(&new, &self.path));
+        if placed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        placed.and(put)
     }
 
-    pub(crate) fn remove(&self) {
-        let _ = fs::remove_file(&self.path);
+    /// Whether this is still what is there.
+    pub(crate) fn has(&self, put: Put) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|meta| Put::of(&meta) == put)
+    }
+
+    /// Takes away what was put there. What somebody else has put there since stays.
+    pub(crate) fn take_back(&self, put: Put) {
+        if self.has(put) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
