@@ -14,7 +14,7 @@ use keyfob_serve::Format;
   keyfob agent --socket /run/user/1000/ci.sock --profile ci --lifetime 8h
                                                     a narrower door, for the login of a profile
   keyfob agent --socket ~/.agent/api.sock --host https://api.example.com
-                                                    headers for requests to one host, and no token
+                                                    headers for requests to one host alone
   keyfob agent --keep ~/run/token --keep header:$HOME/run/header
                                                     also two files that always hold the newest
   keyfob agent --idle 15m                           from a socket unit of systemd
@@ -29,10 +29,10 @@ pub(crate) struct Agent {
     /// Listen at this path; by default in XDG_RUNTIME_DIR
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
-    /// Give headers for requests to this origin, and no token; may be repeated
+    /// Give headers for requests to this origin alone (they hold the token: this stops mistakes); may be repeated
     #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(crate) host: Vec<String>,
-    /// Give headers for a request that is named, and no token
+    /// Give headers only, for a request that is named (they hold the token: this stops mistakes)
     #[arg(long)]
     pub(crate) headers_only: bool,
     /// Keep a file fresh too: the token, or with `header:` or `json:` in front the headers or all of it; may be repeated

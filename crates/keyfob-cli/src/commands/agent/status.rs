@@ -82,13 +82,9 @@ fn page(place: &Place, standing: &Standing) -> Result<()> {
         })?;
     }
     let gives = if standing.hosts.is_empty() {
-        if standing.headers_only {
-            "headers for a request, and no token".into()
-        } else {
-            "tokens and headers".into()
-        }
+        if standing.headers_only { "headers for a request alone".into() } else { "tokens and headers".into() }
     } else {
-        format!("headers for requests to {}, and no token", plain(&standing.hosts.join(", ")))
+        format!("headers for requests to {} alone", plain(&standing.hosts.join(", ")))
     };
     Report::prose(&format!(
         "The door `{}` at {} gives {gives}.",
