@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 use keyfob::{Client, Error, ErrorId, Result};
-use tokio::time::Instant;
 
 use crate::{agent::sink::Sink, wire::Question};
 
@@ -141,23 +140,49 @@ impl Door {
     }
 }
 
-/// When a door closes.
+/// When a door closes, by a clock that goes on while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closing(pub(crate) Option<Instant>);
+pub(crate) struct Closing(Option<Duration>);
+
+/// A timer stands still while the machine sleeps: the clock is looked at again after this time at the latest.
+const LOOK: Duration = Duration::from_secs(60);
 
 impl Closing {
+    /// After this time from now.
+    pub(crate) fn after(lifetime: Option<Duration>) -> Self {
+        Self(lifetime.map(|lifetime| awake_or_not().saturating_add(lifetime)))
+    }
+
     /// The time that is left.
     pub(crate) fn left(self) -> Option<Duration> {
-        self.0.map(|end| end.saturating_duration_since(Instant::now()))
+        self.left_at(awake_or_not())
+    }
+
+    fn left_at(self, now: Duration) -> Option<Duration> {
+        self.0.map(|end| end.saturating_sub(now))
     }
 
     /// Ends when the door closes.
     pub(crate) async fn closed(self) {
-        match self.0 {
-            Some(end) => tokio::time::sleep_until(end).await,
-            None => std::future::pending().await,
+        while let Some(pause) = self.left_at(awake_or_not()).map_or(Some(LOOK), pause) {
+            tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// Until the next look at the clock. `None`: it is over.
+fn pause(left: Duration) -> Option<Duration> {
+    (!left.is_zero()).then(|| left.min(LOOK))
+}
+
+/// The time since the machine started, with that in which it slept (clock_gettime(2), `CLOCK_BOOTTIME`; elsewhere the
+/// monotonic clock does that).
+fn awake_or_not() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
 /// The origin of an address, as the library spells one (RFC 6454 §6.1). Nothing is repaired: a lenient reader and a
@@ -194,6 +219,22 @@ mod tests {
     fn door() -> Door {
         let client = Simulation::signed_in().unwrap().client();
         Door::new("ci", client, "local", "default")
+    }
+
+    #[test]
+    fn a_lifetime_goes_on_while_the_machine_sleeps() {
+        let hour = Duration::from_secs(3600);
+        let closing = Closing::after(Some(hour));
+        let end = closing.0.unwrap();
+        assert!(closing.left().is_some_and(|left| !left.is_zero() && left <= hour));
+        // However long a timer would still run: what the clock says counts, and it is looked at every minute.
+        assert_eq!(closing.left_at(end + hour), Some(Duration::ZERO));
+        assert_eq!(pause(hour), Some(Duration::from_secs(60)));
+        assert_eq!(
+            (pause(Duration::from_secs(1)), pause(Duration::ZERO)),
+            (Some(Duration::from_secs(1)), None)
+        );
+        assert_eq!(Closing::after(None).left(), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Tally {
 impl Open {
     pub(crate) fn new(door: Door, host: Arc<dyn Host>, log: Option<Arc<Log>>) -> Arc<Self> {
         let began = Instant::now();
-        let closing = Closing(door.lifetime.and_then(|lifetime| began.checked_add(lifetime)));
+        let closing = Closing::after(door.lifetime);
         let flights = Flights::new(Arc::clone(&door.client), Arc::clone(&host));
         Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
     }
