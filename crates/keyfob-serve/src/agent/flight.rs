@@ -51,11 +51,14 @@ enum Turn {
     Files,
 }
 
+/// Comes when there is an answer.
+type Answer = watch::Receiver<Option<Outcome>>;
+
 /// The questions that are being asked.
 pub(crate) struct Flights {
     client: Arc<Client>,
     host: Arc<dyn Host>,
-    asked: Mutex<HashMap<(Turn, Wish), watch::Receiver<Option<Outcome>>>>,
+    asked: Mutex<HashMap<(Turn, Wish), Answer>>,
     threads: Semaphore,
 }
 
@@ -96,7 +99,7 @@ impl Flights {
         }
     }
 
-    fn join(self: &Arc<Self>, key: (Turn, Wish)) -> watch::Receiver<Option<Outcome>> {
+    fn join(self: &Arc<Self>, key: (Turn, Wish)) -> Answer {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = asked.get(&key) {
             return answer.clone();
@@ -122,7 +125,7 @@ impl Flights {
     }
 }
 
-async fn said(answer: &mut watch::Receiver<Option<Outcome>>) -> Outcome {
+async fn said(answer: &mut Answer) -> Outcome {
     match answer.wait_for(Option::is_some).await {
         Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(vanished())),
         Err(_) => Err(vanished()),
