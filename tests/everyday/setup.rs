@@ -58,6 +58,10 @@ fn a_persons_kubeconfig_is_kept() {
     let shown = s.json(&["setup", "kubernetes", "--dry-run"]);
     assert_eq!((&shown["would_change"], &shown["changed"]), (&true.into(), &false.into()));
     assert_eq!(read(&s), MINE);
+    // Other users have tokens and keys there: a program is told keyfob's part alone.
+    let content = shown["content"].as_str().expect("text");
+    assert!(content.contains("\n- name: keyfob\n") && !content.contains("admin"), "{shown}");
+    assert!(!shown.to_string().contains("token: x"), "{shown}");
     let ran = s.run(&["setup", "kubernetes", "--access-token"]);
     assert!(ran.err.contains("+   - name: keyfob"), "the change is shown: {ran:?}");
     assert_eq!(shown["content"].as_str().map(|text| text.contains("--access-token")), Some(false));

@@ -20,6 +20,8 @@ pub(super) enum Odd {
     Taken,
 }
 
+/// Lines are counted by their line feeds here, and by lone carriage returns as well where YAML is read.
+const LINES: Odd = Odd::Form("its lines are not where they usually are");
 const EMPTY: &str = "apiVersion: v1\nkind: Config\nusers: []\n";
 const NOTE: &str = "# Written by `keyfob setup kubernetes`, which takes it out again with `--undo`.";
 
@@ -37,9 +39,14 @@ pub(super) fn with(text: Option<&str>, user: &User) -> Result<Option<String>, Od
     let read = document(&new)?;
     let fits = read.users()?.named(&user.name).is_some_and(|there| there.is(user));
     if !fits || read.without(&user.name) != old.without(&user.name) {
-        return Err(Odd::Form("its lines are not where they usually are"));
+        return Err(LINES);
     }
     Ok(Some(new))
+}
+
+/// What the file says of this user, and nothing of what else is in it: other users have tokens and keys there.
+pub(super) fn own(user: &User) -> String {
+    block(user, 0)
 }
 
 /// The text without the user of this name. `None`: nothing else was in it.
@@ -59,7 +66,7 @@ pub(super) fn without(text: Option<&str>, name: &str) -> Result<Option<String>, 
         return Ok(None);
     }
     if document(&new)?.without(name) != old.without(name) {
-        return Err(Odd::Form("its lines are not where they usually are"));
+        return Err(LINES);
     }
     Ok(Some(new))
 }
@@ -279,7 +286,7 @@ fn added(text: &str, user: &User) -> Result<String, Odd> {
         }
         // `users: []`, `users: null`, `users:`
         _ if users.items().is_empty() && users.last == key.first => {
-            let line = &mut lines[key.first];
+            let line = lines.get_mut(key.first).ok_or(LINES)?;
             let end = if line.ends_with('\n') { "\n" } else { "" };
             let said = line.trim_end();
             let bare = ["[]", "null", "Null", "NULL", "~"].iter().find_map(|none| said.strip_suffix(none));
@@ -296,7 +303,9 @@ fn added(text: &str, user: &User) -> Result<String, Odd> {
     if let Some(line) = lines.get_mut(key.first).filter(|line| !line.ends_with('\n')) {
         line.push('\n');
     }
-    lines.insert(key.first + 1, block(user, indent));
+    let mut rest = lines.split_off(lines.len().min(key.first + 1));
+    lines.push(block(user, indent));
+    lines.append(&mut rest);
     Ok(lines.concat())
 }
 
@@ -311,12 +320,13 @@ fn cut(text: &str, document: &Node, name: &str) -> Result<String, Odd> {
     let is_note = |line: &&str| line.trim() == NOTE;
     let first =
         if lines.get(user.first.wrapping_sub(1)).is_some_and(is_note) { user.first - 1 } else { user.first };
-    if first <= key.first || user.last >= lines.len() || !lines[user.first].trim_start().starts_with("- ") {
+    let is_item = lines.get(user.first).is_some_and(|line| line.trim_start().starts_with("- "));
+    if first <= key.first || user.last < user.first || user.last >= lines.len() || !is_item {
         return Err(odd);
     }
     lines.drain(first..=user.last);
     if users.items().len() == 1 {
-        lines[key.first] = "users: []\n";
+        *lines.get_mut(key.first).ok_or(odd)? = "users: []\n";
     }
     Ok(lines.concat())
 }
@@ -464,6 +474,45 @@ mod tests {
         ] {
             assert!(matches!(with(Some(text), &ours()), Err(Odd::Form(_))), "{text}");
         }
+    }
+
+    /// YAML ends a line at a lone carriage return too: what stands elsewhere than it seems is refused, and nothing breaks.
+    #[test]
+    fn other_line_ends_are_refused_or_kept() {
+        let ours = with(None, &ours()).unwrap().unwrap();
+        let mut refused = 0;
+        for text in [
+            "apiVersion: v1\rkind: Config\rusers: []\r",
+            "apiVersion: v1\rusers:\r- name: a\r  user: {}\r",
+            "apiVersion: v1\r\r\nkind: Config\r\r\nusers: []\r\r\n",
+            "apiVersion: v1\r\r\nusers:\r\r\n- name: a\r\r\n  user: {}\r\r\n",
+            "a: 1\r\rusers:\n",
+            "\r\r\rusers: null",
+            "a: |\n  x\r\r\r\nusers: []",
+            "a: \u{85}\u{2028}b\nusers: []\n",
+            &*ours.replace('\n', "\r"),
+            &ours.replace('\n', "\r\r\n"),
+            &ours.replacen('\n', "\r", 3),
+            &format!("\r\r\r{ours}"),
+        ] {
+            for changed in [with(Some(text), &super::tests::ours()), without(Some(text), "keyfob")] {
+                match changed {
+                    Err(odd) => {
+                        assert!(matches!(odd, Odd::Form(_)), "{text:?}");
+                        refused += 1;
+                    }
+                    Ok(Some(new)) => assert_eq!(
+                        document(&new).unwrap().without("keyfob"),
+                        document(text).unwrap().without("keyfob"),
+                        "{text:?}"
+                    ),
+                    Ok(None) => {
+                        assert_eq!(text.replace(['\r', '\n'], ""), ours.replace('\n', ""), "{text:?}");
+                    }
+                }
+            }
+        }
+        assert!(refused >= 6, "{refused}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Tool for Kubernetes<'_> {
     }
 
     fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
-        let user = User { name: self.args.user.clone(), command: command(), args: self.words()? };
+        let user = self.user()?;
         let changed =
             if undo { kubeconfig::without(text, &user.name) } else { kubeconfig::with(text, &user) };
         changed.map_err(|odd| {
@@ -83,6 +83,10 @@ impl Tool for Kubernetes<'_> {
                 }
             }
         })
+    }
+
+    fn part(&self) -> Result<String, Error> {
+        Ok(kubeconfig::own(&self.user()?))
     }
 
     fn next(&self, undo: bool) -> Vec<String> {
@@ -109,6 +113,10 @@ impl Tool for Kubernetes<'_> {
 const NOT_OURS: &str = "a user of that name is there already, and is not keyfob's";
 
 impl Kubernetes<'_> {
+    fn user(&self) -> Result<User, Error> {
+        Ok(User { name: self.args.user.clone(), command: command(), args: self.words()? })
+    }
+
     /// The arguments that kubectl runs the command with: what was chosen on this command line holds there too.
     fn words(&self) -> Result<Vec<String>, Error> {
         let text = |path: &PathBuf| {

@@ -75,7 +75,7 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
             "changed": changes && !how.dry_run,
             "would_change": changes,
             "undo": how.undo,
-            "content": new,
+            "content": if how.undo { None } else { Some(tool.part()?) },
         }))?;
     }
     Ok(ExitCode::SUCCESS)

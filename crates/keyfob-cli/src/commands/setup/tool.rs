@@ -21,6 +21,8 @@ pub(super) trait Tool {
     fn lock(&self, file: &Path) -> Option<PathBuf>;
     /// What the text of its file becomes. `None`: no file.
     fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
+    /// What keyfob's part of the file says, and nothing of the rest: secrets of others may be in it.
+    fn part(&self) -> Result<String, Error>;
     /// What the person should know or do next, a sentence each.
     fn next(&self, undo: bool) -> Vec<String>;
 }
