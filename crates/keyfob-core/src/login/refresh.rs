@@ -28,6 +28,8 @@ use crate::{
 pub const ASSUMED: i64 = 3600;
 /// No cool-down is longer, whatever the provider says.
 pub const LONGEST_COOLDOWN: i64 = 15 * 60;
+/// An ID token that says that it was issued this long before its answer was issued for it.
+const AT_ONCE: i64 = 5;
 /// What becomes of the record after an answer, and what is reported to the caller.
 #[derive(Debug)]
 pub struct After {
@@ -172,7 +174,12 @@ fn follows(record: &Record, new: Option<Secret>) -> Result<Secret, &'static str>
         return Err("the ID token that came had ended when it arrived");
     }
     match record.id_token.as_ref().and_then(|token| IdToken::read(token).ok()) {
-        Some(first) => read.takes_the_place_of(&first)?,
+        Some(first) => {
+            read.takes_the_place_of(&first)?;
+            if repeats(&read, &first, record.issued_at) {
+                return Err("the ID token that came ends no later than the one before (`exp`)");
+            }
+        }
         // A login from before ID tokens were kept: it still knows whose the first one was.
         None => {
             let subject = record.verified_subject.as_deref();
@@ -183,6 +190,13 @@ fn follows(record: &Record, new: Option<Secret>) -> Result<Secret, &'static str>
         }
     }
     Ok(new)
+}
+
+/// Whether a provider gave nothing that lasts longer than what is at hand: some repeat the ID token of the sign-in, which
+/// every call would ask for anew. One that was issued for this very answer repeats nothing, however soon it came.
+fn repeats(new: &IdToken, first: &IdToken, issued_at: ProviderTime) -> bool {
+    let is_of_now = new.issued_at().is_some_and(|issued| issued.plus(AT_ONCE) >= issued_at);
+    !is_of_now && new.expires_at() <= first.expires_at()
 }
 
 /// Puts granted tokens in. An access token that had ended when it arrived is none, and says so: then asking again has to
@@ -441,6 +455,38 @@ mod tests {
         assert!(renewed_with(answer(&new), old).id_token.unwrap().same_as(&new));
         let r = renewed_with(answer(&new), record(NOW, 3600));
         assert!(r.id_token.is_none() && r.id_token_missed.is_none());
+    }
+
+    /// A provider that repeats the ID token of the sign-in: whoever asks for one, and however often, spends one refresh token
+    /// until the access token is due.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the tests' own invented token")]
+    fn an_id_token_that_comes_again_is_asked_for_once() {
+        let body = GRANTED.replace("60", "3600");
+        for (min_valid, calls) in [(0, 541..600), (300, 301..600)] {
+            let (mut r, mut requests) = (with_id_token(), 0);
+            for second in calls {
+                let ask = Ask { id_token: true, min_valid, ..at(second) };
+                if matches!(word(&r, &ask), "early" | "renew") {
+                    requests += 1;
+                    let again = id_token(NOW, NOW + 600);
+                    let with = format!("{{\"id_token\":\"{}\",", again.expose());
+                    let answer = reply(200, &body.replacen('{', &with, 1));
+                    r = renewed(r, &answer, ask.now, None).record;
+                }
+                assert_eq!(word(&r, &ask), "use", "{second}");
+            }
+            assert_eq!(requests, 1, "--min-valid {min_valid}");
+            assert_eq!(
+                r.id_token_missed.as_deref(),
+                Some("the ID token that came ends no later than the one before (`exp`)")
+            );
+        }
+        // One that was issued for this answer is another one, although it ends in the same second.
+        let answer = id_token(NOW + 2, NOW + 600);
+        let body = body.replacen('{', &format!("{{\"id_token\":\"{}\",", answer.expose()), 1);
+        let r = renewed(with_id_token(), &reply(200, &body), Timestamp(NOW + 2), None).record;
+        assert!(r.id_token_missed.is_none() && r.id_token.as_ref().unwrap().same_as(answer.expose()));
     }
 
     /// A machine that sleeps for hours between its request and the answer: the token had ended when it was read, and the
