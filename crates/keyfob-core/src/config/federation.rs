@@ -88,6 +88,11 @@ pub(super) fn read(name: &str, raw: RawFederation, mistakes: &Mistakes) -> Feder
     // The built-in environments are the vendor's.
     let vendor = matches!(name, "production" | "staging" | "local") && grant == Grant::JwtBearer;
     let identity = identity(&at, &raw, vendor);
+    // Only GitHub Actions is asked for an audience: elsewhere whoever writes the token has chosen it.
+    let is_given = matches!(identity, Identity::File { .. } | Identity::Variable(_) | Identity::Command(_));
+    if is_given && raw.identity_token_audience.is_some() {
+        at.wrong("identity_token_audience", "expected with identity_token = \"github\" only");
+    }
     let mut federation =
         if vendor { Federation::of_vendor(identity) } else { Federation::standard(grant, identity) };
     if grant == Grant::JwtBearer {

@@ -16,6 +16,7 @@ use crate::{
     digest,
     oauth::{
         dialect::{Addition, Dialect, TokenBody},
+        header::is_same_name,
         identity_token::IdentityToken,
         token_request::TokenRequest,
     },
@@ -113,8 +114,8 @@ impl Federation {
         Self { vendor: true, body, ..Self::standard(Grant::JwtBearer, identity) }
     }
 
-    /// How the exchange wants to be spoken to, where its provider wants this. The vendor's has a header of its own, and none
-    /// of those that go with its other grants.
+    /// How the exchange wants to be spoken to, where its provider wants this. The vendor's has a header of its own, which takes
+    /// the place of one of that name that goes with every grant; what is configured for this grant takes the place of both.
     #[must_use]
     pub fn dialect(&self, provider: &Dialect) -> Dialect {
         let token_body = self.body.unwrap_or(provider.token_body);
@@ -122,9 +123,12 @@ impl Federation {
             return Dialect { token_body, ..provider.clone() };
         }
         let (name, value) = Self::BETA;
-        let named_here = |one: &&Addition| one.grant.as_deref() == Some(JWT_BEARER_WORD) && one.name != name;
-        let further = provider.token_headers.iter().filter(named_here).cloned();
-        let token_headers = core::iter::once(Addition::new(name, value)).chain(further).collect();
+        let mut token_headers = provider.token_headers.clone();
+        let is_said =
+            |one: &Addition| one.grant.as_deref() == Some(JWT_BEARER_WORD) && is_same_name(&one.name, name);
+        if !token_headers.iter().any(is_said) {
+            token_headers.push(Addition::new(name, value).with(JWT_BEARER_WORD));
+        }
         Dialect { token_body, token_headers, ..provider.clone() }
     }
 
@@ -279,6 +283,30 @@ mod tests {
             body,
             r#"{"grant_type":"urn:ietf:params:oauth:grant-type:jwt-bearer","assertion":"JWT","federation_rule_id":"fdrl_1","organization_id":"o"}"#
         );
+    }
+
+    /// What is configured goes with the vendor's exchange too, and its flag is one header however it is spelt.
+    #[test]
+    fn the_vendors_exchange_carries_what_is_configured() {
+        let said = |name: &str, value: &str| (name.to_string(), value.to_string());
+        let flag = || said("anthropic-beta", "oidc-federation-2026-04-01");
+        let of = |ours: &[Addition]| {
+            let further = Dialect { token_headers: ours.to_vec(), ..Dialect::default() };
+            let ways = crate::config::Ways { further, ..Default::default() };
+            let known = ways.over(&crate::provider::dialect_of("https://claude.ai"));
+            let federation = Federation::of_vendor(Identity::Surroundings);
+            let token = IdentityToken::read(&jwt("{}"), false).expect("a token");
+            let encoded = federation.request(None, &token).encode(None, &federation.dialect(&known));
+            let headers = encoded.headers.into_iter();
+            headers.map(|(name, value)| (name.to_string(), value.expose().to_string())).collect::<Vec<_>>()
+        };
+        let mut both = of(&[Addition::new("x-tenant", "7")]);
+        both.sort();
+        assert_eq!(both, [flag(), said("x-tenant", "7")]);
+        assert_eq!(of(&[Addition::new("x-tenant", "7").with("refresh_token")]), [flag()]);
+        assert_eq!(of(&[Addition::new("Anthropic-Beta", "other")]), [flag()], "that of its own grant counts");
+        let own = Addition::new("Anthropic-Beta", "newer").with("jwt-bearer");
+        assert_eq!(of(&[own]), [said("Anthropic-Beta", "newer")]);
     }
 
     /// RFC 8693 §2.1.
