@@ -227,6 +227,28 @@ fn a_key_that_cannot_be_used_spends_nothing() {
     s.out(commands[2]);
 }
 
+/// A command that fails is not run by every call: the pause is told with its end, the token at hand is used, and as soon
+/// as the command is mended and the pause has passed, the login is renewed.
+#[test]
+fn a_persons_key_command_that_fails_is_not_run_by_every_call() {
+    let s = Signer::new("p256", "client_key_command = \"echo x >> FILE.ran; cat FILE\"");
+    s.signs_in();
+    let ran = || fs::read_to_string(s.file().with_extension("pem.ran")).expect("ours").lines().count();
+    fs::remove_file(s.file()).expect("our file");
+    let before = ran();
+    let wanted: &[&str] = &["token", "--min-valid", "7200"];
+    let first = s.run(wanted);
+    assert_eq!(first.status.code(), Some(3), "{}", stderr(&first));
+    assert_eq!(ran(), before + 1);
+    let second = s.run(wanted);
+    assert!(stderr(&second).contains("asking again is allowed in"), "{}", stderr(&second));
+    assert_eq!(ran(), before + 1);
+    let token = s.out(&["token"]);
+    s.keep(&key("p256"));
+    assert_ne!(s.out(&["token", "--min-valid", "7200", "--wait", "60"]), token);
+    assert_eq!(s.0.server.grants().refreshes, 1);
+}
+
 /// A machine likewise; and whose failure is shared for a moment is told by the same id.
 #[test]
 fn a_machines_key_that_cannot_be_used_is_told() {

@@ -411,6 +411,95 @@ fn federation_takes_its_identity_token_from_a_variable_or_a_command() {
     assert_eq!(m.exchanged(), (2, 0));
 }
 
+/// How often a command ran that writes a line to this file each time.
+fn runs(file: &std::path::Path) -> usize {
+    fs::read_to_string(file).unwrap_or_default().lines().count()
+}
+
+/// A command that gives the same numbered token again, or a key that cannot be had, is not run by every call.
+#[test]
+fn federation_runs_no_command_at_every_call_for_what_it_cannot_exchange() {
+    let m = Machine::new(Options::default());
+    let ran = m.s.home.path().join("ran");
+    let command =
+        format!("identity_token_command = \"echo x >> '{}'; cat '{}'\"", ran.display(), m.file().display());
+    m.write("", &command);
+    m.refresh();
+    m.json(&["token"]);
+    m.s.expire();
+    m.fails(5, "identity-token-used");
+    assert_eq!(runs(&ran), 2);
+    let told = stderr(&m.run(&["token"]));
+    assert!(told.contains("asking again is allowed in"), "{told}");
+    assert_eq!(runs(&ran), 2, "the pause is for all processes");
+    m.keep(&Workload { lifetime: -3600, ..m.workload() });
+    m.wait();
+    m.fails(5, "identity-token-expired");
+    assert_eq!(runs(&ran), 3);
+    m.wait();
+    m.refresh();
+    m.json(&["token"]);
+    assert_eq!(m.exchanged(), (2, 0));
+}
+
+/// RFC 7523 §2.2: a client that signs, on a machine whose clock is wrong. A refused client was given nothing, so the same
+/// identity token is exchanged by a request that is dated by the provider's clock.
+#[test]
+fn federation_of_a_client_that_signs_is_dated_by_the_providers_clock() {
+    let keys = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/keyfob/tests/keys");
+    let key = |name: &str| fs::read_to_string(format!("{keys}/{name}.pem")).expect("a key");
+    for turned in [-600, 600] {
+        let clients = vec![Client::with_key("signer", &key("p256.pub")).expect("a client")];
+        let m = Machine::new(Options { clients, ..Options::default() });
+        let ran = m.s.home.path().join("ran");
+        let kept = m.s.home.path().join("client-key.pem");
+        let keys = format!(
+            "issuer = \"{}\"\nclient_id = \"signer\"\nclient_key_command = \"echo x >> '{}'; cat '{}'\"",
+            m.s.server.base_url(),
+            ran.display(),
+            kept.display()
+        );
+        m.write(&keys, &format!("identity_token_file = \"{}\"", m.file().display()));
+        m.s.server.advance(turned);
+        m.keep(&Workload { lifetime: 3600, ..m.workload() });
+        m.fails(3, "client-key");
+        m.run(&["token"]);
+        assert_eq!(runs(&ran), 1, "a command that fails is not run by every call");
+        assert_eq!(token_requests(&m.s.server), 0, "and nothing was asked");
+        m.wait();
+        fs::write(&kept, key("p256")).expect("a file");
+        let first = m.json(&["token"]);
+        assert_eq!((token_requests(&m.s.server), m.exchanged()), (2, (1, 0)), "{turned}");
+        m.keep(&Workload { lifetime: 3600, ..m.workload() });
+        let rejected = format!("{}:{}", first["login"].as_str().expect("an id"), first["generation"]);
+        m.json(&["token", "--rejected", &rejected]);
+        assert_eq!((token_requests(&m.s.server), m.exchanged()), (3, (2, 0)), "it is known by then");
+    }
+}
+
+/// A machine whose clock is seven minutes fast: by it, every identity token of five minutes has ended when it is issued.
+#[test]
+fn federation_on_a_machine_whose_clock_is_fast() {
+    let mut m = Machine::of_vendor();
+    m.s.server.advance(-420);
+    m.keep(&Workload { lifetime: 3600, ..m.workload() });
+    m.json(&["token"]);
+    m.s.expire();
+    m.refresh();
+    m.json(&["token"]);
+    assert_eq!(m.exchanged(), (2, 0), "the answer to the first told the provider's clock");
+    let doctor = m.run(&["doctor"]);
+    assert!(!format!("{doctor:?}").contains("expired"), "{doctor:?}");
+
+    // GitHub issues one for the call: it is never old.
+    m.s.set(TOKEN_FILE, "");
+    let url = format!("{}/v1/identity/token?api-version=2.0", m.s.server.base_url());
+    m.s.set("ACTIONS_ID_TOKEN_REQUEST_URL", &url);
+    m.s.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", LOCAL_IDENTITY_REQUEST_TOKEN);
+    m.json(&["token"]);
+    assert_eq!(m.exchanged(), (3, 0));
+}
+
 /// Half a federation is refused before any network use, naming the key and its line.
 #[test]
 fn federation_with_a_wrong_configuration_names_the_key() {
@@ -421,6 +510,9 @@ fn federation_with_a_wrong_configuration_names_the_key() {
         ("identity_token = \"github\"\nidentity_token_file = \"/x\"", "identity_token_file"),
         ("identity_token_file = \"x\"", "identity_token_file"),
         ("identity_token_variable = \"A B\"", "identity_token_variable"),
+        ("identity_token_file = \"/x\"\nidentity_token_audience = \"a\"", "identity_token_audience"),
+        ("identity_token_variable = \"X\"\nidentity_token_audience = \"a\"", "identity_token_audience"),
+        ("identity_token_command = \"x\"\nidentity_token_audience = \"a\"", "identity_token_audience"),
         ("identity_token = \"github\"\ngrant = \"saml\"", "grant"),
         ("identity_token = \"github\"\nbody = \"xml\"", "body"),
         ("identity_token = \"github\"\nsubject_token_type = \"jwt\"", "subject_token_type"),

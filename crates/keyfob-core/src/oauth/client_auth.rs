@@ -86,6 +86,14 @@ pub struct SecretAt {
     pub key_id: Option<String>,
 }
 
+impl SecretAt {
+    /// Whether somebody else is asked for it, and not a file read: then a failure is not tried again at once.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        matches!(self.at, Place::Command(_))
+    }
+}
+
 /// A client with its proof at hand: what one request is authenticated with.
 #[derive(Debug)]
 pub struct ClientAuth {

@@ -64,10 +64,11 @@ pub fn answered(
             (Id::OutcomeUnknown, said)
         }
     };
+    refresh::mend_clock(&mut record, reply, now, kernel.as_deref());
     let at = record.ahead(kernel.as_deref()).theirs(now);
     let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
     let (id, why, cause) = match id {
-        Id::FederationRefused if token.ended_to_the_second(now) => {
+        Id::FederationRefused if token.ended_to_the_second(at) => {
             let why = format!("the identity token has expired, and the provider says: {}", said.why);
             (Id::IdentityTokenExpired, why, Some(Cause::IdentityExpired { source: source(federation) }))
         }
@@ -219,6 +220,33 @@ mod tests {
         assert!(after.error.is_none() && !again);
         assert_eq!(after.record.expires_at, Some(ProviderTime(NOW.0 + 600)));
         assert!(after.record.refresh_token.is_none(), "it would outlive the identity");
+    }
+
+    /// A client that signs and was refused learns the provider's clock, and by that clock it is said whether a token has ended.
+    #[test]
+    fn a_refusal_tells_the_providers_clock() {
+        use crate::oauth::client_auth::{Place, Proof, SecretAt};
+        let refused = |fast: i64, body: &str| {
+            let mut before = record(NOW.0, -1);
+            before.refresh_token = None;
+            before.federated = Some(Federated::default());
+            let at = Place::Command("c".into());
+            before.secret_at = Some(SecretAt { at, auth: Proof::PrivateKeyJwt, key_id: None });
+            let now = NOW.plus(fast);
+            let reply = Reply {
+                date: Some("Mon, 12 Jan 1970 13:46:40 GMT".into()),
+                asked_at: Some(now),
+                ..reply(401, body)
+            };
+            let federation = Federation::of_vendor(Identity::Surroundings);
+            answered(before, &federation, &token(), &reply, now, Some("k".into()))
+        };
+        let after = refused(360, r#"{"error":"invalid_client"}"#);
+        assert_eq!(after.record.ahead(Some("k")).seconds(), -360);
+        assert_eq!(after.error.expect("refused").id(), Id::FederationRefused, "the token has not ended");
+        assert_eq!(after.record.cooldown.expect("the next processes wait").since, ProviderTime(NOW.0));
+        let after = refused(0, r#"{"error":"invalid_client"}"#);
+        assert!(after.record.clocks.is_empty());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Secret, Timestamp, digest, json, secret::strip_newline};
+use crate::{ProviderTime, Secret, Timestamp, digest, json, secret::strip_newline};
 
 /// Issuers' clocks may differ from this machine's by this much.
 const LEEWAY: i64 = 60;
@@ -91,16 +91,16 @@ impl IdentityToken {
         }
     }
 
-    /// When it ended, if it has.
+    /// When it ended, if it has. `now` is the provider's: it is for the provider that it must be good.
     #[must_use]
-    pub fn ended(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn ended(&self, now: ProviderTime) -> Option<Timestamp> {
         let end = self.claims.as_ref()?.expires_at?;
         (end.saturating_add(LEEWAY) <= now.0).then_some(Timestamp(end))
     }
 
     /// The same without the leeway that clocks are given: for saying why a provider refused it.
     #[must_use]
-    pub fn ended_to_the_second(&self, now: Timestamp) -> bool {
+    pub fn ended_to_the_second(&self, now: ProviderTime) -> bool {
         self.claims.as_ref().and_then(|claims| claims.expires_at).is_some_and(|end| end <= now.0)
     }
 }
@@ -220,9 +220,11 @@ pub(crate) mod tests {
     #[test]
     fn an_end_is_given_a_minute_for_clocks_that_differ() {
         let token = read(r#"{"exp":1000}"#);
-        assert_eq!(token.ended(Timestamp(1059)), None);
-        assert_eq!(token.ended(Timestamp(1060)), Some(Timestamp(1000)));
-        assert!(token.ended_to_the_second(Timestamp(1000)) && !token.ended_to_the_second(Timestamp(999)));
-        assert_eq!(read("{}").ended(Timestamp(i64::MAX)), None, "it does not say");
+        assert_eq!(token.ended(ProviderTime(1059)), None);
+        assert_eq!(token.ended(ProviderTime(1060)), Some(Timestamp(1000)));
+        assert!(
+            token.ended_to_the_second(ProviderTime(1000)) && !token.ended_to_the_second(ProviderTime(999))
+        );
+        assert_eq!(read("{}").ended(ProviderTime(i64::MAX)), None, "it does not say");
     }
 }

@@ -117,7 +117,7 @@ fn identity(session: &Session, wish: Wish) -> Option<State> {
     }
     Some(match federation::identity::fetch(session, federation) {
         Err(missing) => State::Wrong(missing.error),
-        Ok(token) => match token.ended(session.world.clock.now()) {
+        Ok(token) => match token.ended(federation::place::provider_time(session)) {
             Some(end) => {
                 let source = federation_source(federation);
                 let what = format!("the identity token from {source} cannot be exchanged");

@@ -8,7 +8,7 @@ use std::{
 use keyfob_core::{
     Cause, Error, Id, Record, Result,
     login::{due::Next, refresh},
-    oauth::token_request::Encoded,
+    oauth::{client_auth::SecretAt, token_request::Encoded},
 };
 
 use super::{
@@ -102,7 +102,19 @@ pub fn spend(world: &World, lease: Box<dyn Lease + '_>, need: &Need) -> Result<(
     };
     let request = refresh::request(&record)?;
     // Before anything is written down: without the client's secret or key nothing is asked, and nothing is spent.
-    let auth = Party::of(&record).proof(world, record.secret_at.as_ref(), world.clock.ahead(&record))?;
+    let proof = Party::of(&record).proof(world, record.secret_at.as_ref(), world.clock.ahead(&record));
+    let auth = match proof {
+        Ok(auth) => auth,
+        Err(error) => {
+            if record.secret_at.as_ref().is_some_and(SecretAt::is_asked) {
+                // A command is not run by every call: some ask a person, or a service that locks. Where this cannot be
+                // noted, what failed first is told nevertheless.
+                let now = world.clock.ahead(&record).theirs(world.clock.now());
+                drop(lease.commit(&refresh::unanswered(record, false, error.why(), now).record));
+            }
+            return Err(error);
+        }
+    };
     let request = request.encode(auth.as_ref(), &record.dialect);
     // Before the request: between its answer and the disk nothing else is done.
     let kernel = world.clock.kernel();

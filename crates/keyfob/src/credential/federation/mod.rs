@@ -3,7 +3,7 @@
 //!
 //! As with client credentials, it shares the lease of renewal: one process fetches an identity token and exchanges it, the
 //! others adopt the result. Nothing is rotated. But an identity token may be good for one exchange alone, so what is about
-//! to be presented is written down before it is, and never presented again.
+//! to be presented is written down before it is, and is not presented again unless the provider said that it did not use it.
 
 mod github;
 pub(crate) mod identity;
@@ -13,11 +13,12 @@ pub(crate) mod place;
 use std::sync::{Arc, OnceLock};
 
 use keyfob_core::{
-    Cause, Error, Id, Record, Result, Source,
+    Ahead, Cause, Error, Id, Record, Result, Source,
     login::{due::Next, record::Generation, refresh::After},
     oauth::{
+        client_auth::{ClientAuth, SecretAt},
         exchange,
-        federation::{self, Federation},
+        federation::{self, Federation, Identity},
         identity_token::IdentityToken,
         token_request::Encoded,
     },
@@ -30,7 +31,7 @@ use self::{
 };
 use crate::{
     credential::{
-        client_auth::Party,
+        client_auth::{self, Party},
         grant::{Considered, Grant, stored_grant},
         look::nothing,
     },
@@ -45,6 +46,14 @@ use crate::{
 struct Exchanger<'s> {
     session: &'s Session,
     federation: &'s Federation,
+}
+
+/// What an exchange needs.
+struct Ready {
+    token: IdentityToken,
+    url: String,
+    auth: Option<ClientAuth>,
+    request: Encoded,
 }
 
 /// Whether this token was presented before, or may have been.
@@ -95,8 +104,9 @@ impl Spender for Exchanger<'_> {
             Next::Early | Next::Renew => {}
         }
         self.as_configured(&mut record)?;
-        let token = match identity::fetch(self.session, self.federation) {
-            Ok(token) => token,
+        // Before anything is written down: without an identity token and the client's secret nothing is asked.
+        let Ready { token, url, auth, request } = match self.ready(world, &record) {
+            Ok(ready) => ready,
             Err(Missing { error, was_asked: false }) => return Err(error),
             Err(Missing { error, was_asked: true }) => {
                 let now = world.clock.ahead(&record).theirs(world.clock.now());
@@ -105,9 +115,6 @@ impl Spender for Exchanger<'_> {
             }
         };
         let single = self.federation.is_single_use(&token);
-        self.worth_sending(world, &record, &token, single)?;
-        // Before anything is written down: without the client's secret nothing is asked.
-        let (url, request) = self.request(world, &record, &token)?;
         let generation = record.generation.number();
         let lost = record.unknown.take().is_some();
         let federated = record.federated.get_or_insert_default();
@@ -130,7 +137,16 @@ impl Spender for Exchanger<'_> {
             })
         };
         let kernel = world.clock.kernel();
-        let answer = provider::post(world, &url, request).within(ANSWER).send_when(note);
+        let send = |request| provider::post(world, &url, request).within(ANSWER).send_when(note.clone());
+        let mut answer = send(request);
+        // A refused client has been given nothing (RFC 6749 §5.2): the identity token is as good as before.
+        if let Ok(refusal) = &answer
+            && let ahead = world.clock.ahead(&record)
+            && let Some(ahead) = client_auth::clock_to_sign_by(world, auth.as_ref(), &refusal.reply, ahead)
+            && let Ok((_, again)) = self.request(world, &record, &token, ahead)
+        {
+            answer = send(again);
+        }
         if let (Some(error), Err(NoAnswer { sent: false, .. })) = (refused.get(), &answer) {
             // What cannot be noted is not asked.
             return Err(lease.withdraw(error));
@@ -168,23 +184,36 @@ impl Exchanger<'_> {
         Ok(())
     }
 
+    /// A fresh identity token, and the request that carries it.
+    fn ready(&self, world: &World, record: &Record) -> Result<Ready, Missing> {
+        let token = identity::fetch(self.session, self.federation)?;
+        let is_command = matches!(self.federation.identity, Identity::Command(_));
+        let was_asked = is_command || identity::asks_github(self.session, self.federation);
+        let worth = self.worth_sending(world, record, &token);
+        worth.map_err(|error| Missing { error, was_asked })?;
+        let url = record.endpoints.token_url.clone().ok_or_else(|| {
+            let why = "its record names no token endpoint";
+            Error::new(Id::StoreCorrupt, exchange::failed_at(record), why)
+        })?;
+        let was_asked = was_asked || record.secret_at.as_ref().is_some_and(SecretAt::is_asked);
+        let request = self.request(world, record, &token, world.clock.ahead(record));
+        let (auth, request) = request.map_err(|error| Missing { error, was_asked })?;
+        Ok(Ready { token, url, auth, request })
+    }
+
     /// Refuses what the provider would refuse: then nothing is asked, and nothing is spent.
-    fn worth_sending(
-        &self,
-        world: &World,
-        record: &Record,
-        token: &IdentityToken,
-        single: bool,
-    ) -> Result<()> {
+    fn worth_sending(&self, world: &World, record: &Record, token: &IdentityToken) -> Result<()> {
         let source = federation::source(self.federation);
         let what = || format!("the identity token from {source} is not exchanged");
-        let now = world.clock.now();
-        if let Some(end) = token.ended(now) {
+        // One that was issued a moment ago has not ended, whatever this machine's clock says: the answer mends that.
+        let is_new = identity::asks_github(self.session, self.federation);
+        let now = world.clock.ahead(record).theirs(world.clock.now());
+        if let Some(end) = token.ended(now).filter(|_| !is_new) {
             let why = format!("it expired at {end}");
             return Err(Error::new(Id::IdentityTokenExpired, what(), why)
                 .because(Cause::IdentityExpired { source: source.clone() }));
         }
-        if single && was_presented(record, token) {
+        if self.federation.is_single_use(token) && was_presented(record, token) {
             let why = "it was exchanged before, or its exchange was begun and its outcome is unknown";
             return Err(Error::new(Id::IdentityTokenUsed, what(), why)
                 .because(Cause::IdentityUsed { source: source.clone() }));
@@ -222,15 +251,16 @@ impl Exchanger<'_> {
         After { error: after.error.map(|error| error.maybe_because(cause)), ..after }
     }
 
-    /// Where it is sent, and what.
-    fn request(&self, world: &World, record: &Record, token: &IdentityToken) -> Result<(String, Encoded)> {
+    /// What is sent, and the proof in it, which is dated by the provider's clock.
+    fn request(
+        &self,
+        world: &World,
+        record: &Record,
+        token: &IdentityToken,
+        ahead: Ahead,
+    ) -> Result<(Option<ClientAuth>, Encoded)> {
         let environment = self.session.environment()?;
-        let url = record.endpoints.token_url.clone().ok_or_else(|| {
-            let why = "its record names no token endpoint";
-            Error::new(Id::StoreCorrupt, exchange::failed_at(record), why)
-        })?;
         let client = environment.federation_client(self.federation);
-        let ahead = world.clock.ahead(record);
         let auth = match client {
             Some(client) => {
                 let party = Party { environment: &environment.name, client, ..Party::of(record) };
@@ -238,11 +268,8 @@ impl Exchanger<'_> {
             }
             None => None,
         };
-        Ok((
-            url,
-            self.federation
-                .request(client, token)
-                .encode(auth.as_ref(), &self.federation.dialect(&environment.dialect)),
-        ))
+        let dialect = self.federation.dialect(&environment.dialect);
+        let request = self.federation.request(client, token).encode(auth.as_ref(), &dialect);
+        Ok((auth, request))
     }
 }

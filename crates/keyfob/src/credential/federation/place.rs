@@ -1,12 +1,15 @@
 //! Whether an exchange of identity tokens is asked for, and where its credential is stored.
 
 use keyfob_core::{
-    Cause, Error, Id, Result,
+    Ahead, Cause, Error, Id, ProviderTime, Result,
     contract::names,
     oauth::federation::{self, Federation},
 };
 
-use crate::{session::Session, store::Store};
+use crate::{
+    session::Session,
+    store::{Seen, Store},
+};
 
 /// What the session's environment says of it.
 pub(super) fn wanted(session: &Session) -> Result<&Federation> {
@@ -19,6 +22,16 @@ pub(super) fn wanted(session: &Session) -> Result<&Federation> {
 pub(crate) fn store(session: &Session) -> Result<Box<dyn Store>> {
     let federation = wanted(session)?;
     session.logins()?.of(&session.environment()?.federated_key(federation)?)
+}
+
+/// Now by the provider's clock, as far as the record of its credential knows how far that is off.
+pub(crate) fn provider_time(session: &Session) -> ProviderTime {
+    let clock = &session.world.clock;
+    let ahead = match store(session).and_then(|store| store.look()) {
+        Ok(Seen::Record(record)) => clock.ahead(&record),
+        _ => Ahead::default(),
+    };
+    ahead.theirs(clock.now())
 }
 
 /// Whether it is asked for, in words, or why it is not. No identity token is fetched.
