@@ -221,16 +221,24 @@ async fn exchange<T: DeserializeOwned>(
         Way::Socket(socket) => {
             let stream = UnixStream::connect(socket).await.map_err(Refused::Absent)?;
             // Whoever can make a socket there could give out a token of their own, and see what is sent with it.
-            let server = stream.peer_cred().map_err(Refused::Absent)?.uid();
-            if server != 0 && server != rustix::process::geteuid().as_raw() {
-                return Err(Refused::Stranger(server));
-            }
+            known(stream.peer_cred().map_err(Refused::Absent)?.uid())?;
             over(stream, method, path, body, wait).await
         }
         Way::Bell(bell) => {
+            // A variable of whoever started us names a number, and behind that may be anybody's pair.
+            #[cfg(target_os = "linux")]
+            if let Ok(maker) = rustix::net::sockopt::socket_peercred(bell) {
+                known(maker.uid.as_raw())?;
+            }
             over(doorbell::ring(bell).map_err(Refused::Absent)?, method, path, body, wait).await
         }
     }
+}
+
+/// Only this user and root are believed.
+fn known(server: u32) -> Result<(), Refused> {
+    let is_known = server == 0 || server == rustix::process::geteuid().as_raw();
+    if is_known { Ok(()) } else { Err(Refused::Stranger(server)) }
 }
 
 async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
