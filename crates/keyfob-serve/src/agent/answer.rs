@@ -133,8 +133,12 @@ async fn respond(
         ));
     }
     let octets = read(body).await?;
+    let patience = patience(&parts.headers);
     if path == wire::STATUS {
-        return status(open).await;
+        return match tokio::time::timeout(patience, status(open)).await {
+            Ok(answered) => answered,
+            Err(_) => Err(no_answer_within(patience, "the store is slow, or many ask")),
+        };
     }
     let question: Question = if octets.is_empty() {
         Question::default()
@@ -155,19 +159,25 @@ async fn respond(
     let wish = Wish {
         min_valid: Duration::from_secs(question.min_valid),
         rejected: question.rejected.as_deref().map(rejected).transpose()?,
-        origin: note.origin.clone(),
     };
-    let patience = patience(&parts.headers);
-    let Ok(outcome) = tokio::time::timeout(patience, open.flights.ask(wish)).await else {
-        let what = "the agent has no answer yet";
-        let why =
-            format!("the login is being renewed, and that has taken longer than {} s", patience.as_secs());
-        let error =
-            Error::new(ErrorId::Unreachable, what, why).because(Cause::Busy { status: 504, seconds: None });
-        return Err(Refusal { status: StatusCode::GATEWAY_TIMEOUT, error });
+    let asking = async {
+        if let Some(origin) = &note.origin {
+            open.flights.may_go_to(origin).await?;
+        }
+        open.flights.ask(wish).await
+    };
+    let Ok(outcome) = tokio::time::timeout(patience, asking).await else {
+        return Err(no_answer_within(patience, "the login is being renewed"));
     };
     let lent = note.lent.insert(outcome?);
     Ok(credential::write(open, lent, if wants_token { What::Token } else { What::Headers })?)
+}
+
+fn no_answer_within(patience: Duration, reason: &str) -> Refusal {
+    let why = format!("{reason}, and that has taken longer than {} s", patience.as_secs());
+    let error = Error::new(ErrorId::Unreachable, "the agent has no answer yet", why)
+        .because(Cause::Busy { status: 504, seconds: None });
+    Refusal { status: StatusCode::GATEWAY_TIMEOUT, error }
 }
 
 /// What has to be right whatever is asked. A program that was talked into fetching an address of somebody's choice
@@ -233,10 +243,7 @@ fn patience(headers: &HeaderMap) -> Duration {
 }
 
 async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
-    let shared = Arc::clone(open);
-    let looked = tokio::task::spawn_blocking(move || shared.host.known(&shared.door.client)).await;
-    let known =
-        looked.map_err(|_| Error::new(ErrorId::Bug, "the agent's state", "it could not be looked at"))?;
+    let known = open.flights.known().await?;
     let door = &open.door;
     let [connections, answered, refused] = open.tally.read();
     Ok(json(&wire::Status {

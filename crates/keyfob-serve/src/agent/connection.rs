@@ -29,7 +29,7 @@ pub(crate) async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, mut stopped
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    open.tally.connected();
+    let _counted = Counted::new(&open);
     let answering = Arc::new(AtomicBool::new(false));
     let patient = Patient { stream, answering: Arc::clone(&answering), deadline: None };
     let service = service_fn(|request| {
@@ -53,7 +53,22 @@ where
             let _ = serving.await;
         }
     }
-    open.tally.left();
+}
+
+/// A connection that is counted for as long as it lasts, however it ends.
+struct Counted(Arc<Open>);
+
+impl Counted {
+    fn new(open: &Arc<Open>) -> Self {
+        open.tally.connected();
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.tally.left();
+    }
 }
 
 /// A stream on which a request has to come in within a time that begins with its first octet.

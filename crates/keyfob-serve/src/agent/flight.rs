@@ -6,21 +6,27 @@ use std::{
     time::Duration,
 };
 
-use keyfob::{Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp};
+use keyfob::{
+    Cause, Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp,
+};
 use tokio::sync::{Semaphore, watch};
 
-use crate::agent::host::{Host, is_lent};
+use crate::agent::host::{Host, Known, is_lent};
 
 /// Threads that ask at the same time. Each waits for a disk, or for another process that renews.
 pub(crate) const THREADS: usize = 16;
+
+/// Looks at the same time that wait for nobody: at the configuration and the login.
+pub(crate) const LOOKS: usize = 2;
+
+/// Different questions at the same time. Each holds a task, and most of them wait for a thread.
+const QUESTIONS: usize = 64;
 
 /// A question to the library.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Wish {
     pub(crate) min_valid: Duration,
     pub(crate) rejected: Option<Generation>,
-    /// The origin that the credential is to go to.
-    pub(crate) origin: Option<String>,
 }
 
 /// A credential that may be handed out: a login's access token, and nothing else that the library has.
@@ -60,11 +66,18 @@ pub(crate) struct Flights {
     host: Arc<dyn Host>,
     asked: Mutex<HashMap<(Turn, Wish), Answer>>,
     threads: Semaphore,
+    looks: Semaphore,
 }
 
 impl Flights {
     pub(crate) fn new(client: Arc<Client>, host: Arc<dyn Host>) -> Arc<Self> {
-        Arc::new(Self { client, host, asked: Mutex::default(), threads: Semaphore::new(THREADS) })
+        Arc::new(Self {
+            client,
+            host,
+            asked: Mutex::default(),
+            threads: Semaphore::new(THREADS),
+            looks: Semaphore::new(LOOKS),
+        })
     }
 
     /// The answer to this wish: that of a question which is being asked already, or of a new one. The question goes on
@@ -83,12 +96,38 @@ impl Flights {
         self.fly(Wish::default()).await
     }
 
+    /// Refuses an origin that the credential is not for.
+    pub(crate) async fn may_go_to(&self, origin: &str) -> Result<()> {
+        let owned = origin.to_owned();
+        if self.glance(move |client, _| client.may_go_to(Purpose::Api, &owned)).await?? {
+            return Ok(());
+        }
+        let what = format!("the credential is not for {origin}");
+        let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
+        Err(Error::new(ErrorId::AgentRefused, what, why))
+    }
+
+    /// What is known of the login.
+    pub(crate) async fn known(&self) -> Result<Known> {
+        self.glance(|client, host| host.known(client)).await
+    }
+
+    /// Looks, and waits for no provider and no other process.
+    async fn glance<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Client, &dyn Host) -> T + Send + 'static,
+    ) -> Result<T> {
+        let _look = self.looks.acquire().await;
+        let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
+        tokio::task::spawn_blocking(move || look(&client, &*host)).await.map_err(|_| vanished())
+    }
+
     async fn turn(self: &Arc<Self>, turn: Turn, wish: Wish) -> Outcome {
-        let mut first = self.join((turn, wish.clone()));
+        let mut first = self.join((turn, wish.clone()))?;
         if let Ok(outcome) = tokio::time::timeout(AT_HAND, said(&mut first)).await {
             return outcome;
         }
-        let mut second = self.join((Turn::Second, wish));
+        let Ok(mut second) = self.join((Turn::Second, wish)) else { return said(&mut first).await };
         tokio::select! {
             outcome = said(&mut first) => outcome,
             outcome = said(&mut second) => match outcome {
@@ -99,10 +138,15 @@ impl Flights {
         }
     }
 
-    fn join(self: &Arc<Self>, key: (Turn, Wish)) -> Answer {
+    fn join(self: &Arc<Self>, key: (Turn, Wish)) -> Result<Answer> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = asked.get(&key) {
-            return answer.clone();
+            return Ok(answer.clone());
+        }
+        if asked.len() >= QUESTIONS {
+            let why = format!("{QUESTIONS} different questions are being answered");
+            return Err(Error::new(ErrorId::Unreachable, "the agent has too much to do", why)
+                .because(Cause::Busy { status: 503, seconds: Some(1) }));
         }
         let (say, answer) = watch::channel(None);
         asked.insert(key.clone(), answer.clone());
@@ -113,7 +157,7 @@ impl Flights {
             flights.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             let _ = say.send(Some(outcome));
         });
-        answer
+        Ok(answer)
     }
 
     async fn fly(&self, wish: Wish) -> Outcome {
@@ -134,13 +178,6 @@ async fn said(answer: &mut Answer) -> Outcome {
 
 /// What blocks.
 fn look(client: &Client, host: &dyn Host, wish: &Wish) -> Outcome {
-    if let Some(origin) = &wish.origin
-        && !client.may_go_to(Purpose::Api, origin)?
-    {
-        let what = format!("the credential is not for {origin}");
-        let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
-        return Err(Error::new(ErrorId::AgentRefused, what, why));
-    }
     // Before it is taken: a helper's key would be made for nothing, by a program that may ask a person for something.
     if let Some(source) = host.source(client).filter(|source| !is_lent(*source)) {
         return Err(not_lent(source));
@@ -180,7 +217,7 @@ fn vanished() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::host::{Known, Told};
+    use crate::agent::host::Told;
     use keyfob::testing::Simulation;
 
     fn run<T>(act: impl Future<Output = T>) -> T {
@@ -212,7 +249,8 @@ mod tests {
         run(async {
             let first = flights.ask(Wish::default()).await.unwrap();
             let rejected = Wish { rejected: Some(first.generation.clone()), ..Wish::default() };
-            let all: Vec<_> = (0..100).map(|_| flights.join((Turn::First, rejected.clone()))).collect();
+            let all: Vec<_> =
+                (0..100).map(|_| flights.join((Turn::First, rejected.clone())).unwrap()).collect();
             for mut answer in all {
                 let outcome = answer.wait_for(Option::is_some).await.unwrap().clone().unwrap().unwrap();
                 assert_eq!(outcome.generation.number(), first.generation.number() + 1);
@@ -229,7 +267,26 @@ mod tests {
     fn a_host_that_the_credential_is_not_for_gets_nothing() {
         let simulation = Simulation::signed_in().unwrap();
         let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
-        let wish = Wish { origin: Some("https://evil.example".into()), ..Wish::default() };
-        assert_eq!(run(flights.ask(wish)).expect_err("a stranger").id(), ErrorId::AgentRefused);
+        let refused = run(flights.may_go_to("https://evil.example"));
+        assert_eq!(refused.expect_err("a stranger").id(), ErrorId::AgentRefused);
+    }
+
+    #[test]
+    fn different_questions_are_bounded() {
+        let simulation = Simulation::signed_in().unwrap();
+        let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
+        run(async {
+            // Nothing runs until this waits: all of them are asked at the same time.
+            let wish = |seconds| Wish { min_valid: Duration::from_secs(seconds), ..Wish::default() };
+            let asked: Vec<_> =
+                (0..QUESTIONS as u64).map(|n| flights.join((Turn::First, wish(n))).unwrap()).collect();
+            let one_more = flights.join((Turn::First, wish(1000))).expect_err("too many");
+            assert_eq!((one_more.id(), one_more.exit_code()), (ErrorId::Unreachable, 6));
+            assert!(flights.join((Turn::First, wish(0))).is_ok(), "the same question is no other one");
+            for mut answer in asked {
+                said(&mut answer).await.unwrap();
+            }
+            flights.ask(wish(1000)).await.unwrap();
+        });
     }
 }

@@ -22,7 +22,7 @@ use tokio::{
     net::UnixListener,
     runtime,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     task::JoinSet,
 };
 
@@ -38,6 +38,13 @@ use self::{
 
 /// How long the requests that are being answered may take when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Of users that a door is not open to: so many at a time are told so, for so long. The others are closed at once.
+const STRANGERS: usize = 8;
+const FOR_STRANGERS: Duration = Duration::from_secs(5);
+
+/// Descriptors that connections leave for the store, the network and the files.
+const RESERVE: u64 = 128;
 
 /// The agent, with its doors.
 pub struct Agent {
@@ -101,7 +108,6 @@ impl Agent {
     /// # Errors
     /// The system gives no event loop.
     pub fn run(self) -> io::Result<()> {
-        room_for_connections();
         let runtime = runtime()?;
         let served = runtime.block_on(async {
             let mut signals =
@@ -162,11 +168,12 @@ impl Agent {
     /// Serves until that comes; with `closes`, also until every door has closed.
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
         let stop = watch::Sender::new(false);
+        let room = room_for_connections();
         let (mut doors, mut all) = (JoinSet::new(), Vec::new());
         for (door, way) in self.doors {
             let open = Open::new(door, Arc::clone(&self.host), self.log.clone());
             all.push(Arc::clone(&open));
-            let stopped = stop.subscribe();
+            let (stopped, room) = (stop.subscribe(), Arc::clone(&room));
             let (listener, socket) = match way {
                 Way::Socket(socket) => {
                     let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
@@ -175,7 +182,7 @@ impl Agent {
                 Way::Bell(ours) => (Listener::bell(ours)?, None),
             };
             doors.spawn(async move {
-                accept(open, listener, stopped).await;
+                accept(open, listener, room, stopped).await;
                 // Removed only now: until then somebody answers there.
                 drop(socket);
             });
@@ -224,7 +231,13 @@ async fn left_alone(doors: &[Arc<Open>], time: Option<Duration>) {
 }
 
 /// One door, until the agent stops or the door closes.
-async fn accept(open: Arc<Open>, listener: Listener, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    open: Arc<Open>,
+    listener: Listener,
+    room: Arc<Semaphore>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     // Both end with this.
     let mut keeping = JoinSet::new();
     keeping.spawn(ahead::keep(Arc::clone(&open)));
@@ -239,19 +252,38 @@ async fn accept(open: Arc<Open>, listener: Listener, mut stopped: watch::Receive
     let mut gone = false;
     loop {
         let next = tokio::select! {
-            next = listener.next(), if !gone => next,
+            // Without room, whoever comes waits in the socket.
+            next = next(&listener, &room), if !gone => next,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             _ = stopped.wait_for(|stopped| *stopped) => break,
             () = &mut closed => break,
         };
+        let (next, place) = next;
         match next {
             Next::Stream(stream) => {
                 let peer = Peer::of(&stream, open.log.is_some());
-                connections.spawn(connection::serve(Arc::clone(&open), peer, stream, end.subscribe()));
+                let is_admitted = open.door.admits(peer.uid);
+                let told = if is_admitted { None } else { Arc::clone(&strangers).try_acquire_owned().ok() };
+                if !is_admitted && told.is_none() {
+                    continue;
+                }
+                let serving = connection::serve(Arc::clone(&open), peer, stream, end.subscribe());
+                connections.spawn(async move {
+                    let _held = (place, &told);
+                    if is_admitted {
+                        serving.await;
+                    } else {
+                        let _ = tokio::time::timeout(FOR_STRANGERS, serving).await;
+                    }
+                });
             }
             Next::Pipes(pipes) => {
                 let peer = Peer::inherited();
-                connections.spawn(connection::serve(Arc::clone(&open), peer, pipes, end.subscribe()));
+                let serving = connection::serve(Arc::clone(&open), peer, pipes, end.subscribe());
+                connections.spawn(async move {
+                    let _held = place;
+                    serving.await;
+                });
             }
             // Who has asked already may go on.
             Next::Gone => gone = true,
@@ -264,8 +296,32 @@ async fn accept(open: Arc<Open>, listener: Listener, mut stopped: watch::Receive
     let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Every connection is a descriptor: as many as the system lets this user have.
-fn room_for_connections() {
+/// The next connection, and its place among those that there is room for.
+async fn next(listener: &Listener, room: &Arc<Semaphore>) -> (Next, Option<OwnedSemaphorePermit>) {
+    let place = Arc::clone(room).acquire_owned().await.ok();
+    (listener.next().await, place)
+}
+
+/// Room for as many connections as the system lets this user have descriptors for, but for those of a reserve. Through a bell
+/// come two for each.
+fn room_for_connections() -> Arc<Semaphore> {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    Arc::new(Semaphore::new(room_in(getrlimit(Resource::Nofile).current)))
+}
+
+/// Of so many descriptors. `None`: the system sets no limit.
+fn room_in(descriptors: Option<u64>) -> usize {
+    let free = descriptors.map_or(u64::MAX, |all| all.saturating_sub(RESERVE)) / 2;
+    usize::try_from(free.clamp(16, 16_384)).unwrap_or(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_rest() {
+        assert_eq!([Some(1024), Some(64), None].map(room_in), [448, 16, 16_384]);
+    }
 }
