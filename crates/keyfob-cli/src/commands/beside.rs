@@ -4,14 +4,14 @@ use std::{
     io,
     os::{fd::AsRawFd as _, unix::net::UnixStream, unix::process::ExitStatusExt as _},
     process::{Child, Command, ExitCode, ExitStatus},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use keyfob::{Client, Error, internals::core::Id};
 use keyfob_serve::{Agent, Door};
 use rustix::{
-    io::{FdFlags, fcntl_getfd, fcntl_setfd},
-    process::{Pid, Signal, kill_process},
+    io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
 };
 
 use super::agent::host::ThisCommand;
@@ -37,14 +37,27 @@ pub(super) fn serve(
 ) -> Result {
     let door = Door::new("exec", client, environment, profile);
     let start = || {
-        let mut child = start()?;
+        let child = start()?;
         let pid = Pid::from_child(&child);
+        // None once it has been waited for: from then on the number may be another process's.
+        let there = Arc::new(Mutex::new(Some(child)));
+        let passing = Arc::clone(&there);
         let pass_on = move |signal| {
-            if let Some(signal) = Signal::from_named_raw(signal) {
+            let there = passing.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(_), Some(signal)) = (&*there, Signal::from_named_raw(signal)) {
                 let _ = kill_process(pid, signal);
             }
         };
-        Ok::<_, Error>((move || child.wait(), pass_on))
+        let lasts = move || {
+            // It has ended, and keeps its number until it is waited for under the lock.
+            let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), only_look) {}
+            let mut there = there.lock().unwrap_or_else(PoisonError::into_inner);
+            let ended = there.as_mut().map_or(Err(io::ErrorKind::NotFound.into()), Child::wait);
+            *there = None;
+            ended
+        };
+        Ok::<_, Error>((lasts, pass_on))
     };
     let failed = |error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
     let ended = Agent::new(Arc::new(ThisCommand)).bell(door, ours).run_beside(start).map_err(failed)?;

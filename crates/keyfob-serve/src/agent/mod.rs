@@ -15,7 +15,16 @@ mod peer;
 pub(crate) mod sink;
 pub(crate) mod socket;
 
-use std::{fs::File, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::unix::net::UnixStream as StdStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
@@ -127,6 +136,7 @@ impl Agent {
 
     /// Serves beside a program: starts it, and serves for as long as it lasts, which is waited for in a thread that may block.
     /// SIGTERM and SIGHUP are passed on, by their number, from before it starts; what comes from a terminal, it gets itself.
+    /// When it is over, any of them ends the answers that are still being given.
     ///
     /// # Errors
     /// The system gives no event loop. The inner one: what `start` says.
@@ -145,8 +155,15 @@ impl Agent {
                 Ok(started) => started,
                 Err(error) => return Ok(Err(error)),
             };
+            let is_over = Arc::new(AtomicBool::new(false));
+            let (enough, enough_said) = oneshot::channel();
+            let over_by_then = Arc::clone(&is_over);
             tokio::spawn(async move {
                 while let Some(kind) = signals.recv().await {
+                    if over_by_then.load(Ordering::Acquire) {
+                        let _ = enough.send(());
+                        return;
+                    }
                     if kind == SignalKind::terminate() || kind == SignalKind::hangup() {
                         pass_on(kind.as_raw_value());
                     }
@@ -155,10 +172,14 @@ impl Agent {
             let (over, ended) = oneshot::channel();
             let lasting = tokio::task::spawn_blocking(move || {
                 let result = lasts();
+                is_over.store(true, Ordering::Release);
                 let _ = over.send(());
                 result
             });
-            self.serve(async move { drop(ended.await) }, false).await?;
+            tokio::select! {
+                served = self.serve(async move { drop(ended.await) }, false) => served?,
+                Ok(()) = enough_said => {}
+            }
             lasting.await.map(Ok).map_err(io::Error::other)
         });
         runtime.shutdown_background();
