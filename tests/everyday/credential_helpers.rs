@@ -3,10 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "tests start real programs")]
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::symlink,
+    os::unix::{ffi::OsStrExt as _, fs::symlink},
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::mpsc,
@@ -318,4 +319,26 @@ fn cargo_asks_for_its_registry() {
         };
         assert_eq!(last.collect::<Vec<_>>(), wanted, "{given:?}");
     }
+}
+
+#[test]
+fn a_server_of_claude_codes_gets_its_headers() {
+    let s = signed_in(&[]);
+    let headers = |server: &str| {
+        let mut command = s.keyfob(["header", "--format", "headers-helper"]);
+        let output = command.env("CLAUDE_CODE_MCP_SERVER_URL", server).output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        answer(&output)
+    };
+    let own = json!({ "Authorization": format!("Bearer {}", s.token()) });
+    for server in [&*format!("https://{HOST}/mcp"), &format!("{}/mcp", s.server.base_url()), ""] {
+        assert_eq!(headers(server), own, "{server}");
+    }
+    for server in ["https://evil.example/mcp", "http://git.company.example/mcp", "git.company.example"] {
+        assert_eq!(headers(server), json!({}), "{server}");
+    }
+    let mut command = s.keyfob(["header", "--format", "headers-helper"]);
+    command.env("CLAUDE_CODE_MCP_SERVER_URL", OsStr::from_bytes(b"https://git.company.example/\xff"));
+    assert_eq!(answer(&command.output().expect("it runs")), json!({}), "what is no text is no host");
+    assert_eq!(s.output(&["header", "--json", "--format", "headers-helper"]).status.code(), Some(2));
 }

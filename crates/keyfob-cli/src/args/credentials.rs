@@ -103,10 +103,22 @@ impl Wanted {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   keyfob header | curl -H @- URL   one request; the header is in no argument
-  keyfob header --min-valid 600    for a long request")]
+  keyfob header --min-valid 600    for a long request
+  keyfob header --format headers-helper
+                                   for a server of Claude Code's, as its `headersHelper`")]
 pub(crate) struct Header {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Print them in the format of another tool
+    #[arg(long, value_name = "TOOL", conflicts_with = "json")]
+    pub(crate) format: Option<HeaderFormat>,
+}
+
+/// Who reads the headers.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum HeaderFormat {
+    /// One object of JSON, as a `headersHelper` of Claude Code prints it; empty for a server that is no host of the environment
+    HeadersHelper,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -19,7 +19,7 @@ use keyfob::Source;
 pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus, Kept};
 pub(crate) use self::{
     credential_helper::{CredentialHelper, HelperTool, by_name},
-    credentials::{Exec, Format, HELPER_KEY, Header, Rejected, Token, Wanted},
+    credentials::{Exec, Format, HELPER_KEY, Header, HeaderFormat, Rejected, Token, Wanted},
     init::{Init, Provider},
     inspect::Inspect,
     logins::{

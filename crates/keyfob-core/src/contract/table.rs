@@ -359,6 +359,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
     ),
     (
+        names::MCP_SERVER,
+        "The server that Claude Code wants headers for, from `header --format headers-helper`.",
+    ),
+    (
         names::SESSION_TOKEN_FILE,
         "A file with the credential of a session, which a runner keeps fresh. It is read where `CLAUDE_CODE_SESSION_ACCESS_TOKEN` \
          is not set, says of itself that it has ended, or was rejected. Only you may be able to read it; refused inside the \

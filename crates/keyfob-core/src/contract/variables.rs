@@ -38,7 +38,7 @@ impl From<Option<String>> for Value {
 const NO_TEXT: Expected = "expected text in UTF-8";
 
 /// The variables whose value is a path, a list of them, or holds one: octets, as paths are.
-pub(super) const PATHS: [&str; 14] = [
+pub(super) const PATHS: [&str; 15] = [
     "KEYFOB_AGENT",
     "KEYFOB_HOME",
     "HOME",
@@ -51,6 +51,7 @@ pub(super) const PATHS: [&str; 14] = [
     "PATH",
     "KUBECONFIG",
     names::SESSION_TOKEN_FILE,
+    names::MCP_SERVER,
     names::CHOSEN_HOME,
     names::CHOSEN_APPROVED,
 ];
