@@ -7,19 +7,19 @@ use keyfob_dev::{Client, Fault, FaultGrant, FaultKind, LOCAL_IDENTITY_REQUEST_TO
 use keyfob_testkit::{Sandbox, stderr, token_requests};
 use serde_json::Value;
 
-const RULE: &str = "ANTHROPIC_FEDERATION_RULE_ID";
-const ORGANIZATION: &str = "ANTHROPIC_ORGANIZATION_ID";
-const TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
-const TOKEN_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
+pub(crate) const RULE: &str = "ANTHROPIC_FEDERATION_RULE_ID";
+pub(crate) const ORGANIZATION: &str = "ANTHROPIC_ORGANIZATION_ID";
+pub(crate) const TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
+pub(crate) const TOKEN_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
 
 /// A machine whose identity tokens a platform keeps in a file.
-struct Machine {
-    s: Sandbox,
+pub(crate) struct Machine {
+    pub(crate) s: Sandbox,
 }
 
 impl Machine {
     /// The vendor's variables, with a fresh token in a file.
-    fn of_vendor() -> Self {
+    pub(crate) fn of_vendor() -> Self {
         let mut machine = Self::new(Options::default());
         machine.s.set(RULE, "fdrl_local");
         machine.s.set(ORGANIZATION, "550e8400-e29b-41d4-a716-446655440001");
@@ -29,19 +29,19 @@ impl Machine {
         machine
     }
 
-    fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self { s: Sandbox::with(options) }
     }
 
     /// A configured environment, with a fresh token in a file.
-    fn configured(options: Options, keys: &str, federation: &str) -> Self {
+    pub(crate) fn configured(options: Options, keys: &str, federation: &str) -> Self {
         let machine = Self::new(options);
         machine.write(keys, federation);
         machine.refresh();
         machine
     }
 
-    fn write(&self, keys: &str, federation: &str) {
+    pub(crate) fn write(&self, keys: &str, federation: &str) {
         let base = self.s.server.base_url();
         let home = self.s.home.home();
         fs::create_dir_all(&home).expect("a directory");
@@ -53,26 +53,26 @@ impl Machine {
         fs::write(home.join("config.toml"), text).expect("a file");
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.s.home.path().join("identity-token")
     }
 
-    fn workload(&self) -> Workload {
+    pub(crate) fn workload(&self) -> Workload {
         Workload::of(&self.s.server.base_url())
     }
 
     /// The platform puts a fresh token in the place of the last one.
-    fn refresh(&self) -> String {
+    pub(crate) fn refresh(&self) -> String {
         self.keep(&self.workload())
     }
 
-    fn keep(&self, workload: &Workload) -> String {
+    pub(crate) fn keep(&self, workload: &Workload) -> String {
         let token = self.s.server.identity_token(workload).expect("a token");
         fs::write(self.file(), &token).expect("a file");
         token
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         let mut command = self.s.keyfob(words);
         if self.s.home.home().join("config.toml").exists() {
             command.env_remove("USE_LOCAL_OAUTH");
@@ -81,7 +81,7 @@ impl Machine {
     }
 
     #[track_caller]
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
         let output = self.run(&words);
         assert!(output.status.success(), "{words:?}: {}", stderr(&output));
@@ -89,7 +89,7 @@ impl Machine {
     }
 
     #[track_caller]
-    fn fails(&self, code: i32, id: &str) -> Value {
+    pub(crate) fn fails(&self, code: i32, id: &str) -> Value {
         let output = self.run(&["token", "--json"]);
         let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let got = (output.status.code(), said["error"]["id"].as_str());
@@ -101,7 +101,7 @@ impl Machine {
     }
 
     /// Lets the shared pause after a failure pass, without a clock of ours.
-    fn wait(&self) {
+    pub(crate) fn wait(&self) {
         self.s.edit(|record| drop(record.as_object_mut().expect("an object").remove("cooldown")));
     }
 
@@ -110,7 +110,7 @@ impl Machine {
     }
 
     /// How many identity tokens were exchanged, and how many of those came again.
-    fn exchanged(&self) -> (u64, u64) {
+    pub(crate) fn exchanged(&self) -> (u64, u64) {
         let grants = self.s.server.grants();
         (grants.federations, grants.identity_reuses)
     }

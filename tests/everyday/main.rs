@@ -22,6 +22,7 @@ mod entrance;
 mod environments;
 mod examples;
 mod federation;
+mod federation_holders;
 #[cfg(feature = "tools")]
 mod guides;
 mod helper;

@@ -11,7 +11,7 @@ use keyfob::{
     internals::{
         core::contract::{self, names},
         core::{Cause, Id, oauth::header::carries_a_credential},
-        setup::{HANDED_OVER, SEEDED_BY, chosen::Chosen},
+        setup::{HANDED_OVER, IDENTIFIED_BY, SEEDED_BY, chosen::Chosen},
         world::{
             failure,
             system::{fd, process},
@@ -44,6 +44,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     grant::warn_of_the_way(&setup);
     let (profile, pinned, seed) =
         (setup.profile()?.to_owned(), setup.pinned, setup.seed()?.map(str::to_owned));
+    let identified = setup.identified();
     let client = session::client(global, setup);
     // Before it is taken: a helper's key would be made for nothing.
     #[cfg(feature = "serve")]
@@ -79,6 +80,10 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     command.env_remove(SEEDED_BY);
     if let Some(seed) = seed.filter(|_| grant.source() == Source::RefreshToken) {
         command.env(SEEDED_BY, seed);
+    }
+    command.env_remove(IDENTIFIED_BY);
+    if let Some(identified) = identified {
+        command.env(IDENTIFIED_BY, identified);
     }
     if pinned {
         command.env("KEYFOB_PROFILE", &profile);

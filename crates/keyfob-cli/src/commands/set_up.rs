@@ -116,7 +116,7 @@ pub(crate) fn set_up(global: &Global, args: &Init, will_sign_in: bool) -> Result
     }
     let changed = config_write::change(&world, &home, |text| config_edit::edited(text, &wanted))?;
     written(&home.config, &changed);
-    setup.choose(&name, &Disk)?;
+    setup.choose(&name, env::variables(), &Disk)?;
     let redirect = callback::to_register(setup.require_environment()?);
     report::redirect(&redirect, client_id.as_str(), setup.require_environment()?.port);
     let default = config_edit::default_environment(&new);

@@ -39,6 +39,17 @@ pub const IDENTITY_TOKEN_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
 pub const GITHUB_TOKEN_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 pub const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
 pub const GITHUB: &str = "GITHUB_ACTIONS";
+/// What of a job decides on whose identity token it gets: GitHub makes the subject of these, as a repository sets it up.
+/// An environment is in no variable, but a job declares it.
+pub const GITHUB_JOB: [&str; 7] = [
+    "GITHUB_SERVER_URL",
+    "GITHUB_REPOSITORY",
+    "GITHUB_REPOSITORY_ID",
+    "GITHUB_REF",
+    "GITHUB_EVENT_NAME",
+    "GITHUB_WORKFLOW_REF",
+    "GITHUB_JOB",
+];
 
 // What a host program hands its own children. None of it is read here; a program that gets keyfob's credential must not have
 // it too, or it would ask its host instead.

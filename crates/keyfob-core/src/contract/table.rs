@@ -387,6 +387,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "What GitHub Actions gives a job. With `permissions: id-token: write` an identity token can be asked for there, and is \
          exchanged where federation is wanted.",
     ),
+    (
+        "GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_REPOSITORY_ID, GITHUB_REF, GITHUB_EVENT_NAME, GITHUB_WORKFLOW_REF, GITHUB_JOB",
+        "What a job of GitHub Actions is. Jobs that differ in one of them share no access token got by federation.",
+    ),
     ("NO_COLOR", "Disables colours on a terminal."),
     ("BROWSER", "The browser to open."),
 ];

@@ -99,6 +99,9 @@ pub struct Federation {
     pub members: BTreeMap<String, String>,
     /// The form of the request, where it is not that of the provider's other token requests.
     pub body: Option<TokenBody>,
+    /// Whose identity tokens come from there, where a place is not the same for everybody who uses this home: a hash of what
+    /// a token in a variable says, or of the job that asks. Never secret.
+    pub holder: Option<String>,
     /// Whether an identity token is good for one exchange; `None`: one that is numbered is, as an assertion.
     pub single_use: Option<bool>,
 }
@@ -147,6 +150,7 @@ impl Federation {
             requested_token_type: None,
             members: BTreeMap::new(),
             body: None,
+            holder: None,
             single_use: None,
         }
     }
@@ -176,14 +180,12 @@ impl Federation {
         self.single_use.unwrap_or(self.grant == Grant::JwtBearer && token.is_numbered())
     }
 
-    /// What makes it this exchange and no other: processes that would ask for the same share its token. A token in a
-    /// variable, or of the surroundings, is not part of it: a program that was handed a credential does not get that
-    /// variable, and is to find the same one.
+    /// What makes it this exchange and no other: processes that would ask for the same, as the same, share its token. The text
+    /// of a token is not part of it, and whom it names is: what one got is never handed to another.
     #[must_use]
     pub fn name(&self, token_url: &str, client: Option<&ClientId>) -> String {
         let place = match &self.identity {
-            Identity::GitHub | Identity::Surroundings => String::new(),
-            Identity::Variable(name) if name == names::IDENTITY_TOKEN => String::new(),
+            Identity::GitHub | Identity::Surroundings => "surroundings".into(),
             Identity::Variable(name) => format!("variable {name}"),
             Identity::File { path, .. } => format!("file {path}"),
             Identity::Command(command) => format!("command {command}"),
@@ -195,6 +197,7 @@ impl Federation {
             client,
             self.grant.word(),
             &place,
+            self.holder.as_deref().unwrap_or_default(),
             self.identity_audience.as_deref().unwrap_or_default(),
             &scopes,
             &self.subject_token_type,
@@ -329,15 +332,18 @@ mod tests {
     }
 
     #[test]
-    fn an_exchange_is_another_with_another_definition_and_not_with_another_variable() {
+    fn an_exchange_is_another_with_another_definition_place_or_holder() {
         let of = |change: &dyn Fn(&mut Federation)| {
             let mut federation = Federation::of_vendor(Identity::Surroundings);
             change(&mut federation);
             federation.name("https://t", None)
         };
         let plain = of(&|_| {});
-        assert_eq!(plain, of(&|f| f.identity = Identity::Variable(names::IDENTITY_TOKEN.into())));
-        let others: [&dyn Fn(&mut Federation); 6] = [
+        assert_eq!(plain, of(&|f| f.identity = Identity::GitHub), "a job's own place, however it is named");
+        let others: [&dyn Fn(&mut Federation); 9] = [
+            &|f| f.identity = Identity::Variable(names::IDENTITY_TOKEN.into()),
+            &|f| f.holder = Some("a".into()),
+            &|f| f.holder = Some("b".into()),
             &|f| f.identity = Identity::Command("c".into()),
             &|f| f.identity = Identity::File { path: "/x".into(), variable: None },
             &|f| f.grant = Grant::TokenExchange,
@@ -347,7 +353,7 @@ mod tests {
         ];
         let names: alloc::collections::BTreeSet<_> =
             others.iter().map(|change| of(*change)).chain([plain]).collect();
-        assert_eq!(names.len(), 7);
+        assert_eq!(names.len(), 10);
     }
 
     #[test]

@@ -91,6 +91,21 @@ impl IdentityToken {
         }
     }
 
+    /// Whom it names, as a hash: the same for each token of one issuer about one subject, for the same audience. One that says
+    /// neither stands for itself alone.
+    #[must_use]
+    pub fn holder(&self) -> String {
+        match &self.claims {
+            Some(claims) if claims.issuer.is_some() || claims.subject.is_some() => {
+                let said =
+                    [&claims.issuer, &claims.subject].map(|claim| claim.as_deref().unwrap_or_default());
+                let audience = claims.audience.iter().map(String::as_str);
+                digest::name_of(["holder"].into_iter().chain(said).chain(audience))
+            }
+            _ => digest::name_of(["token", &self.token.fingerprint()]),
+        }
+    }
+
     /// When it ended, if it has. `now` is the provider's: it is for the provider that it must be good.
     #[must_use]
     pub fn ended(&self, now: ProviderTime) -> Option<Timestamp> {

@@ -10,6 +10,7 @@ pub mod config_write;
 pub mod descriptors;
 mod handed_over;
 pub mod home;
+mod identified;
 pub(crate) mod profile;
 pub(crate) mod proxies;
 mod repositories;
@@ -31,7 +32,7 @@ use keyfob_core::{
     provider::environment::Environment,
 };
 
-pub use self::{choices::Choices, handed_over::HANDED_OVER};
+pub use self::{choices::Choices, handed_over::HANDED_OVER, identified::IDENTIFIED_BY};
 use crate::{
     setup::{
         chosen::Chosen,
@@ -139,13 +140,16 @@ impl Setup {
         };
         // With a malformed choice it is unknown which provider was meant: never a default, never production
         // by accident.
-        let environment =
+        let mut environment =
             approved.zip(config.as_ref()).filter(|_| provider_is_clear).and_then(|(approved, config)| {
                 keep(
                     keyfob_core::provider::resolve(&settings, config, environment_name.as_deref(), &approved),
                     &mut problems,
                 )
             });
+        if let Some(environment) = &mut environment {
+            problems.extend(identified::identify(environment, variables).err());
+        }
         let config = config.unwrap_or_default();
         warnings.extend(config.outdated.iter().cloned());
         let (profile, pinned) = profile::of(variables, choices.profile, home.as_ref(), files);
@@ -180,15 +184,16 @@ impl Setup {
     ///
     /// # Errors
     /// As [`Setup::check`] would say.
-    pub fn choose(&mut self, name: &str, files: &dyn Files) -> Result<()> {
+    pub fn choose(&mut self, name: &str, variables: &Variables, files: &dyn Files) -> Result<()> {
         let found = |all: Vec<Error>| Error::all(all).map_or(Ok(()), Err);
         match trusted_files::config(&self.require_home()?.config, files) {
             Ok(config) => self.config = config,
             Err(problems) => return found(problems),
         }
         let approved = ApprovedList::default();
-        let environment =
+        let mut environment =
             keyfob_core::provider::resolve(&self.settings, &self.config, Some(name), &approved)?;
+        identified::identify(&mut environment, variables)?;
         self.environment = Some(environment);
         self.problems.retain(|problem| !is_of_the_choice(problem));
         self.check()
@@ -249,6 +254,12 @@ impl Setup {
     /// What `keyfob exec` named is no fingerprint.
     pub fn seed(&self) -> Result<Option<&str>> {
         self.seed.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Whose identity token is in a variable, for [`IDENTIFIED_BY`]: the program below `exec` does not get the variable.
+    #[must_use]
+    pub fn identified(&self) -> Option<String> {
+        identified::told(self.environment.as_ref()?)
     }
 
     /// The file that a runner keeps a session's credential in.

@@ -72,6 +72,10 @@ pub(crate) fn grant(
     let federation = wanted(session)?;
     let store = store(session)?;
     if matches!(store.look()?, Seen::Nothing) {
+        // A variable that holds none gets no record either.
+        if matches!(federation.identity, Identity::Variable(_)) {
+            identity::fetch(session, federation).map_err(|missing| missing.error)?;
+        }
         plant(session, federation, &*store)?;
     }
     let exchanger = Exchanger { session, federation };

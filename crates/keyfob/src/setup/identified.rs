@@ -1,0 +1,74 @@
+//! Whose identity tokens are exchanged, where a place is not the same for everybody who uses this home: a variable holds
+//! another token in each job, and each job of GitHub's is somebody else.
+
+use keyfob_core::{
+    Cause, Error, Id, Result, Secret,
+    contract::{Variables, names},
+    digest,
+    oauth::{federation::Identity, identity_token::IdentityToken},
+    provider::environment::Environment,
+};
+
+/// `keyfob exec` names here whose identity token was in which variable, by a hash: a keyfob that its program runs uses what was
+/// got with it while that is good, and exchanges no other identity's token in its place.
+pub const IDENTIFIED_BY: &str = "KEYFOB_IDENTIFIED_BY";
+
+/// Completes the environment's exchange by whose identity token it is.
+///
+/// # Errors
+/// What `keyfob exec` put there is not what it puts there.
+pub(super) fn identify(environment: &mut Environment, variables: &Variables) -> Result<()> {
+    let above = above(variables)?;
+    let Some(federation) = &mut environment.federation else { return Ok(()) };
+    // The variable was meant before it was removed. A file that a variable names still comes before it.
+    let named_file = matches!(federation.identity, Identity::File { variable: Some(_), .. });
+    if federation.vendor && !named_file && above.is_some_and(|(name, _)| name == names::IDENTITY_TOKEN) {
+        federation.identity = Identity::Variable(names::IDENTITY_TOKEN.into());
+    }
+    let opaque = federation.takes_opaque();
+    federation.holder = match &federation.identity {
+        Identity::Variable(name) => match variables.text(name) {
+            Some(text) => Some(holder(text, opaque)),
+            None => above.filter(|(above, _)| above == name).map(|(_, holder)| holder.into()),
+        },
+        Identity::GitHub | Identity::Surroundings => job(variables),
+        Identity::File { .. } | Identity::Command(_) => None,
+    };
+    Ok(())
+}
+
+/// What [`IDENTIFIED_BY`] is to say of this environment.
+pub(super) fn told(environment: &Environment) -> Option<String> {
+    let federation = environment.federation.as_ref()?;
+    let Identity::Variable(name) = &federation.identity else { return None };
+    Some(format!("{name}={}", federation.holder.as_deref()?))
+}
+
+/// What a `keyfob exec` above this process said: the variable, and whose token it held.
+fn above(variables: &Variables) -> Result<Option<(&str, &str)>> {
+    let Some(text) = variables.text(IDENTIFIED_BY) else { return Ok(None) };
+    let is_hash = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match text.split_once('=') {
+        Some((name, holder)) if is_hash(holder) => Ok(Some((name, holder))),
+        _ => {
+            let why = "expected what `keyfob exec` puts there for the programs below it";
+            Err(Error::new(Id::VariableMalformed, format!("{IDENTIFIED_BY} is malformed"), why)
+                .because(Cause::OwnVariable { variable: IDENTIFIED_BY.into() }))
+        }
+    }
+}
+
+/// Whom the token names. What cannot be read is nobody's but its own: it is refused when it is to be exchanged.
+fn holder(text: &str, opaque: bool) -> String {
+    IdentityToken::read(text, opaque).map_or_else(
+        |_| digest::name_of(["unreadable", &Secret::from(text.to_owned()).fingerprint()]),
+        |token| token.holder(),
+    )
+}
+
+/// Which job of GitHub Actions this is, if it is one.
+fn job(variables: &Variables) -> Option<String> {
+    let is_here = [names::GITHUB, names::GITHUB_TOKEN_URL].iter().any(|name| variables.text(name).is_some());
+    let said = names::GITHUB_JOB.iter().map(|name| variables.text(name).unwrap_or_default());
+    is_here.then(|| digest::name_of(["job"].into_iter().chain(said)))
+}

@@ -1,0 +1,114 @@
+//! Federation: whose access token is handed to whom, and where identity tokens and what they are asked for with may go.
+
+use keyfob_dev::{LOCAL_IDENTITY_REQUEST_TOKEN, Workload};
+use keyfob_testkit::{program, stderr};
+use serde_json::Value;
+
+use crate::federation::{Machine, TOKEN, TOKEN_FILE};
+
+const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
+const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+
+/// A job of GitHub's that may ask the development provider for identity tokens.
+fn job(m: &mut Machine) {
+    m.s.set(TOKEN_FILE, "");
+    let url = format!("{}/v1/identity/token", m.s.server.base_url());
+    m.s.set(REQUEST_URL, &url);
+    m.s.set(REQUEST_TOKEN, LOCAL_IDENTITY_REQUEST_TOKEN);
+}
+
+/// One home and one rule, and another token in the variable each time.
+#[test]
+fn federation_hands_no_identity_the_access_token_of_another() {
+    let mut m = Machine::of_vendor();
+    m.s.set(TOKEN_FILE, "");
+    let of = |m: &mut Machine, subject: &str, lifetime| {
+        let workload = Workload { subject: subject.into(), lifetime, ..m.workload() };
+        let token = m.keep(&workload);
+        m.s.set(TOKEN, &token);
+    };
+    of(&mut m, "repo:owner/a", 3600);
+    let first = m.json(&["token"]);
+    of(&mut m, "repo:owner/b", 3600);
+    assert_ne!(m.json(&["token"])["token"], first["token"]);
+    assert_eq!(m.exchanged(), (2, 0));
+    of(&mut m, "repo:owner/c", -3600);
+    assert_eq!(m.fails(5, "identity-token-expired")["cause"], "identity-expired");
+    for garbage in ["a.b.c", "e30.e30.e30x=", "text"] {
+        m.s.set(TOKEN, garbage);
+        assert_eq!(m.fails(5, "identity-token-missing")["cause"], "identity-unreadable", "{garbage}");
+    }
+    // The next job of the first one, with a token of its own.
+    of(&mut m, "repo:owner/a", 3600);
+    assert_eq!(m.json(&["token"])["token"], first["token"]);
+    assert_eq!(m.exchanged(), (2, 0));
+}
+
+/// The same in a variable that the configuration names.
+#[test]
+fn federation_by_a_configured_variable_belongs_to_whom_its_token_names() {
+    let mut m =
+        Machine::configured(keyfob_dev::Options::default(), "", "identity_token_variable = \"CI_ID_TOKEN\"");
+    let mut tokens = Vec::new();
+    for subject in ["repo:owner/a", "repo:owner/b", "repo:owner/a"] {
+        let token = m.keep(&Workload { subject: subject.into(), ..m.workload() });
+        m.s.set("CI_ID_TOKEN", &token);
+        tokens.push(m.json(&["token"])["token"].clone());
+    }
+    assert!(tokens[0] != tokens[1] && tokens[0] == tokens[2]);
+    assert_eq!(m.exchanged(), (2, 0));
+}
+
+/// A runner whose home lasts, and jobs of two repositories.
+#[test]
+fn federation_of_one_repository_is_not_that_of_another_on_the_same_runner() {
+    let mut m = Machine::of_vendor();
+    job(&mut m);
+    let mut tokens = Vec::new();
+    for repository in ["owner/a", "owner/b", "owner/a"] {
+        m.s.set("GITHUB_REPOSITORY", repository);
+        tokens.push(m.json(&["token"])["token"].clone());
+    }
+    assert!(tokens[0] != tokens[1] && tokens[0] == tokens[2]);
+    m.s.set("GITHUB_REF", "refs/heads/other");
+    assert!(!tokens.contains(&m.json(&["token"])["token"]));
+    assert_eq!(m.s.server.grants().identity_tokens, 3);
+}
+
+/// What was got with a variable's token is not renewed as the job: below `exec` it is used while it is good.
+#[test]
+fn federation_by_a_variable_is_never_renewed_below_exec_as_another_identity() {
+    let mut m = Machine::of_vendor();
+    job(&mut m);
+    let token = m.refresh();
+    m.s.set(TOKEN, &token);
+    let first = m.json(&["token"]);
+    let below = m.run(&["exec", "--", program(), "token"]);
+    assert_eq!(String::from_utf8_lossy(&below.stdout).trim(), first["token"].as_str().expect("a token"));
+
+    let rejected = format!("{}:{}", first["login"].as_str().expect("an id"), first["generation"]);
+    let below = m.run(&[
+        "exec",
+        "--",
+        program(),
+        "exec",
+        "--",
+        program(),
+        "token",
+        "--json",
+        "--rejected",
+        &rejected,
+    ]);
+    let said: Value = serde_json::from_slice(&below.stdout).expect("JSON");
+    assert_eq!(
+        (&said["error"]["id"], &said["error"]["cause"]),
+        (&"identity-token-missing".into(), &"identity-variable-unset".into()),
+        "{}",
+        stderr(&below)
+    );
+    assert_eq!((m.s.server.grants().identity_tokens, m.exchanged()), (0, (1, 0)));
+
+    m.s.set(TOKEN, "");
+    m.s.set("KEYFOB_IDENTIFIED_BY", "nobody");
+    assert_eq!(m.fails(3, "variable-malformed")["cause"], "own-variable");
+}
