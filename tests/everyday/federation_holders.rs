@@ -1,10 +1,12 @@
 //! Federation: whose access token is handed to whom, and where identity tokens and what they are asked for with may go.
 
+use std::fs;
+
 use keyfob_dev::{LOCAL_IDENTITY_REQUEST_TOKEN, Workload};
 use keyfob_testkit::{program, stderr};
 use serde_json::Value;
 
-use crate::federation::{Machine, TOKEN, TOKEN_FILE};
+use crate::federation::{Machine, RULE, TOKEN, TOKEN_FILE};
 
 const REQUEST_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 const REQUEST_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
@@ -111,4 +113,28 @@ fn federation_by_a_variable_is_never_renewed_below_exec_as_another_identity() {
     m.s.set(TOKEN, "");
     m.s.set("KEYFOB_IDENTIFIED_BY", "nobody");
     assert_eq!(m.fails(3, "variable-malformed")["cause"], "own-variable");
+}
+
+/// The rule for paths of variables holds before anything is asked, whether the file is to be read or not.
+#[test]
+fn federation_reports_a_refused_path_of_the_identity_token_in_every_command() {
+    let mut m = Machine::of_vendor();
+    let repository = m.s.home.path().join("repository");
+    fs::create_dir_all(repository.join(".git")).expect("a repository");
+    let inside = repository.join("identity-token");
+    fs::copy(m.file(), &inside).expect("a copy");
+    for rule in ["fdrl_local", ""] {
+        m.s.set(RULE, rule);
+        for words in [["token", "--json"], ["status", "--json"], ["env", "--json"], ["doctor", "--json"]] {
+            let mut command = m.s.keyfob(words);
+            let output = command.current_dir(&repository).env(TOKEN_FILE, &inside).output().expect("it runs");
+            let told = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(!output.status.success(), "{words:?} with rule `{rule}`: {output:?}");
+            assert!(
+                told.contains(TOKEN_FILE) && told.contains("in-repository"),
+                "{words:?} with rule `{rule}`: {output:?}"
+            );
+        }
+    }
+    assert!(m.s.server.requests().is_empty());
 }

@@ -1,13 +1,17 @@
 //! Whose identity tokens are exchanged, where a place is not the same for everybody who uses this home: a variable holds
 //! another token in each job, and each job of GitHub's is somebody else.
 
+use std::path::Path;
+
 use keyfob_core::{
     Cause, Error, Id, Result, Secret,
-    contract::{Variables, names},
+    contract::{Variables, names, settings::Settings},
     digest,
     oauth::{federation::Identity, identity_token::IdentityToken},
     provider::environment::Environment,
 };
+
+use crate::{setup::trust::Surroundings, world::system::shown};
 
 /// `keyfob exec` names here whose identity token was in which variable, by a hash: a keyfob that its program runs uses what was
 /// got with it while that is good, and exchanges no other identity's token in its place.
@@ -35,6 +39,21 @@ pub(super) fn identify(environment: &mut Environment, variables: &Variables) -> 
         Identity::File { .. } | Identity::Command(_) => None,
     };
     Ok(())
+}
+
+/// Judges the file of identity tokens that a variable names, by the rule for every path that one does, whether it is to be
+/// read or not.
+///
+/// # Errors
+/// What stands against the path.
+pub(super) fn file(settings: &Settings, around: &Surroundings) -> Result<()> {
+    const NAME: &str = names::IDENTITY_TOKEN_FILE;
+    let Some(path) = settings.federation.identity_token_file.as_deref().map(Path::new) else { return Ok(()) };
+    around.judge(path).map_err(|refusal| {
+        let what = format!("{NAME} names {}, which is refused", shown(path));
+        Error::new(refusal.id(Id::IdentityTokenMissing), what, refusal.to_string())
+            .maybe_because(refusal.cause(path))
+    })
 }
 
 /// What [`IDENTIFIED_BY`] is to say of this environment.

@@ -70,6 +70,7 @@ pub struct Setup {
     pub consumed: Vec<Descriptor>,
     seed: Result<Option<String>>,
     session_file: Result<Option<PathBuf>>,
+    identity_file: Result<()>,
     /// A file of approvals that was named for this call.
     pub approved: Option<PathBuf>,
     /// The surroundings of the working directory, by which paths from variables are judged.
@@ -158,6 +159,8 @@ impl Setup {
         problems.extend(seed.as_ref().err().cloned());
         let session_file = session_file(variables, &around);
         problems.extend(session_file.as_ref().err().cloned());
+        let identity_file = identified::file(&settings, &around);
+        problems.extend(identity_file.as_ref().err().cloned());
         let routes = proxies::read(variables, &around);
         Self {
             reading,
@@ -172,6 +175,7 @@ impl Setup {
             consumed,
             seed,
             session_file,
+            identity_file,
             approved: choices.approved,
             around,
             warnings,
@@ -254,6 +258,14 @@ impl Setup {
     /// What `keyfob exec` named is no fingerprint.
     pub fn seed(&self) -> Result<Option<&str>> {
         self.seed.as_ref().map(Option::as_deref).map_err(Clone::clone)
+    }
+
+    /// Whether the file of identity tokens that a variable names may be read.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(crate) fn identity_file(&self) -> Result<()> {
+        self.identity_file.clone()
     }
 
     /// Whose identity token is in a variable, for [`IDENTIFIED_BY`]: the program below `exec` does not get the variable.

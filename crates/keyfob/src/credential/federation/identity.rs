@@ -105,12 +105,8 @@ fn exposed(token: &keyfob_core::Secret) -> Zeroizing<String> {
 /// or root's, and nobody else's to write. One that a variable names must obey the rule for such paths besides.
 fn from_file(session: &Session, path: &Path, variable: Option<&str>) -> Result<Zeroizing<String>> {
     let what = || format!("the identity token in {} cannot be read", shown(path));
-    if let Some(name) = variable {
-        session.setup.around.judge(path).map_err(|refusal| {
-            let what = format!("{name} names {}, which is not read", shown(path));
-            Error::new(refusal.id(Id::IdentityTokenMissing), what, refusal.to_string())
-                .maybe_because(refusal.cause(path))
-        })?;
+    if variable.is_some() {
+        session.setup.identity_file()?;
     }
     let missing = |why: String, cause: Option<Cause>| {
         Error::new(Id::IdentityTokenMissing, what(), why).maybe_because(cause)

@@ -3,7 +3,7 @@
 use keyfob_core::{
     Ahead, Cause, Error, Id, ProviderTime, Result,
     contract::names,
-    oauth::federation::{self, Federation},
+    oauth::federation::{self, Federation, Identity},
 };
 
 use crate::{
@@ -71,6 +71,9 @@ fn readable(session: &Session, federation: &Federation) -> Result<()> {
         names::IDENTITY_TOKEN_FILE,
     ] {
         session.setup.readable(name)?;
+    }
+    if matches!(federation.identity, Identity::File { variable: Some(_), .. }) {
+        session.setup.identity_file()?;
     }
     let Some((member, variable)) = federation.lacks() else { return Ok(()) };
     let what = format!("the exchange of identity tokens lacks `{member}`");
