@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use keyfob_dev::{LOCAL_IDENTITY_REQUEST_TOKEN, Workload};
+use keyfob_dev::{LOCAL_IDENTITY_REQUEST_TOKEN, Options, Workload};
 use keyfob_testkit::{program, stderr};
 use serde_json::Value;
 
@@ -49,8 +49,7 @@ fn federation_hands_no_identity_the_access_token_of_another() {
 /// The same in a variable that the configuration names.
 #[test]
 fn federation_by_a_configured_variable_belongs_to_whom_its_token_names() {
-    let mut m =
-        Machine::configured(keyfob_dev::Options::default(), "", "identity_token_variable = \"CI_ID_TOKEN\"");
+    let mut m = Machine::configured(Options::default(), "", "identity_token_variable = \"CI_ID_TOKEN\"");
     let mut tokens = Vec::new();
     for subject in ["repo:owner/a", "repo:owner/b", "repo:owner/a"] {
         let token = m.keep(&Workload { subject: subject.into(), ..m.workload() });
@@ -137,4 +136,30 @@ fn federation_reports_a_refused_path_of_the_identity_token_in_every_command() {
         }
     }
     assert!(m.s.server.requests().is_empty());
+}
+
+/// Neither the program below `exec`, nor a configured command, gets the token in a variable that the configuration names; and
+/// what GitHub gives a job to ask with stays from the commands.
+#[test]
+fn federation_by_a_configured_variable_keeps_it_from_every_child() {
+    let mut m = Machine::configured(Options::default(), "", "identity_token_variable = \"CI_ID_TOKEN\"");
+    let token = m.refresh();
+    m.s.set("CI_ID_TOKEN", &token);
+    m.s.set(REQUEST_TOKEN, "of-the-job");
+    let first = m.json(&["token"]);
+    let seen = m.run(&["exec", "--", "env"]);
+    let told = format!("{seen:?}");
+    assert!(seen.status.success() && !told.contains(&token) && !told.contains("CI_ID_TOKEN=ey"), "{told}");
+    assert!(told.contains("of-the-job"), "a keyfob below may have to ask: {told}");
+    let below = m.run(&["exec", "--", program(), "token"]);
+    assert_eq!(String::from_utf8_lossy(&below.stdout).trim(), first["token"].as_str().expect("a token"));
+
+    let config = m.s.home.home().join("config.toml");
+    let seen = m.s.home.path().join("seen");
+    let helper = format!("api_key_helper = \"env > '{}'; echo a-key\"\n", seen.display());
+    fs::write(&config, helper + &fs::read_to_string(&config).expect("the file")).expect("the file");
+    assert_eq!(m.json(&["token"])["token"], "a-key");
+    let told = fs::read_to_string(seen).expect("what the command saw");
+    assert!(told.contains("PATH="), "{told}");
+    assert!(!told.contains("CI_ID_TOKEN") && !told.contains(REQUEST_TOKEN), "{told}");
 }

@@ -14,7 +14,7 @@ use keyfob::{
         setup::{HANDED_OVER, IDENTIFIED_BY, SEEDED_BY, chosen::Chosen},
         world::{
             failure,
-            system::{fd, process},
+            system::{fd, process, withheld},
         },
     },
 };
@@ -64,7 +64,8 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     #[expect(clippy::disallowed_methods, reason = "starting this program is what the command is for")]
     let mut command = Command::new(program);
     command.args(rest);
-    for name in contract::secret_names().chain(contract::HOST_REFRESHES) {
+    let host = contract::HOST_REFRESHES.map(str::to_owned);
+    for name in withheld::from_programs().into_iter().chain(host) {
         command.env_remove(name);
     }
     // Who has the session's credential may read it again where it is kept fresh, and nobody else.

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, process::Command};
 
-use keyfob::internals::{core::contract, world::system::program};
+use keyfob::internals::world::system::{program, withheld};
 
 /// The purpose of such a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Task {
         #[expect(clippy::disallowed_methods, reason = "the one place that starts this program again")]
         let mut command = Command::new(program::own());
         command.arg(self.word());
-        for name in contract::secret_names() {
+        for name in withheld::from_helpers() {
             command.env_remove(name);
         }
         command

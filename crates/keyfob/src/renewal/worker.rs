@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{Cause, Error, Id, Record, Result, contract, error::escape};
+use keyfob_core::{Cause, Error, Id, Record, Result, error::escape};
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
@@ -176,7 +176,7 @@ impl Worker {
         let mut command = Command::new(program);
         command.args(&self.arguments).args(order);
         // Neither the caller's credentials nor its directory: both may be gone or changed while this runs.
-        for name in contract::secret_names() {
+        for name in system::withheld::from_helpers() {
             command.env_remove(name);
         }
         command.current_dir("/").stdin(Stdio::from(lock)).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -5,13 +5,17 @@ use std::path::Path;
 
 use keyfob_core::{
     Cause, Error, Id, Result, Secret,
+    config::Config,
     contract::{Variables, names, settings::Settings},
     digest,
     oauth::{federation::Identity, identity_token::IdentityToken},
     provider::environment::Environment,
 };
 
-use crate::{setup::trust::Surroundings, world::system::shown};
+use crate::{
+    setup::trust::Surroundings,
+    world::system::{shown, withheld},
+};
 
 /// `keyfob exec` names here whose identity token was in which variable, by a hash: a keyfob that its program runs uses what was
 /// got with it while that is good, and exchanges no other identity's token in its place.
@@ -39,6 +43,16 @@ pub(super) fn identify(environment: &mut Environment, variables: &Variables) -> 
         Identity::File { .. } | Identity::Command(_) => None,
     };
     Ok(())
+}
+
+/// Notes the variables that the configuration names for identity tokens, of whichever environment: no child gets them.
+pub(super) fn withhold(config: &Config) {
+    let all = config.environments.values().filter_map(|environment| environment.federation.as_ref());
+    for federation in all {
+        if let Identity::Variable(name) = &federation.identity {
+            withheld::note(name);
+        }
+    }
 }
 
 /// Judges the file of identity tokens that a variable names, by the rule for every path that one does, whether it is to be

@@ -152,6 +152,7 @@ impl Setup {
             problems.extend(identified::identify(environment, variables).err());
         }
         let config = config.unwrap_or_default();
+        identified::withhold(&config);
         warnings.extend(config.outdated.iter().cloned());
         let (profile, pinned) = profile::of(variables, choices.profile, home.as_ref(), files);
         problems.extend(profile.as_ref().err().cloned());
@@ -191,7 +192,10 @@ impl Setup {
     pub fn choose(&mut self, name: &str, variables: &Variables, files: &dyn Files) -> Result<()> {
         let found = |all: Vec<Error>| Error::all(all).map_or(Ok(()), Err);
         match trusted_files::config(&self.require_home()?.config, files) {
-            Ok(config) => self.config = config,
+            Ok(config) => {
+                identified::withhold(&config);
+                self.config = config;
+            }
             Err(problems) => return found(problems),
         }
         let approved = ApprovedList::default();

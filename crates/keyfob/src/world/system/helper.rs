@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyfob_core::{contract, error::escape};
+use keyfob_core::error::escape;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::Timespec,
 };
 use zeroize::Zeroizing;
 
-use super::{env, owners};
+use super::{env, owners, withheld};
 use crate::world::{Heard, Helper, Ran};
 
 const LARGEST: usize = 64 * 1024;
@@ -50,7 +50,7 @@ impl Helper for Shell {
         shell.arg("-c").arg(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A separate process group, so that a time-out ends whatever the shell started too.
         shell.process_group(0);
-        for name in contract::secret_names() {
+        for name in withheld::from_helpers() {
             shell.env_remove(name);
         }
         // Not the directory one stands in: a repository must not decide what a relative path finds.

@@ -20,6 +20,7 @@ pub(crate) mod progress;
 pub mod routes;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;
+pub mod withheld;
 
 use std::{path::Path, sync::Arc};
 
