@@ -163,3 +163,22 @@ fn federation_by_a_configured_variable_keeps_it_from_every_child() {
     assert!(told.contains("PATH="), "{told}");
     assert!(!told.contains("CI_ID_TOKEN") && !told.contains(REQUEST_TOKEN), "{told}");
 }
+
+/// A repository that sets the variable must not get what the job asks GitHub with.
+#[test]
+fn federation_sends_what_a_job_asks_with_to_no_other_service() {
+    let mut m = Machine::of_vendor();
+    job(&mut m);
+    m.s.set(REQUEST_URL, "https://evil.example/token?x=1");
+    let error = m.fails(5, "identity-token-missing");
+    assert_eq!(error["cause"], "identity-service-unknown", "{error}");
+    let told = stderr(&m.run(&["token"]));
+    assert_eq!(told.lines().filter(|line| !line.trim().is_empty()).count(), 3, "{told}");
+    for part in [REQUEST_URL, "https://evil.example", "`hosts` under [environments.local]"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let other = keyfob_testkit::Sandbox::new();
+    m.s.set(REQUEST_URL, &format!("{}/v1/identity/token", other.server.base_url()));
+    assert_eq!(m.fails(5, "identity-token-missing")["cause"], "identity-service-unknown", "http of another");
+    assert!(m.s.server.requests().is_empty() && other.server.requests().is_empty());
+}

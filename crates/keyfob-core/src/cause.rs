@@ -322,6 +322,8 @@ causes! {
         "the job of GitHub Actions may not ask for an identity token",
     IdentityNotAsked "identity-not-asked" { status: u16 }
         "the service that issues identity tokens did not issue one",
+    IdentityServiceUnknown "identity-service-unknown" { variable: String, origin: String, environment: String }
+        "the variable names a service of identity tokens that is not GitHub's, and no configuration allows it",
     IdentityUnreadable "identity-unreadable" { source: String }
         "what is to be an identity token is none",
     IdentityExpired "identity-expired" { source: String }

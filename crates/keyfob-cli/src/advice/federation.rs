@@ -36,6 +36,10 @@ pub(super) fn choose(cause: &Cause) -> Option<Choice> {
         Cause::IdentityNotAsked { .. } => {
             "see whether GitHub Actions has an incident, and whether the audience is one it accepts".into()
         }
+        Cause::IdentityServiceUnknown { variable, origin, environment } => format!(
+            "unset {variable}; if {origin} is your own GitHub server, add it to `hosts` under [environments.{environment}]"
+        )
+        .into(),
         Cause::IdentityUnreadable { source } => {
             format!("see what writes {source}: an identity token is one signed JWT and nothing else").into()
         }

@@ -119,6 +119,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::IdentityVariableUnset { .. }
         | Cause::IdentityPermission {}
         | Cause::IdentityNotAsked { .. }
+        | Cause::IdentityServiceUnknown { .. }
         | Cause::IdentityUnreadable { .. } => &[Id::IdentityTokenMissing],
         Cause::IdentityExpired { .. } => &[Id::IdentityTokenExpired],
         Cause::IdentityUsed { .. } => &[Id::IdentityTokenUsed],
