@@ -23,6 +23,8 @@ impl Machine {
         let mut machine = Self::new(Options::default());
         machine.s.set(RULE, "fdrl_local");
         machine.s.set(ORGANIZATION, "550e8400-e29b-41d4-a716-446655440001");
+        // The local provider gets what a file holds only where the configuration wants that.
+        machine.put("[environments.local.federation]\nidentity_token = \"github\"\n");
         let file = machine.file();
         machine.s.set(TOKEN_FILE, file.to_str().expect("text"));
         machine.refresh();
@@ -43,13 +45,16 @@ impl Machine {
 
     pub(crate) fn write(&self, keys: &str, federation: &str) {
         let base = self.s.server.base_url();
+        self.put(&format!(
+            "environment = \"ci\"\n\n[environments.ci]\napi_base = \"{base}\"\n{keys}\n\n[environments.ci.federation]\n\
+             {federation}\n"
+        ));
+    }
+
+    fn put(&self, text: &str) {
         let home = self.s.home.home();
         fs::create_dir_all(&home).expect("a directory");
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("ours");
-        let text = format!(
-            "environment = \"ci\"\n\n[environments.ci]\napi_base = \"{base}\"\n{keys}\n\n[environments.ci.federation]\n\
-             {federation}\n"
-        );
         fs::write(home.join("config.toml"), text).expect("a file");
     }
 
@@ -74,7 +79,8 @@ impl Machine {
 
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         let mut command = self.s.keyfob(words);
-        if self.s.home.home().join("config.toml").exists() {
+        let config = fs::read_to_string(self.s.home.home().join("config.toml")).unwrap_or_default();
+        if config.contains("[environments.ci]") {
             command.env_remove("USE_LOCAL_OAUTH");
         }
         command.output().expect("the command runs")
@@ -285,6 +291,8 @@ fn federation_in_a_github_job_without_the_permission_names_it() {
     let mut m = Machine::of_vendor();
     m.s.set(TOKEN_FILE, "");
     assert_eq!(m.fails(5, "identity-token-missing")["cause"], "identity-variable-unset");
+    // A job has a record of its own.
+    fs::remove_file(m.s.record_path()).expect("ours");
     m.s.set("GITHUB_ACTIONS", "true");
     let error = m.fails(5, "identity-token-missing");
     assert_eq!(error["cause"], "identity-permission");

@@ -130,7 +130,7 @@ fn federation_reports_a_refused_path_of_the_identity_token_in_every_command() {
             let told = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(!output.status.success(), "{words:?} with rule `{rule}`: {output:?}");
             assert!(
-                told.contains(TOKEN_FILE) && told.contains("in-repository"),
+                told.contains(&format!("{TOKEN_FILE} names")) && told.contains("inside the repository"),
                 "{words:?} with rule `{rule}`: {output:?}"
             );
         }
@@ -181,4 +181,23 @@ fn federation_sends_what_a_job_asks_with_to_no_other_service() {
     m.s.set(REQUEST_URL, &format!("{}/v1/identity/token", other.server.base_url()));
     assert_eq!(m.fails(5, "identity-token-missing")["cause"], "identity-service-unknown", "http of another");
     assert!(m.s.server.requests().is_empty() && other.server.requests().is_empty());
+}
+
+/// Variables alone choose the local provider, and where it is: they must not choose besides which file it is sent.
+#[test]
+fn federation_sends_no_file_to_loopback_unless_the_configuration_wants_it() {
+    let m = Machine::of_vendor();
+    let config = m.s.home.home().join("config.toml");
+    let wanted = fs::read_to_string(&config).expect("the file");
+    fs::write(&config, "").expect("the file");
+    let error = m.fails(3, "environment-incomplete");
+    assert_eq!(error["cause"], "environment-lacks", "{error}");
+    let told = stderr(&m.run(&["token"]));
+    assert!(told.contains(TOKEN_FILE) && told.contains("[environments.local]"), "{told}");
+    let status = m.run(&["status", "--json"]);
+    assert_eq!(status.status.code(), Some(3), "{status:?}");
+    assert!(m.s.server.requests().is_empty());
+    fs::write(&config, wanted).expect("the file");
+    m.json(&["token"]);
+    assert_eq!(m.exchanged(), (1, 0));
 }

@@ -21,6 +21,9 @@ use crate::{
 /// got with it while that is good, and exchanges no other identity's token in its place.
 pub const IDENTIFIED_BY: &str = "KEYFOB_IDENTIFIED_BY";
 
+/// The environment that is on this machine.
+const LOCAL: &str = "local";
+
 /// Completes the environment's exchange by whose identity token it is.
 ///
 /// # Errors
@@ -68,6 +71,23 @@ pub(super) fn file(settings: &Settings, around: &Surroundings) -> Result<()> {
         Error::new(refusal.id(Id::IdentityTokenMissing), what, refusal.to_string())
             .maybe_because(refusal.cause(path))
     })
+}
+
+/// Whether what that file holds may be sent to this environment. Variables alone choose the local provider and its address, so
+/// a repository's would send a file of this machine to whoever listens on loopback: the configuration has to want that.
+///
+/// # Errors
+/// It does not.
+pub(super) fn file_may_go(settings: &Settings, environment: &Environment, config: &Config) -> Result<()> {
+    let named = settings.federation.identity_token_file.is_some() && environment.federation.is_some();
+    let configured = config.environments.get(LOCAL).is_some_and(|local| local.federation.is_some());
+    if !named || environment.name != LOCAL || configured {
+        return Ok(());
+    }
+    let what = format!("{} is not read for environment `{LOCAL}`", names::IDENTITY_TOKEN_FILE);
+    let why = "the configuration file names no federation there, and variables alone may not send a file to loopback";
+    Err(Error::new(Id::EnvironmentIncomplete, what, why)
+        .because(Cause::EnvironmentLacks { environment: LOCAL.into(), key: "federation".into() }))
 }
 
 /// What [`IDENTIFIED_BY`] is to say of this environment.

@@ -160,7 +160,9 @@ impl Setup {
         problems.extend(seed.as_ref().err().cloned());
         let session_file = session_file(variables, &around);
         problems.extend(session_file.as_ref().err().cloned());
-        let identity_file = identified::file(&settings, &around);
+        let identity_file = identified::file(&settings, &around).and_then(|()| {
+            environment.as_ref().map_or(Ok(()), |to| identified::file_may_go(&settings, to, &config))
+        });
         problems.extend(identity_file.as_ref().err().cloned());
         let routes = proxies::read(variables, &around);
         Self {
