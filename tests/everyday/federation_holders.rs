@@ -3,7 +3,7 @@
 use std::fs;
 
 use keyfob_dev::{LOCAL_IDENTITY_REQUEST_TOKEN, Options, Workload};
-use keyfob_testkit::{program, stderr};
+use keyfob_testkit::{program, stderr, token_requests};
 use serde_json::Value;
 
 use crate::federation::{Machine, RULE, TOKEN, TOKEN_FILE};
@@ -135,7 +135,9 @@ fn federation_reports_a_refused_path_of_the_identity_token_in_every_command() {
             );
         }
     }
-    assert!(m.s.server.requests().is_empty());
+    // Doctor looks whether the provider can be reached, and brings it nothing.
+    assert!(m.s.server.requests().iter().all(|request| request.credential.is_empty()));
+    assert_eq!(token_requests(&m.s.server), 0);
 }
 
 /// Neither the program below `exec`, nor a configured command, gets the token in a variable that the configuration names; and
