@@ -112,15 +112,19 @@ impl Agent {
         self
     }
 
-    /// Serves until SIGTERM, SIGINT or SIGHUP comes, every door has closed, or nobody asks any more.
+    /// Serves until SIGTERM, SIGINT or SIGHUP comes, every door has closed, or nobody asks any more. `ready` is called when such
+    /// a signal ends it in order: whoever is told before could end it and leave its socket and files behind.
     ///
     /// # Errors
-    /// The system gives no event loop.
-    pub fn run(self) -> io::Result<()> {
+    /// The system gives no event loop. The inner one: what `ready` says, and then nothing is served.
+    pub fn run<E>(self, ready: impl FnOnce() -> Result<(), E>) -> io::Result<Result<(), E>> {
         let runtime = runtime()?;
         let served = runtime.block_on(async {
             let mut signals =
                 signals(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])?;
+            if let Err(error) = ready() {
+                return Ok(Err(error));
+            }
             self.serve(
                 async move {
                     let _ = signals.recv().await;
@@ -128,6 +132,7 @@ impl Agent {
                 true,
             )
             .await
+            .map(Ok)
         });
         // A thread may still wait for the process that renews, which goes on without it.
         runtime.shutdown_background();

@@ -60,17 +60,24 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     }
     let agent = agent.door(door, socket);
     // It listens: whoever reads this may ask.
-    if global.json {
-        Report::json(&serde_json::json!({ "socket": path, "environment": environment, "profile": profile }))?;
-    } else {
-        Report::answer(&path.display().to_string())?;
-    }
-    Report::say(&format!(
-        "Access tokens of profile `{profile}` in environment `{environment}` are handed out there until \
-         Ctrl-C, or `kill {}`, ends it.",
-        std::process::id()
-    ));
-    agent.run().map_err(|error| failure::failed(Id::SystemFailed, "the agent could not go on", error))?;
+    let ready = || {
+        if global.json {
+            let told = serde_json::json!({ "socket": path, "environment": environment, "profile": profile });
+            Report::json(&told)?;
+        } else {
+            Report::answer(&path.display().to_string())?;
+        }
+        Report::say(&format!(
+            "Access tokens of profile `{profile}` in environment `{environment}` are handed out there until \
+             Ctrl-C, or `kill {}`, ends it.",
+            std::process::id()
+        ));
+        Ok(())
+    };
+    let served: Result<()> = agent
+        .run(ready)
+        .map_err(|error| failure::failed(Id::SystemFailed, "the agent could not go on", error))?;
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
