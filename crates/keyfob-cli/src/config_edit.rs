@@ -279,8 +279,26 @@ impl Holds {
     }
 }
 
-/// The lines that a change removes (`- `) and adds (`+ `), in order.
+/// The lines that a change removes (`- `) and adds (`+ `), in order. What only moves to another place is no change, and is
+/// not shown: it may be somebody else's secret.
 pub(crate) fn difference(old: &str, new: &str) -> Vec<String> {
+    let mut lines = lines_of_difference(old, new);
+    let mut at = 0;
+    while at < lines.len() {
+        let (sign, text) = lines[at].split_at(1);
+        let other = format!("{}{text}", if sign == "-" { "+" } else { "-" });
+        match lines[at + 1..].iter().position(|line| *line == other) {
+            Some(further) => {
+                lines.remove(at + 1 + further);
+                lines.remove(at);
+            }
+            None => at += 1,
+        }
+    }
+    lines
+}
+
+fn lines_of_difference(old: &str, new: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let same = old.iter().zip(&new).take_while(|(one, two)| one == two).count();
     let (old, new) = (&old[same..], &new[same..]);
@@ -315,6 +333,16 @@ pub(crate) fn difference(old: &str, new: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_only_moves_is_not_shown() {
+        let old = "users:\n- theirs: secret\n- ours: old\n";
+        let mut shown = difference(old, "users:\n- ours: new\n- theirs: secret\n");
+        shown.sort();
+        assert_eq!(shown, ["+ - ours: new", "- - ours: old"]);
+        assert!(difference("a\nb\n", "b\na\n").is_empty());
+        assert_eq!(difference("a\n", "a\na\n"), ["+ a"]);
+    }
 
     fn work(keys: &[(&'static str, Holds)]) -> Wanted {
         let section = Section { name: "work".into(), keys: keys.to_vec() };
