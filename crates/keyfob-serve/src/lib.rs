@@ -9,6 +9,7 @@
 mod agent;
 mod ask;
 mod doorbell;
+mod running;
 mod wire;
 
 pub use agent::{

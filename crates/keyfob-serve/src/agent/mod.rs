@@ -5,35 +5,26 @@ mod answer;
 mod connection;
 mod credential;
 pub(crate) mod door;
-mod flight;
+pub(crate) mod flight;
 pub(crate) mod host;
 mod keeping;
 mod listener;
 mod log;
 mod open;
-mod peer;
+pub(crate) mod peer;
 pub(crate) mod sink;
 pub(crate) mod socket;
 
-use std::{
-    fs::File,
-    io,
-    os::unix::net::UnixStream as StdStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fs::File, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::UnixListener,
-    runtime,
-    signal::unix::{SignalKind, signal},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
+
+use crate::running::{self, Serves};
 
 use self::{
     door::Door,
@@ -118,25 +109,7 @@ impl Agent {
     /// # Errors
     /// The system gives no event loop. The inner one: what `ready` says, and then nothing is served.
     pub fn run<E>(self, ready: impl FnOnce() -> Result<(), E>) -> io::Result<Result<(), E>> {
-        let runtime = runtime()?;
-        let served = runtime.block_on(async {
-            let mut signals =
-                signals(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])?;
-            if let Err(error) = ready() {
-                return Ok(Err(error));
-            }
-            self.serve(
-                async move {
-                    let _ = signals.recv().await;
-                },
-                true,
-            )
-            .await
-            .map(Ok)
-        });
-        // A thread may still wait for the process that renews, which goes on without it.
-        runtime.shutdown_background();
-        served
+        running::run(self, ready)
     }
 
     /// Serves beside a program: starts it, and serves for as long as it lasts, which is waited for in a thread that may block.
@@ -151,46 +124,11 @@ impl Agent {
         L: FnOnce() -> T + Send + 'static,
         P: Fn(i32) + Send + 'static,
     {
-        let runtime = runtime()?;
-        let result = runtime.block_on(async {
-            let kinds =
-                [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()];
-            let mut signals = signals(&kinds)?;
-            let (lasts, pass_on) = match start() {
-                Ok(started) => started,
-                Err(error) => return Ok(Err(error)),
-            };
-            let is_over = Arc::new(AtomicBool::new(false));
-            let (enough, enough_said) = oneshot::channel();
-            let over_by_then = Arc::clone(&is_over);
-            tokio::spawn(async move {
-                while let Some(kind) = signals.recv().await {
-                    if over_by_then.load(Ordering::Acquire) {
-                        let _ = enough.send(());
-                        return;
-                    }
-                    if kind == SignalKind::terminate() || kind == SignalKind::hangup() {
-                        pass_on(kind.as_raw_value());
-                    }
-                }
-            });
-            let (over, ended) = oneshot::channel();
-            let lasting = tokio::task::spawn_blocking(move || {
-                let result = lasts();
-                is_over.store(true, Ordering::Release);
-                let _ = over.send(());
-                result
-            });
-            tokio::select! {
-                served = self.serve(async move { drop(ended.await) }, false) => served?,
-                Ok(()) = enough_said => {}
-            }
-            lasting.await.map(Ok).map_err(io::Error::other)
-        });
-        runtime.shutdown_background();
-        result
+        running::run_beside(self, start)
     }
+}
 
+impl Serves for Agent {
     /// Serves until that comes; with `closes`, also until every door has closed.
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
         let stop = watch::Sender::new(false);
@@ -228,20 +166,6 @@ impl Agent {
         while doors.join_next().await.is_some() {}
         Ok(())
     }
-}
-
-fn runtime() -> io::Result<runtime::Runtime> {
-    runtime::Builder::new_current_thread().enable_all().max_blocking_threads(flight::THREADS + 4).build()
-}
-
-/// These signals, as they come.
-fn signals(kinds: &[SignalKind]) -> io::Result<mpsc::Receiver<SignalKind>> {
-    let (came, signals) = mpsc::channel(4);
-    for kind in kinds {
-        let (mut signal, came, kind) = (signal(*kind)?, came.clone(), *kind);
-        tokio::spawn(async move { while signal.recv().await.is_some() && came.send(kind).await.is_ok() {} });
-    }
-    Ok(signals)
 }
 
 /// Ends when nobody has asked at any door for this time.

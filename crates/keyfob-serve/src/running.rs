@@ -1,0 +1,114 @@
+//! How a server runs: by itself until a signal ends it, or beside a program that it starts.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::{
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot},
+};
+
+use crate::agent::flight;
+
+/// What serves.
+pub(crate) trait Serves: Sized {
+    /// Serves until that comes; with `closes`, also until there is nothing left to serve at.
+    async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()>;
+}
+
+/// Serves until SIGTERM, SIGINT or SIGHUP comes, or it ends by itself. `ready` is called when such a signal ends it in order.
+pub(crate) fn run<S: Serves, E>(
+    server: S,
+    ready: impl FnOnce() -> Result<(), E>,
+) -> io::Result<Result<(), E>> {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
+        let mut signals = signals(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])?;
+        if let Err(error) = ready() {
+            return Ok(Err(error));
+        }
+        server
+            .serve(
+                async move {
+                    let _ = signals.recv().await;
+                },
+                true,
+            )
+            .await
+            .map(Ok)
+    });
+    // A thread may still wait for the process that renews, which goes on without it.
+    runtime.shutdown_background();
+    served
+}
+
+/// Serves beside a program, for as long as it lasts.
+pub(crate) fn run_beside<S, T, E, L, P>(
+    server: S,
+    start: impl FnOnce() -> Result<(L, P), E>,
+) -> io::Result<Result<T, E>>
+where
+    S: Serves,
+    T: Send + 'static,
+    L: FnOnce() -> T + Send + 'static,
+    P: Fn(i32) + Send + 'static,
+{
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let kinds =
+            [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()];
+        let mut signals = signals(&kinds)?;
+        let (lasts, pass_on) = match start() {
+            Ok(started) => started,
+            Err(error) => return Ok(Err(error)),
+        };
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (enough, enough_said) = oneshot::channel();
+        let over_by_then = Arc::clone(&is_over);
+        tokio::spawn(async move {
+            while let Some(kind) = signals.recv().await {
+                if over_by_then.load(Ordering::Acquire) {
+                    let _ = enough.send(());
+                    return;
+                }
+                if kind == SignalKind::terminate() || kind == SignalKind::hangup() {
+                    pass_on(kind.as_raw_value());
+                }
+            }
+        });
+        let (over, ended) = oneshot::channel();
+        let lasting = tokio::task::spawn_blocking(move || {
+            let result = lasts();
+            is_over.store(true, Ordering::Release);
+            let _ = over.send(());
+            result
+        });
+        tokio::select! {
+            served = server.serve(async move { drop(ended.await) }, false) => served?,
+            Ok(()) = enough_said => {}
+        }
+        lasting.await.map(Ok).map_err(io::Error::other)
+    });
+    runtime.shutdown_background();
+    result
+}
+
+fn runtime() -> io::Result<runtime::Runtime> {
+    runtime::Builder::new_current_thread().enable_all().max_blocking_threads(flight::THREADS + 4).build()
+}
+
+/// These signals, as they come.
+fn signals(kinds: &[SignalKind]) -> io::Result<mpsc::Receiver<SignalKind>> {
+    let (came, signals) = mpsc::channel(4);
+    for kind in kinds {
+        let (mut signal, came, kind) = (signal(*kind)?, came.clone(), *kind);
+        tokio::spawn(async move { while signal.recv().await.is_some() && came.send(kind).await.is_ok() {} });
+    }
+    Ok(signals)
+}
