@@ -9,6 +9,7 @@
 mod agent;
 mod ask;
 mod doorbell;
+mod proxy;
 mod running;
 mod wire;
 
