@@ -1,0 +1,245 @@
+#!/bin/sh
+# Installs keyfob @VERSION@ for yourself, and takes it out again.
+#
+#     sh install.sh                  into ~/.local
+#     sh install.sh --prefix DIR     into DIR/bin, DIR/share and DIR/lib
+#     sh install.sh --uninstall      removes what it installed, unless you have changed it (with --prefix, if you gave one)
+#
+# It downloads one archive from @FROM@ (--from URL or --from DIR: from elsewhere), whose SHA-256 is
+# written below: what is not the very file that was released is not installed. This script itself is signed, like every file of a release.
+# It never asks for root, starts nothing, changes no file of yours, and writes through no link. What it wrote is listed in
+# PREFIX/share/keyfob/installed.
+set -eu
+umask 022
+export LC_ALL=C
+
+version='@VERSION@'
+from='@FROM@'
+sums='@SUMS@'
+
+# Three lines: what failed, why, and what to do.
+stop() {
+    printf 'install.sh: %s\n  %s\n  %s\n' "$1" "$2" "$3" >&2
+    exit 1
+}
+usage() { stop "$1" "it takes --prefix DIR, --from URL and --uninstall" "sh install.sh --help shows what they do"; }
+
+act=install
+prefix=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --help | -h)
+        sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0"
+        exit 0
+        ;;
+    --uninstall) act=uninstall ;;
+    --prefix | --from)
+        [ $# -ge 2 ] || usage "$1 needs a value"
+        if [ "$1" = --prefix ]; then prefix=$2; else from=$2; fi
+        shift
+        ;;
+    *) usage "$1 is not an option" ;;
+    esac
+    shift
+done
+if [ -z "$prefix" ]; then
+    [ -n "${HOME-}" ] || stop "it is not known where your home is" "HOME is not set" "name a place: sh install.sh --prefix DIR"
+    prefix=$HOME/.local
+fi
+case $prefix in
+/*) ;;
+*) prefix=$PWD/$prefix ;;
+esac
+case $prefix in
+*'
+'*) stop "this place has a line break in its name" "the list of what is installed has a line for each file" "choose another: sh install.sh --prefix DIR" ;;
+esac
+list=$prefix/share/keyfob/installed
+
+# What was released for which machine is known before anything else is asked for.
+if [ "$act" = install ]; then
+    system=$(uname -s 2>/dev/null) || system=unknown
+    machine=$(uname -m 2>/dev/null) || machine=unknown
+    case $machine in
+    amd64) machine=x86_64 ;;
+    arm64) machine=aarch64 ;;
+    esac
+    archive=keyfob-$version-$machine-linux.tar.gz
+    wanted=
+    for word in $sums; do
+        [ "$word" != "$archive" ] || wanted=$last
+        last=$word
+    done
+    if [ "$system" != Linux ] || [ -z "$wanted" ]; then
+        stop "there is no program for this machine ($system, $machine)" "keyfob $version was released for Linux on x86_64 and aarch64" \
+            "build it from source: the README says how"
+    fi
+fi
+for tool in mktemp tar gzip sha256sum sed grep sort find mkdir mv rm rmdir cp cat readlink; do
+    command -v "$tool" >/dev/null 2>&1 || stop "the program $tool is not here" "the archive cannot be checked and unpacked without it" \
+        "install it with your system's packages (coreutils, findutils, grep, tar, gzip, sed; or busybox), then run this again"
+done
+
+sum() { sha256sum < "$1" | sed 's/ .*//'; }
+# What a file is: the sum of what is in it, or where a link leads.
+state() {
+    if [ -L "$1" ]; then
+        printf 'link:%s' "$(readlink "$1")"
+    elif [ -f "$1" ]; then
+        sum "$1"
+    elif [ -e "$1" ]; then
+        printf 'other'
+    else
+        printf 'absent'
+    fi
+}
+# Whether the list has this line: a state and a name.
+listed() { [ -f "$list" ] && grep -qxF -e "$1 $2" "$list"; }
+# Every directory on the way is one, and none is a link: what is behind a link is not what was named.
+no_link() {
+    way=$prefix
+    rest=$1/
+    while :; do
+        [ ! -L "$way" ] || stop "$way is a link" "files are written through no link; it leads to $(readlink "$way")" \
+            "name the real place: sh install.sh --prefix DIR"
+        [ ! -e "$way" ] || [ -d "$way" ] || stop "$way is not a directory" "a directory of that name is needed" \
+            "move it away, or choose another place: sh install.sh --prefix DIR"
+        case $rest in
+        */*/*) way=$way/${rest%%/*} rest=${rest#*/} ;;
+        *) break ;;
+        esac
+    done
+}
+no_link share/keyfob/installed
+[ ! -L "$list" ] || stop "$list is a link" "files are written through no link" "remove it, then run this again"
+
+uninstall() {
+    [ -f "$list" ] || stop "nothing is installed in $prefix" "there is no list $list" "if it is elsewhere, name it: sh install.sh --uninstall --prefix DIR"
+    whole=$(cat "$list")
+    kept=
+    while read -r name; do
+        no_link "$name"
+        found=$(state "$prefix/$name")
+        if listed "$found" "$name"; then
+            rm -f "$prefix/$name" || stop "$prefix/$name cannot be removed" "the system said why, above" "make its directory writable, then run this again"
+        elif [ "$found" != absent ]; then
+            printf 'kept, as it is not what was installed: %s\n' "$prefix/$name"
+            kept=yes
+        fi
+    done <<LIST
+$(printf '%s\n' "$whole" | sed '/^dir /d; /^up /d; s/^[^ ]* //' | sort -u)
+LIST
+    rm -f "$list"
+    # Its own directories go if nothing else is in them: first the deepest, last those on the way to the prefix.
+    printf '%s\n' "$whole" | sed -n 's/^dir //p' | sort -ru | while read -r name; do
+        [ -L "$prefix/$name" ] || rmdir "$prefix/$name" 2>/dev/null || true
+    done
+    printf '%s\n' "$whole" | sed -n 's/^up //p' | while read -r name; do rmdir "$name" 2>/dev/null || true; done
+    [ -n "$kept" ] || printf 'keyfob is no longer in %s. Your logins and configuration are untouched.\n' "$prefix"
+}
+if [ "$act" = uninstall ]; then
+    uninstall
+    exit 0
+fi
+
+# Whether the place can be written to is known before anything is fetched.
+there=$prefix
+while [ ! -e "$there" ]; do there=${there%/*} && there=${there:-/}; done
+[ -w "$there" ] || stop "$there cannot be written to" "it is read-only, or belongs to somebody else" "choose another place: sh install.sh --prefix DIR"
+# `-w` says yes to root even where the whole file system is read-only.
+probe=$(mktemp "$there/.keyfob.XXXXXX" 2>/dev/null) || stop "$there cannot be written to" "it is read-only, or full" "choose another place: sh install.sh --prefix DIR"
+rm -f "$probe"
+
+work=$(mktemp -d) || stop "there is no place for the download" "a directory below ${TMPDIR:-/tmp} cannot be made" "name one: TMPDIR=DIR sh install.sh"
+# Interrupted or not, nothing of the download is left.
+trap 'rm -rf "$work"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+case $from in
+http://* | https://*)
+    if command -v curl >/dev/null 2>&1; then
+        curl --fail --silent --show-error --location --output "$work/archive" "$from/$archive" || fetched=no
+    elif command -v wget >/dev/null 2>&1; then
+        wget -q -O "$work/archive" "$from/$archive" || fetched=no
+    else
+        stop "there is neither curl nor wget here" "one of them has to fetch $archive" "install one; or fetch that file yourself, and: sh install.sh --from DIR"
+    fi
+    ;;
+*) cp "$from/$archive" "$work/archive" || fetched=no ;;
+esac
+[ "${fetched-}" != no ] || stop "$archive could not be fetched" "the reason is above; it was asked of $from" "try again later, or name another place: sh install.sh --from URL"
+[ "$(sum "$work/archive")" = "$wanted" ] || stop "$archive is not the file that was released" "its SHA-256 is $(sum "$work/archive"), and not $wanted" \
+    "do not use it; fetch install.sh and the archive again from one place, and tell whoever serves them"
+mkdir "$work/tree"
+gzip -dc "$work/archive" | (cd "$work/tree" && tar -xf -)
+tree=$work/tree/keyfob-$version
+# systemd does not look for programs in a home: its unit names this one, where that needs no quoting.
+units=$tree/share/systemd/user
+case $prefix in
+*[!A-Za-z0-9/._-]*) rm -rf "$tree/share/systemd" ;;
+*)
+    sed "s,^ExecStart=keyfob,ExecStart=$prefix/bin/keyfob," "$units/keyfob-agent.service" > "$work/unit"
+    mv -f "$work/unit" "$units/keyfob-agent.service"
+    ;;
+esac
+
+# Directories first, each before what is in it; then files and links.
+find_all() { (cd "$tree" && find . "$@" | sed -n 's,^\./,,p' | sort); }
+find_all -type d > "$work/dirs"
+printf 'share/keyfob\n' >> "$work/dirs"
+find_all ! -type d > "$work/files"
+
+# Everything is judged before anything is changed: what lies in the way and was not put there by this script stays.
+while read -r name; do
+    no_link "$name"
+    found=$(state "$prefix/$name")
+    [ "$found" = absent ] || listed "$found" "$name" ||
+        stop "$prefix/$name is there already" "it was not installed by this script, or has been changed since" \
+            "move it away, or choose another place: sh install.sh --prefix DIR"
+done < "$work/files"
+
+# What is to be removed again: directories that were not there before, those on the way to the prefix, files and links.
+{
+    [ ! -f "$list" ] || sed -n '/^dir /p; /^up /p' "$list"
+    way=$prefix
+    while [ ! -e "$way" ]; do
+        printf 'up %s\n' "$way"
+        way=${way%/*}
+    done
+    while read -r name; do [ -d "$prefix/$name" ] || printf 'dir %s\n' "$name"; done < "$work/dirs"
+    while read -r name; do printf '%s %s\n' "$(state "$tree/$name")" "$name"; done < "$work/files"
+} > "$work/list"
+replace_list() {
+    { cp "$1" "$list.new" && mv -f "$list.new" "$list"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
+}
+mkdir -p "$prefix/share/keyfob" || stop "$prefix/share/keyfob cannot be made" "the system said why, above" "choose another place: sh install.sh --prefix DIR"
+# The list comes first, with what is there of an earlier version: killed half-way, all of it can be undone, or done again.
+{
+    cat "$work/list"
+    [ ! -f "$list" ] || cat "$list"
+} > "$work/both"
+sed '/^dir /d; /^up /d; s/^[^ ]* //' "$work/both" | sort -u > "$work/all"
+replace_list "$work/both"
+while read -r name; do mkdir -p "$prefix/$name"; done < "$work/dirs"
+while read -r name; do
+    # Renamed into place: a keyfob that is running goes on with the file that it was started from.
+    new=$prefix/${name%/*}/.keyfob-new
+    rm -f "$new"
+    { cp -P "$tree/$name" "$new" && mv -f "$new" "$prefix/$name"; } ||
+        stop "$prefix/$name cannot be written" "the system said why, above" "make room, then run this again; or undo it: sh install.sh --uninstall"
+done < "$work/files"
+# What an earlier version brought and this one does not.
+while read -r name; do
+    if ! grep -qxF -e "$name" "$work/files" && listed "$(state "$prefix/$name")" "$name"; then rm -f "$prefix/$name"; fi
+done < "$work/all"
+replace_list "$work/list"
+
+printf 'keyfob %s is installed: %s\n' "$version" "$prefix/bin/keyfob"
+# shellcheck disable=SC2016 # For the profile, as it stands.
+case :${PATH-}: in
+*:"$prefix/bin":*) ;;
+*) printf 'Your shell does not look there yet. With this line in ~/.profile it does after the next login:\n  export PATH="%s:$PATH"\n' "$prefix/bin" ;;
+esac
+printf 'To remove it: sh install.sh --uninstall%s\n' "$([ "$prefix" = "${HOME-}/.local" ] || printf ' --prefix %s' "$prefix")"
