@@ -50,8 +50,8 @@ fn the_demo_goes_the_whole_way() {
         "/oauth/authorize?response_type=code&",
         "mode 0600",
         "the provider saw: 200, account ",
-        "program 3: 200, with a token of generation 2",
-        "generation 1 became 2 with one request",
+        "program 3: 200, with a token of generation 3",
+        "generation 2 became 3 with one request",
         "200 a new token",
         "400 invalid_grant",
         "the new access token, a moment later: 401",
@@ -71,7 +71,7 @@ fn the_demo_goes_the_whole_way() {
         "account": "dev@example.com",
         "handed_over": { "status": 200 },
         "renewal": {
-            "processes": 3, "accepted": 3, "requests": 1, "generation_before": 1, "generation_after": 2
+            "processes": 3, "accepted": 3, "requests": 1, "generation_before": 2, "generation_after": 3
         },
         "without_keyfob": { "clients": 3, "renewed": 1, "refused": 2, "accepted": 0 },
         "revocation": "confirmed",

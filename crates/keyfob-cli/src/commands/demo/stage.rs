@@ -111,9 +111,12 @@ impl Stage {
         let running = self.spawn(command)?;
         let status = self.reap(running.id)?;
         if status.signal().is_some() {
-            // Ctrl-C at a terminal reaches all of its processes: this one hears of it in a moment, and ends then.
-            thread::sleep(Duration::from_secs(1));
-            drop(held(&self.shared));
+            // Ctrl-C at a terminal reaches all of its processes: this one hears of it in a moment, and ends then. On a busy
+            // machine that is a long one.
+            for _ in 0..100 {
+                thread::sleep(Duration::from_millis(50));
+                drop(held(&self.shared));
+            }
         }
         Ok(status)
     }
