@@ -157,8 +157,11 @@ impl Loopback {
     /// Gives so many tabs the moment they need to follow to the closing page.
     pub fn wait_for_closing_pages(&mut self, tabs: usize, wait: Duration) {
         let end = SystemClock.stopwatch() + wait;
-        while self.closing_pages < tabs && SystemClock.stopwatch() < end {
-            self.look(end);
+        // By the clock, and by turns: on a busy machine a browser has fewer of them in the same time, as this has.
+        let mut looks = wait.as_millis() / AGAIN.as_millis();
+        while self.closing_pages < tabs && (SystemClock.stopwatch() < end || looks > 0) {
+            self.look(SystemClock.stopwatch() + AGAIN);
+            looks = looks.saturating_sub(1);
         }
     }
 
@@ -530,11 +533,15 @@ mod tests {
     /// the port is free as soon as the wait is over, also in a host that goes on running.
     #[test]
     fn the_port_is_released() {
-        let loopback = Loopback::bind(Host::Name, 0).unwrap();
-        let port = loopback.port;
-        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err());
-        drop(loopback);
-        assert!(Loopback::bind(Host::Name, port).is_ok());
+        let is_released = || {
+            let loopback = Loopback::bind(Host::Name, 0).unwrap();
+            let port = loopback.port;
+            assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err());
+            drop(loopback);
+            Loopback::bind(Host::Name, port).is_ok()
+        };
+        // A free port may become somebody else's in the same moment.
+        assert!((0..10).any(|_| is_released()));
     }
 
     /// A port that another process has in one family is not bound in the other: the browser might go there.
