@@ -112,8 +112,10 @@ fn a_provider_that_says_later_is_told_with_the_way_to_wait() {
     s.server.inject(FaultKind::Status429, 1);
     let busy = told(s.keyfob(["token"]));
     assert_eq!((busy.code, &*busy.hint), (Some(6), "`keyfob token --wait 30` waits for you"));
+    s.edit(|record| record["cooldown"]["until"] = (keyfob_testkit::now() + 29).into());
     let cooling = told(s.keyfob(["token", "--profile", "default"]));
     assert_eq!(cooling.hint, "`keyfob --profile default token --wait 30` waits for you");
+    s.edit(|record| record["cooldown"]["until"] = (keyfob_testkit::now() + 1).into());
     s.out(&["token", "--wait", "30"]);
 }
 

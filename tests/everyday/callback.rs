@@ -1,12 +1,12 @@
 //! The callback, and requests that only resemble it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use crate::visitor::{Answer, follow};
+use crate::visitor::{Answer, Tab, follow};
 use keyfob_testkit::{Sandbox, stderr};
 
 /// Begins to sign in; the address, and the rest of what is printed.
@@ -49,12 +49,10 @@ fn strangers_do_not_end_the_wait() {
     assert_eq!(s.server.grants().codes, 0);
     // A slow provider, and somebody who has both tabs open.
     s.server.hold();
-    let titles = std::thread::scope(|scope| {
-        let tabs = [&answer, &second_tab].map(|tab| scope.spawn(|| tab.follow()));
-        crate::screen::until("the exchange", || s.server.held() == 1);
-        s.server.release();
-        tabs.map(|tab| tab.join().expect("a page"))
-    });
+    let tabs = [answer.come(), second_tab.come()];
+    crate::screen::until("the exchange", || s.server.held() == 1);
+    s.server.release();
+    let titles = tabs.map(Tab::follow);
     assert_eq!(titles, ["You are signed in", "You are signed in"]);
     assert!(child.wait().expect("it ends").success());
     assert_eq!(s.server.grants().codes, 1);
@@ -90,8 +88,7 @@ fn login_says_what_became_of_the_browser() {
     let works = s.home.path().join("my-browser");
     let stays = s.home.path().join("my-window");
     for (path, script) in [(&works, "#!/bin/sh\nexit 0\n"), (&stays, "#!/bin/sh\n/bin/sleep 3\n")] {
-        std::fs::write(path, script).expect("ours");
-        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+        keyfob_testkit::script(path, script);
     }
     let works = works.to_str().expect("text");
     let stays = stays.to_str().expect("text");
@@ -116,13 +113,19 @@ fn login_says_what_became_of_the_browser() {
         let s = Sandbox::new();
         let mut command = s.keyfob(["login"]);
         command.env("PATH", "/nowhere").env(set.0, set.1);
-        let (child, address, _stdout) = begin(command);
+        let (mut child, address, _stdout) = begin(command);
+        // What became of it comes before the wait, unless the machine is so busy that a browser seems to run which is about
+        // to fail: that is told when it has.
+        let mut messages = BufReader::new(child.stderr.take().expect("a pipe"));
+        let mut told = String::new();
+        while !told.contains(said) || !told.contains("Waiting for the browser") {
+            assert!(messages.read_line(&mut told).expect("text") > 0, "{set:?}: {told}");
+        }
+        let wait = told.find("Waiting for the browser");
+        assert!(told.find(said) < wait || told.find("Opened the page in") < wait, "{told}");
         assert_eq!(Answer::of(&address).follow(), "You are signed in");
-        let output = child.wait_with_output().expect("it ends");
-        let told = stderr(&output);
-        assert!(output.status.success() && told.contains(said), "{set:?}: {told}");
-        let wait = told.find("Waiting for the browser").expect("it waits");
-        assert!(told.find(said) < Some(wait), "{told}");
+        messages.read_to_string(&mut told).expect("text");
+        assert!(child.wait().expect("it ends").success(), "{set:?}: {told}");
         assert!(told.contains("profile `default`") && told.contains("environment `local`"), "{told}");
     }
 }
@@ -197,9 +200,9 @@ fn a_repository_brings_no_browser() {
     let repo = s.home.path().join("repo");
     std::fs::create_dir_all(repo.join(".git")).expect("ours");
     let evil = repo.join("evil.sh");
-    std::fs::write(&evil, "#!/bin/sh\necho > \"${0%/*}/ran\"\n").expect("ours");
-    std::fs::set_permissions(&evil, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
-    std::fs::copy(&evil, repo.join("xdg-open")).expect("ours");
+    for path in [&evil, &repo.join("xdg-open")] {
+        keyfob_testkit::script(path, "#!/bin/sh\necho > \"${0%/*}/ran\"\n");
+    }
     let path = evil.display().to_string();
     for browser in [path.as_str(), "./evil.sh", "sh evil.sh", "sh -c ./evil.sh", ""] {
         let mut command = s.keyfob(["login"]);
@@ -225,8 +228,7 @@ fn a_browser_gets_an_address_alone() {
         "#!/bin/sh\nread -r stat </proc/self/stat\n{{ echo \"$1\"; echo \"$stat\"; env; }} > {0}.part\nmv {0}.part {0}\n",
         seen.display()
     );
-    std::fs::write(&browser, script).expect("a script");
-    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    keyfob_testkit::script(&browser, &script);
     let mut command = s.keyfob(["login"]);
     command.env("BROWSER", &browser).env("ANTHROPIC_API_KEY", "sk-not-for-browsers");
     let (child, address, _stdout) = begin(command);
@@ -318,8 +320,7 @@ fn only_signing_in_opens_a_browser() {
     let s = Sandbox::new();
     let opened = s.home.path().join("opened");
     let browser = s.home.path().join("browser");
-    std::fs::write(&browser, format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).expect("a script");
-    std::fs::set_permissions(&browser, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("chmod");
+    keyfob_testkit::script(&browser, &format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display()));
     let run = |words: &[&str]| {
         let mut command = s.keyfob(words);
         command.env("BROWSER", &browser).stdin(Stdio::null()).output().expect("it runs")

@@ -176,8 +176,7 @@ fn a_sign_in_that_was_opened_twice_is_a_warning_of_the_answer() {
     let space = Namespace::new();
     let (browser, seen) = (s.home.path().join("browser"), s.home.path().join("seen"));
     let script = format!("#!/bin/sh\necho \"$1\" > {0}.part\nmv {0}.part {0}\n", seen.display());
-    fs::write(&browser, script).expect("a script");
-    fs::set_permissions(&browser, fs::Permissions::from_mode(0o755)).expect("ours");
+    keyfob_testkit::script(&browser, &script);
     let mut command = space.command(&s.home, &[program(), "login", "--json"]);
     command.env("BROWSER", &browser);
     let waiting = Waiting::begin(command);
@@ -270,7 +269,7 @@ fn what_the_system_does_not_permit_is_told_by_its_cause() {
     s.expire();
     // Where this was built need not be a place that the other user can enter.
     let program = s.home.path().join("program");
-    fs::copy(keyfob_testkit::program(), &program).expect("it is built");
+    keyfob_testkit::copy_of_program(&program);
     let mut words = vec![program.as_os_str().to_owned()];
     fs::remove_file(s.record_path().with_extension("lock")).expect("ours");
     if rustix::process::geteuid().is_root() {

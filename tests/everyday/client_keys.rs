@@ -240,11 +240,13 @@ fn a_persons_key_command_that_fails_is_not_run_by_every_call() {
     let first = s.run(wanted);
     assert_eq!(first.status.code(), Some(3), "{}", stderr(&first));
     assert_eq!(ran(), before + 1);
+    s.0.stretch_cooldown();
     let second = s.run(wanted);
     assert!(stderr(&second).contains("asking again is allowed in"), "{}", stderr(&second));
     assert_eq!(ran(), before + 1);
     let token = s.out(&["token"]);
     s.keep(&key("p256"));
+    s.0.edit(|record| record["cooldown"]["until"] = (keyfob_testkit::now() + 1).into());
     assert_ne!(s.out(&["token", "--min-valid", "7200", "--wait", "60"]), token);
     assert_eq!(s.0.server.grants().refreshes, 1);
 }

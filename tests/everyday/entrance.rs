@@ -37,7 +37,7 @@ fn timeout_holds_for_every_way() {
         let words = [way, &["--timeout", "1"]].concat();
         let code = screen.start(&s.keyfob(words)).wait().expect("it ends").code();
         assert_eq!(code, Some(6), "{way:?}: {}", screen.text());
-        assert!(begun.elapsed() < Duration::from_secs(30), "{way:?}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(100), "{way:?}: {:?}", begun.elapsed());
         screen.shows("was not finished");
         assert_eq!(s.run(&[way, &["--timeout", "0"]].concat()).code, Some(2), "{way:?}");
     }

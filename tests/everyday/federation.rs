@@ -100,7 +100,8 @@ impl Machine {
         let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let got = (output.status.code(), said["error"]["id"].as_str());
         assert_eq!(got, (Some(code), Some(id)), "{output:?}");
-        // Three lines for a person, and no token in any of them.
+        // Three lines for a person, and no token in any of them. If there is a pause, it is that run's too.
+        self.s.stretch_cooldown();
         let told = self.run(&["token"]);
         assert!(!format!("{output:?}{told:?}").contains("eyJ"), "{output:?}{told:?}");
         said["error"].clone()

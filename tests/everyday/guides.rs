@@ -15,7 +15,6 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -141,8 +140,7 @@ fn stand_ins(bin: &Path) {
         ("browser", browser),
         ("a-tool-that-wants-a-variable", tool),
     ] {
-        fs::write(bin.join(name), text).expect("ours");
-        fs::set_permissions(bin.join(name), PermissionsExt::from_mode(0o755)).expect("ours");
+        keyfob_testkit::script(&bin.join(name), text);
     }
 }
 
@@ -263,7 +261,7 @@ fn the_commands_of_the_pages_run() {
         let log = fs::File::create(home.path().join("log")).expect("ours");
         let is_root = rustix::process::geteuid().is_root();
         let mut command = Command::new("timeout");
-        command.args(["120", "unshare", if is_root { "-n" } else { "-Urn" }, "bash", "-c", &whole]);
+        command.args(["400", "unshare", if is_root { "-n" } else { "-Urn" }, "bash", "-c", &whole]);
         command.env_clear().env("HOME", home.path()).current_dir(home.path()).stdin(Stdio::null());
         command.env("PATH", format!("{}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
         command.env("BROWSER", bin.join("browser")).env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
@@ -276,7 +274,7 @@ fn the_commands_of_the_pages_run() {
             continue;
         }
         for (out, what, shown) in script.printed {
-            let printed = read(out);
+            let printed = keyfob_testkit::without_waits(read(out).as_bytes()).1;
             let shown: Vec<_> = shown.iter().map(String::as_str).collect();
             if !is_like(&printed.lines().collect::<Vec<_>>(), &shown) {
                 failed.push(format!("{what}\nprints\n{printed}\nand not\n{}", shown.join("\n")));

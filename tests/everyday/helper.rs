@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
 };
 
@@ -17,8 +16,7 @@ fn machine() -> Sandbox {
         "#!/bin/sh\necho run >> {0}/runs\n[ $(wc -l < {0}/runs) = 1 ] && echo the-first-key || echo the-second-key\n",
         home.display()
     );
-    fs::write(home.join("helper.sh"), script).expect("ours");
-    fs::set_permissions(home.join("helper.sh"), PermissionsExt::from_mode(0o700)).expect("ours");
+    keyfob_testkit::script(&home.join("helper.sh"), &script);
     let config = format!("api_key_helper = \"{}/helper.sh\"\n", home.display());
     fs::write(home.join("keyfob/config.toml"), config).expect("ours");
     s

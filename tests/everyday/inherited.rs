@@ -46,7 +46,7 @@ fn children_are_heard_of_where_their_end_was_ignored() {
     let before = s.out(&["token"]);
     s.expire();
     let renewed = shell(&s, &format!("{IGNORING} {keyfob} token", keyfob = program()));
-    assert!(renewed.status.success() && renewed.stderr.is_empty(), "{}", stderr(&renewed));
+    assert!(renewed.status.success() && stderr(&renewed).is_empty(), "{}", stderr(&renewed));
     assert_ne!(String::from_utf8_lossy(&renewed.stdout), before);
 
     configure(&s, "api_key_helper = \"echo from-the-helper\"\n");

@@ -216,6 +216,7 @@ fn the_secret_is_this_users_alone_and_never_told() {
     m.keep("s3cret-of-another", 0o600);
     wait(&m);
     m.fails(&["token"], 5, "provider-refused");
+    m.s.stretch_cooldown();
     let shared = m.fails(&["token"], 6, "cooling-down");
     assert!(shared.to_string().contains("invalid_client"), "everybody is told why: {shared}");
     assert_eq!(m.asked(), 0);

@@ -134,6 +134,7 @@ fn an_id_token_of_a_renewal_is_held_to_the_first() {
         assert_eq!(after["access_token"], before["access_token"], "{fault:?}: the new one is not used");
         assert_ne!(after["refresh_token"], before["refresh_token"], "{fault:?}: the rotated one is kept");
         assert_eq!(after["identity"], who);
+        s.stretch_cooldown();
         token().failed(6, "cooling-down");
         s.edit(|record| record["cooldown"]["until"] = (now() - 1).into());
         token().answer();

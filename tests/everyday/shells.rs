@@ -297,7 +297,7 @@ fn manual_pages_are_read_without_complaint() {
 fn the_installed_manual_is_found_by_an_ordinary_user() {
     let home = tempfile::Builder::new().prefix("keyfob-reader-").tempdir().expect("a directory");
     let keyfob = home.path().join("keyfob");
-    std::fs::copy(keyfob_testkit::program(), &keyfob).expect("a copy that anybody can run");
+    keyfob_testkit::copy_of_program(&keyfob);
     std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).expect("ours");
     // Root is no ordinary user; anybody else is one already.
     let is_root = rustix::process::geteuid().is_root();

@@ -285,7 +285,7 @@ fn a_sandbox_without_root() {
     s.sign_in("default", "ada@example.com");
     // Where this was built need not be a place that the other user can enter.
     let program = s.home.path().join("program");
-    fs::copy(keyfob_testkit::program(), &program).expect("it is built");
+    keyfob_testkit::copy_of_program(&program);
     let mut words: Vec<&OsStr> = ["unshare", "-U", "--map-current-user"].map(OsStr::new).to_vec();
     let number = USER.to_string();
     if rustix::process::geteuid().is_root() {

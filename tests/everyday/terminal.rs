@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{screen::Screen, visitor::Answer};
+use crate::{
+    screen::{Screen, until},
+    visitor::Answer,
+};
 use keyfob_testkit::{Sandbox, stderr};
 
 fn login(s: &Sandbox, screen: &Screen, words: &[&str]) -> Child {
@@ -96,16 +99,19 @@ fn a_paste_while_the_callback_arrives() {
         let screen = Screen::new(80);
         let mut child = login(&s, &screen, &[]);
         let answer = Answer::of(&screen.address());
-        s.server.set_latency(Duration::from_millis(400));
-        let title = std::thread::scope(|scope| {
-            // A paste is judged after a moment: from the callback first to the paste first.
-            let browser = scope.spawn(|| {
-                std::thread::sleep(Duration::from_millis(90 * round));
-                answer.follow()
-            });
-            screen.type_in(&format!("{}\n", answer.shown()));
-            browser.join().expect("a page")
-        });
+        // Whichever is first is not done before the other one has come.
+        s.server.hold();
+        screen.type_in(&format!("{}\n", answer.shown()));
+        // A paste is judged after a moment: from the callback first to the paste first.
+        if round == 5 {
+            until("the exchange", || s.server.held() == 1);
+        } else {
+            std::thread::sleep(Duration::from_millis(90 * round));
+        }
+        let tab = answer.come();
+        until("the exchange", || s.server.held() == 1);
+        s.server.release();
+        let title = tab.follow();
         assert_eq!(title, "You are signed in", "round {round}: {}", screen.text());
         assert!(child.wait().expect("it ends").success(), "{}", screen.text());
         let grants = s.server.grants();

@@ -72,20 +72,47 @@ impl Answer {
     /// Sends what is written here to the callback, with `HOST` for its authority and `QUERY` for the answer. The
     /// whole reply.
     pub(crate) fn send(&self, head: &str) -> String {
+        reply(self.asks(head))
+    }
+
+    fn asks(&self, head: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.authority()).expect("somebody listens");
         let head = head.replace("HOST", self.authority()).replace("QUERY", self.query());
         stream.write_all(format!("{head}\r\n\r\n").as_bytes()).expect("it reads");
-        let mut reply = String::new();
-        let _ = stream.read_to_string(&mut reply);
-        reply
+        stream
     }
 
     /// Goes where the page sends the browser, to the end. The title of the last page.
     pub(crate) fn follow(&self) -> String {
-        let reply = self.send("GET /callback?QUERY HTTP/1.1\r\nHost: HOST");
+        self.come().follow()
+    }
+
+    /// Brings the answer to the callback, and does not wait for what comes of it. Whatever happens to the sign-in from now
+    /// on, this tab is there.
+    pub(crate) fn come(&self) -> Tab<'_> {
+        Tab { answer: self, stream: self.asks("GET /callback?QUERY HTTP/1.1\r\nHost: HOST") }
+    }
+}
+
+fn reply(mut stream: TcpStream) -> String {
+    let mut reply = String::new();
+    let _ = stream.read_to_string(&mut reply);
+    reply
+}
+
+/// A tab that has come to the callback.
+pub(crate) struct Tab<'a> {
+    answer: &'a Answer,
+    stream: TcpStream,
+}
+
+impl Tab<'_> {
+    /// Goes where it is sent, to the end. The title of the last page.
+    pub(crate) fn follow(self) -> String {
+        let reply = reply(self.stream);
         let location = reply.lines().find_map(|line| line.strip_prefix("Location: "));
         let location = location.unwrap_or_else(|| panic!("not sent on: {reply}"));
-        let page = self.send(&format!("GET {location} HTTP/1.1\r\nHost: HOST"));
+        let page = self.answer.send(&format!("GET {location} HTTP/1.1\r\nHost: HOST"));
         let title = page.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>"));
         title.unwrap_or_else(|| panic!("no page: {page}")).0.to_owned()
     }

@@ -76,10 +76,11 @@ impl Home {
 
     /// Signs in, with an access token that has expired when this returns. Later ones last.
     pub(crate) fn login_expired(&self) {
-        self.server.set_access_token_ttl(Duration::from_secs(1));
+        // So long that it has not ended before it is saved.
+        self.server.set_access_token_ttl(Duration::from_secs(3));
         self.login().answer();
         self.server.set_access_token_ttl(Duration::from_secs(3600));
-        std::thread::sleep(Duration::from_millis(2100));
+        std::thread::sleep(Duration::from_millis(4100));
     }
 
     /// Renews the token at hand, as after a 401.

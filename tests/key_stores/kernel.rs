@@ -130,7 +130,7 @@ fn a_user_with_as_many_keys_as_allowed_is_an_error() {
     let top = home.home.path();
     // Where this was built need not be a place that the other user can enter.
     let (program, token) = (top.join("program"), top.join("token"));
-    fs::copy(keyfob_testkit::program(), &program).expect("it is built");
+    keyfob_testkit::copy_of_program(&program);
     let minted = home.server.mint("dev@example.com", "user:profile user:inference").expect("tokens");
     fs::write(&token, &minted.refresh_token).expect("ours");
     // The keys are the session's, and go away with it.

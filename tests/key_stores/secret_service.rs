@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A question may take four seconds; on a busy machine a run of the command takes its time too.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn home(desktop: &Desktop) -> Home {
     Home::new("secret-service", Some(&desktop.address()))

@@ -5,7 +5,11 @@ mod browser;
 mod matrix;
 mod provider;
 
-use std::{process::Child, thread, time::Duration};
+use std::{
+    process::Child,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -75,20 +79,24 @@ fn from_login_to_logout() {
     provider.has_no_complaint();
 }
 
-/// Tokens of three seconds, without any help from the test: each is renewed when it has ended, and never twice.
+/// Tokens of eight seconds, without any help from the test: each is renewed when it has ended, and never twice.
 #[test]
 fn interop_short_lived_tokens_are_renewed_without_a_loop() {
-    let provider = Provider::start(3);
+    const LIFETIME: Duration = Duration::from_secs(8);
+    let provider = Provider::start(8);
     let desk = signed_in(&provider);
     let mut last = desk.run(&["token"]).answer().to_owned();
-    for _ in 0..3 {
-        thread::sleep(Duration::from_secs(4));
+    for _ in 0..2 {
+        thread::sleep(LIFETIME + Duration::from_secs(1));
+        let began = Instant::now();
         let token = desk.run(&["token"]).answer().to_owned();
         assert_ne!(token, last);
-        assert!(provider.is_active(&token));
+        let is_active = provider.is_active(&token);
+        // On a machine that needs longer than a token lasts, it may have ended since.
+        assert!(is_active || began.elapsed() > LIFETIME);
         last = token;
     }
-    assert!(provider.renewals() >= 3);
+    assert!(provider.renewals() >= 2);
     provider.has_no_complaint();
 }
 

@@ -209,7 +209,12 @@ impl Stage {
             }
         };
         let (out, err) = (out.join().expect("stdout"), err.join().expect("stderr"));
-        let ran = Ran { code: status.code(), out: out.trim_end().into(), err: err.trim_end().into() };
+        let ran = Ran {
+            code: status.code(),
+            out: out.trim_end().into(),
+            err: err.trim_end().into(),
+            waits: Vec::new(),
+        };
         Came { ran, signal: status.signal(), hung }
     }
 }

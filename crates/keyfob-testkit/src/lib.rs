@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it starts and times real processes")]
 #![expect(missing_docs, reason = "for the tests of this workspace alone")]
 
+mod executable;
 pub mod namespace;
 mod ran;
 mod records;
@@ -24,7 +25,8 @@ use keyfob::internals::core::contract::names;
 use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 
-pub use ran::Ran;
+pub use executable::{copy_of_program, script};
+pub use ran::{Ran, without_waits};
 pub use records::{expired, now, read_record, write_in_place};
 
 /// Longer than anything here takes on a busy machine: a wait that reaches it is a failure, never a pause.
@@ -217,6 +219,18 @@ impl Home {
         self.edit(expired);
     }
 
+    /// The pause before the provider may be asked again outlasts the test, however slow the machine is.
+    pub fn stretch_cooldown(&self) {
+        for path in self.files("json") {
+            let _alone = until("the lease to be free", || self.lock(&path.with_extension("lock")));
+            let mut record = read_record(&path);
+            if record["cooldown"].is_object() {
+                record["cooldown"]["until"] = json!(now() + 600);
+                write_in_place(&path, &record);
+            }
+        }
+    }
+
     /// The access token is so near its end that it should be renewed, and still good.
     pub fn wear(&self) {
         self.edit(|record| {
@@ -341,9 +355,9 @@ pub fn token_requests(server: &DevServer) -> usize {
     server.requests().iter().filter(|request| request.path == "/v1/oauth/token").count()
 }
 
-/// What a run said on standard error.
+/// What a run said on standard error, but for the waits that a busy machine adds to any run: those are in [`Ran::waits`].
 pub fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    without_waits(&output.stderr).1
 }
 
 /// Reads to the first event of a run with `--json`: a line of its standard error that begins with `{`. All that was read,

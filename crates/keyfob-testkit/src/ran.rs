@@ -11,14 +11,32 @@ pub struct Ran {
     pub code: Option<i32>,
     /// Standard output, without the final newline.
     pub out: String,
+    /// Standard error likewise, and without `waits`.
     pub err: String,
+    /// The lines of standard error that say what has been waited for, for more than a second. On a busy machine there may
+    /// be some in every run.
+    pub waits: Vec<String>,
 }
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        let (waits, err) = without_waits(&output.stderr);
+        Self { code: output.status.code(), out: text(&output.stdout), err: err.trim_end().to_owned(), waits }
     }
+}
+
+/// What a run said, told apart: the waits that it reported, and the rest.
+#[must_use]
+pub fn without_waits(stderr: &[u8]) -> (Vec<String>, String) {
+    let (mut waits, mut rest) = (Vec::new(), String::new());
+    for line in String::from_utf8_lossy(stderr).split_inclusive('\n') {
+        match line.trim_end() {
+            wait if wait.starts_with("Waiting for ") && wait.ends_with(" ...") => waits.push(wait.to_owned()),
+            _ => rest.push_str(line),
+        }
+    }
+    (waits, rest)
 }
 
 impl Ran {

@@ -12,7 +12,7 @@ fn connect(server: &DevServer, token: &str) -> WebSocket<TcpStream> {
     let mut request = url.into_client_request().expect("a request");
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
     let stream = TcpStream::connect(("127.0.0.1", server.port())).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
     tungstenite::client(request, stream).expect("upgraded").0
 }
 
