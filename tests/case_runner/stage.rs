@@ -193,6 +193,7 @@ impl Stage<'_> {
         }
         let asked = self.server.requests().len();
         let all = self.start(run);
+        self.stretch();
         self.harvest();
         for (number, ran) in all.iter().enumerate() {
             let place = |stream: &str| format!("{stream} of run {}, process {}", at + 1, number + 1);
@@ -269,6 +270,18 @@ impl Stage<'_> {
             record["expires_at"] = (real_now() - 3600).into();
             record["issued_at"] = (real_now() - 7200).into();
             fs::write(&path, record.to_string()).expect("a record");
+        }
+    }
+
+    /// A pause before the provider may be asked again outlasts the case: how soon the next run comes depends on the machine.
+    fn stretch(&self) {
+        for path in self.store("logins") {
+            let bytes = fs::read(&path).expect("a record");
+            let Ok(mut record) = serde_json::from_slice::<serde_json::Value>(&bytes) else { continue };
+            if record["cooldown"].is_object() {
+                record["cooldown"]["until"] = (real_now() + 600).into();
+                fs::write(&path, record.to_string()).expect("a record");
+            }
         }
     }
 
