@@ -14,8 +14,7 @@ packages=${KEYFOB_PACKAGES:-$target_dir/packages}
 export SOURCE_DATE_EPOCH
 mkdir -p "$packages"
 homepage=$(sed -n '/^\[workspace\.package\]/,/^\[/s/^homepage = "\(.*\)"$/\1/p' Cargo.toml)
-# A placeholder, as release/run says: only the maintainer knows.
-maintainer="keyfob maintainers <maintainers@project.invalid>"
+maintainer=$(sed -n 's/^maintainer = "\(.*\)"$/\1/p' Cargo.toml)
 
 # Why a package cannot be made, in the three lines of every failure here: what failed, why, what to do.
 stop() {
@@ -58,3 +57,5 @@ tarred() { tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --n
 # A place that goes away with the script.
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
+# A signal ends it in the same way.
+trap 'exit 143' HUP INT TERM

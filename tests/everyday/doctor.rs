@@ -83,6 +83,7 @@ fn doctor_finds_nothing_wrong_with_a_healthy_login() {
         "clock",
         "credential",
         "sources",
+        "program",
     ] {
         one(&findings, subject, "ok");
     }

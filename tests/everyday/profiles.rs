@@ -217,6 +217,8 @@ fn help_and_version_are_commands_and_no_command_is_help() {
     assert_eq!(s.out(&["help", "profiles", "use"]), s.out(&["profiles", "use", "--help"]));
     assert_eq!(s.out(&["version"]), s.out(&["--version"]));
     assert_eq!(s.json(&["version"])["version"], s.json(&[])["version"]);
+    // Tests and program are built for the same system.
+    assert_eq!(s.json(&["version"])["build"]["static"], cfg!(target_feature = "crt-static"));
     assert_eq!(s.json(&["help", "login"])["help"].as_str(), Some(s.out(&["login", "--help"]).trim_end()));
     assert_eq!(s.output(&["help", "logn"]).status.code(), Some(2));
     for hidden in ["browse", "export-metrics"] {

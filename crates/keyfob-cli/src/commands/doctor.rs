@@ -13,6 +13,7 @@ use keyfob::{
 use crate::{
     advice,
     args::{Doctor, Global},
+    commands::help,
     internal,
     output::{
         report::{self, Report, Result},
@@ -27,6 +28,7 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     let run = args.run_helper || (!global.json && may_run(&client)?);
     let mut findings = client.examine(Wish { fix: args.fix, run });
     findings.extend(collector(&client));
+    findings.push(Finding { subject: "program".into(), state: State::Fine(help::kind()) });
     // The first failure decides, malformed variables before all others.
     let code = findings.iter().find_map(|finding| match &finding.state {
         State::Wrong(error) => Some(error.exit_code()),

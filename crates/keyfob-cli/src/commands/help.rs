@@ -10,6 +10,28 @@ use crate::{
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Whether this program brings its C library along.
+const STATIC: bool = cfg!(target_feature = "crt-static");
+const LIBC: &str = if cfg!(target_env = "musl") {
+    "musl"
+} else if cfg!(target_env = "gnu") {
+    "gnu"
+} else {
+    "system"
+};
+
+/// What kind of program this is, for `doctor`: one that somebody built for themselves works like a packaged one, and starts
+/// more slowly. Why is in docs/performance.md.
+pub(super) fn kind() -> String {
+    let told = if !STATIC {
+        "linked to the libraries of this system; the one in packages is static and starts faster"
+    } else if cfg!(debug_assertions) {
+        "static, for development; the one in packages is optimised"
+    } else {
+        "static"
+    };
+    format!("keyfob {VERSION}, {told}")
+}
 
 /// The help of a command, or of all of them.
 pub(super) fn run(global: &Global, command: &[String]) -> Result {
@@ -29,7 +51,9 @@ pub(super) fn run(global: &Global, command: &[String]) -> Result {
 
 pub(super) fn version(global: &Global) -> Result {
     if global.json {
-        Report::json(&serde_json::json!({ "version": VERSION }))?;
+        Report::json(
+            &serde_json::json!({ "version": VERSION, "build": { "static": STATIC, "libc": LIBC } }),
+        )?;
     } else {
         Report::answer(&format!("keyfob {VERSION}"))?;
     }
