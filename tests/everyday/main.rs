@@ -40,6 +40,7 @@ mod remote;
 mod screen;
 mod secrets;
 mod seed;
+mod serve;
 mod session_token;
 mod setup;
 #[cfg(feature = "tools")]
@@ -48,6 +49,7 @@ mod status;
 mod surroundings;
 mod terminal;
 mod tools;
+mod transcript;
 mod trusted_device;
 mod visitor;
 mod waiting;

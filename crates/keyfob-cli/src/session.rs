@@ -23,7 +23,17 @@ use crate::{
 
 /// All input of this run. The command is a fresh process, so descriptors named by variables were opened for it.
 pub(crate) fn setup(global: &Global) -> Setup {
-    let mut choices = global.home.iter().fold(Choices::new().inherit_descriptors(true), Choices::home);
+    read(global, true)
+}
+
+/// The same for another client of a run that has taken them over already.
+pub(crate) fn setup_without_descriptors(global: &Global) -> Setup {
+    read(global, false)
+}
+
+fn read(global: &Global, descriptors: bool) -> Setup {
+    let choices = Choices::new().inherit_descriptors(descriptors);
+    let mut choices = global.home.iter().fold(choices, Choices::home);
     if let Some(approved) = &global.approved {
         choices = choices.approved(approved);
     }
@@ -64,7 +74,6 @@ pub(crate) fn client(global: &Global, setup: Setup) -> Client {
 }
 
 /// The same for a process that serves others: what one of its threads waits for concerns nobody at its terminal.
-#[cfg(feature = "serve")]
 pub(crate) fn quiet_client(global: &Global, setup: Setup) -> Client {
     connect(global, setup, None)
 }

@@ -7,6 +7,7 @@ mod credentials;
 mod init;
 mod inspect;
 mod logins;
+mod serve;
 mod setup;
 mod time;
 
@@ -26,6 +27,7 @@ pub(crate) use self::{
         Device, DeviceCommand, Login, Logout, Profiles, ProfilesCommand, SetupToken, SetupTokenCommand,
         Switch, TokenKind,
     },
+    serve::Serve,
     setup::{How, Kubernetes, Setup, SetupTool},
 };
 
@@ -102,6 +104,8 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Answer git, docker, cargo and other tools in their own protocol
     CredentialHelper(CredentialHelper),
+    /// Answer a program that asks line by line: what the packages for Python, Node, Go and Ruby run
+    Serve(Serve),
     /// Show who is signed in, with what and until when
     Status(Status),
     /// Show the effect of each variable of the contract

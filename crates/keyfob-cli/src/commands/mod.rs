@@ -29,6 +29,7 @@ pub(crate) mod logout;
 pub(crate) mod man;
 mod places;
 pub(crate) mod profiles;
+mod serve;
 mod set_up;
 mod set_up_report;
 mod setup;
@@ -54,6 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Header(args) => header::run(global, args),
         Command::Exec(args) => exec::run(global, args),
         Command::CredentialHelper(args) => credential_helper::run(global, &args.tool),
+        Command::Serve(args) => serve::run(global, args),
         Command::Status(args) => status::run(global, args),
         Command::Inspect(args) => inspect::run(global, args),
         Command::Env(args) => env::run(global, args),

@@ -37,6 +37,14 @@ pub(crate) const fn by(claimed: bool) -> &'static str {
     if claimed { "claim" } else { "provider" }
 }
 
+/// What to name after a 401. `None`: nothing could replace the credential.
+pub(crate) fn handle(grant: &Grant) -> Option<String> {
+    match grant.source() {
+        Source::ApiKeyHelper => Some(format!("{HELPER_KEY}{}", grant.credential().fingerprint())),
+        _ => grant.generation().map(ToString::to_string),
+    }
+}
+
 #[derive(Serialize)]
 struct Header<'g> {
     name: &'g str,
@@ -47,15 +55,11 @@ impl<'g> Answer<'g> {
     #[expect(clippy::disallowed_methods, reason = "printing them on stdout is what these commands are for")]
     pub(crate) fn of(grant: &'g Grant) -> Self {
         let fingerprint = grant.credential().fingerprint();
-        let handle = match grant.source() {
-            Source::ApiKeyHelper => Some(format!("{HELPER_KEY}{fingerprint}")),
-            _ => grant.generation().map(ToString::to_string),
-        };
         Self {
             token: grant.credential().expose(),
             purpose: grant.purpose().word(),
             headers: grant.headers().map(|(name, value)| Header { name, value: value.expose() }).collect(),
-            handle,
+            handle: handle(grant),
             source: grant.source().name(),
             fingerprint,
             expires_at: grant.expires_at().map(|end| end.to_string()),

@@ -46,10 +46,30 @@ pub(crate) fn for_origin(
     wanted: &Wanted,
     origin: &str,
 ) -> Result<Option<Grant>> {
-    let purpose = wanted.purpose();
-    if client.may_go_to(purpose, origin)? {
+    if client.may_go_to(wanted.purpose(), origin)? {
         return grant_to(global, client, wanted, Some(origin)).map(Some);
     }
+    Ok(lent_for(global, client, wanted, origin)?)
+}
+
+/// The same for a process that answers many questions: nothing is told to people, and nothing is counted. Without an origin it is
+/// for the asker to decide where it goes.
+pub(crate) fn quietly(
+    global: &Global,
+    client: &Client,
+    wanted: &Wanted,
+    origin: Option<&str>,
+) -> Result<Option<Grant>, Error> {
+    match origin {
+        Some(origin) if !client.may_go_to(wanted.purpose(), origin)? => {
+            lent_for(global, client, wanted, origin)
+        }
+        _ => renewable(taken(global, client, wanted, origin)?, wanted).map(Some),
+    }
+}
+
+fn lent_for(global: &Global, client: &Client, wanted: &Wanted, origin: &str) -> Result<Option<Grant>, Error> {
+    let purpose = wanted.purpose();
     let Some(nobody) = client.survey(purpose).nobody.filter(|_| lent::is_named(client)) else {
         return Ok(None);
     };
@@ -60,13 +80,25 @@ pub(crate) fn for_origin(
 }
 
 fn grant_to(global: &Global, client: &Client, wanted: &Wanted, origin: Option<&str>) -> Result<Grant> {
+    let grant = taken(global, client, wanted, origin)?;
+    telemetry::used(client, &grant);
+    let grant = renewable(grant, wanted)?;
+    if matches!(wanted.rejected, Some(Rejected::Key(_))) {
+        return Ok(grant);
+    }
+    if let Some(warning) = grant.warning() {
+        Report::warn(warning);
+    }
+    minted::warn(client, &grant);
+    shadows::warn(&grant);
+    Ok(grant)
+}
+
+/// What the library has, or an agent where nobody has signed in.
+fn taken(global: &Global, client: &Client, wanted: &Wanted, origin: Option<&str>) -> Result<Grant, Error> {
     let purpose = wanted.purpose();
     let rejected = match &wanted.rejected {
-        Some(Rejected::Key(fingerprint)) => {
-            let grant = client.rejected_key(purpose, fingerprint)?;
-            telemetry::used(client, &grant);
-            return Ok(grant);
-        }
+        Some(Rejected::Key(fingerprint)) => return client.rejected_key(purpose, fingerprint),
         Some(Rejected::Login(generation)) => Some(generation),
         None => None,
     };
@@ -79,19 +111,16 @@ fn grant_to(global: &Global, client: &Client, wanted: &Wanted, origin: Option<&s
         seconds => client.grant_within(purpose, &need, Duration::from_secs(seconds)),
     };
     // Only where there is no login: with one at hand no socket is opened.
-    let grant = granted.or_else(|error| lent::instead(error, global, client, purpose, wanted, origin))?;
-    telemetry::used(client, &grant);
-    if let (Some(rejected), None) = (rejected, grant.generation()) {
+    granted.or_else(|error| lent::instead(error, global, client, purpose, wanted, origin))
+}
+
+/// Refuses what cannot have taken the place of a login that was rejected.
+fn renewable(grant: Grant, wanted: &Wanted) -> Result<Grant, Error> {
+    if let (Some(Rejected::Login(rejected)), None) = (&wanted.rejected, grant.generation()) {
         let what = format!("the credential from {} cannot be renewed", grant.source());
         let why = format!("it is not the login {}, and it is used as it is", rejected.login());
         return Err(Error::new(Id::ProviderRefused, what, why)
-            .because(Cause::RejectedSource { source: grant.source().to_string() })
-            .into());
+            .because(Cause::RejectedSource { source: grant.source().to_string() }));
     }
-    if let Some(warning) = grant.warning() {
-        Report::warn(warning);
-    }
-    minted::warn(client, &grant);
-    shadows::warn(&grant);
     Ok(grant)
 }

@@ -121,6 +121,14 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
             "The login is renewed ahead of its end, and once however many ask. Nobody is asked anything and no page is opened. Nothing \
              depends on the agent: where there is a login, `keyfob token` does not look for one.",
         ],
+        "keyfob-serve" => &[
+            "Each line of standard input is a question, an object of JSON: `v` (1), `id`, `uri`, `profile`, `kind`, `min_valid`, `rejected`, \
+             `wait`. Each line of standard output is an answer: headers, token, handle and end, or an error with its id, cause and exit \
+             code. Many may be asked at a time; a login is renewed once. An address that is no host of the environment gets no \
+             credential. docs/protocol.md describes it all.",
+            "It ends at the end of its input, and with the process that has started it. No page is opened and nothing is asked. What is \
+             wrong with variables or files is the answer to the first question, and ends it.",
+        ],
         "keyfob-dev-server" => &[
             "A complete OAuth and OpenID provider for development and tests, with faults on demand. It listens on loopback only. \
              Anybody on this machine can sign in there as anybody.",

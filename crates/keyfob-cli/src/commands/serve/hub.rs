@@ -1,0 +1,162 @@
+//! Everything comes together here: questions, answers, and the times by which they have to be there.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use keyfob::{
+    Cause, Error,
+    internals::{
+        core::Id,
+        world::{Clock as _, failure, system::clock::SystemClock},
+    },
+};
+
+use super::{
+    answer,
+    event::Event,
+    input::{self, LONGEST},
+    logins::Logins,
+    question::{self, Get, Name, Question},
+    workers::Workers,
+};
+use crate::output::report::Result;
+
+/// Questions at the same time. One more is answered with "later".
+const MOST: usize = 1024;
+/// What has come and is not dealt with yet: a program that writes and does not read is not read from any more either.
+const ROOM: usize = 64;
+
+/// A question that is being answered.
+struct Waiting {
+    name: Name,
+    is_bare: bool,
+    kind: &'static str,
+    asked_for: Duration,
+    until: Duration,
+}
+
+pub(super) struct Hub {
+    events: Receiver<Event>,
+    tell: SyncSender<Event>,
+    logins: Arc<Logins>,
+    workers: Workers,
+    waiting: BTreeMap<u64, Waiting>,
+    next: u64,
+}
+
+impl Hub {
+    pub(super) fn new(logins: Logins) -> Result<Self> {
+        let (tell, events) = sync_channel(ROOM);
+        let logins = Arc::new(logins);
+        let workers = Workers::new(Arc::clone(&logins), tell.clone());
+        Ok(Self { events, tell, logins, workers, waiting: BTreeMap::new(), next: 0 })
+    }
+
+    /// Answers to the end of the input. What has been asked before that is answered too.
+    pub(super) fn run(mut self) -> Result {
+        let tell = self.tell.clone();
+        thread::Builder::new()
+            .name("input".into())
+            .spawn(move || input::read(io::stdin().lock(), &tell))
+            .map_err(|error| failure::failed(Id::SystemFailed, "no question can be read", error))?;
+        let mut has_ended = false;
+        while !(has_ended && self.waiting.is_empty()) {
+            match self.come() {
+                Ok(Event::Line(line)) => {
+                    if let Some(code) = self.question(&line)? {
+                        return Ok(code);
+                    }
+                }
+                Ok(Event::TooLong) => {
+                    let why = format!("the line has more than {LONGEST} octets");
+                    let error = Error::new(Id::Usage, "the question cannot be answered", why);
+                    answer::error(Some(&serde_json::Value::Null), &error.hint("ask for less in one line"))?;
+                }
+                Ok(Event::End) => has_ended = true,
+                Ok(Event::Done { number, outcome }) => {
+                    self.workers.is_done();
+                    // Whoever asked may have been told already that it takes too long.
+                    if let Some(asked) = self.waiting.remove(&number) {
+                        match outcome {
+                            Ok(grant) if asked.is_bare => answer::bare(&grant)?,
+                            Ok(grant) => answer::credential(asked.name.as_ref(), asked.kind, &grant)?,
+                            Err(error) => answer::error(asked.name.as_ref(), &error)?,
+                        }
+                    }
+                }
+                Err(_) => self.overdue()?,
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn come(&self) -> Result<Event, RecvTimeoutError> {
+        match self.waiting.values().map(|asked| asked.until).min() {
+            Some(until) => self.events.recv_timeout(until.saturating_sub(SystemClock.stopwatch())),
+            None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// The code to end with, where nothing can be answered here.
+    fn question(&mut self, line: &[u8]) -> Result<Option<ExitCode>> {
+        let (name, question) = question::read(line);
+        match question {
+            Ok(Question::Hello) => answer::hello(name.as_ref())?,
+            Ok(Question::Get(get)) => return self.get(name, get, false),
+            Ok(Question::Bare(get)) => return self.get(name, get, true),
+            Err(error) => answer::error(name.as_ref(), &error)?,
+        }
+        Ok(None)
+    }
+
+    fn get(&mut self, name: Name, get: Get, is_bare: bool) -> Result<Option<ExitCode>> {
+        // It was read at the start: whoever corrects it needs a new process, and gets one by asking again.
+        if let Some(problem) = self.logins.problem() {
+            answer::error(name.as_ref(), problem)?;
+            return Ok(Some(ExitCode::from(problem.exit_code())));
+        }
+        if self.waiting.len() >= MOST {
+            let why = format!("{MOST} questions are being answered");
+            let error = Error::new(Id::Unreachable, "there is no answer now", why);
+            answer::error(name.as_ref(), &error.because(Cause::Busy { status: 503, seconds: Some(1) }))?;
+            return Ok(None);
+        }
+        let asked = Waiting {
+            name,
+            is_bare,
+            kind: get.kind(),
+            asked_for: get.wait,
+            until: SystemClock.stopwatch() + get.wait,
+        };
+        let number = self.next;
+        self.next += 1;
+        match self.workers.ask(number, get) {
+            Ok(()) => drop(self.waiting.insert(number, asked)),
+            Err(error) => answer::error(asked.name.as_ref(), &error)?,
+        }
+        Ok(None)
+    }
+
+    /// Tells those who have waited for as long as they would. What goes on for them goes on, and the next question finds it.
+    fn overdue(&mut self) -> Result<()> {
+        let now = SystemClock.stopwatch();
+        let late: Vec<u64> =
+            self.waiting.iter().filter(|(_, asked)| asked.until <= now).map(|(number, _)| *number).collect();
+        for asked in late.iter().filter_map(|number| self.waiting.remove(number)).collect::<Vec<_>>() {
+            let why = format!("it has taken longer than {} s, and goes on", asked.asked_for.as_secs());
+            let error = Error::new(Id::Unreachable, "there is no answer yet", why);
+            let error = error.because(Cause::Busy { status: 504, seconds: None });
+            answer::error(asked.name.as_ref(), &error)?;
+        }
+        Ok(())
+    }
+}
