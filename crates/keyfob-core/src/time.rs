@@ -24,6 +24,27 @@ impl Timestamp {
     }
 }
 
+/// The seconds of a time as people write it: a number of seconds, or one with a unit (`90s`, `5m`, `2h`, `1d`).
+///
+/// ```
+/// assert_eq!(keyfob_core::time::span("15m"), Some(900));
+/// ```
+#[must_use]
+pub fn span(text: &str) -> Option<u64> {
+    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(end) => text.split_at(end),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
 /// Seconds since 1970-01-01 UTC by the provider's clock, in which records are kept: what one machine writes another one
 /// reads. It cannot be compared with this machine's time, nor shown to a user, before [`Ahead`] has turned it into
 /// that.

@@ -1,5 +1,7 @@
 //! Times on the command line: seconds, or a number with a unit.
 
+use keyfob::internals::core::time::span;
+
 /// What `--min-valid` takes: up to a year.
 pub(super) fn min_valid(text: &str) -> Result<i64, String> {
     seconds(text, 0, 31_536_000).map(u64::cast_signed)
@@ -22,19 +24,7 @@ pub(super) fn lifetime(text: &str) -> Result<u64, String> {
 }
 
 fn seconds(text: &str, least: u64, most: u64) -> Result<u64, String> {
-    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(end) => text.split_at(end),
-        None => (text, "s"),
-    };
-    let factor = match unit {
-        "s" => Some(1),
-        "m" | "min" => Some(60),
-        "h" => Some(3600),
-        "d" => Some(86_400),
-        _ => None,
-    };
-    factor
-        .and_then(|factor| number.parse::<u64>().ok()?.checked_mul(factor))
+    span(text)
         .filter(|seconds| (least..=most).contains(seconds))
         .ok_or_else(|| format!("expected {least} to {most} seconds, also with a unit: 90s, 5m, 2h, 1d"))
 }

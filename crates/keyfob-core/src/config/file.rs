@@ -5,6 +5,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use serde::Deserialize;
 
 use super::{
+    agent::{Agent, RawAgent},
     environment::{Configured, RawEnvironment},
     mistake::{Mistake, Mistakes},
 };
@@ -28,6 +29,8 @@ pub struct RawConfig {
     pub environments: BTreeMap<String, RawEnvironment>,
     #[serde(default)]
     pub telemetry: RawTelemetry,
+    #[serde(default)]
+    pub agent: RawAgent,
 }
 
 /// `[telemetry]` as it is written.
@@ -59,6 +62,8 @@ pub struct Config {
     pub environments: BTreeMap<String, Configured>,
     /// What metrics may say.
     pub telemetry: Telemetry,
+    /// What an agent does that is started without options.
+    pub agent: Agent,
 }
 
 /// What metrics may say.
@@ -151,6 +156,11 @@ impl Config {
             let configured = Configured::read(&name, raw, &mistakes);
             environments.insert(name, configured);
         }
+        for name in raw.agent.doors.keys().filter(|name| !is_name(name) || name.starts_with('.')) {
+            let expected = "expected a name of letters, digits and the characters - _ .";
+            mistakes.note(&["agent", "doors", name], expected);
+        }
+        let agent = Agent::read(raw.agent, &mistakes);
         if let Some(name) = raw.environment.as_deref() {
             let built_in = matches!(name, "production" | "staging" | "local");
             if name == "custom" || !built_in && !environments.contains_key(name) {
@@ -175,6 +185,7 @@ impl Config {
             outdated,
             environments,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
+            agent,
         })
     }
 }

@@ -12,6 +12,10 @@ pub enum Section {
     Federation,
     /// Under `[telemetry]`.
     Telemetry,
+    /// Under `[agent.doors.NAME]`.
+    Door,
+    /// Under `[[agent.sink]]`.
+    Sink,
 }
 
 /// What a key holds.
@@ -21,6 +25,8 @@ pub enum Holds {
     Text,
     /// A list of texts.
     Texts,
+    /// A list of numbers.
+    Numbers,
     /// `true` or `false`.
     Boolean,
     /// The number of a port.
@@ -36,6 +42,7 @@ impl Holds {
         match self {
             Self::Text => "expected text in quotes",
             Self::Texts => "expected a list of texts: [\"one\", \"another\"]",
+            Self::Numbers => "expected a list of numbers: [1000, 1001]",
             Self::Boolean => "expected true or false, without quotes",
             Self::Table => "expected a table of texts: { name = \"value\" }",
             Self::Port => "expected a number from 1 to 65535, without quotes",
@@ -54,7 +61,8 @@ pub struct Key {
     pub holds: Holds,
 }
 
-/// Every key there is. Tables with keys of their own are none: `environments`, `federation` and `telemetry`.
+/// Every key there is. Tables with keys of their own are none: `environments`, `federation`, `telemetry`, and
+/// `agent` with its `doors` and `sink`.
 pub const KEYS: &[Key] = &[
     top("prefer", Holds::Text),
     top("api_key_helper", Holds::Text),
@@ -111,6 +119,18 @@ pub const KEYS: &[Key] = &[
     federation("requested_token_type", Holds::Text),
     federation("members", Holds::Table),
     Key { name: "email", section: Section::Telemetry, holds: Holds::Boolean },
+    door("socket", Holds::Text),
+    door("profile", Holds::Text),
+    door("hosts", Holds::Texts),
+    door("headers_only", Holds::Boolean),
+    door("no_rejected", Holds::Boolean),
+    door("lifetime", Holds::Text),
+    door("uids", Holds::Numbers),
+    door("log", Holds::Text),
+    sink("path", Holds::Text),
+    sink("format", Holds::Text),
+    sink("mode", Holds::Text),
+    sink("profile", Holds::Text),
 ];
 
 const fn top(name: &'static str, holds: Holds) -> Key {
@@ -123,6 +143,14 @@ const fn environment(name: &'static str, holds: Holds) -> Key {
 
 const fn federation(name: &'static str, holds: Holds) -> Key {
     Key { name, section: Section::Federation, holds }
+}
+
+const fn door(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Door, holds }
+}
+
+const fn sink(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Sink, holds }
 }
 
 impl Key {

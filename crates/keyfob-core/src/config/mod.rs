@@ -1,5 +1,6 @@
 //! The files a person or an administrator writes: the configuration and the approved list.
 
+pub mod agent;
 pub mod approved;
 mod dialect;
 mod endpoints;

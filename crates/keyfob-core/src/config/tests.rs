@@ -6,7 +6,10 @@ use alloc::{
     vec::Vec,
 };
 
-use super::*;
+use super::{
+    agent::{RawDoor, RawSink},
+    *,
+};
 use crate::{
     Cause, Result,
     login::sealed::KeyStore,
@@ -345,14 +348,23 @@ fn the_table_of_keys_is_what_is_read() {
     };
     let read = |fields: &[&'static str]| fields.iter().copied().collect::<alloc::collections::BTreeSet<_>>();
     let mut top = read(fields::of::<RawConfig>());
-    assert!(top.remove("environments") && top.remove("telemetry"), "the tables");
+    assert!(top.remove("environments") && top.remove("telemetry") && top.remove("agent"), "the tables");
     assert_eq!(named(Section::Top), top);
     let mut environment = read(fields::of::<RawEnvironment>());
     assert!(environment.remove("federation"), "a table");
     assert_eq!(named(Section::Environment), environment);
     assert_eq!(named(Section::Federation), read(fields::of::<RawFederation>()));
     assert_eq!(named(Section::Telemetry), read(fields::of::<RawTelemetry>()));
-    let sections = [Section::Top, Section::Environment, Section::Federation, Section::Telemetry];
+    assert_eq!(named(Section::Door), read(fields::of::<RawDoor>()));
+    assert_eq!(named(Section::Sink), read(fields::of::<RawSink>()));
+    let sections = [
+        Section::Top,
+        Section::Environment,
+        Section::Federation,
+        Section::Telemetry,
+        Section::Door,
+        Section::Sink,
+    ];
     assert_eq!(
         sections.map(|section| named(section).len()).iter().sum::<usize>(),
         KEYS.len(),
@@ -475,6 +487,8 @@ fn a_key_is_found_in_its_own_section() {
 fn what_a_key_holds_is_told_apart() {
     use super::keys::Holds;
     let told: alloc::collections::BTreeSet<_> =
-        [Holds::Text, Holds::Texts, Holds::Boolean, Holds::Port, Holds::Table].map(Holds::expected).into();
-    assert!(told.len() == 5 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
+        [Holds::Text, Holds::Texts, Holds::Numbers, Holds::Boolean, Holds::Port, Holds::Table]
+            .map(Holds::expected)
+            .into();
+    assert!(told.len() == 6 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
 }

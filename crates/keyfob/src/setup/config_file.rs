@@ -101,10 +101,13 @@ impl Found<'_> {
     /// Looks at every key, and leaves out what cannot be read.
     fn sections(&mut self, top: &mut DeTable<'_>, unsure: &mut Vec<Vec<String>>) {
         retain(top, |key, value| match (key.get_ref().as_ref(), value.get_ref()) {
-            ("environments", DeValue::Table(_)) | ("telemetry", DeValue::Table(_)) => true,
+            ("environments" | "telemetry" | "agent", DeValue::Table(_)) => true,
             ("environments", _) => {
                 let expected = "expected tables: [environments.NAME]";
                 self.shape((key, value), "", expected)
+            }
+            ("agent", _) => {
+                self.shape((key, value), "", "expected tables: [agent.doors.NAME] and [[agent.sink]]")
             }
             ("telemetry", _) => self.shape((key, value), "", "expected a table: [telemetry]"),
             (name, DeValue::Table(_)) => {
@@ -118,7 +121,8 @@ impl Found<'_> {
                         format!("`{name}` is a key, and no table")
                     }
                     name => format!(
-                        "the sections are [telemetry] and [environments.NAME]: [environments.{name}]?"
+                        "the sections are [telemetry], [environments.NAME], [agent.doors.NAME] and [[agent.sink]]: \
+                         [environments.{name}]?"
                     ),
                 };
                 self.note_at(key, &what, why, Wrong::Value(name));
@@ -130,6 +134,8 @@ impl Found<'_> {
             let DeValue::Table(table) = value.get_mut() else { continue };
             if name.get_ref() == "telemetry" {
                 retain(table, |key, value| self.key((key, value), Section::Telemetry, "telemetry"));
+            } else if name.get_ref() == "agent" {
+                self.agent(table);
             } else {
                 retain(table, |name, value| match value.get_mut() {
                     DeValue::Table(keys) => {
@@ -169,6 +175,40 @@ impl Found<'_> {
         true
     }
 
+    /// Looks at every key of the agent's doors and files, and leaves out what cannot be read.
+    fn agent(&mut self, tables: &mut DeTable<'_>) {
+        retain(tables, |part, value| match (part.get_ref().as_ref(), value.get_mut()) {
+            ("doors", DeValue::Table(doors)) => {
+                retain(doors, |name, door| match door.get_mut() {
+                    DeValue::Table(keys) => {
+                        let title = format!("agent.doors.{}", escape(name.get_ref()));
+                        retain(keys, |key, value| self.key((key, value), Section::Door, &title));
+                        true
+                    }
+                    _ => self.shape((name, door), "agent.doors", "expected a table: [agent.doors.NAME]"),
+                });
+                true
+            }
+            ("sink", DeValue::Array(sinks)) if sinks.iter().all(|sink| sink.get_ref().is_table()) => {
+                for sink in sinks.iter_mut() {
+                    if let DeValue::Table(keys) = sink.get_mut() {
+                        retain(keys, |key, value| self.key((key, value), Section::Sink, SINK));
+                    }
+                }
+                true
+            }
+            ("doors", _) => self.shape((part, value), "agent", "expected tables: [agent.doors.NAME]"),
+            ("sink", _) => self.shape((part, value), "agent", "expected a list of tables: [[agent.sink]]"),
+            (name, _) => {
+                let name = escape(name);
+                let what = format!("`{name}` is not a key of [agent]");
+                let why = "there are [agent.doors.NAME] and [[agent.sink]]".into();
+                self.note_at(part, &what, why, Wrong::Value(name));
+                false
+            }
+        });
+    }
+
     /// Whether this key belongs here and holds what can be read.
     fn key(&mut self, (key, value): Entry<'_, '_>, here: Section, title: &str) -> bool {
         let name = key.get_ref().as_ref();
@@ -189,6 +229,8 @@ impl Found<'_> {
                     Section::Environment => "under [environments.NAME]",
                     Section::Federation => "under [environments.NAME.federation]",
                     Section::Telemetry => "under [telemetry]",
+                    Section::Door => "under [agent.doors.NAME]",
+                    Section::Sink => "under [[agent.sink]]",
                 };
                 (format!("it belongs {place}"), Wrong::Misplaced(escape(name), place))
             }
@@ -216,17 +258,10 @@ impl Found<'_> {
 
     /// Notes what is wrong with a value, at the key that holds it, or where that is missed.
     fn value(&mut self, top: &DeTable<'_>, mistake: &Mistake) {
-        let (mut table, mut at) = (Some(top), 0..0);
-        for name in mistake.path() {
-            let Some((key, value)) =
-                table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name))
-            else {
-                break;
-            };
-            at = key.span();
-            table = value.get_ref().as_table();
-        }
+        let at = span_of(top, mistake.path()).unwrap_or(0..0);
         let (title, key) = match mistake.path() {
+            // Which of them it is, the line says.
+            [agent, sink, _, key] if agent == "agent" && sink == "sink" => (SINK.to_owned(), key.as_str()),
             [tables @ .., key] => (tables.join("."), key.as_str()),
             [] => (String::new(), ""),
         };
@@ -259,11 +294,44 @@ impl Found<'_> {
         self.mistakes.push((at, Error::new(Id::ConfigMalformed, what, why).because(cause)));
     }
 
-    /// The line of an octet, as editors count them.
     fn line(&self, at: usize) -> usize {
-        let before = self.text.as_bytes().iter().take(at);
-        1 + before.filter(|octet| **octet == b'\n').count()
+        line(self.text, at)
     }
+}
+
+/// How the tables of files are written, but for the outer brackets.
+const SINK: &str = "[agent.sink]";
+
+/// The line of an octet, as editors count them.
+fn line(text: &str, at: usize) -> usize {
+    1 + text.as_bytes().iter().take(at).filter(|octet| **octet == b'\n').count()
+}
+
+/// The line of a key, with the tables it is in; in a list they are named by their number. Where the key is missed, the line of
+/// the innermost of them that is there.
+pub(crate) fn line_of(text: &str, path: &[String]) -> Option<usize> {
+    let whole = DeTable::parse(text).ok()?;
+    Some(line(text, span_of(whole.get_ref(), path)?.start))
+}
+
+fn span_of(top: &DeTable<'_>, path: &[String]) -> Option<Range<usize>> {
+    let mut table = Some(top);
+    let mut list: Option<&[Spanned<DeValue<'_>>]> = None;
+    let mut at = None;
+    for name in path {
+        let (span, value) = if let Some(items) = list {
+            let Some(item) = name.parse().ok().and_then(|number: usize| items.get(number)) else { break };
+            (item.span(), item)
+        } else {
+            let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
+            let Some((key, value)) = found else { break };
+            (key.span(), value)
+        };
+        at = Some(span);
+        table = value.get_ref().as_table();
+        list = value.get_ref().as_array().map(|items| &**items);
+    }
+    at
 }
 
 fn malformed(key: &str, title: &str) -> String {
@@ -277,6 +345,9 @@ fn fits(holds: Holds, value: &DeValue<'_>) -> bool {
     match holds {
         Holds::Text => value.is_str(),
         Holds::Texts => value.as_array().is_some_and(|list| list.iter().all(|one| one.get_ref().is_str())),
+        Holds::Numbers => {
+            value.as_array().is_some_and(|list| list.iter().all(|one| fits(Holds::Port, one.get_ref())))
+        }
         Holds::Boolean => value.is_bool(),
         Holds::Table => is_table_of_texts(value, true),
         // One that is too large for the reader is reported with its limits.
@@ -351,6 +422,53 @@ mod tests {
         );
         says("environments.work.issuer = \"https://id.example\"\ntelemetry = { email = false }", &[]);
         says("\u{feff}seal = \"file\"\r\n", &[]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_door_or_a_file_is_named_with_its_line() {
+        says("[agent.doors.ci]\nhosts = [\"https://a.example\"]\n[[agent.sink]]\npath = \"/run/t\"\n", &[]);
+        says(
+            "[agent.doors.ci]\nsocket = \"ci\"\nhost = [\"https://a.example\"]\nuids = \"me\"\n",
+            &[
+                "2: `socket` of [agent.doors.ci] is malformed: expected the absolute path of a file",
+                "3: `host` is not a key of [agent.doors.ci]: there is no such key",
+                "4: `uids` of [agent.doors.ci] is malformed: expected a list of numbers: [1000, 1001]; this is text",
+            ],
+        );
+        says(
+            "[[agent.sink]]\npath = \"/run/t\"\n[[agent.sink]]\npath = \"/run/u\"\nformat = \"jwt\"\n[[agent.sink]]\n",
+            &[
+                "5: `format` of [[agent.sink]] is malformed: expected one of \"token\", \"header\", \"json\", \"id-token\", \
+                 \"credentials\"",
+                "6: `path` of [[agent.sink]] is malformed: expected the absolute path of a file",
+            ],
+        );
+        says(
+            "agent = true\n",
+            &[
+                "1: `agent` is malformed: expected tables: [agent.doors.NAME] and [[agent.sink]]; this is true or false",
+            ],
+        );
+        says(
+            "[agent]\ndoors = []\nsink = 7\nsocket = \"/run/a\"\n",
+            &[
+                "2: `doors` of [agent] is malformed: expected tables: [agent.doors.NAME]; this is a list",
+                "3: `sink` of [agent] is malformed: expected a list of tables: [[agent.sink]]; this is a number",
+                "4: `socket` is not a key of [agent]: there are [agent.doors.NAME] and [[agent.sink]]",
+            ],
+        );
+    }
+
+    #[test]
+    fn the_line_of_a_table_is_found_again() {
+        let text = "seal = \"file\"\n[agent.doors.ci]\nprofile = \"ci\"\n[[agent.sink]]\npath = \"/a\"\n[[agent.sink]]\npath = \"/b\"\n";
+        let at =
+            |path: &[&str]| line_of(text, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
+        assert_eq!(at(&["agent", "doors", "ci"]), Some(2));
+        assert_eq!(at(&["agent", "doors", "ci", "profile"]), Some(3));
+        assert_eq!(at(&["agent", "doors", "ci", "socket"]), Some(2), "that it is missed there");
+        assert_eq!(at(&["agent", "sink", "1", "path"]), Some(7));
+        assert_eq!(at(&["nothing"]), None);
     }
 
     #[test]
@@ -517,6 +635,8 @@ mod tests {
             ("An environment", Section::Environment, "[environments.work]\n"),
             ("Federation", Section::Federation, "[environments.work.federation]\n"),
             ("Metrics", Section::Telemetry, "[telemetry]\n"),
+            ("Doors of an agent", Section::Door, "[agent.doors.ci]\n"),
+            ("Files kept fresh", Section::Sink, "[[agent.sink]]\n"),
         ] {
             let rows = section(title).lines().filter_map(|line| line.strip_prefix("| `"));
             for row in rows {
@@ -527,6 +647,7 @@ mod tests {
                 let expected = match key.holds {
                     Holds::Text => "text",
                     Holds::Texts => "list of texts",
+                    Holds::Numbers => "list of numbers",
                     Holds::Boolean => "true or false",
                     Holds::Table => "table of texts",
                     Holds::Port => "number",
@@ -545,6 +666,7 @@ mod tests {
                     (Section::Federation, "subject_token_type" | "requested_token_type") => {
                         "grant = \"token-exchange\"\nidentity_token = \"github\"\n"
                     }
+                    (Section::Sink, "format" | "mode" | "profile") => "path = \"/run/t\"\n",
                     (Section::Federation, _) => "identity_token = \"github\"\n",
                     (_, name) => match name {
                         "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",

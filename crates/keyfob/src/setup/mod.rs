@@ -209,6 +209,14 @@ impl Setup {
         self.check()
     }
 
+    /// Where a key is in the configuration file, for people: `FILE, line N`. `path` is the key with the tables it is in.
+    #[must_use]
+    pub fn config_place(&self, path: &[String], files: &dyn Files) -> Option<String> {
+        let file = &self.home.as_ref()?.config;
+        let text = trusted_files::config_text(file, files).ok()??;
+        Some(format!("{}, line {}", shown(file), config_file::line_of(&text, path)?))
+    }
+
     /// What is wrong besides the choice of an environment: that one may be about to be set up.
     #[must_use]
     pub fn problems_but_the_choice(&self) -> Vec<Error> {
