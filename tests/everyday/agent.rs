@@ -20,19 +20,19 @@ use serde_json::{Value, json};
 use keyfob_testkit::{Home, Ran, Sandbox, token_requests, until};
 
 /// An agent that listens. It ends with the test.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
+pub(crate) struct Agent {
+    pub(crate) child: Child,
+    pub(crate) socket: PathBuf,
 }
 
 impl Agent {
     /// With these words behind `agent`, beside its home.
-    fn start(s: &Sandbox, words: &[&str]) -> Self {
+    pub(crate) fn start(s: &Sandbox, words: &[&str]) -> Self {
         let socket = s.path().join("doors/agent.sock");
         Self::begin(s, &socket, words)
     }
 
-    fn begin(s: &Sandbox, socket: &Path, words: &[&str]) -> Self {
+    pub(crate) fn begin(s: &Sandbox, socket: &Path, words: &[&str]) -> Self {
         let path = socket.to_str().expect("text");
         let mut child = s.keyfob(["agent", "--socket", path]).args(words).spawn().expect("it starts");
         let mut line = String::new();
@@ -47,25 +47,31 @@ impl Agent {
     }
 
     /// A home without a login, whose programs know of the agent: a container.
-    fn container(&self, s: &Sandbox) -> Home {
+    pub(crate) fn container(&self, s: &Sandbox) -> Home {
         let mut home = Home::empty(&s.server);
         home.set("KEYFOB_AGENT", self.socket.to_str().expect("text"));
         home
     }
 
-    /// A request as it stands, and its answer.
-    fn raw(&self, request: &str) -> (u16, Value) {
+    /// The answer to a request as it stands, as it came.
+    pub(crate) fn text(&self, request: &str) -> String {
         let mut stream = UnixStream::connect(&self.socket).expect("it listens");
         // What is too large is refused before it was all read.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    /// A request as it stands, and its answer.
+    pub(crate) fn raw(&self, request: &str) -> (u16, Value) {
+        let answer = self.text(request);
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
-    fn post(&self, path: &str, question: &Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, question: &Value) -> (u16, Value) {
         let body = question.to_string();
         self.raw(&format!(
             "POST {path} HTTP/1.1\r\nHost: keyfob\r\nKeyfob: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -73,7 +79,7 @@ impl Agent {
         ))
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(kill.expect("kill runs").success());
     }
@@ -86,19 +92,19 @@ impl Drop for Agent {
     }
 }
 
-fn signed_in() -> Sandbox {
+pub(crate) fn signed_in() -> Sandbox {
     let s = Sandbox::new();
     s.sign_in("default", "ada@example.com");
     s
 }
 
-fn id(answer: &(u16, Value)) -> (u16, &str) {
+pub(crate) fn id(answer: &(u16, Value)) -> (u16, &str) {
     (answer.0, answer.1["error"]["id"].as_str().unwrap_or("none"))
 }
 
 /// What a run that failed said in JSON, and its code.
 #[track_caller]
-fn failure(home: &Home, words: &[&str]) -> (i32, String) {
+pub(crate) fn failure(home: &Home, words: &[&str]) -> (i32, String) {
     let output = home.keyfob(words).arg("--json").output().expect("it runs");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output.status.code().expect("a code"), said["error"]["id"].as_str().unwrap_or_default().to_owned())

@@ -9,6 +9,7 @@ use std::{
     process::{Child, Command},
 };
 
+use crate::id_tokens;
 use keyfob_testkit::{Sandbox, until};
 use serde_json::Value;
 
@@ -83,6 +84,98 @@ fn what_an_agent_has_not_put_there_stays() {
     until("the token", || is(&others, &format!("{}\n", s.token())));
     end(&mut agent);
     assert!(!s.path().join("lost.new").exists() && lost.join("full").exists() && !others.exists());
+}
+
+/// The files of the configuration: each of its own login, and readable by whom it says.
+#[test]
+fn an_agent_keeps_the_files_of_the_configuration() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    s.sign_in("work", "bob@example.com");
+    let run = s.path().join("run");
+    fs::create_dir(&run).expect("ours");
+    let [own, work, vendors] = ["token", "work", "default.json"].map(|name| run.join(name));
+    let config = format!(
+        "[[agent.sink]]\npath = {own:?}\n[[agent.sink]]\npath = {work:?}\nprofile = \"work\"\nformat = \"header\"\n\
+         mode = \"0640\"\n[[agent.sink]]\npath = {vendors:?}\nformat = \"credentials\"\n"
+    );
+    fs::write(s.path().join("keyfob/config.toml"), config).expect("ours");
+    let mut command = s.keyfob(["agent"]);
+    command.env("XDG_RUNTIME_DIR", s.path().join("run"));
+    let agent = command.spawn().expect("it starts");
+    let theirs = s.out(&["--profile", "work", "token"]);
+    until("the token", || is(&own, &format!("{}\n", s.token())));
+    until("the other login's", || is(&work, &format!("Authorization: Bearer {theirs}")));
+    let text = until("the vendor's", || fs::read(&vendors).ok());
+    let file: Value = serde_json::from_slice(&text).expect("JSON");
+    let members: Vec<_> = file.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(members, ["access_token", "expires_at", "type", "version"], "and no refresh token");
+    assert_eq!((&file["type"], &file["version"]), (&Value::from("oauth_token"), &Value::from("1.0")));
+    assert_eq!(file["access_token"], s.token());
+    assert!(file["expires_at"].as_i64().is_some_and(|end| end > keyfob_testkit::now()), "{file}");
+    let mode = |path: &Path| fs::metadata(path).expect("a file").mode() & 0o777;
+    assert_eq!([&own, &work, &vendors].map(|path| mode(path)), [0o600, 0o640, 0o600]);
+    // Each goes with its own login.
+    s.out(&["--profile", "work", "logout"]);
+    until("nothing", || (!work.exists()).then_some(()));
+    assert!(own.exists());
+    let kill = Command::new("kill").args(["-TERM", &agent.id().to_string()]).status().expect("kill runs");
+    assert!(kill.success());
+    let output = agent.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.contains("work can be read by group "), "{told}");
+    assert!(!own.exists() && !vendors.exists());
+}
+
+/// A JWT alone, which is replaced when it ends although the access token is good.
+#[test]
+fn an_id_token_is_kept_fresh_by_its_own_end() {
+    let s = id_tokens::signed_in(&["openid", "offline_access"]);
+    let (path, socket) = (s.path().join("jwt"), s.path().join("doors/agent.sock"));
+    let mut command = id_tokens::command(&s, &["agent", "--socket"]);
+    command.arg(&socket).arg("--keep").arg(format!("id-token:{}", path.display()));
+    let mut agent = command.spawn().expect("it starts");
+    let first = until("the ID token", || fs::read_to_string(&path).ok().filter(|text| !text.is_empty()));
+    assert_eq!(s.record()["id_token"], first.as_str());
+    id_tokens::ends(&s, keyfob_testkit::now() - 10);
+    let second = until("another one", || fs::read_to_string(&path).ok().filter(|text| *text != first));
+    assert_eq!(id_tokens::claims(&first)["sub"], id_tokens::claims(&second)["sub"]);
+    assert_eq!(s.record()["id_token"], second.as_str());
+    agent.kill().and_then(|()| agent.wait()).expect("ours");
+}
+
+/// Two agents on one file, as while one is replaced by another: the second takes it over when the first is gone, however that
+/// ended.
+#[test]
+fn a_file_is_taken_over_from_an_agent_that_was_killed() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    s.sign_in("work", "bob@example.com");
+    let path = s.path().join("token");
+    let keep = |name: &str, profile: &str| {
+        let mut command = s.keyfob(["--profile", profile, "agent", "--socket"]);
+        command.arg(s.path().join(format!("doors/{name}.sock"))).arg("--keep").arg(&path);
+        let mut child = command.spawn().expect("it starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        assert!(line.ends_with(".sock\n"), "{line}");
+        child
+    };
+    let mut first = keep("first", "default");
+    until("the first one's", || is(&path, &format!("{}\n", s.token())));
+    let mut second = keep("second", "work");
+    let mut err = BufReader::new(second.stderr.take().expect("a pipe"));
+    until("its word", || {
+        let mut line = String::new();
+        err.read_line(&mut line).expect("a line");
+        line.contains("another agent keeps it fresh").then_some(())
+    });
+    assert_eq!(fs::read_to_string(&path).expect("a file").trim_end(), s.token());
+    first.kill().and_then(|()| first.wait()).expect("ours");
+    let theirs = s.out(&["--profile", "work", "token"]);
+    until("the second one's", || is(&path, &theirs));
+    assert!(!s.path().join("token.new").exists());
+    second.kill().and_then(|()| second.wait()).expect("ours");
 }
 
 #[test]

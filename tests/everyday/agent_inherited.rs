@@ -2,12 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "tests start real programs")]
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     os::{fd::OwnedFd, unix::net::UnixListener},
     process::{Command, Stdio},
 };
 
-use keyfob_testkit::{Home, Ran, Sandbox, program, token_requests};
+use keyfob_testkit::{Home, Ran, Sandbox, program, token_requests, until};
 
 fn signed_in() -> Sandbox {
     let s = Sandbox::new();
@@ -91,6 +91,30 @@ fn exec_with_an_agent_ends_as_its_program_does() {
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(kill.success() && line == "ready\n");
     assert_eq!(child.wait().expect("it ends").code(), Some(9));
+}
+
+/// A program that ends before what it started: what has been asked by then is answered, and `exec` ends after it.
+#[test]
+fn who_asks_below_a_program_that_has_ended_is_still_answered() {
+    let s = signed_in();
+    let answer = s.path().join("answer");
+    let script = "echo ready; read word; (\"$KEYFOB\" token --wait 60 --rejected \"$HANDLE\" > \"$ANSWER\" &) ; read word; exit 3";
+    let mut command = command(&s, &format!("export KEYFOB_HOME=$ELSEWHERE; {script}"));
+    command.env("HANDLE", s.json(&["token"])["handle"].as_str().expect("a handle")).env("ANSWER", &answer);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    assert_eq!(line, "ready\n");
+    let mut words = child.stdin.take().expect("a pipe");
+    s.server.hold();
+    words.write_all(b"ask\n").expect("it reads");
+    until("the renewal", || (s.server.held() == 1).then_some(()));
+    words.write_all(b"end\n").expect("it reads");
+    s.server.release();
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+    let lent =
+        until("its answer", || std::fs::read_to_string(&answer).ok().filter(|text| text.ends_with('\n')));
+    assert_eq!(lent.trim_end(), s.token());
 }
 
 #[test]

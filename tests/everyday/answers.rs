@@ -248,6 +248,19 @@ fn every_answer_in_json_is_what_its_description_says() {
     }
     agent.kill().and_then(|()| agent.wait()).expect("ours");
 
+    // The same with doors in the configuration; then nobody listens there any more.
+    let config = s.path().join("keyfob/config.toml");
+    let written = std::fs::read_to_string(&config).unwrap_or_default();
+    std::fs::write(&config, format!("{written}\n[agent.doors.job]\nsocket = {socket:?}\n")).expect("ours");
+    let mut agent = s.keyfob(["agent", "--json"]).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(agent.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut stdout, &mut line).expect("a line");
+    d.check("agent-doors", &serde_json::from_str(&line).expect("JSON"));
+    d.is("agent-doors-status", &run(&["agent", "status"], &[]));
+    agent.kill().and_then(|()| agent.wait()).expect("ours");
+    d.is("agent-doors-status", &run(&["agent", "status"], &[]));
+
     // The rest are parts of these.
     let parts = ["considered", "error", "note", "source", "state", "variable", "warnings", "winner"];
     let described = d.compiled.iter().map(|(name, _)| name.as_str());

@@ -13,7 +13,7 @@ use crate::visitor::follow;
 use keyfob_testkit::{Ran, Sandbox, now, stderr};
 
 /// A machine that is signed in with these scopes at a provider that its configuration names by the issuer alone.
-fn signed_in(scopes: &[&str]) -> Sandbox {
+pub(crate) fn signed_in(scopes: &[&str]) -> Sandbox {
     let s = Sandbox::new();
     let home = s.home.path().join("keyfob");
     fs::create_dir_all(&home).expect("our directory");
@@ -28,7 +28,7 @@ fn signed_in(scopes: &[&str]) -> Sandbox {
     s
 }
 
-fn command(s: &Sandbox, words: &[&str]) -> Command {
+pub(crate) fn command(s: &Sandbox, words: &[&str]) -> Command {
     let mut command = s.keyfob(words);
     command.env_remove("USE_LOCAL_OAUTH").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -42,13 +42,13 @@ fn json_of(s: &Sandbox, words: &[&str]) -> Value {
     serde_json::from_str(run(s, words).answer()).expect("JSON")
 }
 
-fn claims(token: &str) -> Value {
+pub(crate) fn claims(token: &str) -> Value {
     let part = token.split('.').nth(1).expect("a JWT");
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }
 
 /// The stored ID token ends at another time. Nobody here checks its signature again.
-fn ends(s: &Sandbox, at: i64) {
+pub(crate) fn ends(s: &Sandbox, at: i64) {
     s.edit(|record| {
         let token = record["id_token"].as_str().expect("an ID token").to_owned();
         let mut claims = claims(&token);

@@ -3,8 +3,15 @@
 mod accounts;
 mod advice;
 mod agent;
+mod agent_doors;
+mod agent_exec_files;
 mod agent_files;
 mod agent_inherited;
+mod agent_load;
+mod agent_rejections;
+#[cfg(feature = "tools")]
+mod agent_strangers;
+mod agent_units;
 mod answers;
 mod brought;
 mod callback;

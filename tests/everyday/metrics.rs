@@ -301,3 +301,44 @@ fn another_protocol_is_an_error() {
     assert!(said.contains("OTEL_EXPORTER_OTLP_PROTOCOL is malformed: `grpc`"), "{said}");
     assert!(said.contains("http/protobuf"), "{said}");
 }
+
+/// An agent goes on, so it tells of what it does from time to time, and of the rest when it ends.
+#[test]
+fn an_agent_sends_what_it_has_counted_by_door_and_no_secret() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let collector = Collector::new();
+    let socket = s.path().join("doors/job.sock");
+    let mut command = s.keyfob(["agent", "--no-rejected", "--socket"]);
+    command.arg(&socket).env("OTEL_METRICS_EXPORTER", "otlp");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint).env("OTEL_METRIC_EXPORT_INTERVAL", "200");
+    let mut agent = command.spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(agent.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    assert!(line.ends_with("job.sock\n"), "{line}");
+    let mut container = keyfob_testkit::Home::empty(&s.server);
+    container.set("KEYFOB_AGENT", socket.to_str().expect("text"));
+    let handle = container.json(&["token"])["handle"].as_str().expect("a handle").to_owned();
+    assert_eq!(container.run(&["token", "--rejected", &handle]).code, Some(5));
+    // Somebody else renews it, and it comes to the door.
+    let renewed = s.out(&["token", "--rejected", &handle]);
+    assert_eq!(container.token(), renewed.trim_end());
+    let (mut hand_outs, mut refusals, mut renewals) = (0.0, 0.0, 0.0);
+    while (hand_outs, refusals, renewals) != (2.0, 1.0, 1.0) {
+        let report = collector.next();
+        assert!(!report.says(renewed.trim_end()) && !report.says("@example.com"));
+        for (name, number, attributes) in &report.points {
+            let of_door = attributes.get("door").map(String::as_str);
+            let (sum, kind) = match name.as_str() {
+                "keyfob.agent.hand_outs" => (&mut hand_outs, None),
+                "keyfob.agent.refusals" => (&mut refusals, Some("agent-refused")),
+                "keyfob.agent.renewals" => (&mut renewals, None),
+                _ => continue,
+            };
+            assert_eq!((of_door, attributes.get("error.type").map(String::as_str)), (Some("job"), kind));
+            *sum += number;
+        }
+        assert!(hand_outs <= 2.0 && refusals <= 1.0 && renewals <= 1.0, "{hand_outs} {refusals} {renewals}");
+    }
+    agent.kill().and_then(|()| agent.wait()).expect("ours");
+}

@@ -58,6 +58,24 @@ fn read(global: &Global, descriptors: bool) -> Setup {
     setup
 }
 
+/// The input of this run once more, for another login of the same home. What was inherited belongs to the first one: a login
+/// that is named takes nothing else.
+#[cfg(feature = "serve")]
+pub(crate) fn another_setup(global: &Global, first: &Setup) -> Setup {
+    let explicit = first.home.as_ref().filter(|home| home.explicit).and_then(|home| home.config.parent());
+    let mut choices = explicit.into_iter().fold(Choices::new(), Choices::home);
+    if let Some(approved) = &first.approved {
+        choices = choices.approved(approved);
+    }
+    if let Some(environment) = &global.environment {
+        choices = choices.environment(environment);
+    }
+    if let Some(profile) = &global.profile {
+        choices = choices.profile(profile);
+    }
+    Setup::read(environment::variables(), choices, &Disk, environment::here().as_deref())
+}
+
 /// The variable that selects the environment before any flag and any file, and that environment.
 pub(crate) fn chosen_by_a_variable(settings: &Settings) -> Option<(&'static str, &'static str)> {
     match settings {

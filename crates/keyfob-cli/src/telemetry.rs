@@ -34,6 +34,19 @@ pub(crate) struct Batch {
     pub(crate) helper_runs: Vec<Run>,
     /// The source of each credential that was handed out.
     pub(crate) credentials: Vec<String>,
+    /// What an agent has counted. Whose login a door gives is not among it: one agent may have several.
+    #[serde(default)]
+    pub(crate) doors: Vec<AtDoor>,
+}
+
+/// What was counted at one door of an agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AtDoor {
+    pub(crate) door: String,
+    pub(crate) handed_out: u64,
+    /// By the id of the error.
+    pub(crate) refused: Vec<(String, u64)>,
+    pub(crate) renewed: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -116,6 +129,25 @@ impl State {
         let seconds = self.began.take().map_or(0.0, |began| began.elapsed().as_secs_f64());
         Run { failed: failed.map(|id| id.word().into()), seconds }
     }
+}
+
+/// How often a command that goes on sends what it has counted, as OpenTelemetry's variable says it, if metrics are enabled.
+#[cfg(feature = "serve")]
+pub(crate) fn interval() -> Option<std::time::Duration> {
+    const USUAL: u64 = 60_000;
+    METER.get()?;
+    let named = keyfob::internals::world::system::env::variables().text("OTEL_METRIC_EXPORT_INTERVAL");
+    let milliseconds = named.and_then(|text| text.parse().ok()).filter(|milliseconds| *milliseconds > 0);
+    Some(std::time::Duration::from_millis(milliseconds.unwrap_or(USUAL)))
+}
+
+/// What was counted at the doors of an agent.
+#[cfg(feature = "serve")]
+pub(crate) fn at_doors(mut counted: Vec<AtDoor>) {
+    note(|state| {
+        state.network = true;
+        state.batch.doors.append(&mut counted);
+    });
 }
 
 /// Records that this run contacts the provider, whatever else it counts.

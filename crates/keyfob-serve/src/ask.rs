@@ -20,6 +20,12 @@ use crate::wire::{self, Failed, Problem, Question};
 /// How much longer than the agent a client waits: the agent's own answer that it has none comes within that.
 const MARGIN: Duration = Duration::from_secs(5);
 
+/// Why there is no answer where the connection ended.
+const BROKEN: &str = "the connection broke";
+
+/// How many times it is asked again because of that.
+const AGAIN: usize = 3;
+
 /// A way to an agent.
 #[derive(Debug)]
 pub struct Line<'p>(Way<'p>);
@@ -112,6 +118,8 @@ pub struct Standing {
     pub account: Option<String>,
     /// Whether it gives headers for a request alone.
     pub headers_only: bool,
+    /// Whether it renews nothing that was rejected.
+    pub no_rejected: bool,
     /// The origins it is for, if not all that the credential may go to.
     pub hosts: Vec<String>,
     /// Seconds until it closes.
@@ -163,7 +171,7 @@ impl<'p> Line<'p> {
         let path = if asked.origin.is_some() { wire::HEADERS } else { wire::TOKEN };
         let body =
             serde_json::to_vec(&question).map_err(|_| Refused::NoAnswer("the question cannot be written"))?;
-        let said: wire::Credential<String> = self.ask(Method::POST, path, body, asked.wait)?;
+        let said: wire::Credential<String> = self.ask(&Method::POST, path, &body, asked.wait)?;
         lent(said, asked.origin.is_none())
     }
 
@@ -172,7 +180,7 @@ impl<'p> Line<'p> {
     /// # Errors
     /// Why there is no answer.
     pub fn status(&self) -> Result<Standing, Refused> {
-        let said: wire::Status = self.ask(Method::GET, wire::STATUS, Vec::new(), None)?;
+        let said: wire::Status = self.ask(&Method::GET, wire::STATUS, &[], None)?;
         Ok(Standing {
             version: said.version,
             pid: said.pid,
@@ -181,6 +189,7 @@ impl<'p> Line<'p> {
             profile: said.profile,
             account: said.account,
             headers_only: said.headers_only,
+            no_rejected: said.no_rejected,
             hosts: said.hosts,
             closes_in: said.closes_in,
             uptime: said.uptime,
@@ -196,15 +205,25 @@ impl<'p> Line<'p> {
 
     fn ask<T: DeserializeOwned>(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
-        body: Vec<u8>,
+        body: &[u8],
         wait: Option<Duration>,
     ) -> Result<T, Refused> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(Refused::Absent)?;
         let patience = wait.map_or(wire::ANSWERING, |wait| wait.min(wire::LONGEST_WAIT)) + MARGIN;
         runtime.block_on(async {
-            let asking = exchange(&self.0, method, path, body, wait);
+            let asking = async {
+                let mut times = 0;
+                loop {
+                    match exchange(&self.0, method.clone(), path, body.to_vec(), wait).await {
+                        // The agent has ended before its answer. No request changes by being asked again, and another
+                        // agent may listen at the same socket.
+                        Err(Refused::NoAnswer(BROKEN)) if times < AGAIN => times += 1,
+                        outcome => return outcome,
+                    }
+                }
+            };
             tokio::time::timeout(patience, asking).await.map_err(|_| Refused::Silent)?
         })
     }
@@ -248,7 +267,7 @@ async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
     body: Vec<u8>,
     wait: Option<Duration>,
 ) -> Result<T, Refused> {
-    let broken = |_: hyper::Error| Refused::NoAnswer("the connection broke");
+    let broken = |_: hyper::Error| Refused::NoAnswer(BROKEN);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, wire::HOST);
     request = request.header(wire::MARK, wire::VERSION).header(header::CONTENT_TYPE, "application/json");
@@ -261,8 +280,11 @@ async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
     let answering = async move {
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
         let octets = Limited::new(body, wire::LARGEST_BODY).collect().await;
-        let octets =
-            octets.map_err(|_| Refused::NoAnswer("its answer is incomplete, or too large"))?.to_bytes();
+        let octets = octets.map_err(|error| {
+            let is_too_large = error.is::<http_body_util::LengthLimitError>();
+            Refused::NoAnswer(if is_too_large { "its answer is too large" } else { BROKEN })
+        })?;
+        let octets = octets.to_bytes();
         // The sender is dropped here, and the connection ends.
         Ok::<_, Refused>((head.status, octets))
     };

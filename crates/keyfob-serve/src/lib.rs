@@ -16,7 +16,7 @@ mod wire;
 pub use agent::{
     Agent,
     door::Door,
-    host::{Host, Known, Told, is_lent},
+    host::{Counts, Host, Known, Told, is_lent},
     sink::{Format, Sink},
     socket::Socket,
 };

@@ -18,6 +18,11 @@ use crate::agent::flight;
 
 /// What serves.
 pub(crate) trait Serves: Sized {
+    /// Does what has to be done before a program is started beside it.
+    async fn prepare(&mut self) -> Result<(), keyfob::Error> {
+        Ok(())
+    }
+
     /// Serves until that comes; with `closes`, also until there is nothing left to serve at.
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()>;
 }
@@ -50,12 +55,13 @@ pub(crate) fn run<S: Serves, E>(
 
 /// Serves beside a program, for as long as it lasts.
 pub(crate) fn run_beside<S, T, E, L, P>(
-    server: S,
+    mut server: S,
     start: impl FnOnce() -> Result<(L, P), E>,
 ) -> io::Result<Result<T, E>>
 where
     S: Serves,
     T: Send + 'static,
+    E: From<keyfob::Error>,
     L: FnOnce() -> T + Send + 'static,
     P: Fn(i32) + Send + 'static,
 {
@@ -64,6 +70,10 @@ where
         let kinds =
             [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()];
         let mut signals = signals(&kinds)?;
+        tokio::select! {
+            prepared = server.prepare() => if let Err(error) = prepared { return Ok(Err(error.into())) },
+            _ = signals.recv() => return Err(io::ErrorKind::Interrupted.into()),
+        }
         let (lasts, pass_on) = match start() {
             Ok(started) => started,
             Err(error) => return Ok(Err(error)),

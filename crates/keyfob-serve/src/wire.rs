@@ -86,6 +86,19 @@ const fn nothing<T>() -> Option<T> {
     None
 }
 
+/// The file of a profile as the vendor's own programs read it (its package `anthropic`, `lib/credentials/_providers.py`: version
+/// and type are checked, `expires_at` is in seconds since 1970). Without a refresh token it is read again and never renewed by
+/// them.
+#[derive(Debug, Serialize)]
+pub(crate) struct CredentialsFile<'a> {
+    pub(crate) version: &'static str,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    pub(crate) access_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<i64>,
+}
+
 /// An answer that is an error.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Failed {
@@ -117,6 +130,9 @@ pub(crate) struct Status {
     /// Who is signed in, where that is known.
     pub(crate) account: Option<String>,
     pub(crate) headers_only: bool,
+    /// It renews nothing that was rejected.
+    #[serde(default)]
+    pub(crate) no_rejected: bool,
     /// Only for these origins; empty: for those of the environment.
     pub(crate) hosts: Vec<String>,
     /// Seconds until the door closes.

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use keyfob::internals::core::provider::web_origin;
-use keyfob_serve::Format;
+use keyfob::internals::core::{config::agent::SinkFormat, provider::web_origin};
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "Examples:
-  keyfob agent                                      until Ctrl-C; prints the path of its socket
+  keyfob agent                                      until Ctrl-C; prints the path of its socket. With [agent] in
+                                                    the configuration: all the doors and files there
   keyfob agent --socket /run/user/1000/ci.sock --profile ci --lifetime 8h
                                                     a narrower door, for the login of a profile
   keyfob agent --socket ~/.agent/api.sock --host https://api.example.com
@@ -35,7 +35,10 @@ pub(crate) struct Agent {
     /// Give headers only, for a request that is named (they hold the token: this stops mistakes)
     #[arg(long)]
     pub(crate) headers_only: bool,
-    /// Keep a file fresh too: the token, or with `header:` or `json:` in front the headers or all of it; may be repeated
+    /// Renew no token because it was rejected: who asks cannot make the provider renew the login
+    #[arg(long)]
+    pub(crate) no_rejected: bool,
+    /// Keep a file fresh too: the token, or what the format in front says: header, json, id-token, credentials; may be repeated
     #[arg(long, value_name = "[FORMAT:]PATH", value_parser = kept)]
     pub(crate) keep: Vec<Kept>,
     /// End when nobody has asked for this time; for a socket that a service manager listens at
@@ -52,10 +55,36 @@ pub(crate) struct Agent {
     pub(crate) log: Option<PathBuf>,
 }
 
+impl Agent {
+    /// Whether it describes a door of its own: then the configured ones are left alone.
+    pub(crate) fn is_of_one_door(&self) -> bool {
+        let Self {
+            command: _,
+            idle: _,
+            socket,
+            host,
+            headers_only,
+            no_rejected,
+            keep,
+            lifetime,
+            for_uid,
+            log,
+        } = self;
+        socket.is_some()
+            || !host.is_empty()
+            || *headers_only
+            || *no_rejected
+            || !keep.is_empty()
+            || lifetime.is_some()
+            || !for_uid.is_empty()
+            || log.is_some()
+    }
+}
+
 /// A file to keep fresh.
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
-    pub(crate) format: Format,
+    pub(crate) format: SinkFormat,
     pub(crate) path: PathBuf,
 }
 
@@ -67,7 +96,7 @@ pub(crate) enum AgentCommand {
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
-  keyfob agent status                  of KEYFOB_AGENT, or else of this user
+  keyfob agent status                  of KEYFOB_AGENT, or else of this user: of each door in the configuration
   keyfob agent status --json           for scripts
 
 Exit code: 0 if it has a token to give, otherwise what `keyfob token` would end with.")]
@@ -78,12 +107,8 @@ pub(crate) struct AgentStatus {
 }
 
 fn kept(text: &str) -> Result<Kept, &'static str> {
-    let (format, path) = match text.split_once(':') {
-        Some(("token", path)) => (Format::Token, path),
-        Some(("header", path)) => (Format::Header, path),
-        Some(("json", path)) => (Format::Json, path),
-        _ => (Format::Token, text),
-    };
+    let named = text.split_once(':').and_then(|(word, path)| Some((SinkFormat::from_word(word)?, path)));
+    let (format, path) = named.unwrap_or((SinkFormat::Token, text));
     if path.is_empty() { Err("expected a path") } else { Ok(Kept { format, path: path.into() }) }
 }
 
@@ -100,10 +125,10 @@ mod tests {
     #[test]
     fn a_kept_file_has_a_format() {
         let is = |text| kept(text).map(|kept| (kept.format, kept.path.display().to_string()));
-        assert_eq!(is("/run/t"), Ok((Format::Token, "/run/t".into())));
-        assert_eq!(is("json:/run/t:x"), Ok((Format::Json, "/run/t:x".into())));
-        assert_eq!(is("header:t"), Ok((Format::Header, "t".into())));
-        assert_eq!(is("C:/t"), Ok((Format::Token, "C:/t".into())));
+        assert_eq!(is("/run/t"), Ok((SinkFormat::Token, "/run/t".into())));
+        assert_eq!(is("json:/run/t:x"), Ok((SinkFormat::Json, "/run/t:x".into())));
+        assert_eq!(is("header:t"), Ok((SinkFormat::Header, "t".into())));
+        assert_eq!(is("C:/t"), Ok((SinkFormat::Token, "C:/t".into())));
         assert!(is("token:").is_err());
     }
 

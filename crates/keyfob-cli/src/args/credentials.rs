@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+#[cfg(feature = "serve")]
+use keyfob::internals::core::config::agent::SinkFormat;
 use keyfob::{Purpose, internals::core::login::record::Generation};
 
 #[derive(Clone, Debug, Default, Args)]
@@ -125,12 +127,14 @@ pub(crate) enum HeaderFormat {
 #[command(after_help = "Examples:
   keyfob exec -- my-agent --task 7         the token on a pipe
   keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
+  keyfob exec --file AWS_WEB_IDENTITY_TOKEN_FILE=id-token -- my-tool
+                                           a file that always holds a valid ID token; its path in the variable
 
 CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number. KEYFOB_API_HEADERS holds the headers that
 the provider demands beside the token, if it does.
 The program replaces the keyfob process, so its exit code and signals are its own; 126 means that it
 cannot be executed, 127 that it is not there. A program that runs longer than the token is valid calls
-`keyfob token`.")]
+`keyfob token`, reads a file of `--file`, or asks the agent of `--agent`: with these two, keyfob stays as its parent.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
@@ -141,9 +145,33 @@ pub(crate) struct Exec {
     #[cfg(feature = "serve")]
     #[arg(long, conflicts_with = "env")]
     pub(crate) agent: bool,
+    /// Keep a file fresh for it, and put its path into this variable: the token, or in another format (header, json, id-token,
+    /// credentials); may be repeated
+    #[cfg(feature = "serve")]
+    #[arg(long, value_name = "NAME[=FORMAT]", value_parser = file, conflicts_with = "env")]
+    pub(crate) file: Vec<FileFor>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// A file that is kept fresh for one program.
+#[cfg(feature = "serve")]
+#[derive(Clone, Debug)]
+pub(crate) struct FileFor {
+    /// Holds its path.
+    pub(crate) variable: String,
+    pub(crate) format: SinkFormat,
+}
+
+#[cfg(feature = "serve")]
+fn file(text: &str) -> Result<FileFor, &'static str> {
+    let (name, format) = match text.split_once('=') {
+        None => (text, Some(SinkFormat::Token)),
+        Some((name, word)) => (name, SinkFormat::from_word(word)),
+    };
+    let format = format.ok_or("the format is token, header, json, id-token or credentials")?;
+    Ok(FileFor { variable: variable(name)?, format })
 }
 
 fn variable(text: &str) -> Result<String, &'static str> {

@@ -1,4 +1,4 @@
-//! A program with an agent beside it: what `exec --agent` runs.
+//! A program with an agent beside it: what `exec --agent` and `exec --file` run.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use keyfob::{Client, Error, internals::core::Id};
+use keyfob::{Error, internals::core::Id};
 use keyfob_serve::{Agent, Door};
 use rustix::{
     io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
@@ -26,16 +26,13 @@ pub(super) fn ends(command: &mut Command) -> io::Result<(UnixStream, UnixStream)
     Ok((ours, theirs))
 }
 
-/// Starts a program and serves it until it ends, and ends with its code; with 128 and the number of the signal that ended
+/// Starts a program and serves it, through that end if there is one, until it ends, and ends with its code; with 128 and the number of the signal that ended
 /// it, as a shell does.
 pub(super) fn serve(
     start: impl FnOnce() -> Result<Child, Error>,
-    ours: UnixStream,
-    client: Client,
-    environment: &str,
-    profile: &str,
+    ours: Option<UnixStream>,
+    door: Door,
 ) -> Result {
-    let door = Door::new("exec", client, environment, profile);
     let start = || {
         let child = start()?;
         let pid = Pid::from_child(&child);
@@ -60,7 +57,12 @@ pub(super) fn serve(
         Ok::<_, Error>((lasts, pass_on))
     };
     let failed = |error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
-    let ended = Agent::new(Arc::new(ThisCommand)).bell(door, ours).run_beside(start).map_err(failed)?;
+    let agent = Agent::new(Arc::new(ThisCommand));
+    let agent = match ours {
+        Some(ours) => agent.bell(door, ours),
+        None => agent.files(door),
+    };
+    let ended = agent.run_beside(start).map_err(failed)?;
     Ok(ExitCode::from(code(ended?.map_err(failed)?)))
 }
 

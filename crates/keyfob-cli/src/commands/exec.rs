@@ -24,9 +24,11 @@ use rustix::{
 };
 
 #[cfg(feature = "serve")]
-use super::beside;
+use super::{agent::place, beside, private_dir::PrivateDir};
 #[cfg(feature = "serve")]
 use keyfob::{Client, Purpose};
+#[cfg(feature = "serve")]
+use keyfob_serve::{Door, Sink};
 
 use crate::{
     args::{Exec, Global},
@@ -48,13 +50,19 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let client = session::client(global, setup);
     // Before it is taken: a helper's key would be made for nothing.
     #[cfg(feature = "serve")]
-    if args.agent
+    let stays = args.agent || !args.file.is_empty();
+    #[cfg(feature = "serve")]
+    if stays
         && let Some(source) = client.survey(Purpose::Api).winner
         && !keyfob_serve::is_lent(source)
     {
-        let what = "an agent lends the access tokens of a login alone";
+        let (what, option) = if args.agent {
+            ("an agent lends the access tokens of a login alone", "--agent")
+        } else {
+            ("only the tokens of a login are kept fresh in a file", "--file")
+        };
         let why = format!("what is used is from {source}, which is no login");
-        return Err(Error::new(Id::AgentRefused, what, why).hint("leave `--agent` out").into());
+        return Err(Error::new(Id::AgentRefused, what, why).hint(format!("leave `{option}` out")).into());
     }
     let grant = grant::grant_from(global, &client, &args.wanted)?;
 
@@ -106,8 +114,8 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         command.env("KEYFOB_ENVIRONMENT", environment);
     }
     #[cfg(feature = "serve")]
-    if args.agent {
-        return with_an_agent(command, &program.to_string_lossy(), client, &profile);
+    if stays {
+        return with_an_agent(command, &program.to_string_lossy(), client, &profile, args);
     }
     let _held_until_exec = match &args.env {
         Some(name) => {
@@ -126,24 +134,55 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     Err(not_started(&program.to_string_lossy(), error).into())
 }
 
-/// The program stays below this process, which is its agent. Where the credential is lent already, the program asks that
-/// agent, whose variable and descriptor it inherits.
+/// The program stays below this process, which is its agent, or keeps its files fresh. Where the credential is lent already, the
+/// program asks that agent, whose variable and descriptor it inherits.
 #[cfg(feature = "serve")]
-fn with_an_agent(mut command: Command, program: &str, client: Client, profile: &str) -> Result {
+fn with_an_agent(mut command: Command, program: &str, client: Client, profile: &str, args: &Exec) -> Result {
     process::give_back(&mut command);
     if client.survey(Purpose::Api).winner.is_none() {
+        if !args.file.is_empty() {
+            let what = "no file can be kept fresh here";
+            let why = "the login is where the agent of KEYFOB_AGENT runs";
+            let hint = "where the agent runs, let it keep the file: `keyfob agent --keep PATH`";
+            return Err(Error::new(Id::AgentRefused, what, why).hint(hint).into());
+        }
         telemetry::finish();
         return Err(not_started(program, command.exec()).into());
     }
     let environment = client.environment()?.name.clone();
     let failed = |error| failure::failed(Id::SystemFailed, "the agent could not be started", error);
-    let (ours, theirs) = beside::ends(&mut command).map_err(failed)?;
+    let mut sinks = Vec::new();
+    // Removed when the program has ended.
+    let dir = if args.file.is_empty() {
+        None
+    } else {
+        let transient = client.setup().require_home()?.transient();
+        let dir = PrivateDir::below(&transient).map_err(|error| {
+            failure::failed_at(
+                Id::SystemFailed,
+                "no directory could be made for its files",
+                &transient,
+                error,
+            )
+        })?;
+        for file in &args.file {
+            let path = dir.path().join(&file.variable);
+            sinks.push(Sink::new(&path, place::format(file.format))?);
+            command.env(&file.variable, path);
+        }
+        Some(dir)
+    };
+    let ends = if args.agent { Some(beside::ends(&mut command).map_err(failed)?) } else { None };
+    let (ours, theirs) = ends.map_or((None, None), |(ours, theirs)| (Some(ours), Some(theirs)));
     let start = move || {
         let child = command.spawn().map_err(|error| not_started(program, error));
         drop(theirs);
         child
     };
-    beside::serve(start, ours, client, &environment, profile)
+    let door = Door::new("exec", client, &environment, profile).sinks(sinks);
+    let ended = beside::serve(start, ours, door);
+    drop(dir);
+    ended
 }
 
 /// Why a program was not started, with the distinction that shells make: not found, or not executable.

@@ -28,6 +28,8 @@ mod login_seed;
 pub(crate) mod logout;
 pub(crate) mod man;
 mod places;
+#[cfg(feature = "serve")]
+mod private_dir;
 pub(crate) mod profiles;
 mod serve;
 mod set_up;

@@ -74,7 +74,8 @@ fn lent_for(global: &Global, client: &Client, wanted: &Wanted, origin: &str) -> 
         return Ok(None);
     };
     match lent::instead(nobody, global, client, purpose, wanted, Some(origin)) {
-        Err(error) if matches!(error.id(), Id::AgentRefused | Id::LoginNeeded) => Ok(None),
+        // That nobody has signed in there is no "not for this host": a person has to hear of it.
+        Err(error) if error.id() == Id::AgentRefused => Ok(None),
         answered => Ok(Some(answered?)),
     }
 }

@@ -21,7 +21,10 @@ use keyfob::{
         },
     },
 };
-use opentelemetry::{KeyValue, metrics::MeterProvider as _};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Meter, MeterProvider as _},
+};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{MetricExporter, WithHttpConfig as _};
 use opentelemetry_sdk::{
@@ -32,7 +35,7 @@ use opentelemetry_sdk::{
 use crate::{
     internal::Task,
     output::report::Result,
-    telemetry::{Batch, Run},
+    telemetry::{AtDoor, Batch, Run},
 };
 
 /// The default of OTLP.
@@ -152,6 +155,7 @@ fn count(provider: &SdkMeterProvider, batch: &Batch) {
     for source in &batch.credentials {
         credentials.add(1, &with(&[KeyValue::new("source", source.clone())]));
     }
+    at_doors(&meter, &batch.doors);
     let timed = |runs: &[Run], number: &'static str, duration: &'static str, about: &'static str| {
         let counter = counter(number, "{run}", about);
         let histogram = meter
@@ -178,6 +182,30 @@ fn count(provider: &SdkMeterProvider, batch: &Batch) {
         "keyfob.helper.duration",
         "Runs of the configured helper",
     );
+}
+
+/// What an agent has counted, by door.
+fn at_doors(meter: &Meter, doors: &[AtDoor]) {
+    let counter = |name: &'static str, unit: &'static str, about: &'static str| {
+        meter.u64_counter(name).with_unit(unit).with_description(about).build()
+    };
+    let hand_outs =
+        counter("keyfob.agent.hand_outs", "{hand_out}", "Tokens and headers handed out by an agent, by door");
+    let refusals =
+        counter("keyfob.agent.refusals", "{request}", "Requests that an agent refused, by door and id");
+    let renewals =
+        counter("keyfob.agent.renewals", "{renewal}", "Renewed logins that came to a door of an agent");
+    for counted in doors {
+        let door = KeyValue::new("door", counted.door.clone());
+        for (counter, number) in [(&hand_outs, counted.handed_out), (&renewals, counted.renewed)] {
+            if number > 0 {
+                counter.add(number, std::slice::from_ref(&door));
+            }
+        }
+        for (id, number) in &counted.refused {
+            refusals.add(*number, &[door.clone(), KeyValue::new("error.type", id.clone())]);
+        }
+    }
 }
 
 /// Sends the exporter's requests over the same network code as all others.

@@ -72,6 +72,12 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
     let mut note = Note::default();
     let answered = respond(open, peer, request, &mut note).await;
     open.counted(answered.is_ok());
+    if note.lent.is_some() {
+        open.handed_out();
+    }
+    if let Err(refusal) = &answered {
+        open.refused(refusal.error.id());
+    }
     let (reply, error) = match answered {
         Ok(body) => (reply(StatusCode::OK, body), None),
         Err(refusal) => (refuse(open, &refusal), Some(refusal.error.id().word())),
@@ -255,6 +261,7 @@ async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
         profile: door.profile.clone(),
         account: known.account,
         headers_only: door.headers_only || !door.hosts.is_empty(),
+        no_rejected: door.no_rejected,
         hosts: door.hosts.clone(),
         closes_in: open.closing.left().map(|left| left.as_secs()),
         uptime: open.began.elapsed().as_secs(),

@@ -9,13 +9,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::watch,
+    sync::{Notify, watch},
     time::Sleep,
 };
 
@@ -24,14 +25,21 @@ use crate::{
     wire,
 };
 
-/// Serves a connection to its end. When the agent stops, the request that is being answered is still answered.
+/// How long a connection that has said nothing yet is waited for when the agent stops: whoever has just come to it sends a
+/// request, and would not know whether that was heard.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+
+/// Serves a connection to its end. When the agent stops, the request that is being answered is still answered, and so is the
+/// first one of somebody who has just come.
 pub(crate) async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let _counted = Counted::new(&open);
     let answering = Arc::new(AtomicBool::new(false));
-    let patient = Patient { stream, answering: Arc::clone(&answering), deadline: None };
+    let begun = Arc::new(Begun::default());
+    let patient =
+        Patient { stream, answering: Arc::clone(&answering), begun: Arc::clone(&begun), deadline: None };
     let service = service_fn(|request| {
         answering.store(true, Ordering::Relaxed);
         let (open, peer, answering) = (&open, &peer, &answering);
@@ -46,9 +54,16 @@ where
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(patient), service));
     let told_to_stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
     tokio::select! {
+        biased;
         // What is wrong with a connection concerns nobody but its peer, who has been answered as far as that was possible.
         _ = serving.as_mut() => {}
         () = told_to_stop => {
+            tokio::select! {
+                biased;
+                _ = serving.as_mut() => return,
+                () = begun.said() => {}
+                () = tokio::time::sleep(FIRST_WORD) => {}
+            }
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
@@ -71,11 +86,33 @@ impl Drop for Counted {
     }
 }
 
+/// Whether anything has come on a connection.
+#[derive(Default)]
+struct Begun {
+    is_so: AtomicBool,
+    told: Notify,
+}
+
+impl Begun {
+    fn say(&self) {
+        if !self.is_so.swap(true, Ordering::Relaxed) {
+            self.told.notify_one();
+        }
+    }
+
+    async fn said(&self) {
+        if !self.is_so.load(Ordering::Relaxed) {
+            self.told.notified().await;
+        }
+    }
+}
+
 /// A stream on which a request has to come in within a time that begins with its first octet.
 struct Patient<S> {
     stream: S,
     /// The request has come in, and is being answered.
     answering: Arc<AtomicBool>,
+    begun: Arc<Begun>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -87,6 +124,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.begun.say();
+        }
         if self.answering.load(Ordering::Relaxed) {
             self.deadline = None;
             return read;
@@ -114,5 +154,82 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{
+        door::Door,
+        host::{Host, Known, Told},
+    };
+    use keyfob::{Client, Error, Source, Timestamp, testing::Simulation};
+    use std::sync::mpsc;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::UnixStream,
+    };
+
+    /// One whose login cannot be looked at before it is told so.
+    struct Slow(std::sync::Mutex<mpsc::Receiver<()>>);
+
+    impl Host for Slow {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn source(&self, _: &Client) -> Option<Source> {
+            Some(Source::Login)
+        }
+        fn told(&self, error: &Error) -> Told {
+            Told { what: error.message(), why: error.why().into(), hint: String::new() }
+        }
+        fn known(&self, _: &Client) -> Known {
+            let _ = self.0.lock().unwrap().recv();
+            Known::default()
+        }
+        fn warn(&self, _: &Error) {}
+    }
+
+    /// The answers on a connection at which this was said before anybody listened, and which may have been told to end by then.
+    fn answers(said: &str, is_stopped: bool) -> String {
+        let simulation = Simulation::signed_in().unwrap();
+        let (release, held) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answers = runtime.block_on(async {
+            let door = Door::new("job", simulation.client(), "local", "default");
+            let open = Open::new(door, Arc::new(Slow(std::sync::Mutex::new(held))));
+            let (mut theirs, ours) = UnixStream::pair().unwrap();
+            theirs.write_all(said.as_bytes()).await.unwrap();
+            let stop = watch::Sender::new(is_stopped);
+            let peer = Peer::of(&ours, false);
+            let mut answers = String::new();
+            let (_, read) = tokio::join!(
+                serve(Arc::clone(&open), peer, ours, stop.subscribe()),
+                theirs.read_to_string(&mut answers)
+            );
+            read.unwrap();
+            answers
+        });
+        drop(release);
+        answers
+    }
+
+    #[test]
+    fn who_has_come_before_the_end_is_still_answered() {
+        let asked = "POST /v1/token HTTP/1.1\r\nHost: keyfob\r\nKeyfob: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let answered = answers(asked, true);
+        assert!(
+            answered.starts_with("HTTP/1.1 200 OK\r\n") && answered.contains("connection: close"),
+            "{answered}"
+        );
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_looked_up_in_time_says_so() {
+        let asked = "GET /v1/status HTTP/1.1\r\nHost: keyfob\r\nKeyfob: 1\r\nPrefer: wait=0\r\nConnection: close\r\n\r\n";
+        let answered = answers(asked, false);
+        assert!(answered.starts_with("HTTP/1.1 504 "), "{answered}");
+        assert!(answered.contains("the store is slow, or many ask"), "{answered}");
     }
 }

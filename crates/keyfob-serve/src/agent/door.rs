@@ -1,11 +1,14 @@
 //! A door: one narrowed way to one login. It can be made narrower, and nothing that comes through it makes it wider.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use http::Uri;
 use keyfob::{Client, Error, ErrorId, Result};
 
-use crate::{agent::sink::Sink, wire::Question};
+use crate::{
+    agent::{clock::awake_or_not, sink::Sink},
+    wire::Question,
+};
 
 /// What may be asked through one socket, and by whom.
 pub struct Door {
@@ -15,9 +18,11 @@ pub struct Door {
     pub(crate) profile: String,
     pub(crate) hosts: Vec<String>,
     pub(crate) headers_only: bool,
+    pub(crate) no_rejected: bool,
     pub(crate) lifetime: Option<Duration>,
     users: Vec<u32>,
     pub(crate) sinks: Vec<Sink>,
+    pub(crate) log: Option<File>,
 }
 
 impl std::fmt::Debug for Door {
@@ -41,9 +46,11 @@ impl Door {
             profile: profile.into(),
             hosts: Vec::new(),
             headers_only: false,
+            no_rejected: false,
             lifetime: None,
             users: Vec::new(),
             sinks: Vec::new(),
+            log: None,
         }
     }
 
@@ -58,6 +65,13 @@ impl Door {
     #[must_use]
     pub fn headers_only(mut self, only: bool) -> Self {
         self.headers_only = only;
+        self
+    }
+
+    /// Renews nothing because it was rejected: whoever is behind this door cannot make the provider renew the login.
+    #[must_use]
+    pub fn no_rejected(mut self, none: bool) -> Self {
+        self.no_rejected = none;
         self
     }
 
@@ -82,6 +96,13 @@ impl Door {
         self
     }
 
+    /// Appends a line of JSON for each request to this file.
+    #[must_use]
+    pub fn log(mut self, file: Option<File>) -> Self {
+        self.log = file;
+        self
+    }
+
     /// Whether this user may ask. Where the system does not say who it is, nobody may.
     pub(crate) fn admits(&self, uid: Option<u32>) -> bool {
         let us = rustix::process::geteuid().as_raw();
@@ -100,6 +121,9 @@ impl Door {
                 let why = format!("it is for the {what} `{own}`, and another one was asked for");
                 return Err(self.refuse(&why));
             }
+        }
+        if self.no_rejected && question.rejected.is_some() {
+            return Err(self.refuse("it renews no token because it was rejected"));
         }
         if wants_token {
             if question.url.is_some() || question.method.is_some() {
@@ -173,16 +197,6 @@ impl Closing {
 /// Until the next look at the clock. `None`: it is over.
 fn pause(left: Duration) -> Option<Duration> {
     (!left.is_zero()).then(|| left.min(LOOK))
-}
-
-/// The time since the machine started, with that in which it slept (clock_gettime(2), `CLOCK_BOOTTIME`; elsewhere the
-/// monotonic clock does that).
-fn awake_or_not() -> Duration {
-    #[cfg(target_os = "linux")]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(not(target_os = "linux"))]
-    let clock = rustix::time::ClockId::Monotonic;
-    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
 }
 
 /// The origin of an address, as the library spells one (RFC 6454 §6.1). Nothing is repaired: a lenient reader and a
@@ -290,6 +304,11 @@ mod tests {
             let origin = narrow.check(&headers("GET", "https://a.example/x"), false).unwrap();
             assert_eq!(origin.as_deref(), Some("https://a.example"));
         }
+        let rejected = Question { rejected: Some("x:1".into()), ..Question::default() };
+        assert_eq!(refused(&open, &rejected, true), None);
+        let steady = door().no_rejected(true);
+        assert_eq!(refused(&steady, &rejected, true), Some(ErrorId::AgentRefused));
+        assert_eq!(refused(&steady, &asked(None, None), true), None);
         let narrow = door().hosts(vec!["https://a.example".into()]);
         for other in ["https://b.example/", "https://a.example:8443/", "http://a.example/"] {
             assert_eq!(

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,10 @@ use keyfob::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use crate::agent::host::{Host, Known, is_lent};
+use crate::agent::{
+    host::{Host, Known, is_lent},
+    rejections::Rejections,
+};
 
 /// Threads that ask at the same time. Each waits for a disk, or for another process that renews.
 pub(crate) const THREADS: usize = 16;
@@ -55,6 +61,8 @@ enum Turn {
     Second,
     /// The files that are kept fresh.
     Files,
+    /// Those of them that hold the ID token.
+    IdTokens,
 }
 
 /// Comes when there is an answer.
@@ -65,6 +73,9 @@ pub(crate) struct Flights {
     client: Arc<Client>,
     host: Arc<dyn Host>,
     asked: Mutex<HashMap<(Turn, Wish), Answer>>,
+    rejections: Rejections,
+    /// How many generations came in the place of another one.
+    renewed: AtomicU64,
     threads: Semaphore,
     looks: Semaphore,
 }
@@ -75,6 +86,8 @@ impl Flights {
             client,
             host,
             asked: Mutex::default(),
+            rejections: Rejections::default(),
+            renewed: AtomicU64::new(0),
             threads: Semaphore::new(THREADS),
             looks: Semaphore::new(LOOKS),
         })
@@ -87,13 +100,17 @@ impl Flights {
     }
 
     /// The same, for the files that are kept fresh.
-    pub(crate) async fn ask_for_files(self: &Arc<Self>) -> Outcome {
+    pub(crate) async fn ask_for_files(self: &Arc<Self>, id_token: bool) -> Outcome {
+        if id_token {
+            // Of which there is none other at hand that could be looked for meanwhile.
+            return said(&mut self.join((Turn::IdTokens, Wish::default()))?).await;
+        }
         self.turn(Turn::Files, Wish::default()).await
     }
 
     /// Looks by itself, and nobody waits for that: it may be the one that waits for the provider.
     pub(crate) async fn look(&self) -> Outcome {
-        self.fly(Wish::default()).await
+        self.fly(Turn::First, Wish::default()).await
     }
 
     /// Refuses an origin that the credential is not for.
@@ -105,6 +122,11 @@ impl Flights {
         let what = format!("the credential is not for {origin}");
         let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
         Err(Error::new(ErrorId::AgentRefused, what, why))
+    }
+
+    /// How many renewals were seen, whoever made them.
+    pub(crate) fn renewed(&self) -> u64 {
+        self.renewed.load(Ordering::Relaxed)
     }
 
     /// What is known of the login.
@@ -148,11 +170,17 @@ impl Flights {
             return Err(Error::new(ErrorId::Unreachable, "the agent has too much to do", why)
                 .because(Cause::Busy { status: 503, seconds: Some(1) }));
         }
+        if let Some(rejected) = &key.1.rejected {
+            self.rejections.begin(rejected)?;
+        }
         let (say, answer) = watch::channel(None);
         asked.insert(key.clone(), answer.clone());
         let flights = Arc::clone(self);
         tokio::spawn(async move {
-            let outcome = flights.fly(key.1.clone()).await;
+            let outcome = flights.fly(key.0, key.1.clone()).await;
+            if let Some(rejected) = &key.1.rejected {
+                flights.rejections.over(rejected);
+            }
             // Whoever comes from here on asks anew: an answer is never older than its question.
             flights.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             let _ = say.send(Some(outcome));
@@ -160,12 +188,19 @@ impl Flights {
         Ok(answer)
     }
 
-    async fn fly(&self, wish: Wish) -> Outcome {
+    async fn fly(&self, turn: Turn, wish: Wish) -> Outcome {
         let _thread = self.threads.acquire().await;
         let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
-        tokio::task::spawn_blocking(move || look(&client, &*host, &wish))
+        let rejected = wish.rejected.clone();
+        let purpose = if turn == Turn::IdTokens { Purpose::IdToken } else { Purpose::Api };
+        let outcome = tokio::task::spawn_blocking(move || look(&client, &*host, purpose, &wish))
             .await
-            .unwrap_or_else(|_| Err(vanished()))
+            .unwrap_or_else(|_| Err(vanished()));
+        if let Ok(lent) = &outcome {
+            let is_new = self.rejections.came(&lent.generation, rejected.as_ref());
+            self.renewed.fetch_add(u64::from(is_new), Ordering::Relaxed);
+        }
+        outcome
     }
 }
 
@@ -177,7 +212,7 @@ async fn said(answer: &mut Answer) -> Outcome {
 }
 
 /// What blocks.
-fn look(client: &Client, host: &dyn Host, wish: &Wish) -> Outcome {
+fn look(client: &Client, host: &dyn Host, purpose: Purpose, wish: &Wish) -> Outcome {
     // Before it is taken: a helper's key would be made for nothing, by a program that may ask a person for something.
     if let Some(source) = host.source(client).filter(|source| !is_lent(*source)) {
         return Err(not_lent(source));
@@ -186,7 +221,7 @@ fn look(client: &Client, host: &dyn Host, wish: &Wish) -> Outcome {
     if let Some(rejected) = &wish.rejected {
         need = need.rejected(rejected.clone());
     }
-    lendable(&client.grant_for(Purpose::Api, &need)?).map(Arc::new)
+    lendable(&client.grant_for(purpose, &need)?).map(Arc::new)
 }
 
 fn not_lent(source: Source) -> Error {
@@ -261,6 +296,28 @@ mod tests {
         });
         assert_eq!(simulation.renewals(), 1);
         assert!(flights.asked.lock().unwrap().is_empty());
+    }
+
+    /// An API that refuses every token, whoever asks: one renewal, and the rest is told to wait, by name.
+    #[test]
+    fn each_new_token_that_is_rejected_renews_no_further() {
+        let simulation = Simulation::signed_in().unwrap();
+        let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
+        run(async {
+            let reject = |generation| Wish { rejected: Some(generation), ..Wish::default() };
+            let first = flights.ask(Wish::default()).await.unwrap().generation.clone();
+            let second = flights.ask(reject(first.clone())).await.unwrap().generation.clone();
+            assert_eq!(second.number(), first.number() + 1);
+            for _ in 0..3 {
+                let error = flights.ask(reject(second.clone())).await.expect_err("too soon");
+                assert_eq!(error.id(), ErrorId::CoolingDown);
+                assert!(matches!(error.cause(), Some(Cause::CoolingDown { seconds: 1..=10 })), "{error}");
+            }
+            // Who is a renewal behind, or rejects nothing, gets what there is.
+            assert_eq!(flights.ask(reject(first)).await.unwrap().generation, second);
+            assert_eq!(flights.ask(Wish::default()).await.unwrap().generation, second);
+        });
+        assert_eq!(simulation.renewals(), 1);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What the agent is told by the program that runs it: the time, what is known of a login, and words for people.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use keyfob::{Client, Error, Generation, Source, Timestamp};
 
 /// The program that runs the agent.
@@ -14,6 +16,33 @@ pub trait Host: Send + Sync {
     fn known(&self, client: &Client) -> Known;
     /// Something went wrong that no client is told of.
     fn warn(&self, error: &Error);
+    /// How often it wants to hear of what is counted. `None`: never.
+    fn counts_every(&self) -> Option<Duration> {
+        None
+    }
+    /// What was counted at each door, by its name, since the last time. May block for a moment.
+    fn count(&self, doors: &[(String, Counts)]) {
+        let _ = doors;
+    }
+}
+
+/// What is counted at a door. No secret is in it, and no login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many times a token or headers were handed out.
+    pub handed_out: u64,
+    /// How many requests were refused, by the id of the error.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// How many times a renewed login came to the door, whoever has renewed it.
+    pub renewed: u64,
+}
+
+impl Counts {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.handed_out == 0 && self.refused.is_empty() && self.renewed == 0
+    }
 }
 
 /// Whether an agent lends what comes from this source: only what ends by itself and can be renewed. An API key, or a token that

@@ -1,14 +1,17 @@
 //! Keeps the files of a door fresh.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use keyfob::{Error, ErrorId, Generation};
+use keyfob::{Error, ErrorId, Generation, Result, Timestamp};
 
-use crate::agent::{
-    credential::{self, What},
-    flight::Credential,
-    open::Open,
-    sink::{Format, Put, Sink},
+use crate::{
+    agent::{
+        credential::{self, What, json},
+        flight::Credential,
+        open::Open,
+        sink::{Format, Put, Sink},
+    },
+    wire,
 };
 
 /// How often the login is looked at: a sign-out has taken the token back by then.
@@ -18,69 +21,114 @@ const LOOK: Duration = Duration::from_secs(2);
 fn text(sink: &Sink, open: &Open, lent: &Credential) -> Vec<u8> {
     match sink.format {
         Format::Token => format!("{}\n", lent.token.expose()).into_bytes(),
+        Format::IdToken => lent.token.expose().as_bytes().to_vec(),
         Format::Header => {
             let lines = lent.headers.iter().map(|(name, value)| format!("{name}: {}\n", value.expose()));
             lines.collect::<String>().into_bytes()
         }
         Format::Json => credential::write(open, lent, What::File).unwrap_or_default(),
-    }
-}
-
-/// Keeps the file for as long as the door is open. Dropped, it takes the file away: one that nobody keeps fresh is worse
-/// than none.
-pub(crate) async fn keep(open: Arc<Open>, sink: Sink) {
-    let mut kept = Kept { sink, put: None };
-    let mut written: Option<Generation> = None;
-    let mut failed = None;
-    loop {
-        match open.flights.ask_for_files().await {
-            Ok(lent) if written.as_ref() != Some(&lent.generation) || !kept.is_there() => {
-                match kept.sink.put(&text(&kept.sink, &open, &lent)) {
-                    Ok(put) => {
-                        kept.put = Some(put);
-                        (written, failed) = (Some(lent.generation.clone()), None);
-                    }
-                    // Once: it is tried again, and the old text is as good as it was.
-                    Err(error) if failed != Some(error.kind()) => {
-                        failed = Some(error.kind());
-                        let what = format!("{} cannot be written", kept.sink.path.display());
-                        open.host.warn(&Error::caused_by(ErrorId::StoreFailed, what, error));
-                    }
-                    Err(_) => {}
-                }
-            }
-            Ok(_) => {}
-            // Nobody is signed in, or not as the token's login: what was written is nobody's any more.
-            Err(error) if error.exit_code() == 4 => {
-                written = None;
-                kept.take_back();
-            }
-            // Later. The token in the file is good until its end.
-            Err(_) => {}
+        Format::Credentials => {
+            let file = wire::CredentialsFile {
+                version: "1.0",
+                kind: "oauth_token",
+                access_token: lent.token.expose(),
+                expires_at: lent.expires_at.map(|end| end.0),
+            };
+            json(&file).unwrap_or_default()
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 
-struct Kept {
+/// A file that is kept fresh. Dropped, it takes the file away: one that nobody keeps fresh is worse than none.
+pub(crate) struct Keeping {
+    open: Arc<Open>,
     sink: Sink,
     /// What this agent has put there, if it has.
     put: Option<Put>,
+    written: Option<Generation>,
+    ends: Option<Timestamp>,
+    told: Option<Told>,
 }
 
-impl Kept {
+/// What was told of last, so that it is told once.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Writing(io::ErrorKind),
+    Asking(ErrorId),
+}
+
+impl Keeping {
+    pub(crate) fn new(open: Arc<Open>, sink: Sink) -> Self {
+        Self { open, sink, put: None, written: None, ends: None, told: None }
+    }
+
+    /// Keeps the file for as long as the door is open.
+    pub(crate) async fn keep(mut self) {
+        loop {
+            match self.look().await {
+                Ok(()) => self.told = None,
+                Err((told, error)) => {
+                    // It is tried again, and the old text is as good as it was. What is wrong with the login itself is
+                    // told where it is renewed ahead.
+                    let is_of_the_file =
+                        matches!(told, Told::Writing(_)) || self.sink.format == Format::IdToken;
+                    if self.told.as_ref() != Some(&told) && is_of_the_file {
+                        self.open.host.warn(&error);
+                    }
+                    self.told = Some(told);
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Puts a token there for the first time.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        self.look().await.map_err(|(_, error)| error)
+    }
+
+    async fn look(&mut self) -> Result<(), (Told, Error)> {
+        let wants_id_token = self.sink.format == Format::IdToken;
+        match self.open.flights.ask_for_files(wants_id_token).await {
+            Ok(lent) if self.written.as_ref() == Some(&lent.generation) && self.is_there() => Ok(()),
+            Ok(lent) => {
+                let text = text(&self.sink, &self.open, &lent);
+                let put = self.sink.put(&text, self.put.as_ref()).map_err(|error| {
+                    let what = format!("{} cannot be written", self.sink.path.display());
+                    (Told::Writing(error.kind()), Error::caused_by(ErrorId::StoreFailed, what, error))
+                })?;
+                self.put = Some(put);
+                (self.written, self.ends) = (Some(lent.generation.clone()), lent.expires_at);
+                Ok(())
+            }
+            Err(error) => {
+                // Nobody is signed in, or not as the token's login: what was written is nobody's any more. Otherwise there is
+                // one later, and the token in the file is good until its end.
+                let has_ended = self.ends.is_some_and(|end| end.since(self.open.host.now()) <= 0);
+                if error.exit_code() == 4 || has_ended {
+                    self.written = None;
+                    self.take_back();
+                }
+                Err((Told::Asking(error.id()), error))
+            }
+        }
+    }
+
     fn is_there(&self) -> bool {
-        self.put.is_some_and(|put| self.sink.has(put))
+        self.put.as_ref().is_some_and(|put| self.sink.has(put))
     }
 
     fn take_back(&mut self) {
         if let Some(put) = self.put.take() {
-            self.sink.take_back(put);
+            self.sink.take_back(&put);
         }
     }
 }
 
-impl Drop for Kept {
+impl Drop for Keeping {
     fn drop(&mut self) {
         self.take_back();
     }

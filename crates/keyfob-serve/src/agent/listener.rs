@@ -13,6 +13,8 @@ use crate::doorbell::{self, Pipes, Rung};
 pub(crate) enum Listener {
     Socket(UnixListener),
     Bell(UnixStream),
+    /// Nobody comes.
+    None,
 }
 
 /// What came.
@@ -34,6 +36,7 @@ impl Listener {
     /// Waits for the next connection. May be dropped and called again.
     pub(crate) async fn next(&self) -> Next {
         match self {
+            Self::None => std::future::pending().await,
             Self::Socket(listener) => {
                 listener.accept().await.map_or(Next::Failed, |(stream, _)| Next::Stream(stream))
             }

@@ -2,18 +2,19 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use keyfob::ErrorId;
 use tokio::time::Instant;
 
 use crate::agent::{
     door::{Closing, Door},
     flight::Flights,
-    host::Host,
+    host::{Counts, Host},
     log::Log,
 };
 
@@ -34,31 +35,56 @@ pub(crate) struct Tally {
     connections: AtomicU64,
     answered: AtomicU64,
     refused: AtomicU64,
-    /// Milliseconds from the beginning to the last request.
+    /// Milliseconds from the beginning to the last time that somebody came or asked.
     last: AtomicU64,
+    /// Since it was told last.
+    counts: Mutex<Counts>,
+    renewals_told: AtomicU64,
 }
 
 impl Open {
-    pub(crate) fn new(door: Door, host: Arc<dyn Host>, log: Option<Arc<Log>>) -> Arc<Self> {
+    pub(crate) fn new(mut door: Door, host: Arc<dyn Host>) -> Arc<Self> {
         let began = Instant::now();
         let closing = Closing::after(door.lifetime);
         let flights = Flights::new(Arc::clone(&door.client), Arc::clone(&host));
+        let log = door.log.take().map(|file| Arc::new(Log::new(file)));
         Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
     }
-}
 
-impl Open {
     /// A request has been answered.
     pub(crate) fn counted(&self, answered: bool) {
         let count = if answered { &self.tally.answered } else { &self.tally.refused };
         count.fetch_add(1, Ordering::Relaxed);
+        self.somebody_came();
+    }
+
+    /// A token or headers were handed out.
+    pub(crate) fn handed_out(&self) {
+        self.tally.count(|counts| counts.handed_out += 1);
+    }
+
+    /// A request was refused, with an error of this id.
+    pub(crate) fn refused(&self, id: ErrorId) {
+        self.tally.count(|counts| *counts.refused.entry(id.word()).or_default() += 1);
+    }
+
+    /// Whoever has just come is not nobody.
+    pub(crate) fn somebody_came(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.tally.last.store(now, Ordering::Relaxed);
     }
 
-    /// How long nobody has asked.
+    /// How long nobody has come or asked.
     pub(crate) fn idle(&self) -> Duration {
         self.began.elapsed().saturating_sub(Duration::from_millis(self.tally.last.load(Ordering::Relaxed)))
+    }
+
+    /// What has been counted since this was called before.
+    pub(crate) fn news(&self) -> Counts {
+        let mut counts = self.tally.count(std::mem::take);
+        let renewed = self.flights.renewed();
+        counts.renewed = renewed - self.tally.renewals_told.swap(renewed, Ordering::Relaxed);
+        counts
     }
 }
 
@@ -74,5 +100,9 @@ impl Tally {
 
     pub(crate) fn left(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn count<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,12 +1,14 @@
 //! What an agent is told by this command: the time, what is known of a login, and words for people.
 
+use std::time::Duration;
+
 use keyfob::{
     Client, Error, Purpose, Source, Timestamp,
     internals::world::{Clock as _, system::clock::SystemClock},
 };
-use keyfob_serve::{Host, Known, Told};
+use keyfob_serve::{Counts, Host, Known, Told};
 
-use crate::{advice, output::report::Report};
+use crate::{advice, output::report::Report, telemetry};
 
 /// What the agent asks of this command.
 pub(crate) struct ThisCommand;
@@ -44,5 +46,20 @@ impl Host for ThisCommand {
     fn warn(&self, error: &Error) {
         // Not kept for an answer: there is none any more.
         Report::tell(error);
+    }
+
+    fn counts_every(&self) -> Option<Duration> {
+        telemetry::interval()
+    }
+
+    fn count(&self, doors: &[(String, Counts)]) {
+        let of_door = |(door, counts): &(String, Counts)| telemetry::AtDoor {
+            door: door.clone(),
+            handed_out: counts.handed_out,
+            refused: counts.refused.iter().map(|(id, number)| ((*id).to_owned(), *number)).collect(),
+            renewed: counts.renewed,
+        };
+        telemetry::at_doors(doors.iter().map(of_door).collect());
+        telemetry::finish();
     }
 }

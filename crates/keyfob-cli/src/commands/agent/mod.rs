@@ -1,24 +1,16 @@
 //! `keyfob agent`: hands out the access tokens of a login over a unix socket, in the foreground.
 
+mod doors;
 pub(super) mod host;
-mod place;
+pub(super) mod place;
 mod status;
 
-use std::{
-    fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, process::ExitCode, sync::Arc,
-    time::Duration,
-};
+use std::process::ExitCode;
 
-use keyfob::{
-    Error,
-    internals::{
-        core::Id,
-        world::{failure, system::shown},
-    },
-};
-use keyfob_serve::{Door, Socket};
+use keyfob::internals::{core::Id, world::failure};
+use serde_json::json;
 
-use self::host::ThisCommand;
+use self::doors::{Opened, Told};
 use crate::{
     args::{Agent, AgentCommand, Global},
     hand_over::grant,
@@ -33,45 +25,16 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     let setup = session::setup(global);
     setup.check()?;
     grant::warn_of_the_way(&setup);
-    let environment = setup.require_environment()?.name.clone();
-    let profile = setup.profile()?.to_owned();
-    let activated = place::activated()?;
-    let path = place::chosen(&setup, args.socket.as_deref())?;
-    let sinks = args.keep.iter().map(|kept| place::kept(&setup, kept)).collect::<Result<Vec<_>, Error>>()?;
-    let log = args.log.as_deref().map(open_log).transpose()?;
     Report::can_answer()?;
-
-    let others = !args.for_uid.is_empty();
-    let socket = match activated {
-        Some(descriptor) => Socket::inherited(descriptor)?,
-        None => Socket::bind(&path, others)?,
-    };
-    let path = socket.path().unwrap_or(path);
-    let name = path.file_stem().map_or("agent".into(), |stem| stem.to_string_lossy().into_owned());
-    let door = Door::new(name, session::quiet_client(global, setup), &environment, &profile)
-        .hosts(args.host.clone())
-        .headers_only(args.headers_only)
-        .lifetime(args.lifetime.map(Duration::from_secs))
-        .users(args.for_uid.clone())
-        .sinks(sinks);
-    let mut agent = keyfob_serve::Agent::new(Arc::new(ThisCommand)).idle(args.idle.map(Duration::from_secs));
-    if let Some(log) = log {
-        agent = agent.log(log);
-    }
-    let agent = agent.door(door, socket);
-    // It listens: whoever reads this may ask.
+    let is_configured = !args.is_of_one_door() && !setup.config.agent.doors.is_empty();
+    let Opened { agent, doors, remarks } = doors::open(global, args, setup)?;
+    // They listen: whoever reads this may ask.
     let ready = || {
-        if global.json {
-            let told = serde_json::json!({ "socket": path, "environment": environment, "profile": profile });
-            Report::json(&told)?;
-        } else {
-            Report::answer(&path.display().to_string())?;
+        match doors.as_slice() {
+            [door] if !is_configured => one(global, door)?,
+            doors => several(global, doors)?,
         }
-        Report::say(&format!(
-            "Access tokens of profile `{profile}` in environment `{environment}` are handed out there until \
-             Ctrl-C, or `kill {}`, ends it.",
-            std::process::id()
-        ));
+        remarks.iter().for_each(|remark| Report::say(remark));
         Ok(())
     };
     let served: Result<()> = agent
@@ -81,8 +44,43 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open_log(path: &Path) -> Result<std::fs::File, Error> {
-    let what = || format!("the log {} cannot be written", shown(path));
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map_err(|error| failure::failed_at(Id::Usage, what(), path, error))
+fn one(global: &Global, door: &Told) -> Result<()> {
+    let Told { socket, environment, profile, .. } = door;
+    if global.json {
+        Report::json(&json!({ "socket": socket, "environment": environment, "profile": profile }))?;
+    } else {
+        Report::answer(&socket.display().to_string())?;
+    }
+    Report::say(&format!(
+        "Access tokens of profile `{profile}` in environment `{environment}` are handed out there until Ctrl-C, or \
+         `kill {}`, ends it.",
+        std::process::id()
+    ));
+    Ok(())
+}
+
+fn several(global: &Global, doors: &[Told]) -> Result<()> {
+    if global.json {
+        let told = doors.iter().map(|door| {
+            json!({
+                "door": door.name,
+                "socket": door.socket,
+                "environment": door.environment,
+                "profile": door.profile,
+            })
+        });
+        Report::json(&json!({ "doors": told.collect::<Vec<_>>() }))?;
+    } else {
+        for door in doors {
+            Report::answer(&door.socket.display().to_string())?;
+        }
+    }
+    for Told { name, environment, profile, .. } in doors {
+        Report::say(&format!("The door `{name}` is for profile `{profile}` in environment `{environment}`."));
+    }
+    Report::say(&format!(
+        "Access tokens are handed out there until Ctrl-C, or `kill {}`, ends it.",
+        std::process::id()
+    ));
+    Ok(())
 }

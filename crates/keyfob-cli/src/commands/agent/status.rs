@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use keyfob_serve::Standing;
 use serde_json::json;
 
-use super::place::usual;
+use keyfob::{Error, internals::setup::Setup};
+
+use super::place::{of_door, usual};
 use crate::{
     args::{AgentStatus, Global},
     hand_over::lent::{self, Place},
@@ -20,6 +22,10 @@ use crate::{
 
 pub(super) fn run(global: &Global, args: &AgentStatus) -> Result {
     let setup = session::setup(global);
+    let configured = &setup.config.agent.doors;
+    if args.socket.is_none() && lent::named(&setup).is_none() && !configured.is_empty() {
+        return all(global, &setup);
+    }
     let place = match (&args.socket, lent::named(&setup)) {
         (Some(path), _) => Place::Path(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
         (None, Some(named)) => named?,
@@ -36,6 +42,51 @@ pub(super) fn run(global: &Global, args: &AgentStatus) -> Result {
         .map_or(ExitCode::SUCCESS, |problem| ExitCode::from(lent::said(&place, problem).exit_code())))
 }
 
+/// Of each door that is configured. It ends as the first that gives nothing would.
+fn all(global: &Global, setup: &Setup) -> Result {
+    let mut code = ExitCode::SUCCESS;
+    let mut answers = Vec::new();
+    let mut failed = |code_of_one: u8| {
+        if code == ExitCode::SUCCESS {
+            code = ExitCode::from(code_of_one);
+        }
+    };
+    for (name, door) in &setup.config.agent.doors {
+        let place = Place::Path(of_door(setup, name, door)?);
+        match place.line().status().map_err(|refused| lent::told(&place, refused)) {
+            Ok(standing) => {
+                if let Some(problem) = &standing.problem {
+                    failed(lent::said(&place, problem.clone()).exit_code());
+                }
+                if global.json {
+                    answers.push(answer(&place, &standing));
+                } else {
+                    page(&place, &standing)?;
+                    Report::prose("")?;
+                }
+            }
+            Err(error) => {
+                failed(error.exit_code());
+                if global.json {
+                    answers.push(absent(name, &place, &error));
+                } else {
+                    Report::prose(&format!("The door `{name}` is not open."))?;
+                    Report::tell(&error);
+                    Report::prose("")?;
+                }
+            }
+        }
+    }
+    if global.json {
+        Report::json(&json!({ "doors": answers }))?;
+    }
+    Ok(code)
+}
+
+fn absent(name: &str, place: &Place, error: &Error) -> serde_json::Value {
+    json!({ "door": name, "socket": place.to_string(), "error": error_json(error) })
+}
+
 fn answer(place: &Place, standing: &Standing) -> serde_json::Value {
     let problem = standing.problem.clone().map(|problem| error_json(&lent::said(place, problem)));
     json!({
@@ -47,6 +98,7 @@ fn answer(place: &Place, standing: &Standing) -> serde_json::Value {
         "profile": standing.profile,
         "account": standing.account,
         "headers_only": standing.headers_only,
+        "no_rejected": standing.no_rejected,
         "hosts": standing.hosts,
         "closes_in": standing.closes_in,
         "uptime": standing.uptime,
@@ -91,6 +143,9 @@ fn page(place: &Place, standing: &Standing) -> Result<()> {
         plain(&standing.door),
         plain(&place.to_string())
     ))?;
+    if standing.no_rejected {
+        Report::prose("It renews no token because it was rejected.")?;
+    }
     if let Some(left) = standing.closes_in {
         let end = calendar.now().plus(left.cast_signed());
         Report::prose(&format!("It closes {}.", calendar.ahead(end)))?;

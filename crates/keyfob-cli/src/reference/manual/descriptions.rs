@@ -75,6 +75,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              out of its environment; variables of other programs stay.",
             "With `--agent` it gets no token but a descriptor to ask through (`KEYFOB_AGENT`), and keyfob stays as its parent: \
              keyfob-agent(1).",
+            "With `--file` it gets the path of a file that always holds a valid token, which is removed when it ends. That is for \
+             programs that read a token from a file again and again; `id-token` gives them a JWT.",
         ],
         "keyfob-status" => &[
             "Opens no connection, unless `--verify` asks for it, and changes nothing. Its exit status says whether a program would \
@@ -118,6 +120,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              may reach the socket gets access tokens, and never the login: a container with the socket and \
              `KEYFOB_AGENT=PATH` runs `keyfob token`, `header` and `exec` without a login of its own. docs/agent.md describes the \
              requests, so that curl or another program can send them.",
+            "Without options it opens every door and keeps every file that `[agent]` in keyfob-config(5) describes, and the usual door \
+             where none is described there.",
             "The login is renewed ahead of its end, and once however many ask. Nobody is asked anything and no page is opened. Nothing \
              depends on the agent: where there is a login, `keyfob token` does not look for one.",
         ],

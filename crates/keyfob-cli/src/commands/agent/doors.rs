@@ -1,0 +1,212 @@
+//! The doors that an agent opens: one that the options describe, or all that the configuration has.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use keyfob::{
+    Error,
+    internals::{
+        core::{Id, config::agent},
+        setup::Setup,
+        world::{
+            failure,
+            system::{files::Disk, shown},
+        },
+    },
+};
+use keyfob_serve::{Door, Sink, Socket};
+
+use super::{host::ThisCommand, place};
+use crate::{
+    args::{Agent, Global},
+    session,
+};
+
+/// An agent whose doors are open.
+pub(super) struct Opened {
+    pub(super) agent: keyfob_serve::Agent,
+    pub(super) doors: Vec<Told>,
+    /// What a person should know of its files.
+    pub(super) remarks: Vec<String>,
+}
+
+/// A door, as it is told of.
+pub(super) struct Told {
+    pub(super) name: String,
+    pub(super) socket: PathBuf,
+    pub(super) environment: String,
+    pub(super) profile: String,
+}
+
+impl Opened {
+    fn nothing(args: &Agent) -> Self {
+        let agent = keyfob_serve::Agent::new(Arc::new(ThisCommand)).idle(args.idle.map(Duration::from_secs));
+        Self { agent, doors: Vec::new(), remarks: Vec::new() }
+    }
+
+    fn open(&mut self, door: Door, socket: Socket, told: Told) {
+        let agent = std::mem::replace(&mut self.agent, keyfob_serve::Agent::new(Arc::new(ThisCommand)));
+        self.agent = agent.door(door, socket);
+        self.doors.push(told);
+    }
+
+    fn keep(&mut self, door: Door) {
+        let agent = std::mem::replace(&mut self.agent, keyfob_serve::Agent::new(Arc::new(ThisCommand)));
+        self.agent = agent.files(door);
+    }
+}
+
+/// Opens what is to be open. If one of them cannot be, none is.
+pub(super) fn open(global: &Global, args: &Agent, setup: Setup) -> Result<Opened, Error> {
+    let inherited = place::activated()?;
+    let configured = setup.config.agent.clone();
+    let mut opened = Opened::nothing(args);
+    if args.is_of_one_door() || configured.doors.is_empty() {
+        if !args.is_of_one_door() {
+            keep(&mut opened, global, &setup, &configured.sinks)?;
+        }
+        one(&mut opened, global, args, setup, inherited)?;
+        return Ok(opened);
+    }
+    keep(&mut opened, global, &setup, &configured.sinks)?;
+    let mut inherited: Vec<_> = inherited.into_iter().map(Socket::inherited).collect::<Result<_, _>>()?;
+    for (name, door) in &configured.doors {
+        let within = |error| at(&setup, &["agent", "doors", name], error);
+        open_one(&mut opened, global, &setup, (name, door), &mut inherited).map_err(within)?;
+    }
+    match inherited.first() {
+        None => Ok(opened),
+        Some(socket) => {
+            let path = socket.path().unwrap_or_default();
+            let what = format!("LISTEN_FDS brings {}, at which no door listens", shown(&path));
+            let why = "the doors of the configuration listen at other sockets";
+            let hint = format!("add `socket = \"{}\"` to the door that it is for", shown(&path));
+            Err(Error::new(Id::Usage, what, why).hint(hint))
+        }
+    }
+}
+
+/// The door that the options describe.
+fn one(
+    opened: &mut Opened,
+    global: &Global,
+    args: &Agent,
+    setup: Setup,
+    inherited: Vec<OwnedFd>,
+) -> Result<(), Error> {
+    let environment = setup.require_environment()?.name.clone();
+    let profile = setup.profile()?.to_owned();
+    let path = place::chosen(&setup, args.socket.as_deref())?;
+    let sinks = args.keep.iter().map(|kept| place::kept(&setup, kept)).collect::<Result<Vec<_>, Error>>()?;
+    let log = args.log.as_deref().map(open_log).transpose()?;
+    let mut inherited = inherited.into_iter();
+    let socket = match (inherited.next(), inherited.next()) {
+        (Some(descriptor), None) => Socket::inherited(descriptor)?,
+        (None, _) => Socket::bind(&path, !args.for_uid.is_empty())?,
+        _ => {
+            let (what, why) = ("LISTEN_FDS is not 1", "this agent has one door");
+            return Err(Error::new(Id::VariableMalformed, what, why).hint(
+                "use a socket unit of its own for each agent, or describe the doors in the configuration",
+            ));
+        }
+    };
+    let path = socket.path().unwrap_or(path);
+    let name = path.file_stem().map_or("agent".into(), |stem| stem.to_string_lossy().into_owned());
+    let door = Door::new(&name, session::quiet_client(global, setup), &environment, &profile)
+        .hosts(args.host.clone())
+        .headers_only(args.headers_only)
+        .no_rejected(args.no_rejected)
+        .lifetime(args.lifetime.map(Duration::from_secs))
+        .users(args.for_uid.clone())
+        .log(log)
+        .sinks(sinks);
+    opened.open(door, socket, Told { name, socket: path, environment, profile });
+    Ok(())
+}
+
+/// A door of the configuration.
+fn open_one(
+    opened: &mut Opened,
+    global: &Global,
+    setup: &Setup,
+    (name, door): (&str, &agent::Door),
+    inherited: &mut Vec<Socket>,
+) -> Result<(), Error> {
+    let own = of_profile(global, setup, door.profile.as_deref())?;
+    let environment = own.require_environment()?.name.clone();
+    let profile = own.profile()?.to_owned();
+    let path = place::of_door(&own, name, door)?;
+    let log = door.log.as_deref().map(|path| open_log(Path::new(path))).transpose()?;
+    let socket = match inherited.iter().position(|socket| socket.path().as_deref() == Some(&path)) {
+        Some(at) => inherited.swap_remove(at),
+        None => Socket::bind(&path, !door.users.is_empty())?,
+    };
+    let served = Door::new(name, session::quiet_client(global, own), &environment, &profile)
+        .hosts(door.hosts.clone())
+        .headers_only(door.headers_only)
+        .no_rejected(door.no_rejected)
+        .lifetime(door.lifetime.map(Duration::from_secs))
+        .users(door.users.clone())
+        .log(log);
+    opened.open(served, socket, Told { name: name.to_owned(), socket: path, environment, profile });
+    Ok(())
+}
+
+/// The files of the configuration: one login keeps all of its own fresh.
+fn keep(opened: &mut Opened, global: &Global, setup: &Setup, sinks: &[agent::Sink]) -> Result<(), Error> {
+    let mut by_profile: BTreeMap<Option<&str>, Vec<Sink>> = BTreeMap::new();
+    for (number, sink) in sinks.iter().enumerate() {
+        let place = ["agent", "sink", &number.to_string()];
+        let kept = place::sink(setup, sink).map_err(|error| at(setup, &place, error))?;
+        // A profile that cannot be one is said where it is written.
+        let own = of_profile(global, setup, sink.profile.as_deref());
+        own.and_then(|own| own.profile().map(drop)).map_err(|error| at(setup, &place, error))?;
+        if sink.mode & 0o040 != 0 {
+            let group = place::group_of(Path::new(&sink.path));
+            opened.remarks.push(format!("{} can be read by {group}.", shown(Path::new(&sink.path))));
+        }
+        by_profile.entry(sink.profile.as_deref()).or_default().push(kept);
+    }
+    for (profile, sinks) in by_profile {
+        let own = of_profile(global, setup, profile)?;
+        let environment = own.require_environment()?.name.clone();
+        let profile = own.profile()?.to_owned();
+        let door = Door::new("files", session::quiet_client(global, own), &environment, &profile);
+        opened.keep(door.sinks(sinks));
+    }
+    Ok(())
+}
+
+/// The set-up of a login that a door or a file names.
+fn of_profile(global: &Global, setup: &Setup, profile: Option<&str>) -> Result<Setup, Error> {
+    let mut global = global.clone();
+    if let Some(profile) = profile {
+        global.profile = Some(profile.to_owned());
+    }
+    let own = session::another_setup(&global, setup);
+    own.check()?;
+    Ok(own)
+}
+
+/// The same error, with the line in the configuration of what it is about.
+fn at(setup: &Setup, path: &[&str], error: Error) -> Error {
+    let path: Vec<_> = path.iter().map(|part| (*part).to_owned()).collect();
+    let Some(place) = setup.config_place(&path, &Disk) else { return error };
+    let mut told = Error::new(error.id(), format!("{place}: {}", error.what()), error.why());
+    if let Some(advice) = error.advice() {
+        told = told.hint(advice.to_owned());
+    }
+    told.maybe_because(error.cause().cloned())
+}
+
+fn open_log(path: &Path) -> Result<std::fs::File, Error> {
+    let what = || format!("the log {} cannot be written", shown(path));
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map_err(|error| failure::failed_at(Id::Usage, what(), path, error))
+}
