@@ -188,7 +188,7 @@ fn a_token_that_cannot_be_is_refused_before_the_page() {
                 .map_while(Result::ok);
         let url = lines.find(|line| line.starts_with("http://"));
         if let Some(url) = &url {
-            ureq::get(url).call().expect("the page answers itself");
+            let _ = ureq::get(url).call();
         }
         drop(lines.collect::<Vec<_>>());
         (child.wait().expect("it ends").code(), url.is_some())
@@ -236,7 +236,7 @@ fn a_token_is_listed_with_the_address_of_its_account() {
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
     let mut lines = lines.map_while(Result::ok);
     let url = lines.find(|line| line.starts_with("http://")).expect("an address");
-    ureq::get(&url).call().expect("the page answers itself");
+    let _ = ureq::get(&url).call();
     drop(lines.collect::<Vec<_>>());
     assert!(child.wait().expect("it ends").success());
     assert_eq!(s.json(&["setup-token", "list"])["tokens"][0]["email"], "dev@example.com");

@@ -1,8 +1,10 @@
 //! A helper's key that an API rejected, as scripts report it.
+#![expect(clippy::disallowed_methods, reason = "a failure is remembered for a time")]
 
 use std::{
     fs,
     process::{Child, Stdio},
+    time::{Duration, Instant},
 };
 
 use keyfob_testkit::{Sandbox, stderr};
@@ -85,15 +87,23 @@ fn what_a_working_helper_says_is_passed_on() {
 #[test]
 fn helper_ttl_zero_caches_nothing() {
     let home = "echo run >> $HOME/runs; [ $(wc -l < $HOME/runs) -gt 1 ] && echo the-key";
-    for (ttl, second) in [("0", Some(0)), ("300000", Some(3))] {
+    let twice = |ttl: &str, second: Option<i32>| {
         let s = with_helper(home);
         let run =
             || s.keyfob(["token"]).env("CLAUDE_CODE_API_KEY_HELPER_TTL_MS", ttl).output().expect("it runs");
+        let began = Instant::now();
         assert_eq!(run().status.code(), Some(3));
         let again = run();
+        // A failure is remembered for five seconds: a busy machine that needed more has to try again.
+        if ttl != "0" && began.elapsed() > Duration::from_secs(5) {
+            return false;
+        }
         assert_eq!(again.status.code(), second, "{ttl}: {}", stderr(&again));
         assert_eq!(runs(&s), if ttl == "0" { 2 } else { 1 });
-    }
+        true
+    };
+    assert!(twice("0", Some(0)));
+    assert!((0..10).any(|_| twice("300000", Some(3))), "never twice in five seconds");
 }
 
 /// A process that the helper left behind keeps its output open. No caller waits for that.

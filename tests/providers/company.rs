@@ -192,6 +192,6 @@ pub(crate) fn browse(authority: &Authority, proxy: &Proxy, url: &str) -> bool {
     let page = browser.get(url).call().expect("the sign-in page");
     let Some(callback) = page.headers().get("Location").and_then(|to| to.to_str().ok()) else { return false };
     let direct = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
-    direct.get(callback).call().expect("the closing page");
+    let _ = direct.get(callback).call();
     true
 }

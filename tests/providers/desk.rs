@@ -94,7 +94,8 @@ impl Desk {
         self.login_with(&[], |url| {
             let agent =
                 ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
-            agent.get(url).call().expect("a page");
+            // The command says what came of it.
+            let _ = agent.get(url).call();
         })
     }
 
