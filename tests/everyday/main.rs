@@ -52,6 +52,7 @@ mod session_token;
 mod setup;
 #[cfg(feature = "tools")]
 mod shells;
+mod smuggling;
 mod status;
 mod surroundings;
 mod terminal;

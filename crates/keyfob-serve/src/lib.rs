@@ -11,6 +11,7 @@ mod ask;
 mod doorbell;
 mod proxy;
 mod running;
+mod strict;
 mod wire;
 
 pub use agent::{

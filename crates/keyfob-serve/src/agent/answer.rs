@@ -15,6 +15,7 @@ use crate::{
         open::Open,
         peer::Peer,
     },
+    strict,
     wire::{self, Question},
 };
 
@@ -120,6 +121,9 @@ async fn respond(
         return Err(open.door.refuse("its time is over, and it has closed").into());
     }
     let (parts, body) = request.into_parts();
+    if let Some((status, why)) = strict::refused(&parts.method, parts.uri.path()) {
+        return Err(Refusal::new(status, "the request is malformed", why));
+    }
     check_head(&parts.uri, &parts.headers)?;
     let path = parts.uri.path();
     let wanted = match path {

@@ -22,6 +22,7 @@ use tokio::{
 
 use crate::{
     agent::{answer::answer, open::Open, peer::Peer},
+    strict::Strict,
     wire,
 };
 
@@ -40,6 +41,7 @@ where
     let begun = Arc::new(Begun::default());
     let patient =
         Patient { stream, answering: Arc::clone(&answering), begun: Arc::clone(&begun), deadline: None };
+    let strict = Strict::new(patient, wire::LONGEST_HEAD, false);
     let service = service_fn(|request| {
         answering.store(true, Ordering::Relaxed);
         let (open, peer, answering) = (&open, &peer, &answering);
@@ -51,7 +53,7 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(wire::LONGEST_HEAD);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(patient), service));
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(strict), service));
     let told_to_stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
     tokio::select! {
         biased;

@@ -1,0 +1,155 @@
+use super::*;
+use tokio::io::AsyncWriteExt as _;
+
+/// What comes through of what is sent in these pieces, and the end if there is one.
+fn through(pieces: &[&[u8]]) -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut strict = Strict::new(server, 1024, true);
+        let mut read = Vec::new();
+        let mut is_broken = false;
+        for piece in pieces {
+            client.write_all(piece).await.unwrap();
+            is_broken |= read_ready(&mut strict, &mut read).await;
+        }
+        drop(client);
+        is_broken |= read_ready(&mut strict, &mut read).await;
+        String::from_utf8(read).unwrap() + if is_broken { "<broken>" } else { "" }
+    })
+}
+
+/// Reads until nothing is there now; whether it broke.
+async fn read_ready<S: AsyncRead + Unpin>(stream: &mut S, into: &mut Vec<u8>) -> bool {
+    loop {
+        let mut room = [0; 64];
+        let read = std::future::poll_fn(|cx| {
+            let mut buf = ReadBuf::new(&mut room);
+            Poll::Ready(match Pin::new(&mut *stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) => Ok(buf.filled().len()),
+                Poll::Ready(Err(error)) => Err(error),
+                Poll::Pending => Ok(0),
+            })
+        });
+        match read.await {
+            Ok(0) => return false,
+            Err(_) => return true,
+            Ok(octets) => into.extend_from_slice(&room[..octets]),
+        }
+    }
+}
+
+fn in_every_way(text: &str) -> String {
+    let whole = through(&[text.as_bytes()]);
+    let octets: Vec<_> = text.as_bytes().chunks(1).collect();
+    assert_eq!(through(&octets), whole, "{text:?}");
+    for at in 1..text.len() {
+        let (a, b) = text.as_bytes().split_at(at);
+        assert_eq!(through(&[a, b]), whole, "{text:?} cut at {at}");
+    }
+    whole
+}
+
+const HEAD: &str = "POST /v1 HTTP/1.1\r\nHost: a\r\n";
+
+#[test]
+fn requests_that_are_beyond_doubt_come_through_as_they_are() {
+    for text in [
+        format!("{HEAD}\r\n"),
+        format!("{HEAD}Content-Length: 5\r\n\r\na\n\r\nb{HEAD}\r\n"),
+        format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\n\r\n\0\r\n\r\n0\r\nX: y\r\n\r\n{HEAD}\r\n"),
+        "GET / HTTP/1.0\r\n\r\n".to_owned(),
+        format!("\r\n{HEAD}\r\n"),
+    ] {
+        assert_eq!(in_every_way(&text), text);
+    }
+}
+
+#[test]
+fn an_extension_of_a_chunk_is_not_passed_on() {
+    let text = |size: &str| format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{size}\r\nx\r\n0\r\n\r\n");
+    assert_eq!(in_every_way(&text("1;a=\"b\"")), text("1"));
+    assert_eq!(in_every_way(&text("1 ; a")), text("1"));
+}
+
+#[test]
+fn in_place_of_a_doubtful_request_comes_one_that_says_why_and_then_nothing() {
+    let number = |odd: Odd| Odd::ALL.iter().position(|known| *known == odd).unwrap();
+    let refused = |odd: Odd| {
+        format!("KEYFOB-REFUSED /{} HTTP/1.1\r\nHost: keyfob\r\nConnection: close\r\n\r\n", number(odd))
+    };
+    let good = format!("{HEAD}Content-Length: 2\r\n\r\nok");
+    for (odd, text) in [
+        (Odd::LineEnd, "POST / HTTP/1.1\nHost: a\n\n"),
+        (Odd::LineEnd, "POST / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n"),
+        (Odd::LineEnd, "POST / HTTP/1.1\r\nX: a\rHost: b\r\n\r\n"),
+        (Odd::LineEnd, "POST / HTTP/1.1\r\nHost: a\r\r\n\r\n"),
+        (Odd::Control, "POST / HTTP/1.1\r\nX: \0\r\n\r\n"),
+        (Odd::RequestLine, "\r\n\r\nPOST / HTTP/1.1\r\n\r\n"),
+        (Odd::Host, "POST / HTTP/1.1\r\n\r\n"),
+        (
+            Odd::Both,
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        ),
+    ] {
+        // What comes after it is not a request, whatever it looks like.
+        let text = format!("{good}{text}{HEAD}\r\n");
+        assert_eq!(in_every_way(&text), format!("{good}{}", refused(odd)), "{text:?}");
+    }
+    let long = format!("{HEAD}X: {}\r\n\r\n", "y".repeat(1024));
+    assert_eq!(through(&[long.as_bytes()]), refused(Odd::Long));
+    assert_eq!(through(&[&long.as_bytes()[..1000], &long.as_bytes()[1000..1050]]), refused(Odd::Long));
+    for odd in Odd::ALL {
+        let method = Method::from_bytes(REFUSED.as_bytes()).unwrap();
+        assert_eq!(super::refused(&method, &format!("/{}", number(odd))).unwrap().1, odd.why());
+        assert_eq!(super::refused(&Method::POST, "/0"), None);
+    }
+}
+
+#[test]
+fn a_body_that_has_two_readings_breaks_off() {
+    for chunks in [
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloX0\r\n\r\n",
+        "5\r\nhello\n0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "+5\r\nhello\r\n0\r\n\r\n",
+        " 5\r\nhello\r\n0\r\n\r\n",
+        "\r\n0\r\n\r\n",
+        "ffffffffffffffff\r\n",
+        "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "0\r\nX : y\r\n\r\n",
+        "0\r\n folded\r\n\r\n",
+    ] {
+        let text = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{chunks}{HEAD}\r\n");
+        let came = through(&[text.as_bytes()]);
+        assert!(came.ends_with("<broken>"), "{chunks:?}: {came:?}");
+        assert_eq!(came.matches("POST").count(), 1, "{chunks:?}: {came:?}");
+    }
+}
+
+/// What follows a request for another protocol is that protocol if the answer says so, and a request otherwise.
+#[test]
+fn after_a_request_to_upgrade_the_answer_decides() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let request = "GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    for (answer, later, comes) in [
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "\0\n\x01", "\0\n\x01"),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "KEYFOB-REFUSED /0"),
+    ] {
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(4096);
+            let mut strict = Strict::new(server, 1024, true);
+            client.write_all(format!("{request}{later}").as_bytes()).await.unwrap();
+            let mut read = Vec::new();
+            read_ready(&mut strict, &mut read).await;
+            assert_eq!(read, request.as_bytes());
+            strict.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
+            read_ready(&mut strict, &mut read).await;
+            assert_eq!(read, request.as_bytes());
+            strict.write_all(answer.as_bytes()).await.unwrap();
+            read_ready(&mut strict, &mut read).await;
+            assert!(read[request.len()..].starts_with(comes.as_bytes()), "{answer}");
+        });
+    }
+}
