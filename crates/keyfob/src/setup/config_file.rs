@@ -6,7 +6,7 @@ use keyfob_core::{
     Cause, Error, Id,
     config::{
         Config, Mistake, RawConfig,
-        keys::{Holds, KEYS, Key, Section},
+        keys::{KEYS, Key, Section},
     },
     error::escape,
 };
@@ -16,6 +16,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
+use super::config_shape::{fits, line, nearest, span_of};
 use crate::world::system::shown;
 
 /// What sort of mistake it is.
@@ -302,38 +303,6 @@ impl Found<'_> {
 /// How the tables of files are written, but for the outer brackets.
 const SINK: &str = "[agent.sink]";
 
-/// The line of an octet, as editors count them.
-fn line(text: &str, at: usize) -> usize {
-    1 + text.as_bytes().iter().take(at).filter(|octet| **octet == b'\n').count()
-}
-
-/// The line of a key, with the tables it is in; in a list they are named by their number. Where the key is missed, the line of
-/// the innermost of them that is there.
-pub(crate) fn line_of(text: &str, path: &[String]) -> Option<usize> {
-    let whole = DeTable::parse(text).ok()?;
-    Some(line(text, span_of(whole.get_ref(), path)?.start))
-}
-
-fn span_of(top: &DeTable<'_>, path: &[String]) -> Option<Range<usize>> {
-    let mut table = Some(top);
-    let mut list: Option<&[Spanned<DeValue<'_>>]> = None;
-    let mut at = None;
-    for name in path {
-        let (span, value) = if let Some(items) = list {
-            let Some(item) = name.parse().ok().and_then(|number: usize| items.get(number)) else { break };
-            (item.span(), item)
-        } else {
-            let found = table.and_then(|table| table.iter().find(|(key, _)| key.get_ref() == name));
-            let Some((key, value)) = found else { break };
-            (key.span(), value)
-        };
-        at = Some(span);
-        table = value.get_ref().as_table();
-        list = value.get_ref().as_array().map(|items| &**items);
-    }
-    at
-}
-
 fn malformed(key: &str, title: &str) -> String {
     match title {
         "" => format!("`{}` is malformed", escape(key)),
@@ -341,60 +310,10 @@ fn malformed(key: &str, title: &str) -> String {
     }
 }
 
-fn fits(holds: Holds, value: &DeValue<'_>) -> bool {
-    match holds {
-        Holds::Text => value.is_str(),
-        Holds::Texts => value.as_array().is_some_and(|list| list.iter().all(|one| one.get_ref().is_str())),
-        Holds::Numbers => {
-            value.as_array().is_some_and(|list| list.iter().all(|one| fits(Holds::Port, one.get_ref())))
-        }
-        Holds::Boolean => value.is_bool(),
-        Holds::Table => is_table_of_texts(value, true),
-        // One that is too large for the reader is reported with its limits.
-        Holds::Port => {
-            let number = value.as_integer();
-            number.is_some_and(|number| i64::from_str_radix(number.as_str(), number.radix()).is_ok())
-        }
-    }
-}
-
-/// Whether each of its names has a text, several, or, once, such a table of its own.
-fn is_table_of_texts(value: &DeValue<'_>, nests: bool) -> bool {
-    value.as_table().is_some_and(|table| {
-        table.values().map(Spanned::get_ref).all(|value| {
-            fits(Holds::Text, value) || fits(Holds::Texts, value) || nests && is_table_of_texts(value, false)
-        })
-    })
-}
-
-/// The key that was probably meant: one of this section's, with two letters of another at most.
-fn nearest(name: &str, here: Section) -> Option<&'static str> {
-    let keys = KEYS.iter().filter(|key| key.section == here).map(|key| key.name);
-    let by_distance = keys.map(|key| (distance(name, key), key));
-    by_distance.filter(|(distance, _)| *distance <= 2).min().map(|(_, key)| key)
-}
-
-/// So many letters have to be put in, taken out or changed (Levenshtein).
-fn distance(one: &str, two: &str) -> usize {
-    if one.len() > 64 {
-        return usize::MAX;
-    }
-    let two: Vec<char> = two.chars().collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in two.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[two.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyfob_core::config::keys::Holds;
 
     /// Everything that is said of this text: line, what, why.
     fn said(text: &str) -> Vec<String> {
@@ -460,18 +379,6 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_a_table_is_found_again() {
-        let text = "seal = \"file\"\n[agent.doors.ci]\nprofile = \"ci\"\n[[agent.sink]]\npath = \"/a\"\n[[agent.sink]]\npath = \"/b\"\n";
-        let at =
-            |path: &[&str]| line_of(text, &path.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
-        assert_eq!(at(&["agent", "doors", "ci"]), Some(2));
-        assert_eq!(at(&["agent", "doors", "ci", "profile"]), Some(3));
-        assert_eq!(at(&["agent", "doors", "ci", "socket"]), Some(2), "that it is missed there");
-        assert_eq!(at(&["agent", "sink", "1", "path"]), Some(7));
-        assert_eq!(at(&["nothing"]), None);
-    }
-
-    #[test]
     fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
         says(
             "# mine\n[environments.work]\nissuer = \"https://id.example\"\nseal = \"kernel\"\n",
@@ -503,10 +410,6 @@ mod tests {
         };
         let meant: Vec<_> = all.iter().map(meant).collect();
         assert_eq!(meant, [(2, Some("client_id".into())), (3, None), (4, Some("scopes".into()))]);
-        assert_eq!(nearest("client_di", Section::Environment), Some("client_id"));
-        assert_eq!(nearest("x", Section::Environment), None);
-        assert_eq!(nearest(&"x".repeat(100_000), Section::Top), None);
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "abc")), (3, 3, 0));
     }
 
     #[test]
@@ -538,8 +441,11 @@ mod tests {
         );
         says(
             "[work]\nissuer = \"https://id.example\"\n",
-            &["1: there is no section [work]: the sections are [telemetry] and [environments.NAME]: \
-               [environments.work]?"],
+            &[
+                "1: there is no section [work]: the sections are [telemetry], [environments.NAME], [agent.doors.NAME] and \
+               [[agent.sink]]: \
+               [environments.work]?",
+            ],
         );
         says("[seal]\n", &["1: there is no section [seal]: `seal` is a key, and no table"]);
         says(

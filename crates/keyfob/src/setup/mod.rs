@@ -6,6 +6,7 @@ pub(crate) mod choices;
 pub mod chosen;
 pub(crate) mod code;
 pub(crate) mod config_file;
+mod config_shape;
 pub mod config_write;
 pub mod descriptors;
 mod handed_over;
@@ -214,7 +215,7 @@ impl Setup {
     pub fn config_place(&self, path: &[String], files: &dyn Files) -> Option<String> {
         let file = &self.home.as_ref()?.config;
         let text = trusted_files::config_text(file, files).ok()??;
-        Some(format!("{}, line {}", shown(file), config_file::line_of(&text, path)?))
+        Some(format!("{}, line {}", shown(file), config_shape::line_of(&text, path)?))
     }
 
     /// What is wrong besides the choice of an environment: that one may be about to be set up.
