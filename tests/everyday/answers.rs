@@ -152,6 +152,8 @@ fn every_answer_in_json_is_what_its_description_says() {
         &["setup", "kubernetes", "--dry-run"][..],
         &["setup", "kubernetes"],
         &["setup", "kubernetes", "--undo"],
+        &["setup", "terraform"],
+        &["setup", "terraform", "--undo"],
     ] {
         d.is("setup", &run(words, &[]));
     }

@@ -50,6 +50,7 @@ mod seed;
 mod serve;
 mod session_token;
 mod setup;
+mod setup_tools;
 #[cfg(feature = "tools")]
 mod shells;
 mod smuggling;

@@ -70,15 +70,43 @@ A token that the host refuses is renewed, so that the next run brings another.")
         #[arg(long, hide = true)]
         cargo_plugin: bool,
     },
+    /// Answer pnpm, as pnpm-credential-keyfob
+    #[command(after_help = "Examples:
+  keyfob credential-helper pnpm   the same as pnpm-credential-keyfob
+  //npm.example.com/:tokenHelper=/home/you/.local/bin/pnpm-credential-keyfob      in ~/.npmrc
+
+pnpm does not say which registry it asks for: the token goes to the one that the line is for.")]
+    Pnpm,
+    /// Answer pip and uv, as the command keyring
+    #[command(after_help = "Examples:
+  keyfob credential-helper keyring get https://pypi.example.com/simple/ oauth2
+  ln -s \"$(command -v keyfob)\" ~/.local/bin/keyring
+  pip install --keyring-provider subprocess --index-url https://oauth2@pypi.example.com/simple/ NAME
+  uv pip install --keyring-provider subprocess --index-url https://oauth2@pypi.example.com/simple/ NAME")]
+    Keyring {
+        /// What the tool wants to have done: get, the address of the index, and the user
+        #[arg(allow_hyphen_values = true, trailing_var_arg = true)]
+        words: Vec<String>,
+    },
+    /// Answer Google's libraries with the ID token, as an executable source (AIP-4117)
+    #[command(after_help = "Examples:
+  \"credential_source\": {\"executable\": {\"command\": \"keyfob credential-helper google\"}}
+                                        in the file that GOOGLE_APPLICATION_CREDENTIALS names
+
+The library runs it if GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES is 1.")]
+    Google,
 }
 
 /// The names of the program, and what each answers.
-const NAMES: [(&str, &str); 5] = [
+const NAMES: [(&str, &str); 7] = [
     ("git-credential-keyfob", "git"),
     ("bazel-credential-keyfob", "bazel"),
     ("docker-credential-keyfob", "docker"),
     ("terraform-credentials-keyfob", "terraform"),
     ("cargo-credential-keyfob", "cargo"),
+    ("pnpm-credential-keyfob", "pnpm"),
+    // The name is the one that pip and uv run.
+    ("keyring", "keyring"),
 ];
 
 /// The command line in full, if the program was run under one of its other names.

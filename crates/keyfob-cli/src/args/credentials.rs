@@ -14,11 +14,15 @@ use keyfob::{Purpose, internals::core::login::record::Generation};
   keyfob token --wait 60                       waits for a provider that is busy, for up to a minute
   keyfob token --json                          with headers, expiry, source and a handle
   keyfob token --rejected HANDLE               after a 401: renews it if it is still the newest
+  keyfob token --for https://api.example.com   only if that is a host of the environment
   keyfob token --id-token                      the ID token, which says who signed in
   git -c credential.helper='!keyfob token --format git-credential' fetch")]
 pub(crate) struct Token {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Only if it may go to this address: a host of the environment
+    #[arg(long = "for", value_name = "URL", conflicts_with_all = ["id_token", "format"])]
+    pub(crate) address: Option<String>,
     /// Print it in the format of another tool
     #[arg(long, value_name = "TOOL", conflicts_with = "json")]
     pub(crate) format: Option<Format>,
@@ -106,11 +110,16 @@ impl Wanted {
 #[command(after_help = "Examples:
   keyfob header | curl -H @- URL   one request; the header is in no argument
   keyfob header --min-valid 600    for a long request
+  keyfob header --for URL | curl -H @- URL
+                                   nothing, unless URL is at a host of the environment
   keyfob header --format headers-helper
                                    for a server of Claude Code's, as its `headersHelper`")]
 pub(crate) struct Header {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Only if it may go to this address: a host of the environment
+    #[arg(long = "for", value_name = "URL", conflicts_with = "format")]
+    pub(crate) address: Option<String>,
     /// Print them in the format of another tool
     #[arg(long, value_name = "TOOL", conflicts_with = "json")]
     pub(crate) format: Option<HeaderFormat>,

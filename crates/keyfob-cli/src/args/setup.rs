@@ -6,9 +6,11 @@ use clap::{Args, Subcommand};
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
-  keyfob setup kubernetes                 adds a user to your kubeconfig; shows the change first
-  keyfob setup kubernetes --dry-run       shows it and writes nothing
-  keyfob setup kubernetes --undo          takes it out again")]
+  keyfob setup git               git asks keyfob for the hosts of the environment; shows the change first
+  keyfob setup git --dry-run     shows it and writes nothing
+  keyfob setup git --undo        takes it out again
+
+A tool is set up for the provider's own hosts and those under `hosts` in the configuration, and for no other.")]
 pub(crate) struct Setup {
     #[command(subcommand)]
     pub(crate) tool: SetupTool,
@@ -17,8 +19,139 @@ pub(crate) struct Setup {
 /// The tools, each with what it needs to be told.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SetupTool {
+    /// Let git ask keyfob for the hosts of the environment
+    #[command(after_help = "Examples:
+  keyfob setup git                            for every host that the environment lists
+  keyfob setup git https://git.example.com    for this one
+  keyfob setup git --undo                     takes it out again
+
+What it writes into your git configuration:
+  [credential \"https://git.example.com\"]
+      helper =
+      helper = !keyfob credential-helper git")]
+    Git(SetupHosts),
+    /// Let docker, podman, skopeo and buildah ask keyfob for the hosts of the environment
+    #[command(after_help = "Examples:
+  keyfob setup docker                         for every host that the environment lists
+  keyfob setup docker registry.example.com    for this registry
+  keyfob setup docker --undo                  takes it out again
+
+What it writes into ~/.docker/config.json, and a link docker-credential-keyfob in ~/.local/bin:
+  \"credHelpers\": {\"registry.example.com\": \"keyfob\"}")]
+    Docker(SetupHosts),
+    /// Let cargo ask keyfob for a registry
+    #[command(after_help = "Examples:
+  keyfob setup cargo       for each registry in your configuration whose index is at a host of the environment
+  keyfob setup cargo --registry company --index sparse+https://crates.example.com/index/
+                           adds the registry too
+  keyfob setup cargo --undo
+
+What it writes into the registry's table in ~/.cargo/config.toml, and a link in ~/.local/bin:
+  credential-provider = [\"cargo-credential-keyfob\"]")]
+    Cargo(SetupCargo),
+    /// Let Terraform and OpenTofu ask keyfob
+    #[command(after_help = "Examples:
+  keyfob setup terraform
+  keyfob --profile work setup terraform    for the login of that profile
+  keyfob setup terraform --undo            takes it out again
+
+What it writes into ~/.terraformrc, and a link in ~/.terraform.d/plugins:
+  credentials_helper \"keyfob\" {}")]
+    Terraform(SetupFile),
+    /// Let Bazel ask keyfob for the hosts of the environment
+    #[command(after_help = "Examples:
+  keyfob setup bazel                      for every host that the environment lists
+  keyfob setup bazel cache.example.com    for this one
+  keyfob setup bazel --undo               takes it out again
+
+What it writes into ~/.bazelrc, and a link in ~/.local/bin:
+  common --credential_helper=cache.example.com=/home/you/.local/bin/bazel-credential-keyfob")]
+    Bazel(SetupHosts),
+    /// Let pnpm ask keyfob for the hosts of the environment
+    #[command(after_help = "Examples:
+  keyfob setup pnpm                    for every host that the environment lists
+  keyfob setup pnpm npm.example.com    for this registry
+  keyfob setup pnpm --undo             takes it out again
+
+What it writes into ~/.npmrc, and a link in ~/.local/bin:
+  //npm.example.com/:tokenHelper=/home/you/.local/bin/pnpm-credential-keyfob")]
+    Pnpm(SetupHosts),
+    /// Let Claude Code get its key from keyfob
+    #[command(after_help = "Examples:
+  keyfob setup claude-code
+  keyfob --profile work setup claude-code    with the login of that profile
+  keyfob setup claude-code --undo            takes it out again
+
+What it writes into ~/.claude/settings.json:
+  \"apiKeyHelper\": \"keyfob token --for \\\"${ANTHROPIC_BASE_URL:-https://api.anthropic.com}\\\"\"")]
+    ClaudeCode(SetupFile),
+    /// Let codex get the bearer token of a model provider from keyfob
+    #[command(after_help = "Examples:
+  keyfob setup codex       for each provider in your configuration whose base_url is at a host of the environment
+  keyfob setup codex --provider company --base-url https://api.example.com/v1
+                           adds the provider too
+  keyfob setup codex --undo
+
+What it writes into ~/.codex/config.toml:
+  [model_providers.company.auth]
+  command = \"keyfob\"
+  args = [\"token\", \"--for\", \"https://api.example.com/v1\"]")]
+    Codex(SetupCodex),
     /// Give kubectl a user whose credential is the ID token of the login
     Kubernetes(Kubernetes),
+}
+
+/// A tool that is told of hosts.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SetupHosts {
+    /// For these hosts of the environment [default: those that it lists]
+    #[arg(value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// The file to change [default: where the tool looks for it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// A tool that asks for every host.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SetupFile {
+    /// The file to change [default: where the tool looks for it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SetupCargo {
+    /// For this registry of the configuration [default: all at a host of the environment]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) registry: Option<String>,
+    /// Add the registry with this index
+    #[arg(long, value_name = "URL", requires = "registry", conflicts_with = "undo")]
+    pub(crate) index: Option<String>,
+    /// The file to change [default: config.toml in CARGO_HOME, else in ~/.cargo]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SetupCodex {
+    /// For this model provider of the configuration [default: all at a host of the environment]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Add the provider with this address
+    #[arg(long, value_name = "URL", requires = "provider", conflicts_with = "undo")]
+    pub(crate) base_url: Option<String>,
+    /// The file to change [default: config.toml in CODEX_HOME, else in ~/.codex]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
 }
 
 /// What every tool can be told.

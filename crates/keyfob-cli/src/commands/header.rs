@@ -19,7 +19,7 @@ pub(crate) fn run(global: &Global, args: &Header) -> Result {
     if let Some(HeaderFormat::HeadersHelper) = args.format {
         return headers_helper(global, &args.wanted);
     }
-    let grant = grant::grant(global, &args.wanted)?;
+    let grant = grant::grant_for(global, &args.wanted, args.address.as_deref())?;
     if global.json {
         Report::json(&Answer::of(&grant))?;
     } else {

@@ -28,7 +28,8 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
     }
     // kubectl sends the ID token to a cluster that knows the provider (Kubernetes: OpenID Connect tokens).
     let id_token = args.id_token || for_kubernetes && !args.access_token && !args.wanted.remote;
-    let grant = grant::grant(global, &Wanted { id_token, ..args.wanted.clone() })?;
+    let wanted = Wanted { id_token, ..args.wanted.clone() };
+    let grant = grant::grant_for(global, &wanted, args.address.as_deref())?;
     if let Some(format) = args.format {
         Report::answer(&formats::write(format, &grant)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyfob::{
     Client, Error, Grant, Need,
     internals::{
-        core::{Cause, Id},
+        core::{Cause, Id, provider::web_origin},
         setup::Setup,
     },
 };
@@ -13,7 +13,10 @@ use keyfob::{
 use crate::{
     args::{Global, Rejected, Wanted},
     hand_over::{lent, minted, shadows},
-    output::report::{Report, Result},
+    output::{
+        report::{Report, Result},
+        terminal::plain,
+    },
     session, telemetry,
 };
 
@@ -23,6 +26,25 @@ pub(crate) fn grant(global: &Global, wanted: &Wanted) -> Result<Grant> {
     setup.check()?;
     warn_of_the_way(&setup);
     grant_from(global, &session::client(global, setup), wanted)
+}
+
+/// The same for one address alone, if it was named: a host of the environment, or nothing.
+pub(crate) fn grant_for(global: &Global, wanted: &Wanted, address: Option<&str>) -> Result<Grant> {
+    let Some(address) = address else { return grant(global, wanted) };
+    let setup = session::setup(global);
+    setup.check()?;
+    warn_of_the_way(&setup);
+    let client = session::client(global, setup);
+    if let Some(origin) = web_origin(address)
+        && let Some(grant) = for_origin(global, &client, wanted, &origin)?
+    {
+        return Ok(grant);
+    }
+    let what = format!("keyfob has no credential for {}", plain(address));
+    let error = Error::new(Id::Usage, what, "it is no host of the environment");
+    Err(error
+        .hint("list its origin under `hosts` of the environment in config.toml, if the token may go there")
+        .into())
 }
 
 /// A credential that is available locally needs no network, and is handed out even if proxy or certificates are

@@ -359,6 +359,10 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
     ),
     (
+        "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE",
+        "The kind of token that one of Google's libraries wants from `credential-helper google`.",
+    ),
+    (
         names::MCP_SERVER,
         "The server that Claude Code wants headers for, from `header --format headers-helper`.",
     ),
@@ -371,6 +375,11 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     (
         "KUBECONFIG",
         "The kubeconfig that `setup kubernetes` changes. Refused inside the current repository and where others can write.",
+    ),
+    (
+        "GIT_CONFIG_GLOBAL, DOCKER_CONFIG, CARGO_HOME, TF_CLI_CONFIG_FILE, NPM_CONFIG_USERCONFIG, CLAUDE_CONFIG_DIR, CODEX_HOME",
+        "Where git, docker, cargo, Terraform, pnpm, Claude Code and codex have what `setup` changes. Refused inside the current \
+         repository and where others can write.",
     ),
     (
         "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH, CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH, CLAUDE_CODE_GATEWAY_TOKEN, \

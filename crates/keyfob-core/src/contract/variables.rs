@@ -38,7 +38,7 @@ impl From<Option<String>> for Value {
 const NO_TEXT: Expected = "expected text in UTF-8";
 
 /// The variables whose value is a path, a list of them, or holds one: octets, as paths are.
-pub(super) const PATHS: [&str; 15] = [
+pub(super) const PATHS: [&str; 22] = [
     "KEYFOB_AGENT",
     "KEYFOB_HOME",
     "HOME",
@@ -50,6 +50,13 @@ pub(super) const PATHS: [&str; 15] = [
     "SSL_CERT_DIR",
     "PATH",
     "KUBECONFIG",
+    "GIT_CONFIG_GLOBAL",
+    "DOCKER_CONFIG",
+    "CARGO_HOME",
+    "TF_CLI_CONFIG_FILE",
+    "NPM_CONFIG_USERCONFIG",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
     names::SESSION_TOKEN_FILE,
     names::MCP_SERVER,
     names::CHOSEN_HOME,

@@ -5,6 +5,9 @@ mod asked;
 mod bazel;
 mod cargo;
 mod docker;
+mod google;
+mod keyring;
+mod pnpm;
 mod terraform;
 
 use crate::{
@@ -20,5 +23,8 @@ pub(crate) fn run(global: &Global, tool: &HelperTool) -> Result {
         HelperTool::Docker { action } => docker::answer(global, action),
         HelperTool::Terraform { action, host } => terraform::answer(global, action, host),
         HelperTool::Cargo { .. } => cargo::answer(global),
+        HelperTool::Pnpm => pnpm::answer(global),
+        HelperTool::Keyring { words } => keyring::answer(global, words),
+        HelperTool::Google => google::answer(global),
     }
 }

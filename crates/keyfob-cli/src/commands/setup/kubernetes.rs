@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use keyfob::{
     Error, Purpose,
-    internals::{
-        core::Id,
-        world::system::{env, program},
-    },
+    internals::{core::Id, world::system::env},
 };
 
 use super::{
     kubeconfig::{self, Odd, User},
-    tool::{Tool, judged},
+    tool::{Tool, chosen, command, judged},
 };
 use crate::{
     advice::quoted,
@@ -62,7 +59,7 @@ impl Tool for Kubernetes<'_> {
         Some(name.into())
     }
 
-    fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
+    fn change(&self, _file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
         let user = self.user()?;
         let changed =
             if undo { kubeconfig::without(text, &user.name) } else { kubeconfig::with(text, &user) };
@@ -117,30 +114,9 @@ impl Kubernetes<'_> {
         Ok(User { name: self.args.user.clone(), command: command(), args: self.words()? })
     }
 
-    /// The arguments that kubectl runs the command with: what was chosen on this command line holds there too.
+    /// The arguments that kubectl runs the command with.
     fn words(&self) -> Result<Vec<String>, Error> {
-        let text = |path: &PathBuf| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            path.into_os_string().into_string().map_err(|_| {
-                Error::new(
-                    Id::Usage,
-                    "a path cannot be written into the kubeconfig",
-                    "it is not UTF-8, which that file is",
-                )
-            })
-        };
-        let mut words = Vec::new();
-        for (flag, path) in [("--home", &self.global.home), ("--approved", &self.global.approved)] {
-            if let Some(path) = path {
-                words.extend([flag.into(), text(path)?]);
-            }
-        }
-        for (flag, name) in [("--profile", &self.global.profile), ("--environment", &self.global.environment)]
-        {
-            if let Some(name) = name {
-                words.extend([flag.into(), name.clone()]);
-            }
-        }
+        let mut words = chosen(self.global)?;
         words.extend(["token", "--format", "kubernetes"].map(str::to_owned));
         words.extend(self.args.access_token.then(|| "--access-token".to_owned()));
         Ok(words)
@@ -153,16 +129,4 @@ impl Kubernetes<'_> {
             record.id_token.is_none() && !record.scopes.iter().any(|scope| scope == "openid")
         })
     }
-}
-
-/// The name alone where PATH leads to this very program: a new version in another place is found then. Else its path.
-fn command() -> String {
-    let own = program::own();
-    let own = std::fs::canonicalize(&own).unwrap_or(own);
-    let path = env::path(env::variables(), "PATH").unwrap_or_default();
-    let first = std::env::split_paths(&path).map(|dir| dir.join("keyfob")).find(|file| file.is_file());
-    if first.is_some_and(|file| std::fs::canonicalize(file).is_ok_and(|file| file == own)) {
-        return "keyfob".into();
-    }
-    own.to_string_lossy().into_owned()
 }

@@ -3,8 +3,21 @@
 //! One tool is one file beside this one (`tool.rs`), which says where the tool's file is and what its text becomes. Everything else is
 //! here and the same for all: what is refused, that the change is shown first, that a person is asked, and how it is written.
 
+mod bazel;
+mod block;
+mod cargo;
+mod claude_code;
+mod codex;
+mod docker;
+mod git;
+mod hosts;
+mod json;
 mod kubeconfig;
 mod kubernetes;
+mod link;
+mod pnpm;
+mod terraform;
+mod toml;
 mod tool;
 
 use std::{
@@ -38,6 +51,14 @@ use crate::{
 
 pub(crate) fn run(global: &Global, tool: &SetupTool) -> Result {
     match tool {
+        SetupTool::Git(args) => set_up(global, &git::Git { global, args }, &args.how),
+        SetupTool::Docker(args) => set_up(global, &docker::Docker { global, args }, &args.how),
+        SetupTool::Cargo(args) => set_up(global, &cargo::Cargo { global, args }, &args.how),
+        SetupTool::Terraform(args) => set_up(global, &terraform::Terraform { global, args }, &args.how),
+        SetupTool::Bazel(args) => set_up(global, &bazel::Bazel { global, args }, &args.how),
+        SetupTool::Pnpm(args) => set_up(global, &pnpm::Pnpm { global, args }, &args.how),
+        SetupTool::ClaudeCode(args) => set_up(global, &claude_code::ClaudeCode { global, args }, &args.how),
+        SetupTool::Codex(args) => set_up(global, &codex::Codex { global, args }, &args.how),
         SetupTool::Kubernetes(args) => set_up(global, &kubernetes::Kubernetes { global, args }, &args.how),
     }
 }
@@ -45,23 +66,37 @@ pub(crate) fn run(global: &Global, tool: &SetupTool) -> Result {
 fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
     let path = tool.file()?;
     let old = read(&path)?;
-    let new = tool.change(old.as_deref(), how.undo)?;
-    let changes = new != old;
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    report::change(&path, &text(&old), &text(&new));
+    let new = tool.change(&path, old.as_deref(), how.undo)?;
+    // A link that is as it should be, or is not this command's to remove, is no change.
+    let link = tool.link()?.filter(|link| if how.undo { link.is_own() } else { !link.is_there });
+    let changes = new != old || link.is_some();
+    show(tool, &path, old.as_deref(), new.as_deref())?;
+    if let Some(link) = &link {
+        Report::say(&format!("{} {}", if how.undo { "Goes:" } else { "Link:" }, link.says()));
+    }
     if changes && !how.dry_run {
         if !how.yes && terminal::has_person() && !terminal::agrees("Write that?")? {
             let error = Error::new(Id::Usage, format!("{} was not changed", shown(&path)), "you said no");
             return Err(error.hint("run it again, or change the file yourself as shown").into());
         }
-        write(tool, &path, old.as_deref(), new.as_deref())?;
+        // A tool must never be told of a helper that is not there.
+        if let Some(link) = link.as_ref().filter(|_| !how.undo) {
+            link.write()?;
+        }
+        if new != old {
+            write(tool, &path, old.as_deref(), new.as_deref())?;
+        }
+        if let Some(link) = link.as_ref().filter(|_| how.undo) {
+            link.remove()?;
+        }
     }
     let told = match (changes, how.dry_run, &new) {
         (false, ..) if how.undo => format!("{} holds nothing of keyfob's.", shown(&path)),
         (false, ..) => format!("{} says that already.", shown(&path)),
         (true, true, _) => "Nothing was written (`--dry-run`).".into(),
-        (true, false, Some(_)) => format!("Written to {}.", shown(&path)),
-        (true, false, None) => format!("Removed {}, which held nothing else.", shown(&path)),
+        (true, false, None) if old.is_some() => format!("Removed {}, which held nothing else.", shown(&path)),
+        (true, false, _) if new == old => format!("{} is as it was.", shown(&path)),
+        (true, false, _) => format!("Written to {}.", shown(&path)),
     };
     Report::say(&told);
     let next = tool.next(how.undo);
@@ -72,6 +107,7 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
         Report::json(&serde_json::json!({
             "tool": tool.name(),
             "file": shown(&path),
+            "link": link.as_ref().map(|link| shown(&link.path)),
             "changed": changes && !how.dry_run,
             "would_change": changes,
             "undo": how.undo,
@@ -79,6 +115,20 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
         }))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the lines that come and go. Where a line holds all of a file (JSON may), other people's secrets are in it: then
+/// keyfob's part is shown alone.
+fn show(tool: &dyn Tool, path: &Path, old: Option<&str>, new: Option<&str>) -> Result<(), Error> {
+    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
+    let is_long = |text: &str| text.lines().count() == 1 && text.contains('{');
+    if old != new && is_long(old) {
+        Report::say(&format!("\n{} is one line, of which this is keyfob's part:\n", shown(path)));
+        Report::show(&format!("  {}\n", terminal::plain_whole(&tool.part()?)));
+        return Ok(());
+    }
+    report::change(path, old, new);
+    Ok(())
 }
 
 /// The text of a person's file. `None`: there is none. Links, other owners' files and such that others can write are not

@@ -7,9 +7,12 @@ use keyfob::{
     internals::{
         core::Id,
         setup::trust::{Refusal, Surroundings},
-        world::system::{env, shown},
+        world::system::{env, program, shown},
     },
 };
+
+use super::link::Link;
+use crate::args::Global;
 
 /// A tool that keyfob can be set up in.
 pub(super) trait Tool {
@@ -18,13 +21,119 @@ pub(super) trait Tool {
     /// The file to change, which has been judged.
     fn file(&self) -> Result<PathBuf, Error>;
     /// The file that the tool itself creates while it writes.
-    fn lock(&self, file: &Path) -> Option<PathBuf>;
+    fn lock(&self, _file: &Path) -> Option<PathBuf> {
+        None
+    }
+    /// The name under which the tool looks for its helper.
+    fn link(&self) -> Result<Option<Link>, Error> {
+        Ok(None)
+    }
     /// What the text of its file becomes. `None`: no file.
-    fn change(&self, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
+    fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
     /// What keyfob's part of the file says, and nothing of the rest: secrets of others may be in it.
     fn part(&self) -> Result<String, Error>;
     /// What the person should know or do next, a sentence each.
     fn next(&self, undo: bool) -> Vec<String>;
+}
+
+/// The file that was named, or the one in the directory that a variable names, or the one in the home.
+pub(super) fn file(
+    named: Option<&PathBuf>,
+    tool: &str,
+    variable: Option<(&str, &str)>,
+    usual: &str,
+) -> Result<PathBuf, Error> {
+    if let Some(path) = named {
+        return judged(path.clone(), "--file", None);
+    }
+    if let Some((name, within)) = variable
+        && let Some(path) = env::path(env::variables(), name)
+    {
+        let path = if within.is_empty() { path } else { path.join(within) };
+        return judged(path, name, Some(usual));
+    }
+    judged(home(tool)?.join(usual), "HOME", Some(usual))
+}
+
+/// The person's home, which everything usual lies in.
+pub(super) fn home(of: &str) -> Result<PathBuf, Error> {
+    env::path(env::variables(), "HOME").filter(|home| home.is_absolute()).ok_or_else(|| {
+        Error::new(Id::NoHome, format!("there is no place for the file of {of}"), "HOME is unset")
+            .hint("set HOME, or name the file: `--file FILE`")
+    })
+}
+
+/// The error for a file that cannot be changed where it stands.
+pub(super) fn odd(file: &Path, line: usize, why: &str) -> Error {
+    Error::new(Id::Usage, format!("{} is not changed", shown(file)), format!("line {line}: {why}"))
+        .hint("mend that line, or name another file: `--file FILE`")
+}
+
+/// The error for a file that says something else already.
+pub(super) fn taken(file: &Path, why: &str) -> Error {
+    Error::new(Id::Usage, format!("{} is not changed", shown(file)), why.to_owned())
+        .hint("take that out first, if keyfob is to answer there")
+}
+
+/// The name alone where PATH leads to this very program: a new version in another place is found then. Else its path.
+pub(super) fn command() -> String {
+    if in_path().is_some() { "keyfob".into() } else { own().to_string_lossy().into_owned() }
+}
+
+/// Where this program is: as PATH has it, which outlasts a new version behind a link. Else the file itself.
+pub(super) fn place() -> PathBuf {
+    in_path().unwrap_or_else(own)
+}
+
+/// The file of this program.
+pub(super) fn own() -> PathBuf {
+    let own = program::own();
+    std::fs::canonicalize(&own).unwrap_or(own)
+}
+
+/// The first `keyfob` in PATH, if that is this program.
+fn in_path() -> Option<PathBuf> {
+    let path = env::path(env::variables(), "PATH").unwrap_or_default();
+    let first = std::env::split_paths(&path).map(|dir| dir.join("keyfob")).find(|file| file.is_file())?;
+    Some(first)
+        .filter(|file| file.is_absolute() && std::fs::canonicalize(file).is_ok_and(|file| file == own()))
+}
+
+/// What was chosen on this command line, to hold when the tool runs the program too.
+pub(super) fn chosen(global: &Global) -> Result<Vec<String>, Error> {
+    let text = |path: &PathBuf| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        path.into_os_string().into_string().map_err(|_| {
+            Error::new(
+                Id::Usage,
+                "a path cannot be written into the file",
+                "it is not UTF-8, which that file is",
+            )
+        })
+    };
+    let mut words = Vec::new();
+    for (flag, path) in [("--home", &global.home), ("--approved", &global.approved)] {
+        if let Some(path) = path {
+            words.extend([flag.into(), text(path)?]);
+        }
+    }
+    for (flag, name) in [("--profile", &global.profile), ("--environment", &global.environment)] {
+        if let Some(name) = name {
+            words.extend([flag.into(), name.clone()]);
+        }
+    }
+    Ok(words)
+}
+
+/// For a tool that runs its helper by a name alone.
+pub(super) fn takes_no_words(global: &Global, tool: &str) -> Result<(), Error> {
+    if chosen(global)?.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{tool} cannot be set up for one login");
+    let why = format!("{tool} gives its helper no options");
+    Err(Error::new(Id::Usage, what, why)
+        .hint("leave them out, and set KEYFOB_PROFILE or KEYFOB_ENVIRONMENT where the tool runs"))
 }
 
 /// The path that a variable or a flag gave, made absolute, if nobody else can change the way to it. `usual` is its place in

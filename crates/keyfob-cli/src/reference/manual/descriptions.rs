@@ -90,6 +90,24 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              first, and asked about at a terminal. Everything else in the file stays as it is: comments, order and spelling.",
             "A file that is a link, has a second name, belongs to another user or can be written by others is not changed. Neither \
              is one that changed since it was shown.",
+            "Some tools find their helper by its name. For them a symbolic link to keyfob is made as well, in ~/.local/bin unless PATH \
+             has one already; `--undo` removes it if it lies in the home directory. Nothing else is written.",
+            "A tool is set up for the provider's own hosts and those under `hosts` of the environment. What it asks for later is held \
+             against them once more.",
+        ],
+        "keyfob-setup-git" => &[
+            "For each host the other helpers are switched off by an empty `helper`: what is configured for all hosts, such as \
+             `store`, would be told to keep the token.",
+        ],
+        "keyfob-setup-docker" => &[
+            "podman, skopeo and buildah read that file too. All of them find docker-credential-keyfob in PATH alone.",
+        ],
+        "keyfob-setup-cargo" => &[
+            "Registries whose index is elsewhere are left alone. One with another credential provider is an error.",
+        ],
+        "keyfob-setup-claude-code" => &[
+            "Claude Code says in ANTHROPIC_BASE_URL alone whom it asks. `keyfob token --for` gives nothing to a host that is none of \
+             the environment's.",
         ],
         "keyfob-setup-kubernetes" => &[
             "Adds a user to the kubeconfig with an exec plugin (`client.authentication.k8s.io/v1`): kubectl, helm, k9s and every \

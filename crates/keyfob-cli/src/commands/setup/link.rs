@@ -1,0 +1,94 @@
+//! The other names of the program, by which tools find their helper: a symbolic link in a directory of the person's own.
+
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use keyfob::{
+    Error,
+    internals::{
+        core::Id,
+        world::system::{env, shown},
+    },
+};
+
+use super::tool::{home, judged, own, place};
+
+/// The program under another name.
+pub(super) struct Link {
+    pub(super) path: PathBuf,
+    target: PathBuf,
+    /// Its directory is one where programs are looked for.
+    pub(super) in_path: bool,
+    pub(super) is_there: bool,
+}
+
+impl Link {
+    /// In PATH, where a package or the person has put it; else in `~/.local/bin`.
+    pub(super) fn named(name: &str) -> Result<Self, Error> {
+        let path = env::path(env::variables(), "PATH").unwrap_or_default();
+        let dirs: Vec<_> = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
+        if let Some(dir) = dirs.iter().find(|dir| leads_here(&dir.join(name))) {
+            return Self::at(dir.join(name), true);
+        }
+        let dir = home("a link")?.join(".local/bin");
+        let in_path = dirs.contains(&dir);
+        Self::at(dir.join(name), in_path)
+    }
+
+    /// At a place that the tool prescribes.
+    pub(super) fn at(path: PathBuf, in_path: bool) -> Result<Self, Error> {
+        let is_there = leads_here(&path);
+        if !is_there && fs::symlink_metadata(&path).is_ok_and(|meta| !is_ours(&path, &meta)) {
+            let what = format!("{} is not written", shown(&path));
+            let why = "something of that name is there already, and is no link to keyfob";
+            return Err(Error::new(Id::Usage, what, why).hint("move it away, if it is not needed"));
+        }
+        Ok(Self { path, target: place(), in_path, is_there })
+    }
+
+    /// Whether `--undo` may remove it: one in the person's home. What a package has brought stays.
+    pub(super) fn is_own(&self) -> bool {
+        home("a link").is_ok_and(|home| self.path.starts_with(home))
+            && fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink())
+    }
+
+    pub(super) fn says(&self) -> String {
+        format!("{} -> {}", shown(&self.path), shown(&self.target))
+    }
+
+    pub(super) fn write(&self) -> Result<(), Error> {
+        let failed = |error| super::failed("written", &self.path, error);
+        let dir = self.path.parent().unwrap_or(&self.path);
+        judged(dir.to_path_buf(), "HOME", None)?;
+        fs::create_dir_all(dir).map_err(failed)?;
+        // One that led to a program which is gone.
+        match fs::symlink_metadata(&self.path) {
+            Ok(meta) if is_ours(&self.path, &meta) => fs::remove_file(&self.path).map_err(failed)?,
+            _ => {}
+        }
+        symlink(&self.target, &self.path).map_err(failed)
+    }
+
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(super::failed("removed", &self.path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn leads_here(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|found| found == own())
+}
+
+/// A link to a keyfob that is elsewhere, or gone.
+fn is_ours(path: &Path, meta: &fs::Metadata) -> bool {
+    let leads_to =
+        |target: PathBuf| target.file_name().is_some_and(|name| name.to_string_lossy().starts_with("keyfob"));
+    meta.file_type().is_symlink() && fs::read_link(path).is_ok_and(leads_to)
+}

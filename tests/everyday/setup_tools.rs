@@ -1,0 +1,313 @@
+//! `keyfob setup git|docker|cargo|terraform|bazel|pnpm|claude-code|codex`: what comes into each tool's file, and that it goes
+//! again, octet by octet. That the tools understand it is shown where they run (`tests/providers/consumers`).
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::PathBuf,
+};
+
+use keyfob_testkit::{Ran, Sandbox, program};
+
+/// The tool's word, where its file is, what a person may have there, and what keyfob's part says.
+struct Case {
+    tool: &'static str,
+    file: &'static str,
+    mine: &'static str,
+    part: &'static str,
+    link: Option<&'static str>,
+    broken: (&'static str, &'static str),
+}
+
+const HOST: &str = "https://tools.company.example";
+
+const CASES: [Case; 8] = [
+    Case {
+        tool: "git",
+        file: ".gitconfig",
+        mine: "# mine\n[user]\n\tname = Ada ; me\n[credential]\n\thelper = store",
+        part: "[credential \"https://tools.company.example\"]\n\thelper =\n\thelper = !",
+        link: None,
+        broken: ("[user]\n\tname = Ada\n[core\n", "line 3"),
+    },
+    Case {
+        tool: "docker",
+        file: ".docker/config.json",
+        mine: "{\n\t\"auths\": {\n\t\t\"other\": {\"auth\": \"c2VjcmV0\"}\n\t},\n\t\"credHelpers\": {\n\t\t\"x.example\": \"pass\"\n\t}\n}",
+        part: "\"tools.company.example\": \"keyfob\"",
+        link: Some(".local/bin/docker-credential-keyfob"),
+        broken: ("{\n  \"auths\": {},\n}\n", "line 3"),
+    },
+    Case {
+        tool: "cargo",
+        file: ".cargo/config.toml",
+        mine: "# mine\n[build] # fast\njobs = 4\n\n[registries.company]\nindex = 'sparse+https://tools.company.example/index/' # ours\n\n\
+               [registries.other]\nindex = \"sparse+https://evil.example/\"\n# end\n",
+        part: "cargo-credential-keyfob\"]",
+        link: Some(".local/bin/cargo-credential-keyfob"),
+        broken: ("[build]\njobs = 4\n[registries.company\n", "line 3"),
+    },
+    Case {
+        tool: "terraform",
+        file: ".terraformrc",
+        mine: "# mine\nplugin_cache_dir = \"$HOME/{\"\ncredentials \"app.example\" {\n  token = \"x\"\n}\n",
+        part: "credentials_helper \"keyfob\" {}",
+        link: Some(".terraform.d/plugins/terraform-credentials-keyfob"),
+        broken: ("host \"a\" {\n}\ncredentials \"b\" {\n", "line 3"),
+    },
+    Case {
+        tool: "bazel",
+        file: ".bazelrc",
+        mine: "# mine\nbuild --jobs=4\ncommon --credential_helper=other.example=/usr/bin/other",
+        part: "common --credential_helper=tools.company.example=/",
+        link: Some(".local/bin/bazel-credential-keyfob"),
+        broken: ("common --credential_helper=tools.company.example=/usr/bin/other\n", "line 1"),
+    },
+    Case {
+        tool: "pnpm",
+        file: ".npmrc",
+        mine: "; mine\nregistry=https://tools.company.example/\r\n//other.example/:_authToken=secret\r\n",
+        part: "//tools.company.example/:tokenHelper=/",
+        link: Some(".local/bin/pnpm-credential-keyfob"),
+        broken: ("a=b\n//tools.company.example/:_authToken=secret\n", "line 2"),
+    },
+    Case {
+        tool: "claude-code",
+        file: ".claude/settings.json",
+        mine: "{\n  \"env\": {\n    \"ANTHROPIC_BASE_URL\": \"https://tools.company.example\"\n  },\n  \"model\": \"opus\"\n}\n",
+        part: " token --for \\\"${ANTHROPIC_BASE_URL:-https://api.anthropic.com}\\\"\"",
+        link: None,
+        broken: ("{\n  \"model\": opus\n}\n", "line 2"),
+    },
+    Case {
+        tool: "codex",
+        file: ".codex/config.toml",
+        mine: "model = \"m\" # mine\n\n[model_providers.company]\nbase_url = \"https://tools.company.example/v1\"\n\n\
+               [model_providers.other]\nbase_url = \"https://evil.example/v1\"\nenv_key = \"KEY\"\n\n[tui]\n",
+        part: "[model_providers.company.auth]\ncommand = \"",
+        link: None,
+        broken: ("model = \"m\"\nmodel = \"n\"\n", "line 2"),
+    },
+];
+
+impl Case {
+    fn file(&self, s: &Sandbox) -> PathBuf {
+        s.home.path().join(self.file)
+    }
+
+    /// A home with this in the tool's file.
+    fn with(&self, text: &str) -> Sandbox {
+        let s = sandbox();
+        let file = self.file(&s);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("ours");
+        fs::write(&file, text).expect("ours");
+        fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("ours");
+        s
+    }
+
+    fn read(&self, s: &Sandbox) -> String {
+        fs::read_to_string(self.file(s)).unwrap_or_else(|error| panic!("{}: {error}", self.tool))
+    }
+}
+
+fn sandbox() -> Sandbox {
+    let s = Sandbox::new();
+    fs::create_dir_all(s.home.home()).expect("ours");
+    let config = format!("[environments.local]\nhosts = [\"{HOST}\"]\n");
+    fs::write(s.home.home().join("config.toml"), config).expect("ours");
+    s
+}
+
+#[test]
+fn a_persons_file_gets_keyfob_and_loses_it_again() {
+    for case in &CASES {
+        let s = case.with(case.mine);
+        let shown = s.json(&["setup", case.tool, "--dry-run"]);
+        assert_eq!((&shown["would_change"], &shown["changed"]), (&true.into(), &false.into()), "{shown}");
+        assert_eq!(case.read(&s), case.mine, "only shown");
+        let ran = s.run(&["setup", case.tool]);
+        assert_eq!(ran.code, Some(0), "{}: {ran:?}", case.tool);
+        let text = case.read(&s);
+        assert!(text.contains(case.part), "{}: {text}", case.tool);
+        assert!(ran.err.contains(case.part.lines().next().expect("a line")), "it is shown: {ran:?}");
+        assert!(!ran.err.contains("secret") && !ran.err.contains("c2VjcmV0"), "{ran:?}");
+        for line in case.mine.lines() {
+            assert!(text.contains(line), "{}: {line} in {text}", case.tool);
+        }
+        assert!(
+            !text.contains("evil.example\"\ncredential") && text.matches("keyfob setup").count() <= 1,
+            "{text}"
+        );
+        let mode = fs::metadata(case.file(&s)).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o640, "{}", case.tool);
+        let link = case.link.map(|link| s.home.path().join(link));
+        if let Some(link) = &link {
+            assert_eq!(fs::read_link(link).expect("a link"), PathBuf::from(program()));
+        }
+        let again = s.json(&["setup", case.tool]);
+        assert_eq!((&again["would_change"], case.read(&s)), (&false.into(), text), "{}", case.tool);
+        let undone = s.json(&["setup", case.tool, "--undo"]);
+        assert_eq!(undone["changed"], true, "{undone}");
+        assert_eq!(case.read(&s), case.mine, "{}: octet by octet", case.tool);
+        assert!(link.is_none_or(|link| fs::symlink_metadata(link).is_err()), "{}", case.tool);
+        assert_eq!(s.json(&["setup", case.tool, "--undo"])["would_change"], false);
+    }
+}
+
+#[test]
+fn a_file_that_was_made_is_removed_again() {
+    let add: [(&str, &[&str]); 8] = [
+        ("git", &[]),
+        ("docker", &[]),
+        ("cargo", &["--registry", "company", "--index", "sparse+https://tools.company.example/index/"]),
+        ("terraform", &[]),
+        ("bazel", &[]),
+        ("pnpm", &[]),
+        ("claude-code", &[]),
+        ("codex", &["--provider", "company", "--base-url", "https://tools.company.example/v1"]),
+    ];
+    for (case, (tool, words)) in CASES.iter().zip(add) {
+        assert_eq!(case.tool, tool);
+        let s = sandbox();
+        let api = format!("[environments.local]\nhosts = [\"{HOST}\", \"https://api.anthropic.com\"]\n");
+        fs::write(s.home.home().join("config.toml"), api).expect("ours");
+        let ran = s.run(&[&["setup", tool], words].concat());
+        assert_eq!(ran.code, Some(0), "{tool}: {ran:?}");
+        let text = case.read(&s);
+        assert!(text.contains("keyfob") && !text.starts_with('\n'), "{text}");
+        let mode = fs::metadata(case.file(&s)).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{tool}");
+        assert_eq!(s.run(&["setup", tool, "--undo"]).code, Some(0));
+        assert!(!case.file(&s).exists(), "{tool}: {}", case.read(&s));
+    }
+}
+
+#[test]
+fn what_cannot_be_changed_is_left_and_named_by_its_line() {
+    for case in &CASES {
+        let (text, line) = case.broken;
+        let s = case.with(text);
+        let ran = Ran::from(s.output(&["setup", case.tool, "--json"]));
+        ran.failed(2, "usage");
+        let name = case.file.rsplit('/').next().expect("a name");
+        assert!(ran.err.contains(line) && ran.err.contains(name), "{}: {ran:?}", case.tool);
+        assert!(!ran.err.contains("secret"), "{ran:?}");
+        assert_eq!(case.read(&s), text);
+        assert!(case.link.is_none_or(|link| fs::symlink_metadata(s.home.path().join(link)).is_err()));
+
+        let s = case.with(case.mine);
+        let elsewhere = s.home.path().join("dotfiles");
+        fs::rename(case.file(&s), &elsewhere).expect("ours");
+        symlink(&elsewhere, case.file(&s)).expect("ours");
+        Ran::from(s.output(&["setup", case.tool, "--json"])).failed(3, "config-unsafe");
+        assert_eq!(fs::read_to_string(&elsewhere).expect("ours"), case.mine);
+    }
+}
+
+#[test]
+fn another_host_is_refused() {
+    let s = sandbox();
+    for words in [
+        &["git", "https://evil.example"][..],
+        &["docker", "evil.example"],
+        &["bazel", "http://tools.company.example"],
+        &["pnpm", "tools.company.example:8443"],
+        &["claude-code"],
+        &["cargo", "--registry", "a", "--index", "sparse+https://evil.example/"],
+        &["codex", "--provider", "a", "--base-url", "https://evil.example/v1"],
+        &["cargo"],
+        &["codex", "--provider", "none"],
+    ] {
+        let ran = Ran::from(s.output(&[&["setup"], words, &["--json"]].concat()));
+        ran.failed(2, "usage");
+    }
+    fs::write(s.home.home().join("config.toml"), "").expect("ours");
+    let ran = s.run(&["setup", "git"]);
+    assert!(ran.code == Some(2) && ran.err.contains("lists none under `hosts`"), "{ran:?}");
+    for case in &CASES {
+        assert!(!case.file(&s).exists(), "{}", case.tool);
+    }
+}
+
+/// What is another program's stays, be it the helper in the file or what lies where the link would.
+#[test]
+fn what_is_there_already_is_not_replaced() {
+    for (tool, file, text) in [
+        ("docker", ".docker/config.json", "{\"credHelpers\": {\"tools.company.example\": \"pass\"}}"),
+        ("terraform", ".terraformrc", "credentials_helper \"other\" {}\n"),
+        ("claude-code", ".claude/settings.json", "{\"apiKeyHelper\": \"pass show key\"}"),
+        (
+            "cargo",
+            ".cargo/config.toml",
+            "[registries.a]\nindex = \"https://tools.company.example/\"\ncredential-provider = \"cargo:token\"\n",
+        ),
+        (
+            "codex",
+            ".codex/config.toml",
+            "[model_providers.a]\nbase_url = \"https://tools.company.example/\"\nenv_key = \"KEY\"\n",
+        ),
+    ] {
+        let s = sandbox();
+        let path = s.home.path().join(file);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("ours");
+        fs::write(&path, text).expect("ours");
+        Ran::from(s.output(&["setup", tool, "--json"])).failed(2, "usage");
+        assert_eq!(fs::read_to_string(&path).expect("ours"), text);
+        assert_eq!(s.run(&["setup", tool, "--undo"]).code, Some(0));
+        assert_eq!(fs::read_to_string(&path).expect("ours"), text, "not keyfob's");
+    }
+    let s = sandbox();
+    let link = s.home.path().join(".local/bin/docker-credential-keyfob");
+    fs::create_dir_all(link.parent().expect("a directory")).expect("ours");
+    fs::write(&link, "mine").expect("ours");
+    Ran::from(s.output(&["setup", "docker", "--json"])).failed(2, "usage");
+    assert_eq!(fs::read_to_string(&link).expect("ours"), "mine");
+    assert!(!s.home.path().join(".docker/config.json").exists());
+    // One that led to a keyfob which is gone is led to this one.
+    fs::remove_file(&link).expect("ours");
+    symlink("/nowhere/keyfob", &link).expect("ours");
+    assert_eq!(s.run(&["setup", "docker"]).code, Some(0));
+    assert_eq!(fs::read_link(&link).expect("a link"), PathBuf::from(program()));
+}
+
+/// The words of this command line hold when the tool runs the program; a tool that passes none is not set up as if it did.
+#[test]
+fn a_login_that_was_chosen_is_written_down() {
+    for (tool, words) in
+        [("git", "--profile work credential-helper git"), ("terraform", "args = [\"--profile\", \"work\"]")]
+    {
+        let s = sandbox();
+        assert_eq!(s.run(&["--profile", "work", "setup", tool]).code, Some(0));
+        let case = CASES.iter().find(|case| case.tool == tool).expect("a case");
+        assert!(case.read(&s).contains(words), "{}", case.read(&s));
+        assert_eq!(s.run(&["setup", tool, "--undo"]).code, Some(0));
+        assert!(!case.file(&s).exists());
+    }
+    let s = sandbox();
+    for tool in ["docker", "bazel", "pnpm"] {
+        Ran::from(s.output(&["--profile", "work", "setup", tool, "--json"])).failed(2, "usage");
+    }
+}
+
+/// A repository can set the variables that lead to these files.
+#[test]
+fn a_variable_leads_into_no_repository() {
+    let s = sandbox();
+    let repository = s.home.path().join("repository");
+    fs::create_dir_all(repository.join(".git")).expect("ours");
+    let path = repository.join("here");
+    for (tool, variable) in [
+        ("git", "GIT_CONFIG_GLOBAL"),
+        ("docker", "DOCKER_CONFIG"),
+        ("cargo", "CARGO_HOME"),
+        ("terraform", "TF_CLI_CONFIG_FILE"),
+        ("pnpm", "NPM_CONFIG_USERCONFIG"),
+        ("claude-code", "CLAUDE_CONFIG_DIR"),
+        ("codex", "CODEX_HOME"),
+    ] {
+        let mut command = s.keyfob(["setup", tool, "--json"]);
+        let ran = Ran::from(command.current_dir(&repository).env(variable, &path).output().expect("it runs"));
+        ran.failed(3, "home-unsafe");
+        assert!(!path.exists(), "{tool}");
+    }
+}
