@@ -8,10 +8,10 @@ import os
 import shutil
 import subprocess
 import tarfile
+import urllib.parse
 import zipfile
-from pathlib import Path
 
-from stage import Failed, until
+from stage import Failed
 
 REGISTRY = {}
 
@@ -79,6 +79,20 @@ class Program:
             raise Failed("it did not ask the other host at all: nothing is shown")
         if server.leaked():
             raise Failed("another host got the credential")
+
+
+def refused_first(program, stage):
+    """For one that does not ask at all when it gets no credential: keyfob's refusal is what is looked for."""
+    server = program.foreign(stage)
+    try:
+        program.fetch(stage, server)
+    except Failed as failed:
+        if "keyfob has no credential for" not in str(failed):
+            raise
+    else:
+        raise Failed("it got an answer")
+    if server.leaked():
+        raise Failed("another host got the credential")
 
 
 def first_line(text):
@@ -314,8 +328,7 @@ class Terraform(Program):
 
 @program
 class Kubectl(Program):
-    name, always, tls, protocol = "kubectl", True, True, "exec plugin (ID token), `keyfob setup kubernetes`"
-    bound = "the kubeconfig says which cluster a user is for"
+    name, always, tls, protocol = "kubectl", True, True, "exec plugin (ID token), `keyfob setup kubernetes --only-hosts`"
 
     def version(self, stage):
         out = stage.run(["kubectl", "version", "--client", "-o", "json"], may_fail=True)
@@ -325,20 +338,27 @@ class Kubectl(Program):
         server.route("/fetched", lambda *_: (200, b'{"fetched":true}', {}))
 
     def prepare(self, stage):
-        stage.out("setup", "kubernetes", "--yes")
+        stage.out("setup", "kubernetes", "--only-hosts", "--yes")
         path = stage.home / ".kube/config"
-        server = self.server(stage)
         version = tuple(int(part) for part in self.version(stage).split("-")[0].split(".")[:2])
         text = path.read_text()
         if version < (1, 22):  # Debian's knows the older name of the same form alone.
             text = text.replace("authentication.k8s.io/v1\n", "authentication.k8s.io/v1beta1\n")
-        path.write_text(
-            text + "current-context: c\ncontexts: [{name: c, context: {cluster: c, user: keyfob}}]\n"
-            f"clusters: [{{name: c, cluster: {{server: '{server.origin}', certificate-authority: '{stage.certificate}'}}}}]\n")
+        clusters = [
+            f"{{name: {name}, cluster: {{server: '{server.origin}', certificate-authority: '{stage.certificate}'}}}}"
+            for name, server in (("ours", stage.ours_tls), ("foreign", stage.foreign_tls))
+        ]
+        contexts = [f"{{name: {name}, context: {{cluster: {name}, user: keyfob}}}}" for name in ("ours", "foreign")]
+        path.write_text(text + f"contexts: [{', '.join(contexts)}]\nclusters: [{', '.join(clusters)}]\n")
 
     def fetch(self, stage, server):
-        if "fetched" not in stage.run(["kubectl", "get", "--raw", "/fetched"]):
+        context = "ours" if server is stage.ours_tls else "foreign"
+        if "fetched" not in stage.run(["kubectl", "--context", context, "get", "--raw", "/fetched"]):
             raise Failed("not what is there")
+
+    # kubectl gives up when its plugin does, before it asks.
+    def spares_others(self, stage):
+        refused_first(self, stage)
 
 
 def wheel():
@@ -407,6 +427,7 @@ class Pip(Index):
 @program
 class Pnpm(Program):
     name, protocol = "pnpm", "token helper, `keyfob setup pnpm`"
+    bound = "the person's .npmrc says which registry a helper is for"
 
     def binary(self, stage):
         return stage.node("@pnpm/exe.linux-x64/pnpm")
@@ -517,16 +538,25 @@ class Library(Program):
         process.stdin.close()
         process.wait()
 
+    def fetches(self, stage):
+        # The process goes on, and is asked once more when the credential is over.
+        server = self.server(stage)
+        self.process = self.begin(stage, server)
+        self.ask(self.process)
+        if not server.good():
+            raise Failed("no credential came")
+
+    def renewed(self, stage):
+        """What happens elsewhere when a credential is over."""
+
     def survives_expiry(self, stage):
         server = self.server(stage)
-        server.seen.clear()
-        process = self.begin(stage, server)
-        self.ask(process)
         stage.expire()
+        self.renewed(stage)
         server.seen.clear()
-        self.ask(process)
-        process.stdin.close()
-        process.wait()
+        self.ask(self.process)
+        self.process.stdin.close()
+        self.process.wait()
         if not any(stage.is_good(token) for token in server.good()):
             raise Failed("it fetched with an old credential")
 
@@ -557,17 +587,9 @@ def ask():
     def serve(self, stage, server):
         server.route("/v1/messages", lambda *_: (200, json.dumps(MESSAGE).encode(), {}))
 
+    # Refused before anything is asked: that nothing comes there is what is wanted.
     def spares_others(self, stage):
-        # Refused before anything is asked: that nothing comes there is what is wanted.
-        server = self.foreign(stage)
-        try:
-            self.fetch(stage, server)
-            raise Failed("it got an answer")
-        except Failed as failed:
-            if "keyfob has no credential for" not in str(failed):
-                raise
-        if server.leaked():
-            raise Failed("another host got the credential")
+        refused_first(self, stage)
 
 
 @program
@@ -608,8 +630,6 @@ def ask():
         return {"GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES": "1"}
 
     def serve(self, stage, server):
-        import urllib.parse
-
         def exchange(request, body):
             said = {name: value[0] for name, value in urllib.parse.parse_qs(body.decode()).items()}
             token = said.get("subject_token")
@@ -647,8 +667,6 @@ def ask():
                 "AWS_ENDPOINT_URL_STS": f"{server.origin}/sts", "AWS_ROLE_SESSION_NAME": "toy"}
 
     def serve(self, stage, server):
-        import urllib.parse
-
         def assume(request, body):
             said = {name: value[0] for name, value in urllib.parse.parse_qs(body.decode()).items()}
             token = said.get("WebIdentityToken")
@@ -667,31 +685,14 @@ def ask():
 
         server.route("/sts", assume, open_to_all=True)
 
-    def keep(self, stage):
+    def renewed(self, stage):
         """Where nothing keeps the file, a job that runs every few minutes does."""
         path = self.path(stage)
         path.with_suffix(".new").write_text(stage.out("token", "--id-token"))
         os.replace(path.with_suffix(".new"), path)
 
-    def begin(self, stage, server):
-        self.keep(stage)
-        return super().begin(stage, server)
-
-    def ask(self, process):
-        super().ask(process)
-
-    def survives_expiry(self, stage):
-        server = self.server(stage)
-        process = self.begin(stage, server)
-        self.ask(process)
-        stage.expire()
-        self.keep(stage)
-        server.seen.clear()
-        self.ask(process)
-        process.stdin.close()
-        process.wait()
-        if not any(stage.is_good(token) for token in server.good()):
-            raise Failed("it fetched with an old credential")
+    def prepare(self, stage):
+        self.renewed(stage)
 
 
 class Agent(Program):

@@ -260,15 +260,6 @@ class Stage:
             process.wait()
 
 
-def until(what, look):
-    end = time.monotonic() + DEADLINE
-    while not (found := look()):
-        if time.monotonic() > end:
-            raise Failed(f"waited too long for {what}")
-        time.sleep(0.05)
-    return found
-
-
 @contextlib.contextmanager
 def stage(keyfob):
     work = tempfile.mkdtemp(prefix="keyfob-consumers-")

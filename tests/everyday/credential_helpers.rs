@@ -342,3 +342,103 @@ fn a_server_of_claude_codes_gets_its_headers() {
     assert_eq!(answer(&command.output().expect("it runs")), json!({}), "what is no text is no host");
     assert_eq!(s.output(&["header", "--json", "--format", "headers-helper"]).status.code(), Some(2));
 }
+
+/// pnpm asks without a word: what it is told goes where its own configuration has it.
+#[test]
+fn pnpm_gets_the_token() {
+    let s = signed_in(&[]);
+    let got = ask(&s, "pnpm-credential-keyfob", "pnpm", &[], "");
+    assert_eq!(String::from_utf8_lossy(&got.stdout), format!("{}\n", s.token()));
+    s.out(&["logout"]);
+    let over = ask(&s, "pnpm-credential-keyfob", "pnpm", &[], "");
+    assert_eq!((over.status.code(), over.stdout.is_empty()), (Some(4), true));
+}
+
+#[test]
+fn pip_and_uv_get_a_password_for_an_index() {
+    let s = signed_in(&[]);
+    let ask = |words: &[&str]| {
+        let got = ask(&s, "keyring", "keyring", words, "");
+        (got.status.code(), String::from_utf8(got.stdout).expect("text"))
+    };
+    let token = s.token();
+    let index = format!("https://{HOST}/simple/");
+    for address in [&index, HOST] {
+        assert_eq!(ask(&["get", address, "oauth2"]), (Some(0), format!("{token}\n")));
+    }
+    assert_eq!(ask(&["--mode", "creds", "get", &index]), (Some(0), format!("oauth2\n{token}\n")));
+    for words in [
+        &["get", "https://evil.example/simple/", "oauth2"][..],
+        &["get", "http://git.company.example/simple/", "oauth2"],
+        &["get", "https://git.company.example@evil.example/", "oauth2"],
+        &["get", &index, "somebody"],
+        &["--mode", "creds", "get", "https://evil.example/"],
+    ] {
+        assert_eq!(ask(words), (Some(1), String::new()), "{words:?}");
+    }
+    for words in [&["set", &index, "oauth2"][..], &["get", &index], &[]] {
+        assert_eq!(ask(words), (Some(2), String::new()), "{words:?}");
+    }
+}
+
+/// AIP-4117: what is wrong is said in the form too.
+#[test]
+fn google_gets_the_id_token() {
+    let s = Sandbox::new();
+    let config = "[environments.local]\nscopes = [\"openid\", \"offline_access\"]\n";
+    fs::create_dir_all(s.home.home()).expect("ours");
+    fs::write(s.home.home().join("config.toml"), config).expect("ours");
+    let asked = |kind: Option<&str>| {
+        let mut command = s.keyfob(["credential-helper", "google"]);
+        command.envs(kind.map(|kind| ("GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE", kind)));
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{output:?}");
+        answer(&output)
+    };
+    let nobody = asked(None);
+    assert_eq!((&nobody["version"], &nobody["success"]), (&json!(1), &json!(false)));
+    assert_eq!(nobody["code"], "login-needed");
+    assert!(nobody["message"].as_str().is_some_and(|text| text.contains("keyfob login")), "{nobody}");
+    s.login();
+    let token = s.json(&["token", "--id-token"]);
+    for kind in [None, Some("id_token"), Some("jwt")] {
+        let kind = kind.map(|kind| format!("urn:ietf:params:oauth:token-type:{kind}"));
+        let got = asked(kind.as_deref());
+        let is = kind.unwrap_or("urn:ietf:params:oauth:token-type:id_token".into());
+        assert_eq!((&got["success"], &got["token_type"]), (&json!(true), &json!(is)));
+        assert_eq!(got["id_token"], token["token"]);
+        assert!(got["expiration_time"].as_i64().is_some_and(|end| end > now()), "{got}");
+    }
+    let saml = asked(Some("urn:ietf:params:oauth:token-type:saml2"));
+    assert_eq!((&saml["success"], &saml["code"]), (&json!(false), &json!("usage")));
+}
+
+/// For a tool that is told nothing of hosts: the address is said where it is set up.
+#[test]
+fn a_token_for_an_address_is_for_a_host_of_the_environment() {
+    let s = signed_in(&[]);
+    let url = format!("https://{HOST}/v1/items");
+    assert_eq!(s.out(&["token", "--for", &url]), format!("{}\n", s.token()));
+    assert_eq!(s.out(&["header", "--for", &url]), s.out(&["header"]));
+    for other in ["https://evil.example/", "http://git.company.example/", "git.company.example", ""] {
+        for command in ["token", "header"] {
+            let ran = keyfob_testkit::Ran::from(s.output(&[command, "--for", other, "--json"]));
+            ran.failed(2, "usage");
+        }
+    }
+}
+
+/// systemd connects to a socket for `LoadCredential=` and reads to its end; a unit with `StandardOutput=socket` answers.
+#[test]
+fn a_socket_is_answered_with_the_token() {
+    let s = signed_in(&[]);
+    let (mut reader, writer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let mut command = s.keyfob(["token"]);
+    let mut child = command.stdout(std::os::fd::OwnedFd::from(writer)).spawn().expect("it starts");
+    // It holds the other end.
+    drop(command);
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).expect("it ends");
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(text.trim_end(), s.token());
+}

@@ -162,3 +162,34 @@ fn a_login_without_an_id_token_is_told_of_at_once() {
     assert!(s.run(&["setup", "kubernetes"]).err.contains("no ID token yet"));
     assert!(!s.run(&["setup", "kubernetes", "--access-token"]).err.contains("no ID token yet"));
 }
+
+/// kubectl names the cluster to the plugin if the user's entry says so (client-go: `provideClusterInfo`).
+#[test]
+fn a_cluster_that_is_no_host_gets_no_token() {
+    let s = Sandbox::new();
+    fs::create_dir_all(s.home.home()).expect("ours");
+    let config = "[environments.local]\nscopes = [\"openid\"]\nhosts = [\"https://k8s.company.example\"]\n";
+    fs::write(s.home.home().join("config.toml"), config).expect("ours");
+    s.login();
+    assert_eq!(s.run(&["setup", "kubernetes", "--only-hosts"]).code, Some(0));
+    assert!(
+        read(&s).contains("      interactiveMode: Never\n      provideClusterInfo: true\n"),
+        "{}",
+        read(&s)
+    );
+    assert_eq!(s.json(&["setup", "kubernetes", "--only-hosts"])["would_change"], false);
+    assert_eq!(s.json(&["setup", "kubernetes"])["would_change"], true);
+    for (server, code) in [
+        ("https://k8s.company.example", 0),
+        ("https://evil.example", 2),
+        ("https://k8s.company.example:6443", 2),
+    ] {
+        let info = serde_json::json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
+            "spec": { "interactive": false, "cluster": { "server": server } },
+        });
+        let mut command = s.keyfob(["token", "--format", "kubernetes"]);
+        let ran = Ran::from(command.env("KUBERNETES_EXEC_INFO", info.to_string()).output().expect("it runs"));
+        assert_eq!(ran.code, Some(code), "{server}: {ran:?}");
+    }
+}

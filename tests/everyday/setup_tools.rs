@@ -263,6 +263,8 @@ fn what_is_there_already_is_not_replaced() {
     Ran::from(s.output(&["setup", "docker", "--json"])).failed(2, "usage");
     assert_eq!(fs::read_to_string(&link).expect("ours"), "mine");
     assert!(!s.home.path().join(".docker/config.json").exists());
+    assert_eq!(s.run(&["setup", "docker", "--undo"]).code, Some(0), "it is not in the way of that");
+    assert_eq!(fs::read_to_string(&link).expect("ours"), "mine");
     // One that led to a keyfob which is gone is led to this one.
     fs::remove_file(&link).expect("ours");
     symlink("/nowhere/keyfob", &link).expect("ours");
@@ -310,4 +312,26 @@ fn a_variable_leads_into_no_repository() {
         ran.failed(3, "home-unsafe");
         assert!(!path.exists(), "{tool}");
     }
+}
+
+#[test]
+fn doctor_names_a_link_whose_program_is_gone() {
+    let s = sandbox();
+    assert_eq!(s.run(&["setup", "docker"]).code, Some(0));
+    let tools = |s: &Sandbox| {
+        let output = s.output(&["doctor", "--json"]);
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let all = said["findings"].as_array().expect("a list").clone();
+        all.into_iter().find(|finding| finding["subject"] == "tools")
+    };
+    assert_eq!(tools(&s), None);
+    let link = s.home.path().join(".local/bin/docker-credential-keyfob");
+    fs::remove_file(&link).expect("ours");
+    symlink("/nowhere/keyfob", &link).expect("ours");
+    let finding = tools(&s).expect("it is named");
+    assert_eq!(finding["state"], "note");
+    assert!(
+        finding["text"].as_str().is_some_and(|text| text.contains("docker-credential-keyfob")),
+        "{finding}"
+    );
 }

@@ -98,7 +98,7 @@ The library runs it if GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES is 1.")]
 }
 
 /// The names of the program, and what each answers.
-const NAMES: [(&str, &str); 7] = [
+pub(crate) const NAMES: [(&str, &str); 7] = [
     ("git-credential-keyfob", "git"),
     ("bazel-credential-keyfob", "bazel"),
     ("docker-credential-keyfob", "docker"),

@@ -19,7 +19,7 @@ use keyfob::Source;
 #[cfg(feature = "serve")]
 pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus, Kept};
 pub(crate) use self::{
-    credential_helper::{CredentialHelper, HelperTool, by_name},
+    credential_helper::{CredentialHelper, HelperTool, NAMES, by_name},
     credentials::{Exec, Format, HELPER_KEY, Header, HeaderFormat, Rejected, Token, Wanted},
     init::{Init, Provider},
     inspect::Inspect,

@@ -193,6 +193,9 @@ pub(crate) struct Kubernetes {
     /// Hand out the access token instead of the ID token
     #[arg(long)]
     pub(crate) access_token: bool,
+    /// Only for clusters whose address is at a host of the environment: kubectl says which it is
+    #[arg(long)]
+    pub(crate) only_hosts: bool,
     #[command(flatten)]
     pub(crate) how: How,
 }

@@ -7,13 +7,14 @@ use keyfob::{
     internals::{
         core::Id,
         doctor::{Finding, State, Wish},
+        world::system::shown,
     },
 };
 
 use crate::{
     advice,
     args::{Doctor, Global},
-    commands::help,
+    commands::{help, setup},
     internal,
     output::{
         report::{self, Report, Result},
@@ -29,6 +30,7 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     let mut findings = client.examine(Wish { fix: args.fix, run });
     findings.extend(collector(&client));
     findings.push(Finding { subject: "program".into(), state: State::Fine(help::kind()) });
+    findings.extend(helpers());
     // The first failure decides, malformed variables before all others.
     let code = findings.iter().find_map(|finding| match &finding.state {
         State::Wrong(error) => Some(error.exit_code()),
@@ -77,6 +79,17 @@ fn may_run(client: &Client) -> Result<bool> {
         return Ok(false);
     }
     Ok(terminal::agrees(&format!("Run the configured {command} once, to see whether it works?"))?)
+}
+
+/// Links by which tools find keyfob, and which lead nowhere.
+fn helpers() -> Option<Finding> {
+    let astray: Vec<_> = setup::astray().iter().map(|path| shown(path)).collect();
+    let text = format!(
+        "{} leads to a program that is gone; run `keyfob setup` for that tool again, or remove it",
+        astray.first()?
+    );
+    let more = astray.len().checked_sub(2).map(|more| format!("; {} more", more + 1)).unwrap_or_default();
+    Some(Finding { subject: "tools".into(), state: State::Note(text + &more) })
 }
 
 /// Whether metrics reach the collector: without this check, a failure would go unnoticed.

@@ -29,7 +29,8 @@ pub(crate) fn run(global: &Global, args: &Token) -> Result {
     // kubectl sends the ID token to a cluster that knows the provider (Kubernetes: OpenID Connect tokens).
     let id_token = args.id_token || for_kubernetes && !args.access_token && !args.wanted.remote;
     let wanted = Wanted { id_token, ..args.wanted.clone() };
-    let grant = grant::grant_for(global, &wanted, args.address.as_deref())?;
+    let cluster = if for_kubernetes { formats::cluster() } else { None };
+    let grant = grant::grant_for(global, &wanted, args.address.as_deref().or(cluster.as_deref()))?;
     if let Some(format) = args.format {
         Report::answer(&formats::write(format, &grant)?)?;
         return Ok(ExitCode::SUCCESS);

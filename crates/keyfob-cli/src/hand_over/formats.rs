@@ -39,17 +39,23 @@ fn for_files_of_variables(name: &str, token: &str) -> Result<String, Error> {
     Ok(format!("{name}={token}"))
 }
 
-/// The version the caller asks for, in the variable given to every such plugin (Kubernetes: client-go credential
-/// plugins): two versions of one content. A caller that names none gets the stable one.
+/// The cluster that the caller names, if its configuration has it do so (`provideClusterInfo`).
+pub(crate) fn cluster() -> Option<String> {
+    exec_info()?["spec"]["cluster"]["server"].as_str().map(str::to_owned)
+}
+
+/// The version the caller asks for: two versions of one content. A caller that names none gets the stable one.
 fn exec_version() -> &'static str {
     const BETA: &str = "client.authentication.k8s.io/v1beta1";
-    let asked = environment::variables()
-        .text("KUBERNETES_EXEC_INFO")
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    match asked.as_ref().and_then(|info| info["apiVersion"].as_str()) {
+    match exec_info().as_ref().and_then(|info| info["apiVersion"].as_str()) {
         Some(BETA) => BETA,
         _ => "client.authentication.k8s.io/v1",
     }
+}
+
+/// What every such plugin is told in a variable (Kubernetes: client-go credential plugins).
+fn exec_info() -> Option<serde_json::Value> {
+    environment::variables().text("KUBERNETES_EXEC_INFO").and_then(|text| serde_json::from_str(text).ok())
 }
 
 fn is_key(source: Source) -> bool {

@@ -356,7 +356,8 @@ pub const DESCRIBED: &[(&str, &str)] = &[
     ),
     (
         "KUBERNETES_EXEC_INFO",
-        "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`.",
+        "The version of ExecCredential that a Kubernetes client requests from `token --format kubernetes`, and the cluster where it is \
+         told to name it: one that is no host of the environment gets no token.",
     ),
     (
         "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE",

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use keyfob::Error;
+use keyfob::{Error, internals::core::contract::names};
 use serde_json::Value;
 
 use super::{
     hosts::Hosts,
     json,
-    tool::{self, Tool, chosen, command},
+    place::command,
+    tool::{self, Tool, chosen},
 };
 use crate::{
     advice::quoted,
@@ -31,7 +32,7 @@ impl Tool for ClaudeCode<'_> {
     }
 
     fn file(&self) -> Result<PathBuf, Error> {
-        let variable = Some(("CLAUDE_CONFIG_DIR", "settings.json"));
+        let variable = Some((names::CLAUDE_CONFIG, "settings.json"));
         tool::file(self.args.file.as_ref(), "claude-code", variable, ".claude/settings.json")
     }
 

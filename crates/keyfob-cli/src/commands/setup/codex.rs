@@ -7,8 +7,9 @@ use toml_edit::{Array, Item, Table, value};
 
 use super::{
     hosts::Hosts,
+    place::command,
     toml,
-    tool::{self, Tool, chosen, command},
+    tool::{self, Tool, chosen},
 };
 use crate::{
     args::{Global, SetupCodex},

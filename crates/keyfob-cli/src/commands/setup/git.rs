@@ -7,7 +7,8 @@ use keyfob::{Error, internals::world::system::env};
 use super::{
     block::Blocks,
     hosts::{Hosts, authority},
-    tool::{self, Tool, chosen, command, home, judged},
+    place::{command, home, judged},
+    tool::{self, Tool, chosen},
 };
 use crate::{
     advice::quoted,

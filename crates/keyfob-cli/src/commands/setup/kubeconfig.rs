@@ -9,6 +9,8 @@ pub(super) struct User {
     pub(super) name: String,
     pub(super) command: String,
     pub(super) args: Vec<String>,
+    /// The plugin is told which cluster it is for.
+    pub(super) names_cluster: bool,
 }
 
 /// Why a text is left as it is.
@@ -185,6 +187,7 @@ impl Node {
             |key: &str, wanted: &str| exec.and_then(|e| e.get(key)).and_then(Node::text) == Some(wanted);
         says("apiVersion", VERSION)
             && says("interactiveMode", "Never")
+            && says("provideClusterInfo", "true") == user.names_cluster
             && self.exec().is_some_and(|(command, args)| command == user.command && args == user.args)
     }
 }
@@ -340,6 +343,7 @@ fn block(user: &User, indent: usize) -> String {
     lines.push("      args:".into());
     lines.extend(user.args.iter().map(|word| format!("      - {}", scalar(word))));
     lines.push("      interactiveMode: Never".into());
+    lines.extend(user.names_cluster.then(|| "      provideClusterInfo: true".to_owned()));
     let margin = " ".repeat(indent);
     lines.iter().map(|line| format!("{margin}{line}\n")).collect()
 }
@@ -364,6 +368,7 @@ mod tests {
             name: "keyfob".into(),
             command: "keyfob".into(),
             args: args.iter().map(|word| (*word).to_owned()).collect(),
+            names_cluster: false,
         }
     }
 

@@ -9,7 +9,8 @@ use keyfob::{
 
 use super::{
     kubeconfig::{self, Odd, User},
-    tool::{Tool, chosen, command, judged},
+    place::{command, judged},
+    tool::{Tool, chosen},
 };
 use crate::{
     advice::quoted,
@@ -111,7 +112,12 @@ const NOT_OURS: &str = "a user of that name is there already, and is not keyfob'
 
 impl Kubernetes<'_> {
     fn user(&self) -> Result<User, Error> {
-        Ok(User { name: self.args.user.clone(), command: command(), args: self.words()? })
+        Ok(User {
+            name: self.args.user.clone(),
+            command: command(),
+            args: self.words()?,
+            names_cluster: self.args.only_hosts,
+        })
     }
 
     /// The arguments that kubectl runs the command with.

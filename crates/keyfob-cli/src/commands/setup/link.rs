@@ -14,7 +14,8 @@ use keyfob::{
     },
 };
 
-use super::tool::{home, judged, own, place};
+use super::place::{failed, home, judged, lasting, own};
+use crate::args::NAMES;
 
 /// The program under another name.
 pub(super) struct Link {
@@ -46,7 +47,7 @@ impl Link {
             let why = "something of that name is there already, and is no link to keyfob";
             return Err(Error::new(Id::Usage, what, why).hint("move it away, if it is not needed"));
         }
-        Ok(Self { path, target: place(), in_path, is_there })
+        Ok(Self { path, target: lasting(), in_path, is_there })
     }
 
     /// Whether `--undo` may remove it: one in the person's home. What a package has brought stays.
@@ -60,26 +61,38 @@ impl Link {
     }
 
     pub(super) fn write(&self) -> Result<(), Error> {
-        let failed = |error| super::failed("written", &self.path, error);
+        let cannot = |error| failed("written", &self.path, error);
         let dir = self.path.parent().unwrap_or(&self.path);
         judged(dir.to_path_buf(), "HOME", None)?;
-        fs::create_dir_all(dir).map_err(failed)?;
+        fs::create_dir_all(dir).map_err(cannot)?;
         // One that led to a program which is gone.
         match fs::symlink_metadata(&self.path) {
-            Ok(meta) if is_ours(&self.path, &meta) => fs::remove_file(&self.path).map_err(failed)?,
+            Ok(meta) if is_ours(&self.path, &meta) => fs::remove_file(&self.path).map_err(cannot)?,
             _ => {}
         }
-        symlink(&self.target, &self.path).map_err(failed)
+        symlink(&self.target, &self.path).map_err(cannot)
     }
 
     pub(super) fn remove(&self) -> Result<(), Error> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(super::failed("removed", &self.path, error))
+                Err(failed("removed", &self.path, error))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Links that a set-up made or a person, and that lead to no program any more: the tool then says that its helper is missing.
+pub(crate) fn astray() -> Vec<PathBuf> {
+    let Ok(home) = home("a link") else { return Vec::new() };
+    let dirs = [".local/bin", ".terraform.d/plugins"].map(|dir| home.join(dir));
+    let all = dirs.iter().flat_map(|dir| NAMES.iter().map(|(name, _)| dir.join(name)));
+    let is_astray = |path: &PathBuf| {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|meta| is_ours(path, &meta));
+        is_link && fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    all.filter(is_astray).collect()
 }
 
 fn leads_here(path: &Path) -> bool {

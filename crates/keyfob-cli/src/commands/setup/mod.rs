@@ -15,6 +15,7 @@ mod json;
 mod kubeconfig;
 mod kubernetes;
 mod link;
+mod place;
 mod pnpm;
 mod terraform;
 mod toml;
@@ -39,7 +40,8 @@ use keyfob::{
     },
 };
 
-use self::tool::Tool;
+pub(crate) use self::link::astray;
+use self::{place::failed, tool::Tool};
 use crate::{
     args::{Global, How, SetupTool},
     commands::set_up_report as report,
@@ -68,7 +70,8 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
     let old = read(&path)?;
     let new = tool.change(&path, old.as_deref(), how.undo)?;
     // A link that is as it should be, or is not this command's to remove, is no change.
-    let link = tool.link()?.filter(|link| if how.undo { link.is_own() } else { !link.is_there });
+    let link = if how.undo { tool.link().unwrap_or_default() } else { tool.link()? };
+    let link = link.filter(|link| if how.undo { link.is_own() } else { !link.is_there });
     let changes = new != old || link.is_some();
     show(tool, &path, old.as_deref(), new.as_deref())?;
     if let Some(link) = &link {
@@ -224,8 +227,4 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
-}
-
-fn failed(act: &str, path: &Path, error: io::Error) -> Error {
-    failure::failed_at(Id::Usage, format!("{} cannot be {act}", shown(path)), path, error)
 }

@@ -8,7 +8,8 @@ use keyfob::Error;
 use super::{
     block::Blocks,
     link::Link,
-    tool::{self, Tool, chosen, home},
+    place::home,
+    tool::{self, Tool, chosen},
 };
 use crate::args::{Global, SetupFile};
 

@@ -6,12 +6,14 @@ use keyfob::{
     Error,
     internals::{
         core::Id,
-        setup::trust::{Refusal, Surroundings},
-        world::system::{env, program, shown},
+        world::system::{env, shown},
     },
 };
 
-use super::link::Link;
+use super::{
+    link::Link,
+    place::{home, judged},
+};
 use crate::args::Global;
 
 /// A tool that keyfob can be set up in.
@@ -55,14 +57,6 @@ pub(super) fn file(
     judged(home(tool)?.join(usual), "HOME", Some(usual))
 }
 
-/// The person's home, which everything usual lies in.
-pub(super) fn home(of: &str) -> Result<PathBuf, Error> {
-    env::path(env::variables(), "HOME").filter(|home| home.is_absolute()).ok_or_else(|| {
-        Error::new(Id::NoHome, format!("there is no place for the file of {of}"), "HOME is unset")
-            .hint("set HOME, or name the file: `--file FILE`")
-    })
-}
-
 /// The error for a file that cannot be changed where it stands.
 pub(super) fn odd(file: &Path, line: usize, why: &str) -> Error {
     Error::new(Id::Usage, format!("{} is not changed", shown(file)), format!("line {line}: {why}"))
@@ -73,30 +67,6 @@ pub(super) fn odd(file: &Path, line: usize, why: &str) -> Error {
 pub(super) fn taken(file: &Path, why: &str) -> Error {
     Error::new(Id::Usage, format!("{} is not changed", shown(file)), why.to_owned())
         .hint("take that out first, if keyfob is to answer there")
-}
-
-/// The name alone where PATH leads to this very program: a new version in another place is found then. Else its path.
-pub(super) fn command() -> String {
-    if in_path().is_some() { "keyfob".into() } else { own().to_string_lossy().into_owned() }
-}
-
-/// Where this program is: as PATH has it, which outlasts a new version behind a link. Else the file itself.
-pub(super) fn place() -> PathBuf {
-    in_path().unwrap_or_else(own)
-}
-
-/// The file of this program.
-pub(super) fn own() -> PathBuf {
-    let own = program::own();
-    std::fs::canonicalize(&own).unwrap_or(own)
-}
-
-/// The first `keyfob` in PATH, if that is this program.
-fn in_path() -> Option<PathBuf> {
-    let path = env::path(env::variables(), "PATH").unwrap_or_default();
-    let first = std::env::split_paths(&path).map(|dir| dir.join("keyfob")).find(|file| file.is_file())?;
-    Some(first)
-        .filter(|file| file.is_absolute() && std::fs::canonicalize(file).is_ok_and(|file| file == own()))
 }
 
 /// What was chosen on this command line, to hold when the tool runs the program too.
@@ -134,22 +104,4 @@ pub(super) fn takes_no_words(global: &Global, tool: &str) -> Result<(), Error> {
     let why = format!("{tool} gives its helper no options");
     Err(Error::new(Id::Usage, what, why)
         .hint("leave them out, and set KEYFOB_PROFILE or KEYFOB_ENVIRONMENT where the tool runs"))
-}
-
-/// The path that a variable or a flag gave, made absolute, if nobody else can change the way to it. `usual` is its place in
-/// a home.
-pub(super) fn judged(path: PathBuf, from: &str, usual: Option<&str>) -> Result<PathBuf, Error> {
-    let path = std::path::absolute(&path).unwrap_or(path);
-    let around = Surroundings::of(env::here().as_deref());
-    let verdict = match usual {
-        Some(usual) => around.judge_unless_usual(&path, usual),
-        // Typed for this call: only the way to it counts.
-        None => around.follow(&path).map(drop),
-    };
-    verdict.map_err(|refusal: Refusal| {
-        let what = format!("{from} leads to {}, which is refused", shown(&path));
-        Error::new(Id::HomeUnsafe, what, refusal.to_string())
-            .hint("name another file, on a way that is yours alone")
-    })?;
-    Ok(path)
 }
