@@ -229,7 +229,7 @@ fn only_the_table_names_variables() {
     names.extend([
         contract::names::SESSION_TOKEN_FILE,
         contract::names::MCP_SERVER,
-        contract::names::CLAUDE_CONFIG,
+        contract::names::SETTINGS_DIR,
     ]);
     let ours = |word: &&str| names.contains(word) || word.starts_with("CLAUDE_");
     for file in files.iter().filter(|file| !file.ends_with("tests.rs")) {

@@ -10,7 +10,7 @@ pub const SESSION_TOKEN_FILE: &str = "CLAUDE_SESSION_INGRESS_TOKEN_FILE";
 /// The server that a `headersHelper` of Claude Code's is asked for.
 pub const MCP_SERVER: &str = "CLAUDE_CODE_MCP_SERVER_URL";
 /// Where Claude Code has its settings.
-pub const CLAUDE_CONFIG: &str = "CLAUDE_CONFIG_DIR";
+pub const SETTINGS_DIR: &str = "CLAUDE_CONFIG_DIR";
 pub const REFRESH_TOKEN: &str = "CLAUDE_CODE_OAUTH_REFRESH_TOKEN";
 pub const SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";
 pub const CLIENT_ID: &str = "CLAUDE_CODE_OAUTH_CLIENT_ID";

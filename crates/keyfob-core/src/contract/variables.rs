@@ -55,7 +55,7 @@ pub(super) const PATHS: [&str; 22] = [
     "CARGO_HOME",
     "TF_CLI_CONFIG_FILE",
     "NPM_CONFIG_USERCONFIG",
-    names::CLAUDE_CONFIG,
+    names::SETTINGS_DIR,
     "CODEX_HOME",
     names::SESSION_TOKEN_FILE,
     names::MCP_SERVER,

@@ -32,7 +32,7 @@ impl Tool for ClaudeCode<'_> {
     }
 
     fn file(&self) -> Result<PathBuf, Error> {
-        let variable = Some((names::CLAUDE_CONFIG, "settings.json"));
+        let variable = Some((names::SETTINGS_DIR, "settings.json"));
         tool::file(self.args.file.as_ref(), "claude-code", variable, ".claude/settings.json")
     }
 
