@@ -57,7 +57,7 @@ pub(super) fn sink(setup: &Setup, sink: &agent::Sink) -> Result<Sink, Error> {
     Ok(Sink::new(path, format(sink.format))?.mode(sink.mode))
 }
 
-pub(in crate::commands) const fn format(format: SinkFormat) -> Format {
+pub(crate) const fn format(format: SinkFormat) -> Format {
     match format {
         SinkFormat::Token => Format::Token,
         SinkFormat::Header => Format::Header,
