@@ -262,6 +262,13 @@ fn every_answer_in_json_is_what_its_description_says() {
     d.is("agent-doors-status", &run(&["agent", "status"], &[]));
     agent.kill().and_then(|()| agent.wait()).expect("ours");
     d.is("agent-doors-status", &run(&["agent", "status"], &[]));
+    let socket = format!("unix:{}", s.path().join("doors/proxy.sock").display());
+    let mut proxy = s.keyfob(["proxy", "--json", "--listen", &socket]).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(proxy.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut stdout, &mut line).expect("a line");
+    d.check("proxy", &serde_json::from_str(&line).expect("JSON"));
+    proxy.kill().and_then(|()| proxy.wait()).expect("ours");
 
     // The rest are parts of these.
     let parts = ["considered", "error", "note", "source", "state", "variable", "warnings", "winner"];

@@ -10,6 +10,7 @@ mod stub;
 
 mod certificates;
 mod conformance;
+mod forwarded;
 #[cfg(feature = "interop")]
 mod interop;
 mod issuers;

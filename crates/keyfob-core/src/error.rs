@@ -156,6 +156,8 @@ ids! {
     AnswerInvalid "answer-invalid" Refused "the provider's answer cannot be used; nothing was lost",
     MetadataInvalid "metadata-invalid" Refused "the provider's metadata is missing, or is not that of this provider",
     AgentRefused "agent-refused" Refused "the agent that KEYFOB_AGENT names gives no such credential through this door",
+    ProxyRefused "proxy-refused" Refused "the proxy does not forward this request, or does not know who asks",
+    OriginRefused "origin-refused" Refused "the credential is not for this origin, or its address is one that no credential goes to",
     TokenShort "token-short" Refused "the provider gives tokens for less time than was asked for",
     Unreachable "unreachable" Unreachable "no answer came, or the answer was \"later\"",
     CoolingDown "cooling-down" Unreachable "the last attempt failed a short while ago, and the next one has to wait",

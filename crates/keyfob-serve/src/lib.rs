@@ -1,10 +1,12 @@
-//! The agent of keyfob: a process that hands out the access tokens of a login over a unix socket, and the client of it.
+//! The agent of keyfob: a process that hands out the access tokens of a login over a unix socket, and the client of it; and the
+//! proxy, which adds them to requests, so that the program that sends them has none.
 //!
 //! This crate sees access tokens and headers, and never a record: it asks the library through its public
 //! [`Client`](keyfob::Client), in a thread that may block. Which login that is, who may ask, and what is said to people is
 //! decided by the program that embeds it: see [`Door`] and [`Host`].
 //!
-//! The wire form is HTTP/1.1 over a unix socket, so that `curl --unix-socket` is a client: docs/agent.md describes it.
+//! The wire form is HTTP/1.1 over a unix socket, so that `curl --unix-socket` is a client: docs/agent.md and docs/proxy.md
+//! describe it.
 
 mod agent;
 mod ask;
@@ -22,3 +24,8 @@ pub use agent::{
     socket::Socket,
 };
 pub use ask::{Answer, Asked, Lent, Line, Refused, Standing};
+pub use proxy::{
+    Proxy, Route,
+    target::{Rule, Target},
+    upstream::Road,
+};

@@ -8,6 +8,7 @@ pub mod namespace;
 mod ran;
 mod records;
 pub mod rounds;
+pub mod upstream;
 
 use std::{
     ffi::OsStr,

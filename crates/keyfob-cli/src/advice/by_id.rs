@@ -52,6 +52,10 @@ pub(super) fn hint(id: Id, situation: &Situation) -> Choice {
         }
         Id::AgentRefused => "ask through another door of the agent, or sign in here: `keyfob login`",
         Id::AgentAbsent => "start it where the login is: `keyfob agent`; or sign in here: `keyfob login`",
+        Id::ProxyRefused => "ask for what its rules allow (`--allow`), with the token and the address that it gave",
+        Id::OriginRefused => {
+            "list the origin under `hosts` of the environment, or give `--private` if its address is one of your own network"
+        }
         Id::SourceExcluded => "leave `--only` out, or provide that source",
         Id::LoginNeeded => "run `keyfob login`",
         Id::LoginRefused => "sign in again: `keyfob login`",

@@ -138,6 +138,8 @@ pub(crate) enum HeaderFormat {
   keyfob exec --env API_TOKEN -- my-tool   the token in the variable API_TOKEN
   keyfob exec --file AWS_WEB_IDENTITY_TOKEN_FILE=id-token -- my-tool
                                            a file that always holds a valid ID token; its path in the variable
+  keyfob exec --proxy --allow /v1/messages -- my-agent
+                                           a base URL and a token of this run; never the credential
 
 CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR holds the pipe's number. KEYFOB_API_HEADERS holds the headers that
 the provider demands beside the token, if it does.
@@ -159,6 +161,13 @@ pub(crate) struct Exec {
     #[cfg(feature = "serve")]
     #[arg(long, value_name = "NAME[=FORMAT]", value_parser = file, conflicts_with = "env")]
     pub(crate) file: Vec<FileFor>,
+    /// Give it a proxy that adds the credential to its requests, and no credential at all
+    #[cfg(feature = "serve")]
+    #[arg(long, conflicts_with_all = ["env", "agent", "file", "min_valid", "rejected", "remote"])]
+    pub(crate) proxy: bool,
+    #[cfg(feature = "serve")]
+    #[command(flatten)]
+    pub(crate) through: super::proxy::Through,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,

@@ -7,6 +7,8 @@ mod credentials;
 mod init;
 mod inspect;
 mod logins;
+#[cfg(feature = "serve")]
+mod proxy;
 mod serve;
 mod setup;
 mod time;
@@ -17,7 +19,10 @@ use clap::{Args, Parser, Subcommand};
 use keyfob::Source;
 
 #[cfg(feature = "serve")]
-pub(crate) use self::agent::{Agent, AgentCommand, AgentStatus, Kept};
+pub(crate) use self::{
+    agent::{Agent, AgentCommand, AgentStatus, Kept},
+    proxy::{Listen, Proxy, Scrub, Through},
+};
 pub(crate) use self::{
     credential_helper::{CredentialHelper, HelperTool, NAMES, by_name},
     credentials::{Exec, Format, HELPER_KEY, Header, HeaderFormat, Rejected, Token, Wanted},
@@ -136,6 +141,9 @@ Exit code: as of `keyfob status`.")]
     /// Run the agent: it hands out the login's access tokens over a unix socket
     #[cfg(feature = "serve")]
     Agent(Agent),
+    /// Run the proxy: it adds the login's access token to requests for one origin
+    #[cfg(feature = "serve")]
+    Proxy(Proxy),
     /// Run a development provider on loopback
     #[cfg(feature = "dev-server")]
     DevServer(DevServer),

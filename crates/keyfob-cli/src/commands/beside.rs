@@ -33,29 +33,7 @@ pub(super) fn serve(
     ours: Option<UnixStream>,
     door: Door,
 ) -> Result {
-    let start = || {
-        let child = start()?;
-        let pid = Pid::from_child(&child);
-        // None once it has been waited for: from then on the number may be another process's.
-        let there = Arc::new(Mutex::new(Some(child)));
-        let passing = Arc::clone(&there);
-        let pass_on = move |signal| {
-            let there = passing.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(_), Some(signal)) = (&*there, Signal::from_named_raw(signal)) {
-                let _ = kill_process(pid, signal);
-            }
-        };
-        let lasts = move || {
-            // It has ended, and keeps its number until it is waited for under the lock.
-            let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), only_look) {}
-            let mut there = there.lock().unwrap_or_else(PoisonError::into_inner);
-            let ended = there.as_mut().map_or(Err(io::ErrorKind::NotFound.into()), Child::wait);
-            *there = None;
-            ended
-        };
-        Ok::<_, Error>((lasts, pass_on))
-    };
+    let start = || start().map(begun);
     let failed = |error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
     let agent = Agent::new(Arc::new(ThisCommand));
     let agent = match ours {
@@ -66,7 +44,34 @@ pub(super) fn serve(
     Ok(ExitCode::from(code(ended?.map_err(failed)?)))
 }
 
-fn code(status: ExitStatus) -> u8 {
+/// Of a program that has been started: what lasts as long as it does, and what passes a signal on to it.
+pub(super) fn begun(
+    child: Child,
+) -> (impl FnOnce() -> io::Result<ExitStatus> + Send + 'static, impl Fn(i32) + Send + 'static) {
+    let pid = Pid::from_child(&child);
+    // None once it has been waited for: from then on the number may be another process's.
+    let there = Arc::new(Mutex::new(Some(child)));
+    let passing = Arc::clone(&there);
+    let pass_on = move |signal| {
+        let there = passing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(_), Some(signal)) = (&*there, Signal::from_named_raw(signal)) {
+            let _ = kill_process(pid, signal);
+        }
+    };
+    let lasts = move || {
+        // It has ended, and keeps its number until it is waited for under the lock.
+        let only_look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), only_look) {}
+        let mut there = there.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = there.as_mut().map_or(Err(io::ErrorKind::NotFound.into()), Child::wait);
+        *there = None;
+        ended
+    };
+    (lasts, pass_on)
+}
+
+/// The code of this process when a program has ended so.
+pub(super) fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

@@ -10,7 +10,7 @@ use keyfob::{
     Error, Grant, Source,
     internals::{
         core::contract::{self, names},
-        core::{Cause, Id, oauth::header::carries_a_credential},
+        core::{Id, oauth::header::carries_a_credential},
         setup::{HANDED_OVER, IDENTIFIED_BY, SEEDED_BY, chosen::Chosen},
         world::{
             failure,
@@ -20,11 +20,12 @@ use keyfob::{
 };
 use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
 };
 
+use super::started::{API_HEADERS, not_started};
 #[cfg(feature = "serve")]
-use super::{agent::place, beside, private_dir::PrivateDir};
+use super::{agent::place, beside, private_dir::PrivateDir, proxy};
 #[cfg(feature = "serve")]
 use keyfob::{Client, Purpose};
 #[cfg(feature = "serve")]
@@ -37,10 +38,18 @@ use crate::{
     session, telemetry,
 };
 
-/// Tells the program which headers belong beside an OAuth access token, as lines that `header` prints. None is secret.
-pub(crate) const API_HEADERS: &str = "KEYFOB_API_HEADERS";
-
 pub(crate) fn run(global: &Global, args: &Exec) -> Result {
+    #[cfg(feature = "serve")]
+    if args.proxy {
+        return proxy::beside::run(global, args);
+    }
+    #[cfg(feature = "serve")]
+    if args.through.is_chosen() {
+        let what = "`--to`, `--allow`, `--scrub`, `--private` and `--log` are for a proxy";
+        return Err(Error::new(Id::Usage, what, "`--proxy` is not there")
+            .hint("add `--proxy`, or leave them out")
+            .into());
+    }
     let setup = session::setup(global);
     setup.check()?;
     grant::warn_of_the_way(&setup);
@@ -183,26 +192,6 @@ fn with_an_agent(mut command: Command, program: &str, client: Client, profile: &
     let ended = beside::serve(start, ours, door);
     drop(dir);
     ended
-}
-
-/// Why a program was not started, with the distinction that shells make: not found, or not executable.
-fn not_started(program: &str, error: std::io::Error) -> Error {
-    let name = keyfob::internals::core::error::escape(program);
-    // By the system's own number: its "not permitted" (EPERM) is about us and not about the program's mode.
-    let number = error.raw_os_error().map(Errno::from_raw_os_error);
-    let cause = match number {
-        Some(Errno::NOENT) => Some(Cause::ProgramNotFound { program: program.into() }),
-        Some(Errno::ACCESS | Errno::ISDIR | Errno::NOEXEC) => {
-            Some(Cause::ProgramNotExecutable { program: program.into() })
-        }
-        _ => None,
-    };
-    let what = match &cause {
-        Some(Cause::ProgramNotFound { .. }) if program.contains('/') => format!("there is no program {name}"),
-        Some(Cause::ProgramNotFound { .. }) => format!("there is no program {name} in PATH"),
-        _ => format!("the program {name} could not be started"),
-    };
-    Error::caused_by(Id::ExecFailed, what, error).maybe_because(cause)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the person named this variable for it")]

@@ -31,11 +31,14 @@ mod places;
 #[cfg(feature = "serve")]
 mod private_dir;
 pub(crate) mod profiles;
+#[cfg(feature = "serve")]
+mod proxy;
 mod serve;
 mod set_up;
 mod set_up_report;
 mod setup;
 pub(crate) mod setup_token;
+pub(crate) mod started;
 pub(crate) mod status;
 pub(crate) mod token;
 mod whoami;
@@ -71,6 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::Connect(args) => connect::run(global, args),
         #[cfg(feature = "serve")]
         Command::Agent(args) => agent::run(global, args),
+        #[cfg(feature = "serve")]
+        Command::Proxy(args) => proxy::run(global, args),
         #[cfg(feature = "dev-server")]
         Command::DevServer(args) => dev_server::run(global, args),
         #[cfg(feature = "dev-server")]

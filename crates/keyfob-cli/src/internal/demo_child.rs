@@ -18,7 +18,7 @@ use keyfob::{
 };
 
 use crate::{
-    commands::exec::API_HEADERS,
+    commands::started::API_HEADERS,
     output::report::{Report, Result},
 };
 

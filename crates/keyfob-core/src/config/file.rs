@@ -8,6 +8,7 @@ use super::{
     agent::{Agent, RawAgent},
     environment::{Configured, RawEnvironment},
     mistake::{Mistake, Mistakes},
+    proxy::{ConfiguredProxy, RawProxy, check_together},
 };
 use crate::{Cause, Error, Id, Result, error::escape, login::sealed::KeyStore, source::Prefer};
 
@@ -27,6 +28,8 @@ pub struct RawConfig {
     pub store: Option<String>,
     #[serde(default)]
     pub environments: BTreeMap<String, RawEnvironment>,
+    #[serde(default)]
+    pub proxy: BTreeMap<String, RawProxy>,
     #[serde(default)]
     pub telemetry: RawTelemetry,
     #[serde(default)]
@@ -60,6 +63,8 @@ pub struct Config {
     pub outdated: Vec<Error>,
     /// What the file says of environments.
     pub environments: BTreeMap<String, Configured>,
+    /// Proxies, by their names.
+    pub proxies: BTreeMap<String, ConfiguredProxy>,
     /// What metrics may say.
     pub telemetry: Telemetry,
     /// What an agent does that is started without options.
@@ -161,6 +166,15 @@ impl Config {
             mistakes.note(&["agent", "doors", name], expected);
         }
         let agent = Agent::read(raw.agent, &mistakes);
+        let mut proxies = BTreeMap::new();
+        for (name, raw) in raw.proxy {
+            if !is_name(&name) {
+                let expected = "expected a name of letters, digits and the characters - _ .";
+                mistakes.note(&["proxy", &name], expected);
+            }
+            proxies.insert(name.clone(), ConfiguredProxy::read(&name, raw, &mistakes));
+        }
+        check_together(proxies.iter(), &mistakes);
         if let Some(name) = raw.environment.as_deref() {
             let built_in = matches!(name, "production" | "staging" | "local");
             if name == "custom" || !built_in && !environments.contains_key(name) {
@@ -184,6 +198,7 @@ impl Config {
             seal,
             outdated,
             environments,
+            proxies,
             telemetry: Telemetry { email: raw.telemetry.email.unwrap_or(true) },
             agent,
         })

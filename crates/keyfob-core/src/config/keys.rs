@@ -10,6 +10,8 @@ pub enum Section {
     Environment,
     /// Under `[environments.NAME.federation]`.
     Federation,
+    /// Under `[proxy.NAME]`.
+    Proxy,
     /// Under `[telemetry]`.
     Telemetry,
     /// Under `[agent.doors.NAME]`.
@@ -61,7 +63,7 @@ pub struct Key {
     pub holds: Holds,
 }
 
-/// Every key there is. Tables with keys of their own are none: `environments`, `federation`, `telemetry`, and
+/// Every key there is. Tables with keys of their own are none: `environments`, `federation`, `proxy`, `telemetry`, and
 /// `agent` with its `doors` and `sink`.
 pub const KEYS: &[Key] = &[
     top("prefer", Holds::Text),
@@ -118,6 +120,12 @@ pub const KEYS: &[Key] = &[
     federation("subject_token_type", Holds::Text),
     federation("requested_token_type", Holds::Text),
     federation("members", Holds::Table),
+    proxy("to", Holds::Text),
+    proxy("allow", Holds::Texts),
+    proxy("scrub", Holds::Text),
+    proxy("private", Holds::Boolean),
+    proxy("base_url_variable", Holds::Text),
+    proxy("token_variable", Holds::Text),
     Key { name: "email", section: Section::Telemetry, holds: Holds::Boolean },
     door("socket", Holds::Text),
     door("profile", Holds::Text),
@@ -151,6 +159,10 @@ const fn door(name: &'static str, holds: Holds) -> Key {
 
 const fn sink(name: &'static str, holds: Holds) -> Key {
     Key { name, section: Section::Sink, holds }
+}
+
+const fn proxy(name: &'static str, holds: Holds) -> Key {
+    Key { name, section: Section::Proxy, holds }
 }
 
 impl Key {

@@ -9,6 +9,7 @@ mod federation;
 mod file;
 pub mod keys;
 mod mistake;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -17,3 +18,4 @@ pub use environment::{Configured, RawEnvironment};
 pub use federation::RawFederation;
 pub use file::{Config, RawConfig, RawTelemetry, Telemetry, is_name};
 pub use mistake::Mistake;
+pub use proxy::{ConfiguredProxy, RawProxy};

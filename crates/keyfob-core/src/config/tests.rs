@@ -11,7 +11,8 @@ use super::{
     *,
 };
 use crate::{
-    Cause, Result,
+    Cause, Id, Result,
+    contract::names::AUTH_TOKEN,
     login::sealed::KeyStore,
     oauth::client_auth::{Confidential, Place, Proof},
 };
@@ -348,12 +349,16 @@ fn the_table_of_keys_is_what_is_read() {
     };
     let read = |fields: &[&'static str]| fields.iter().copied().collect::<alloc::collections::BTreeSet<_>>();
     let mut top = read(fields::of::<RawConfig>());
-    assert!(top.remove("environments") && top.remove("telemetry") && top.remove("agent"), "the tables");
+    assert!(
+        top.remove("environments") && top.remove("telemetry") && top.remove("agent") && top.remove("proxy"),
+        "the tables"
+    );
     assert_eq!(named(Section::Top), top);
     let mut environment = read(fields::of::<RawEnvironment>());
     assert!(environment.remove("federation"), "a table");
     assert_eq!(named(Section::Environment), environment);
     assert_eq!(named(Section::Federation), read(fields::of::<RawFederation>()));
+    assert_eq!(named(Section::Proxy), read(fields::of::<RawProxy>()));
     assert_eq!(named(Section::Telemetry), read(fields::of::<RawTelemetry>()));
     assert_eq!(named(Section::Door), read(fields::of::<RawDoor>()));
     assert_eq!(named(Section::Sink), read(fields::of::<RawSink>()));
@@ -361,6 +366,7 @@ fn the_table_of_keys_is_what_is_read() {
         Section::Top,
         Section::Environment,
         Section::Federation,
+        Section::Proxy,
         Section::Telemetry,
         Section::Door,
         Section::Sink,
@@ -491,4 +497,38 @@ fn what_a_key_holds_is_told_apart() {
             .map(Holds::expected)
             .into();
     assert!(told.len() == 6 && told.iter().all(|text| text.starts_with("expected ")), "{told:?}");
+}
+
+#[test]
+fn a_proxy_is_a_target_and_what_a_program_is_told() {
+    let read = |raw: RawProxy| {
+        let raw = RawConfig { proxy: [("api".into(), raw)].into(), ..RawConfig::default() };
+        Config::parse(raw).map(|config| config.proxies["api"].clone())
+    };
+    let to = |to: &str| RawProxy { to: Some(to.into()), ..RawProxy::default() };
+    let plain = read(to("https://api.example.com/v1")).unwrap();
+    assert!(plain.scrubs_bodies && !plain.private && plain.allow.is_empty());
+    assert_eq!((&*plain.base_url_variable, &*plain.token_variable), ("ANTHROPIC_BASE_URL", AUTH_TOKEN));
+    let rules = |rules: &[&str]| RawProxy {
+        allow: rules.iter().map(|rule| (*rule).to_string()).collect(),
+        ..to("https://api.example.com")
+    };
+    assert!(read(rules(&["POST /v1/messages", "/v1/"])).is_ok());
+    for wrong in [
+        RawProxy::default(),
+        to("http://api.example.com"),
+        to("api.example.com"),
+        rules(&["post /v1"]),
+        rules(&["v1"]),
+        rules(&["GET v1"]),
+        RawProxy { scrub: Some("all".into()), ..to("https://api.example.com") },
+        RawProxy { token_variable: Some("1X".into()), ..to("https://api.example.com") },
+        RawProxy { token_variable: Some("KEYFOB_HOME".into()), ..to("https://api.example.com") },
+        RawProxy { base_url_variable: Some(String::new()), ..to("https://api.example.com") },
+    ] {
+        assert_eq!(read(wrong).unwrap_err().id(), Id::ConfigMalformed);
+    }
+    let two = ["a", "b"].map(|name| (name.into(), to("https://api.example.com")));
+    let both = Config::parse(RawConfig { proxy: two.into(), ..RawConfig::default() });
+    assert!(both.unwrap_err().why().contains("ANTHROPIC_BASE_URL"));
 }

@@ -201,7 +201,7 @@ fn pause(left: Duration) -> Option<Duration> {
 
 /// The origin of an address, as the library spells one (RFC 6454 §6.1). Nothing is repaired: a lenient reader and a
 /// strict one may see two hosts in one text.
-fn origin(url: &str) -> Result<String> {
+pub(crate) fn origin(url: &str) -> Result<String> {
     let malformed = |why: &str| Error::new(ErrorId::Usage, "the `url` is malformed", why);
     let uri: Uri = url.parse().map_err(|_| malformed("it is no absolute http or https address"))?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {

@@ -40,7 +40,7 @@ impl Log {
     }
 
     /// Appends a line, in one write. One that cannot be written is no reason to refuse a token.
-    pub(crate) fn write(&self, line: &Line<'_>) {
+    pub(crate) fn write(&self, line: &impl Serialize) {
         if let Ok(mut text) = serde_json::to_vec(line) {
             text.push(b'\n');
             let _ = self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(&text);

@@ -30,6 +30,11 @@ impl Peer {
         Self { uid: Some(rustix::process::geteuid().as_raw()), pid: None, began: None }
     }
 
+    /// Somebody of whom the system says nothing: the other end of a TCP connection.
+    pub(crate) fn unknown() -> Self {
+        Self { uid: None, pid: None, began: None }
+    }
+
     /// Its number, if that process is still the one that connected.
     pub(crate) fn pid(&self) -> Option<i32> {
         let pid = self.pid?;

@@ -102,7 +102,8 @@ impl Found<'_> {
     /// Looks at every key, and leaves out what cannot be read.
     fn sections(&mut self, top: &mut DeTable<'_>, unsure: &mut Vec<Vec<String>>) {
         retain(top, |key, value| match (key.get_ref().as_ref(), value.get_ref()) {
-            ("environments" | "telemetry" | "agent", DeValue::Table(_)) => true,
+            ("environments" | "proxy" | "telemetry" | "agent", DeValue::Table(_)) => true,
+            ("proxy", _) => self.shape((key, value), "", "expected tables: [proxy.NAME]"),
             ("environments", _) => {
                 let expected = "expected tables: [environments.NAME]";
                 self.shape((key, value), "", expected)
@@ -122,7 +123,7 @@ impl Found<'_> {
                         format!("`{name}` is a key, and no table")
                     }
                     name => format!(
-                        "the sections are [telemetry], [environments.NAME], [agent.doors.NAME] and [[agent.sink]]: \
+                        "the sections are [telemetry], [proxy.NAME], [environments.NAME], [agent.doors.NAME] and [[agent.sink]]: \
                          [environments.{name}]?"
                     ),
                 };
@@ -137,6 +138,21 @@ impl Found<'_> {
                 retain(table, |key, value| self.key((key, value), Section::Telemetry, "telemetry"));
             } else if name.get_ref() == "agent" {
                 self.agent(table);
+            } else if name.get_ref() == "proxy" {
+                retain(table, |name, value| match value.get_mut() {
+                    DeValue::Table(keys) => {
+                        let title = format!("proxy.{}", escape(name.get_ref()));
+                        retain(keys, |key, value| {
+                            let is_good = self.key((key, value), Section::Proxy, &title);
+                            if !is_good {
+                                unsure.push(vec!["proxy".into(), name.get_ref().to_string()]);
+                            }
+                            is_good
+                        });
+                        true
+                    }
+                    _ => self.shape((name, value), "proxy", "expected a table: [proxy.NAME]"),
+                });
             } else {
                 retain(table, |name, value| match value.get_mut() {
                     DeValue::Table(keys) => {
@@ -229,6 +245,7 @@ impl Found<'_> {
                     Section::Top => "above the first [section]",
                     Section::Environment => "under [environments.NAME]",
                     Section::Federation => "under [environments.NAME.federation]",
+                    Section::Proxy => "under [proxy.NAME]",
                     Section::Telemetry => "under [telemetry]",
                     Section::Door => "under [agent.doors.NAME]",
                     Section::Sink => "under [[agent.sink]]",
@@ -442,9 +459,8 @@ mod tests {
         says(
             "[work]\nissuer = \"https://id.example\"\n",
             &[
-                "1: there is no section [work]: the sections are [telemetry], [environments.NAME], [agent.doors.NAME] and \
-               [[agent.sink]]: \
-               [environments.work]?",
+                "1: there is no section [work]: the sections are [telemetry], [proxy.NAME], [environments.NAME], \
+                 [agent.doors.NAME] and [[agent.sink]]: [environments.work]?",
             ],
         );
         says("[seal]\n", &["1: there is no section [seal]: `seal` is a key, and no table"]);
@@ -540,6 +556,7 @@ mod tests {
             ("Above the first section", Section::Top, ""),
             ("An environment", Section::Environment, "[environments.work]\n"),
             ("Federation", Section::Federation, "[environments.work.federation]\n"),
+            ("A proxy", Section::Proxy, "[proxy.api]\n"),
             ("Metrics", Section::Telemetry, "[telemetry]\n"),
             ("Doors of an agent", Section::Door, "[agent.doors.ci]\n"),
             ("Files kept fresh", Section::Sink, "[[agent.sink]]\n"),
@@ -573,6 +590,7 @@ mod tests {
                         "grant = \"token-exchange\"\nidentity_token = \"github\"\n"
                     }
                     (Section::Sink, "format" | "mode" | "profile") => "path = \"/run/t\"\n",
+                    (Section::Proxy, name) if name != "to" => "to = \"https://api.example.com\"\n",
                     (Section::Federation, _) => "identity_token = \"github\"\n",
                     (_, name) => match name {
                         "environment" => "[environments.work]\nissuer = \"https://id.example\"\n",

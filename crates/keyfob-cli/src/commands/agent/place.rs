@@ -78,7 +78,7 @@ pub(super) fn group_of(path: &Path) -> String {
 
 /// The sockets at which a service manager listens for us already (sd_listen_fds(3): `LISTEN_PID` says for which process
 /// the variables are, and the descriptors begin at 3).
-pub(super) fn activated() -> Result<Vec<OwnedFd>, Error> {
+pub(crate) fn activated() -> Result<Vec<OwnedFd>, Error> {
     const MOST: i32 = 64;
     let variables = environment::variables();
     let is_ours = variables.text("LISTEN_PID").is_some_and(|pid| pid == std::process::id().to_string());

@@ -77,6 +77,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              keyfob-agent(1).",
             "With `--file` it gets the path of a file that always holds a valid token, which is removed when it ends. That is for \
              programs that read a token from a file again and again; `id-token` gives them a JWT.",
+            "With `--proxy` it gets no credential at all: `ANTHROPIC_BASE_URL` leads to a proxy that lasts as long as the program, and the \
+             token in its environment is good for nothing else: keyfob-proxy(1).",
         ],
         "keyfob-status" => &[
             "Opens no connection, unless `--verify` asks for it, and changes nothing. Its exit status says whether a program would \
@@ -150,6 +152,14 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
              credential. docs/protocol.md describes it all.",
             "It ends at the end of its input, and with the process that has started it. No page is opened and nothing is asked. What is \
              wrong with variables or files is the answer to the first question, and ends it.",
+        ],
+        "keyfob-proxy" => &[
+            "Forwards requests to one origin, and adds the login's access token to each: the program that sends them has a token of this \
+             run at most, and never the credential. Only what rules allow is forwarded; what the program sends as a credential is \
+             dropped, and answers lose cookies and whatever shows the credential. docs/proxy.md describes all of it.",
+            "A 401 of the origin renews the token once, for all who ask; where there is no valid one, the answer is 502 or 503 with the id of \
+             keyfob's error in the header `keyfob-error`. That a program cannot go past the proxy, or read the login's files, is \
+             for a sandbox to see to.",
         ],
         "keyfob-dev-server" => &[
             "A complete OAuth and OpenID provider for development and tests, with faults on demand. It listens on loopback only. \

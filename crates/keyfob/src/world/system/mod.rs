@@ -17,6 +17,7 @@ pub(crate) mod owners;
 pub mod process;
 pub mod program;
 pub(crate) mod progress;
+pub mod road;
 pub mod routes;
 #[cfg(all(target_os = "linux", feature = "secret-service"))]
 mod secret_service;

@@ -1,0 +1,257 @@
+//! One request on its way to the target, and the answer on its way back.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts, uri::PathAndQuery};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use hyper_util::{client::legacy, rt::TokioIo};
+use keyfob::{Cause, ErrorId, Generation};
+use serde::Serialize;
+
+use crate::{
+    agent::{flight::Credential, peer::Peer},
+    proxy::{
+        covered::{Covered, cover},
+        credentials::Current,
+        head,
+        inject::inject,
+        kept::Kept,
+        open::Open,
+        refusal::{MARK, Refusal},
+        scrub::Scrub,
+        target::judge,
+        upstream::{Body, forbidden},
+    },
+    strict::refused,
+};
+
+/// A request, as it was answered.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    time: String,
+    origin: &'a str,
+    uid: Option<u32>,
+    pid: Option<i32>,
+    method: &'a str,
+    /// Without the query, which may hold anything.
+    path: &'a str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
+}
+
+/// Answers one request, and writes it down when its answer begins.
+pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut used: Option<Arc<Current>> = None;
+    let forwarded = forward(open, request, &mut used).await;
+    let (answer, error) = match forwarded {
+        Ok(answer) => (answer, None),
+        Err(refusal) => (refusal.answer(&*open.host), Some(refusal.error.id().word())),
+    };
+    if let Some(log) = &open.log {
+        let generation = used.as_ref().map(|used| &used.credential.generation);
+        log.write(&Line {
+            time: open.host.now().to_string(),
+            origin: open.target.origin(),
+            uid: peer.uid,
+            pid: peer.pid(),
+            method: method.as_str(),
+            path: &path,
+            status: answer.status().as_u16(),
+            error,
+            login: generation.map(Generation::login),
+            generation: generation.map(Generation::number),
+        });
+    }
+    answer
+}
+
+async fn forward(
+    open: &Arc<Open>,
+    mut request: Request<Incoming>,
+    used: &mut Option<Arc<Current>>,
+) -> Result<Response<Body>, Refusal> {
+    if let Some((status, why)) = refused(request.method(), request.uri().path()) {
+        return Err(Refusal { status, ..Refusal::malformed(why) });
+    }
+    if !open.pass.admits(request.headers()) {
+        return Err(Refusal::stranger());
+    }
+    if !open.target.is_meant_by(request.uri()) {
+        return Err(Refusal::forbidden(format!("it is for another host than {}", open.target.origin())));
+    }
+    judge(&open.rules, request.method(), request.uri().path()).map_err(Refusal::forbidden)?;
+    let upgrade = upgrade(&request);
+    let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let outgoing = Outgoing::of(open, parts, upgrade)?;
+    let body = Kept::new(body);
+
+    let mut current = open.credentials.at_hand().await.map_err(Refusal::without)?;
+    *used = Some(Arc::clone(&current));
+    let mut answer = outgoing.send(open, &current.credential, body.body()).await?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        let renewed = open.credentials.instead_of(&current).await.map_err(Refusal::without)?;
+        // Once, and only if all of it can be said again; the client gets the target's own answer otherwise.
+        if let Some(renewed) = renewed
+            && let Some(again) = body.again().await
+        {
+            drop(answer);
+            current = renewed;
+            *used = Some(Arc::clone(&current));
+            answer = outgoing.send(open, &current.credential, again).await?;
+        }
+    }
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switch(open, &outgoing, client, answer, &current.scrub);
+    }
+    pass_on(open, answer, &current.scrub)
+}
+
+/// What the client wants to speak instead of HTTP (RFC 9110 §7.8). Only WebSocket is known to be one conversation with one
+/// host.
+fn upgrade(request: &Request<Incoming>) -> Option<HeaderValue> {
+    let headers = request.headers();
+    let names_it = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case("upgrade"));
+    let wanted = headers.get(header::UPGRADE)?;
+    let is_websocket = wanted.as_bytes().eq_ignore_ascii_case(b"websocket");
+    (names_it && is_websocket && request.method() == Method::GET).then(|| wanted.clone())
+}
+
+/// A request as it goes out, without its credential.
+struct Outgoing {
+    method: Method,
+    address: http::Uri,
+    headers: http::HeaderMap,
+}
+
+impl Outgoing {
+    fn of(open: &Open, parts: Parts, upgrade: Option<HeaderValue>) -> Result<Self, Refusal> {
+        let mut headers = head::request(&parts).map_err(|refused| Refusal::malformed(refused.0))?;
+        let root = PathAndQuery::from_static("/");
+        let address = open.target.address(parts.uri.path_and_query().unwrap_or(&root));
+        let address = address.ok_or_else(|| Refusal::malformed("its address is malformed"))?;
+        let host = HeaderValue::from_str(open.target.host_header())
+            .map_err(|_| Refusal::malformed("the target's host is no header"))?;
+        headers.insert(header::HOST, host);
+        headers.remove(header::EXPECT);
+        // What they are called goes before them, on each connection anew.
+        for names in parts.headers.get_all(header::TRAILER) {
+            headers.append(header::TRAILER, names.clone());
+        }
+        if open.scrubs_bodies {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            // Two parts of an answer would each have a part of the credential.
+            headers.remove(header::RANGE);
+        }
+        if let Some(wanted) = upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, wanted);
+        }
+        Ok(Self { method: parts.method, address, headers })
+    }
+
+    async fn send(
+        &self,
+        open: &Open,
+        credential: &Credential,
+        body: Body,
+    ) -> Result<Response<Incoming>, Refusal> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.address.clone();
+        *request.headers_mut() = self.headers.clone();
+        inject(request.headers_mut(), &credential.headers).map_err(|()| {
+            let what = "the credential cannot be added to the request";
+            Refusal::gateway(ErrorId::Bug, what, "it has what no header can have")
+        })?;
+        open.upstream.send(request).await.map_err(|error| no_answer(open, &error))
+    }
+}
+
+fn no_answer(open: &Open, error: &legacy::Error) -> Refusal {
+    let origin = open.target.origin();
+    if let Some(why) = forbidden(error) {
+        return Refusal::gateway(ErrorId::OriginRefused, format!("{origin} is not asked"), why);
+    }
+    let mut why = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        why = source.to_string();
+        next = source.source();
+    }
+    let what = if error.is_connect() {
+        format!("{origin} cannot be reached")
+    } else {
+        format!("{origin} has not answered")
+    };
+    let mut refusal = Refusal::gateway(ErrorId::Unreachable, what, why);
+    refusal.error = refusal.error.because(Cause::Busy { status: 502, seconds: None });
+    refusal
+}
+
+/// The target's answer, without what the client must not have.
+fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Response<Body>, Refusal> {
+    let (mut parts, body) = answer.into_parts();
+    let trailers: Vec<_> = parts.headers.get_all(header::TRAILER).iter().cloned().collect();
+    head::response(&mut parts.headers);
+    for names in trailers {
+        parts.headers.append(header::TRAILER, names);
+    }
+    // It says whose an answer is.
+    parts.headers.remove(MARK);
+    cover(&mut parts.headers, scrub);
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(parts, body.map_err(Into::into).boxed_unsync()));
+    }
+    let all = open.scrubs_bodies;
+    let mut codings = parts.headers.get_all(header::CONTENT_ENCODING).iter();
+    if all && codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        let what = format!("the answer of {} is not passed on", open.target.origin());
+        let why = "it is compressed although it was asked not to be, and so cannot be looked through";
+        return Err(Refusal::gateway(ErrorId::AnswerInvalid, what, why));
+    }
+    Ok(Response::from_parts(parts, Covered::new(body, scrub, all).boxed_unsync()))
+}
+
+/// From here on it is octets both ways.
+fn switch(
+    open: &Arc<Open>,
+    outgoing: &Outgoing,
+    client: Option<hyper::upgrade::OnUpgrade>,
+    mut answer: Response<Incoming>,
+    scrub: &Scrub,
+) -> Result<Response<Body>, Refusal> {
+    let unasked = || {
+        let what = format!("{} speaks another protocol", open.target.origin());
+        Refusal::gateway(ErrorId::AnswerInvalid, what, "nobody asked it to")
+    };
+    let client = client.ok_or_else(unasked)?;
+    let wanted = outgoing.headers.get(header::UPGRADE).cloned().ok_or_else(unasked)?;
+    let target = hyper::upgrade::on(&mut answer);
+    let alive = open.alive.clone();
+    tokio::spawn(async move {
+        let _alive = alive;
+        if let (Ok(client), Ok(target)) = tokio::join!(client, target) {
+            let (mut client, mut target) = (TokioIo::new(client), TokioIo::new(target));
+            // What is wrong with it concerns nobody but these two.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut target).await;
+        }
+    });
+    let mut passed = pass_on(open, answer, scrub)?;
+    let headers = passed.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, wanted);
+    Ok(passed)
+}

@@ -1,0 +1,39 @@
+//! A target that is being served: what its connections share.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::{
+    agent::{host::Host, log::Log},
+    proxy::{
+        credentials::Credentials,
+        entrance::Pass,
+        target::{Rule, Target},
+        upstream::Upstream,
+    },
+};
+
+/// A target with what is needed to serve it.
+pub(crate) struct Open {
+    pub(crate) target: Target,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) pass: Pass,
+    pub(crate) scrubs_bodies: bool,
+    pub(crate) upstream: Upstream,
+    pub(crate) credentials: Credentials,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) log: Option<Arc<Log>>,
+    /// Held by what goes on when its connection is none of HTTP's any more.
+    pub(crate) alive: mpsc::Sender<()>,
+    /// The users that may come in by a unix socket, beside our own and root.
+    pub(crate) users: Vec<u32>,
+}
+
+impl Open {
+    /// Whether this user may ask at a unix socket.
+    pub(crate) fn admits(&self, uid: Option<u32>) -> bool {
+        let us = rustix::process::geteuid().as_raw();
+        uid.is_some_and(|uid| uid == us || uid == 0 || self.users.contains(&uid))
+    }
+}
