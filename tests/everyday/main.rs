@@ -37,6 +37,8 @@ mod id_tokens;
 mod inherited;
 mod init;
 mod inspect;
+#[cfg(feature = "tools")]
+mod languages;
 mod logout;
 mod machines;
 mod metrics;

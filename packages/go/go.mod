@@ -1,0 +1,3 @@
+module project.invalid/keyfob
+
+go 1.19
