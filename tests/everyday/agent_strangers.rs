@@ -33,8 +33,8 @@ fn strangers_who_say_nothing_hold_eight_connections_and_no_more() {
     let mut most = 0;
     until("the end of all of them", || {
         let told = s.json(&["agent", "status", "--socket", agent.socket.to_str().expect("text")]);
-        // One of them asks for this.
-        most = most.max(told["connections"].as_u64().expect("a number") - 1);
+        // One of them asks for this, and the one that asked before may not have been seen to go.
+        most = most.max(told["connections"].as_u64().expect("a number").saturating_sub(2));
         strangers.iter_mut().all(|child| child.try_wait().expect("ours").is_some()).then_some(())
     });
     assert!(most <= 8, "{most}");
