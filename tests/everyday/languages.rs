@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
@@ -273,6 +273,7 @@ fn works(language: Language) {
     // It is killed, and a new one answers.
     for id in driver.started() {
         assert!(Command::new("kill").args(["-9", &id.to_string()]).status().expect("it runs").success());
+        until("it to be gone", || (!runs(id)).then_some(()));
     }
     let after = driver.get();
     assert!(after["token"].is_string(), "{after}");
@@ -293,8 +294,7 @@ fn works(language: Language) {
     // What is no keyfob, or one of a later version.
     let fake = |name: &str, text: &str| {
         let path = s.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("ours");
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("ours");
+        keyfob_testkit::script(&path, &format!("#!/bin/sh\n{text}\n"));
         path
     };
     let later = r#"{"v":1,"id":1,"headers":{"X":["a"]},"token":"t","kind":"access","source":"new","handle":null,"profile":null,"expires_at":null,"expires_in":null,"later":{}}"#;
