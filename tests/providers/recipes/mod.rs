@@ -4,7 +4,10 @@
 
 mod rows;
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rows::{Row, rows};
@@ -97,6 +100,14 @@ impl Internet {
     fn complains_of_nothing(&self) {
         assert_eq!(self.stub.complaints(), [""; 0]);
     }
+}
+
+/// Providers that compare the whole redirect address are registered with the port that the page names, the same for all of
+/// them: it is one test's at a time.
+#[must_use]
+fn with_the_port() -> MutexGuard<'static, ()> {
+    static PORT: Mutex<()> = Mutex::new(());
+    PORT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From the sign-in to its end, by the page's own words.
@@ -230,6 +241,7 @@ fn recipe_for_github_with_a_secret_signs_in_on_the_page() {
 #[test]
 fn recipe_with_another_spelling_of_the_issuer_is_refused() {
     const TENANT: &str = "8eaef023-2b34-4da1-9baa-8bc8c9d6a490";
+    let _alone = with_the_port();
     for (title, right, wrong, why) in [
         ("Microsoft Entra ID", TENANT, "common", TENANT),
         ("Microsoft Entra ID", TENANT, "company.onmicrosoft.com", TENANT),
@@ -265,6 +277,7 @@ macro_rules! recipes {
             #[test]
             fn $name() {
                 let row = rows().into_iter().find(|row| row.title == $title).expect("a row");
+                let _alone = recipe(row.title).config.contains("\nport = ").then(with_the_port);
                 works(&row);
                 needs_its_keys(&row);
             }
