@@ -8,6 +8,7 @@ use std::{
     os::unix::{fs::MetadataExt as _, net::UnixStream},
     path::PathBuf,
     process::{Child, Command},
+    time::Duration,
 };
 
 use keyfob_dev::FaultKind;
@@ -110,7 +111,10 @@ impl Proxy {
     }
 
     pub(crate) fn connect(&self) -> TcpStream {
-        TcpStream::connect(&self.address).expect("it listens")
+        let stream = TcpStream::connect(&self.address).expect("it listens");
+        // Longer than any machine is slow, and not for ever.
+        stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a stream");
+        stream
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -235,6 +239,21 @@ fn what_no_rule_allows_is_refused() {
     assert_eq!(api.asked().len(), 3);
 }
 
+/// The path of the target holds for every rule.
+#[test]
+fn a_rule_leads_to_nothing_outside_of_the_targets_path() {
+    let api = Upstream::start(nod);
+    let s = signed_in(&api);
+    let to = format!("{}/api", api.origin());
+    let proxy = Proxy::at(&s, &to, &["--allow", "/api/v1", "--allow", "/admin", "--allow", "/api2"]);
+    assert_eq!(proxy.get("/api/v1").status, 200);
+    for path in ["/admin", "/api2", "/api/v2"] {
+        let answer = proxy.get(path);
+        assert_eq!((answer.status, answer.id().as_str()), (403, "proxy-refused"), "{path}: {answer:?}");
+    }
+    assert_eq!(api.asked().len(), 1);
+}
+
 /// The answer is the target's, but for what would hand out a session or the credential itself.
 #[test]
 fn an_answer_loses_what_the_client_must_not_have() {
@@ -287,6 +306,23 @@ fn a_401_renews_once_and_what_was_kept_is_sent_again() {
     assert_ne!(s.token(), ended);
 }
 
+/// Whom the target refuses for other reasons does not cost a renewal each time, and hears the target itself.
+#[test]
+fn a_401_that_stays_is_the_targets_own() {
+    let api = Upstream::start(|asked, talk| {
+        talk.body(asked);
+        talk.answer(401, "", "not you");
+    });
+    let s = signed_in(&api);
+    let proxy = Proxy::start(&s, &api, &[]);
+    let before = token_requests(&s.server);
+    for _ in 0..5 {
+        let answer = proxy.get("/v1");
+        assert_eq!((answer.status, answer.body.as_str()), (401, "not you"), "{answer:?}");
+    }
+    assert_eq!(token_requests(&s.server), before + 1);
+}
+
 /// More than is kept is not sent again; the client hears the target's own answer, and the next request has the new token.
 #[test]
 fn a_large_body_is_not_sent_twice() {
@@ -313,11 +349,12 @@ fn without_a_valid_token_nothing_is_forwarded() {
     let s = signed_in(&api);
     let proxy = Proxy::start(&s, &api, &[]);
     s.expire();
-    s.server.inject(FaultKind::Status503, 2);
+    s.server.inject(FaultKind::Status503, None);
     let answer = proxy.get("/v1");
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.head.contains("retry-after: "), "{answer:?}");
     assert!(["unreachable", "cooling-down"].contains(&answer.id().as_str()), "{answer:?}");
+    s.server.clear_faults();
     s.out(&["logout"]);
     let answer =
         until("the sign-out to be seen", || Some(proxy.get("/v1")).filter(|answer| answer.status != 503));

@@ -29,6 +29,7 @@ fn a_program_has_an_address_and_a_token_of_this_run_alone() {
     let mut command = command(&s, &api, &[], &format!("{ASK} env; exit 7"));
     command.env("ANTHROPIC_API_KEY", "").env("CLAUDE_CODE_GATEWAY_TOKEN", "sesame-gateway");
     command.env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "sesame-github").env("NO_PROXY", "a.example");
+    command.env_remove("no_proxy");
     let ran = Ran::from(command.output().expect("it runs"));
     assert!(ran.code == Some(7) && ran.out.starts_with("HTTP/1.1 200"), "{ran:?}");
     assert_eq!(api.asked()[0].one("authorization"), Some(format!("Bearer {}", s.token()).as_str()));
@@ -39,7 +40,9 @@ fn a_program_has_an_address_and_a_token_of_this_run_alone() {
     };
     assert!(value("ANTHROPIC_BASE_URL")[0].starts_with("http://127.0.0.1:"), "{ran:?}");
     assert!(value("ANTHROPIC_AUTH_TOKEN")[0].starts_with("keyfob-run-"), "{ran:?}");
-    assert_eq!(value("NO_PROXY"), ["a.example,127.0.0.1"]);
+    for name in ["NO_PROXY", "no_proxy"] {
+        assert_eq!(value(name), ["a.example,127.0.0.1"]);
+    }
     for name in ["KEYFOB_HOME", "KEYFOB_PROFILE", "KEYFOB_AGENT", "KEYFOB_API_HEADERS", "KEYFOB_SEEDED_BY"] {
         assert!(value(name).is_empty(), "{name}: {ran:?}");
     }
@@ -56,6 +59,20 @@ fn rules_and_a_path_hold_for_a_program_too() {
     let ran = Ran::from(below.arg("echo $ANTHROPIC_BASE_URL").output().expect("it runs"));
     assert!(ran.out.trim_end().ends_with("/api"), "{ran:?}");
     assert!(api.asked().is_empty());
+}
+
+/// An agent that keyfob could ask is none that its program could.
+#[test]
+fn an_inherited_agent_is_not_the_programs() {
+    let api = Upstream::start(nod);
+    let s = signed_in(&api);
+    let below = "[ -e /proc/$$/fd/$N ] && echo open; echo \"agent=$KEYFOB_AGENT\"";
+    let script = "export N=${KEYFOB_AGENT#fd:}; [ -e /proc/$$/fd/$N ] && echo inherited; \
+                  \"$KEYFOB\" --home \"$H\" exec --proxy --to \"$TO\" -- sh -c \"$BELOW\"";
+    let mut command = s.keyfob(["exec", "--agent", "--", "sh", "-c", script]);
+    command.env("KEYFOB", program()).env("H", s.home.home()).env("TO", api.origin()).env("BELOW", below);
+    let ran = Ran::from(command.output().expect("it runs"));
+    assert_eq!(ran.out.trim_end(), "inherited\nagent=", "{ran:?}");
 }
 
 /// Two runs do not open each other's door.

@@ -17,7 +17,10 @@ use keyfob_testkit::{
     upstream::{Asked, Conversation, Upstream},
 };
 
-use crate::proxy::{Proxy, may_go_to, nod, signed_in};
+use crate::{
+    proxy::{Proxy, may_go_to, nod, signed_in},
+    smuggling::{self, Outcome},
+};
 
 /// Begins a request; what is read then is its answer.
 fn begin(proxy: &Proxy, method: &str, path: &str, head: &str) -> BufReader<TcpStream> {
@@ -255,13 +258,75 @@ fn a_slow_client_holds_up_nobody() {
     let proxy = Proxy::start(&s, &api, &[]);
     let before = peak(&proxy);
     let slow: Vec<_> = (0..4).map(|_| begin(&proxy, "GET", "/endless", "")).collect();
-    until("all of them to begin", || (written.load(Ordering::SeqCst) >= 4).then_some(()));
+    // Until nobody takes more: what is written then is what all of them hold.
+    let mut seen = 0;
+    until("the writers to be held up", || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let now = written.load(Ordering::SeqCst);
+        let stands_still = now >= 4 && now == seen;
+        seen = now;
+        stands_still.then_some(())
+    });
     for _ in 0..50 {
         assert_eq!(proxy.get("/v1").status, 200);
     }
     let grown = peak(&proxy) - before;
     assert!(grown < 16 * 1024, "{grown} KiB more");
     drop(slow);
+}
+
+/// Neither the words behind the status nor trailers say what the head and the body must not.
+#[test]
+fn an_answer_has_no_other_place_for_the_credential() {
+    let api = Upstream::start(|asked, talk| {
+        let token = asked.one("authorization").unwrap_or_default().to_owned();
+        match asked.path.as_str() {
+            "/words" => drop(talk.say(format!("HTTP/1.1 400 no: {token}\r\ncontent-length: 0\r\n\r\n"))),
+            "/hidden" => {
+                talk.answer(200, "content-encoding: gzip\r\nconnection: content-encoding\r\n", token)
+            }
+            "/coded" => drop(
+                talk.say("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+            ),
+            _ => {
+                chunks(talk, "trailer: set-cookie, alt-svc, keyfob-error, x-sum\r\n");
+                say_chunk(talk, "body");
+                talk.say("0\r\nset-cookie: a=b\r\nalt-svc: h3\r\nkeyfob-error: bug\r\nx-sum: 42\r\n\r\n");
+            }
+        }
+    });
+    let s = signed_in(&api);
+    let proxy = Proxy::start(&s, &api, &[]);
+    let words = proxy.get("/words");
+    let token = s.token().to_ascii_lowercase();
+    assert!(words.status == 400 && !words.head.contains(&token), "{words:?}");
+    for path in ["/hidden", "/coded"] {
+        let answer = proxy.get(path);
+        assert_eq!((answer.status, answer.id().as_str()), (502, "answer-invalid"), "{path}: {answer:?}");
+    }
+    let answer = proxy.ask("GET", "/trailers", "te: trailers\r\n", "");
+    assert!(answer.body.contains("x-sum: 42"), "{answer:?}");
+    for gone in ["a=b", "alt-svc: h3", "keyfob-error: bug"] {
+        assert!(!answer.body.contains(gone), "{gone}: {answer:?}");
+    }
+}
+
+/// A token that was replaced a moment ago is still good at most APIs.
+#[test]
+fn the_token_before_is_covered_too() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let before = s.token();
+    let told = before.clone();
+    let old = format!("Bearer {before}");
+    let api = Upstream::start(move |asked, talk| {
+        let status = if asked.one("authorization") == Some(&old) { 401 } else { 200 };
+        talk.answer(status, "", format!("instead of {told}"));
+    });
+    may_go_to(&s, &api);
+    let proxy = Proxy::start(&s, &api, &[]);
+    let answer = proxy.get("/v1");
+    assert_eq!((answer.status, answer.body), (200, format!("instead of {}", "*".repeat(before.len()))));
 }
 
 fn reflect(asked: &Asked, talk: &mut Conversation) {
@@ -345,4 +410,27 @@ fn a_target_that_is_gone_is_told() {
     let answer = proxy.get("/v1");
     assert_eq!((answer.status, answer.id().as_str()), (502, "unreachable"), "{answer:?}");
     assert!(answer.body.contains(&api.origin()), "{answer:?}");
+}
+
+/// What two servers could read as two requests is never forwarded, and nothing behind it is.
+#[test]
+fn a_request_that_hides_another_is_not_forwarded() {
+    let api = Upstream::start(nod);
+    let s = signed_in(&api);
+    let proxy = Proxy::start(&s, &api, &[]);
+    let headers = format!("Host: x\r\nAuthorization: Bearer {}", proxy.token);
+    let post = format!("POST /first HTTP/1.1\r\n{headers}");
+    let second = format!("GET /second HTTP/1.1\r\n{headers}\r\nConnection: close");
+    let mut served = 0;
+    smuggling::play(
+        || proxy.connect(),
+        &post,
+        &second,
+        |name, outcome| {
+            served += usize::from(matches!(outcome, Outcome::Served(_)));
+            let asked = api.asked();
+            assert_eq!(asked.iter().filter(|asked| asked.path == "/second").count(), served, "{name}");
+            assert!(asked.iter().all(|asked| ["/first", "/second"].contains(&asked.path.as_str())), "{name}");
+        },
+    );
 }

@@ -66,8 +66,13 @@ impl Conversation {
         loop {
             if in_chunks {
                 let mut size = String::new();
-                self.stream.read_line(&mut size).expect("a chunk");
-                rest = Some(u64::from_str_radix(size.trim(), 16).expect("a size"));
+                let _ = self.stream.read_line(&mut size);
+                // Without one it was cut.
+                let Ok(size) = u64::from_str_radix(size.trim(), 16) else {
+                    self.is_over = true;
+                    return;
+                };
+                rest = Some(size);
             }
             let Some(length) = rest else { return };
             let mut left = length;

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// How near an address may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
+    /// This machine: what is not encrypted goes no further, whatever a name leads to.
+    Loopback,
     /// Anywhere but in networks of one's own.
     Public,
     /// Also in private networks, and on this machine: the target says so, by being there.
@@ -22,6 +24,9 @@ pub(crate) fn judge(address: IpAddr, reach: Reach) -> Result<(), &'static str> {
         return Err("it is no address of one host");
     }
     match reach {
+        Reach::Loopback if !address.is_loopback() => {
+            Err("http is for this machine alone, and it is another's")
+        }
         Reach::Public if is_near(address) => Err("it is an address of this machine or of a private network"),
         _ => Ok(()),
     }
@@ -34,6 +39,8 @@ fn plain(address: IpAddr) -> IpAddr {
     let four = |high: u16, low: u16| IpAddr::V4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match six.segments() {
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => four(high, low),
+        // Of a translator without state (RFC 2765 §2.1), and of a tunnel within a site (RFC 5214 §6.1).
+        [0, 0, 0, 0, 0xffff, 0, high, low] | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => four(high, low),
         [0x2002, high, low, ..] => four(high, low),
         // ::1 and :: are no IPv4 addresses.
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => four(high, low),
@@ -50,9 +57,9 @@ fn is_of_metadata(address: IpAddr) -> bool {
                 || [[100, 100, 100, 200], [192, 0, 0, 192], [168, 63, 129, 16]].contains(&four.octets())
         }
         IpAddr::V6(six) => {
-            // EC2's, and Google's.
+            // EC2's (all that begins so), and Google's.
             six.is_unicast_link_local()
-                || six == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+                || six.segments()[..2] == [0xfd00, 0xec2]
                 || six == Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)
         }
     }
@@ -61,7 +68,10 @@ fn is_of_metadata(address: IpAddr) -> bool {
 fn is_nobodys(address: IpAddr) -> bool {
     let is_broadcast =
         matches!(address, IpAddr::V4(four) if four.octets()[0] >= 240 || four.octets()[0] == 0);
-    address.is_unspecified() || address.is_multicast() || is_broadcast
+    // A translator's own network (RFC 8215) and Teredo (RFC 4380): an IPv4 address somewhere within, or hidden.
+    let is_wrapped = matches!(address, IpAddr::V6(six)
+        if matches!(six.segments(), [0x64, 0xff9b, 1, ..] | [0x2001, 0, ..]));
+    address.is_unspecified() || address.is_multicast() || is_broadcast || is_wrapped
 }
 
 /// Loopback, RFC 1918, RFC 6598, RFC 2544, RFC 4193, and the site-local addresses that RFC 3879 took back.
@@ -99,6 +109,11 @@ mod tests {
             "febf::1",
             "fd00:ec2::254",
             "fd20:ce::254",
+            "fd00:ec2::23",
+            "::ffff:0:a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "2001:0:1::1",
+            "fd00::5efe:a9fe:a9fe",
             "100.100.100.200",
             "192.0.0.192",
             "168.63.129.16",
@@ -113,7 +128,7 @@ mod tests {
             "ff02::1",
             "0.1.2.3",
         ] {
-            for reach in [Reach::Public, Reach::Near] {
+            for reach in [Reach::Loopback, Reach::Public, Reach::Near] {
                 assert!(!judged(address, reach), "{address}");
             }
         }
@@ -136,6 +151,8 @@ mod tests {
             "::ffff:10.0.0.1",
         ] {
             assert!(!judged(address, Reach::Public) && judged(address, Reach::Near), "{address}");
+            let is_ours = ["127.", "::1", "::ffff:127."].iter().any(|own| address.starts_with(own));
+            assert_eq!(judged(address, Reach::Loopback), is_ours, "{address}");
         }
         for address in
             ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "::ffff:1.1.1.1", "169.253.0.1"]

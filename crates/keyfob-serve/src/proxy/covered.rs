@@ -9,6 +9,8 @@ use http::HeaderMap;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use crate::proxy::{
+    head,
+    refusal::MARK,
     scrub::{Scrub, Stream},
     upstream::BoxError,
 };
@@ -33,6 +35,8 @@ impl Covered {
     fn trailers(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_trailers() {
             Ok(mut trailers) => {
+                head::response_trailers(&mut trailers);
+                trailers.remove(MARK);
                 cover(&mut trailers, &self.scrub);
                 Frame::trailers(trailers)
             }

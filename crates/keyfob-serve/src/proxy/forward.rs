@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::{
     agent::{flight::Credential, peer::Peer},
     proxy::{
+        Place,
         covered::{Covered, cover},
         credentials::Current,
         head,
@@ -46,10 +47,15 @@ struct Line<'a> {
 }
 
 /// Answers one request, and writes it down when its answer begins.
-pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(
+    open: &Arc<Open>,
+    peer: &Peer,
+    place: &Place,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut used: Option<Arc<Current>> = None;
-    let forwarded = forward(open, request, &mut used).await;
+    let forwarded = forward(open, place, request, &mut used).await;
     let (answer, error) = match forwarded {
         Ok(answer) => (answer, None),
         Err(refusal) => (refusal.answer(&*open.host), Some(refusal.error.id().word())),
@@ -74,6 +80,7 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
 
 async fn forward(
     open: &Arc<Open>,
+    place: &Place,
     mut request: Request<Incoming>,
     used: &mut Option<Arc<Current>>,
 ) -> Result<Response<Body>, Refusal> {
@@ -87,6 +94,9 @@ async fn forward(
         return Err(Refusal::forbidden(format!("it is for another host than {}", open.target.origin())));
     }
     judge(&open.rules, request.method(), request.uri().path()).map_err(Refusal::forbidden)?;
+    if !open.target.has(request.uri().path()) {
+        return Err(Refusal::forbidden(format!("it is not below {}", open.target.path())));
+    }
     let upgrade = upgrade(&request);
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
@@ -95,7 +105,12 @@ async fn forward(
 
     let mut current = open.credentials.at_hand().await.map_err(Refusal::without)?;
     *used = Some(Arc::clone(&current));
-    let mut answer = outgoing.send(open, &current.credential, body.body()).await?;
+    let sent = outgoing.send(open, &current.credential, body.body()).await;
+    let mut answer = sent.map_err(|refusal| match body.is_broken() {
+        // The target is not to blame for what it was not told to the end.
+        true => Refusal::malformed("its body is malformed, or was cut"),
+        false => refusal,
+    })?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed = open.credentials.instead_of(&current).await.map_err(Refusal::without)?;
         // Once, and only if all of it can be said again; the client gets the target's own answer otherwise.
@@ -108,8 +123,12 @@ async fn forward(
             answer = outgoing.send(open, &current.credential, again).await?;
         }
     }
+    if answer.status() != StatusCode::UNAUTHORIZED {
+        open.credentials.was_good(&current);
+    }
+    body.forget();
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(open, &outgoing, client, answer, &current.scrub);
+        return switch(open, place, &outgoing, client, answer, &current.scrub);
     }
     pass_on(open, answer, &current.scrub)
 }
@@ -204,6 +223,10 @@ fn no_answer(open: &Open, error: &legacy::Error) -> Refusal {
 /// The target's answer, without what the client must not have.
 fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Response<Body>, Refusal> {
     let (mut parts, body) = answer.into_parts();
+    // Among them the words behind the status (RFC 9112 §4), which nobody needs and which may say anything.
+    parts.extensions.clear();
+    // Before anything is taken out of the head that says so.
+    let is_coded = head::is_coded(&parts.headers);
     let trailers: Vec<_> = parts.headers.get_all(header::TRAILER).iter().cloned().collect();
     head::response(&mut parts.headers);
     for names in trailers {
@@ -216,8 +239,7 @@ fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Res
         return Ok(Response::from_parts(parts, body.map_err(Into::into).boxed_unsync()));
     }
     let all = open.scrubs_bodies;
-    let mut codings = parts.headers.get_all(header::CONTENT_ENCODING).iter();
-    if all && codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if all && is_coded {
         let what = format!("the answer of {} is not passed on", open.target.origin());
         let why = "it is compressed although it was asked not to be, and so cannot be looked through";
         return Err(Refusal::gateway(ErrorId::AnswerInvalid, what, why));
@@ -228,6 +250,7 @@ fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Res
 /// From here on it is octets both ways.
 fn switch(
     open: &Arc<Open>,
+    place: &Place,
     outgoing: &Outgoing,
     client: Option<hyper::upgrade::OnUpgrade>,
     mut answer: Response<Incoming>,
@@ -240,9 +263,9 @@ fn switch(
     let client = client.ok_or_else(unasked)?;
     let wanted = outgoing.headers.get(header::UPGRADE).cloned().ok_or_else(unasked)?;
     let target = hyper::upgrade::on(&mut answer);
-    let alive = open.alive.clone();
+    let held = (open.alive.clone(), place.clone());
     tokio::spawn(async move {
-        let _alive = alive;
+        let _held = held;
         if let (Ok(client), Ok(target)) = tokio::join!(client, target) {
             let (mut client, mut target) = (TokioIo::new(client), TokioIo::new(target));
             // What is wrong with it concerns nobody but these two.

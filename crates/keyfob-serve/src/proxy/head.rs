@@ -59,6 +59,24 @@ pub(crate) fn request(parts: &Parts) -> Result<HeaderMap, Refused> {
     Ok(passed)
 }
 
+/// Whether the body of an answer is in any coding, so that what is in it cannot be seen.
+pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
+    let other = |name: &HeaderName, plain: &[u8]| {
+        headers.get_all(name).iter().any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(plain))
+    };
+    other(&header::CONTENT_ENCODING, b"identity") || other(&header::TRANSFER_ENCODING, b"chunked")
+}
+
+/// Takes out of a request's trailers what its head may not have either (RFC 9110 §6.5.1).
+pub(crate) fn request_trailers(trailers: &mut HeaderMap) {
+    *trailers = pass(trailers, &[CREDENTIALS, OVERRIDES]).unwrap_or_default();
+}
+
+/// Takes out of an answer's trailers what its head may not have either.
+pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
+    *trailers = pass(trailers, &[SESSIONS]).unwrap_or_default();
+}
+
 /// Takes out of an answer's head what does not go on. Its length stays, unless it was not what ends the body.
 pub(crate) fn response(headers: &mut HeaderMap) {
     let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
@@ -120,7 +138,11 @@ fn pass(headers: &HeaderMap, lists: &[&[&str]]) -> Result<HeaderMap, Refused> {
     let mut named = Vec::new();
     for option in all_of(headers, &header::CONNECTION).filter(|option| !option.is_empty()) {
         let name = HeaderName::from_bytes(option.as_bytes());
-        named.push(name.map_err(|_| Refused("`Connection` names what is no header"))?);
+        let name = name.map_err(|_| Refused("`Connection` names what is no header"))?;
+        // What a body is belongs to the body, whoever says otherwise (RFC 9110 §7.6.1).
+        if !name.as_str().starts_with("content-") {
+            named.push(name);
+        }
     }
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {

@@ -3,8 +3,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use keyfob::Secret;
 
-/// Adds these headers. A credential replaces what is there; any other is a list, to which what it has is added
-/// (`anthropic-beta`), unless it is one that has a single value.
+/// Adds these headers. What is there is replaced, or has ours added at its end
+/// (`anthropic-beta`), if it is one that is known to be a list; else ours is the only one, also for programs behind a gateway
+/// (CGI, WSGI) that take `x_tenant` for `x-tenant`.
 ///
 /// # Errors
 /// One of them cannot be a header.
@@ -12,13 +13,12 @@ pub(crate) fn inject(headers: &mut HeaderMap, added: &[(String, Secret)]) -> Res
     for (name, value) in added {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(drop)?;
         let mut value = text(value)?;
-        if is_credential(name.as_str()) {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        } else if is_single(&name) {
-            headers.insert(name, value);
-        } else {
+        drop_twins(headers, &name);
+        if is_list(&name) {
             extend(headers, &name, &value)?;
+        } else {
+            value.set_sensitive(is_credential(name.as_str()));
+            headers.insert(name, value);
         }
     }
     Ok(())
@@ -34,12 +34,18 @@ pub(crate) fn is_credential(name: &str) -> bool {
     ["authorization", "x-api-key", "x-trusted-device-token"].iter().any(|own| own.eq_ignore_ascii_case(name))
 }
 
-/// RFC 9110 §5.3: a field that is no list occurs once.
-fn is_single(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    matches!(name, "user-agent" | "content-type" | "from" | "referer")
-        || name.ends_with("-version")
-        || name.ends_with("-id")
+/// Whether a field is a list that client and provider add to alike. Any other of the provider's says whose a request is.
+fn is_list(name: &HeaderName) -> bool {
+    name.as_str().ends_with("-beta")
+}
+
+/// Drops what differs from this name in nothing but underscores.
+fn drop_twins(headers: &mut HeaderMap, name: &HeaderName) {
+    let dashed = |name: &HeaderName| name.as_str().replace('_', "-");
+    let is_twin = |other: &&HeaderName| *other != name && dashed(other) == dashed(name);
+    for twin in headers.keys().filter(is_twin).cloned().collect::<Vec<_>>() {
+        headers.remove(twin);
+    }
 }
 
 /// One line with all that is in the list, in its order, and ours at the end where it is not in there yet.
@@ -70,6 +76,8 @@ mod tests {
             ("anthropic-beta", "three"),
             ("authorization", "Bearer phantom"),
             ("anthropic-version", "2020-01-01"),
+            ("x-tenant", "theirs"),
+            ("x_tenant", "theirs"),
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
@@ -77,6 +85,7 @@ mod tests {
             ("Authorization", "Bearer real"),
             ("anthropic-beta", "two,oauth-2025-04-20"),
             ("anthropic-version", "2023-06-01"),
+            ("x-tenant", "ours"),
         ]
         .map(|(name, value)| (name.to_owned(), Secret::new(value)));
         inject(&mut headers, &added).unwrap();
@@ -86,6 +95,7 @@ mod tests {
         assert_eq!(all("anthropic-beta"), ["one, two, three, oauth-2025-04-20"]);
         assert_eq!(all("authorization"), ["Bearer real"]);
         assert_eq!(all("anthropic-version"), ["2023-06-01"]);
+        assert_eq!((all("x-tenant"), all("x_tenant").len()), (vec!["ours".to_owned()], 0));
         assert!(headers["authorization"].is_sensitive());
         assert!(inject(&mut headers, &[("a b".into(), Secret::new("x"))]).is_err());
     }

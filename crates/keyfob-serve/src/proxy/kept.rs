@@ -3,7 +3,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -11,7 +11,10 @@ use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 
-use crate::proxy::upstream::{Body, BoxError};
+use crate::proxy::{
+    head,
+    upstream::{Body, BoxError},
+};
 
 /// The largest body that is kept.
 pub(crate) const LARGEST: usize = 1 << 20;
@@ -25,12 +28,16 @@ pub(crate) struct Kept(Arc<Mutex<Inner>>);
 struct Inner {
     from: Incoming,
     /// `None`: it became too large.
-    parts: Option<Vec<Bytes>>,
+    parts: Option<Vec<u8>>,
     size: usize,
     trailers: Option<HeaderMap>,
     is_whole: bool,
+    /// It was cut, or is no body (RFC 9112 §7.1).
+    is_broken: bool,
     /// Who reads: what was handed on first must not take what comes for the second.
     turn: u8,
+    /// Who waits for what comes.
+    waits: Option<Waker>,
 }
 
 impl Kept {
@@ -38,11 +45,30 @@ impl Kept {
         let is_whole = from.is_end_stream();
         // What says itself that it is too large is not kept from the beginning.
         let parts = (from.size_hint().lower() <= LARGEST as u64).then(Vec::new);
-        Self(Arc::new(Mutex::new(Inner { from, parts, size: 0, trailers: None, is_whole, turn: 0 })))
+        Self(Arc::new(Mutex::new(Inner {
+            from,
+            parts,
+            size: 0,
+            trailers: None,
+            is_whole,
+            is_broken: false,
+            turn: 0,
+            waits: None,
+        })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is not handed on again.
+    pub(crate) fn forget(&self) {
+        self.inner().parts = None;
+    }
+
+    /// Whether what the client sent turned out to be no whole body.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.inner().is_broken
     }
 
     /// The body, as it comes from the client.
@@ -52,7 +78,15 @@ impl Kept {
 
     /// The whole body once more, whose rest is waited for a while. `None`: it is too large, or did not come.
     pub(crate) async fn again(&self) -> Option<Body> {
-        self.inner().turn = 1;
+        let first = {
+            let mut inner = self.inner();
+            inner.turn = 1;
+            inner.waits.take()
+        };
+        // It hears that it has nothing more to wait for.
+        if let Some(first) = first {
+            first.wake();
+        }
         let mut rest = Stream { inner: Arc::clone(&self.0), turn: 1 };
         let reading = async {
             loop {
@@ -70,8 +104,11 @@ impl Kept {
         let _ = tokio::time::timeout(REST, reading).await;
         let inner = self.inner();
         let parts = inner.parts.as_ref().filter(|_| inner.is_whole)?;
-        let again =
-            Again { left: parts.clone().into(), size: inner.size as u64, trailers: inner.trailers.clone() };
+        let again = Again {
+            left: Some(Bytes::from(parts.clone())).filter(|all| !all.is_empty()),
+            size: inner.size as u64,
+            trailers: inner.trailers.clone(),
+        };
         Some(again.boxed_unsync())
     }
 }
@@ -100,10 +137,14 @@ impl hyper::body::Body for Stream {
         if inner.turn != self.turn {
             return Poll::Ready(Some(Err("the target has answered already".into())));
         }
-        let frame = std::task::ready!(Pin::new(&mut inner.from).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut inner.from).poll_frame(cx) else {
+            inner.waits = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let frame = frame.map(|frame| frame.map(without_credentials));
         match &frame {
             Some(Ok(frame)) => inner.keep(frame),
-            Some(Err(_)) => inner.parts = None,
+            Some(Err(_)) => (inner.parts, inner.is_broken) = (None, true),
             None => inner.is_whole = true,
         }
         if inner.from.is_end_stream() {
@@ -121,6 +162,17 @@ impl hyper::body::Body for Stream {
     }
 }
 
+/// Trailers have no more of the client's than the head has.
+fn without_credentials(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            head::request_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(other) => other,
+    }
+}
+
 impl Inner {
     fn keep(&mut self, frame: &Frame<Bytes>) {
         if let Some(trailers) = frame.trailers_ref() {
@@ -132,14 +184,15 @@ impl Inner {
         if self.size > LARGEST {
             self.parts = None;
         } else {
-            parts.push(data.clone());
+            // Copied: a part may be a small piece of a large buffer.
+            parts.extend_from_slice(data);
         }
     }
 }
 
 /// What was kept.
 struct Again {
-    left: std::collections::VecDeque<Bytes>,
+    left: Option<Bytes>,
     size: u64,
     trailers: Option<HeaderMap>,
 }
@@ -152,7 +205,7 @@ impl hyper::body::Body for Again {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Some(data) = self.left.pop_front() {
+        if let Some(data) = self.left.take() {
             self.size -= data.len() as u64;
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
@@ -160,7 +213,7 @@ impl hyper::body::Body for Again {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && self.trailers.is_none()
+        self.left.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -22,7 +22,7 @@ use keyfob::{Client, Error, ErrorId, Purpose, Secret};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::{mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 
@@ -191,9 +191,10 @@ impl Proxy {
 }
 
 impl Serves for Proxy {
-    async fn serve(self, until: impl Future<Output = ()>, _: bool) -> io::Result<()> {
+    async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
         let stop = watch::Sender::new(false);
         let (alive, mut all_gone) = mpsc::channel(1);
+        let room = room_for_connections();
         let flights = Flights::new(self.client, Arc::clone(&self.host));
         let mut serving = JoinSet::new();
         for (route, entrance) in self.routes {
@@ -222,7 +223,7 @@ impl Serves for Proxy {
                 alive: alive.clone(),
                 users: route.users,
             };
-            serving.spawn(accept(Arc::new(open), listener, socket, stop.subscribe()));
+            serving.spawn(accept(Arc::new(open), listener, socket, Arc::clone(&room), stop.subscribe()));
         }
         drop(alive);
         until.await;
@@ -231,7 +232,10 @@ impl Serves for Proxy {
             while serving.join_next().await.is_some() {}
             let _ = all_gone.recv().await;
         };
-        let _ = tokio::time::timeout(FAREWELL, over).await;
+        // Beside a program there is nobody left who waits for an answer.
+        if closes {
+            let _ = tokio::time::timeout(FAREWELL, over).await;
+        }
         Ok(())
     }
 }
@@ -246,9 +250,9 @@ async fn accept(
     open: Arc<Open>,
     listener: Listener,
     socket: Option<Socket>,
+    room: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let room = room_for_connections();
     let end = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     loop {
@@ -275,16 +279,14 @@ async fn accept(
                 // Nothing is said to another user, who has no business in a directory of ours.
                 if open.admits(peer.uid) {
                     connections.spawn(async move {
-                        let _held = place;
-                        serve(open, peer, stream, end).await;
+                        serve(open, peer, stream, Place(Arc::new(place)), end).await;
                     });
                 }
             }
             Ok(Stream::Tcp(stream)) => {
                 let _ = stream.set_nodelay(true);
                 connections.spawn(async move {
-                    let _held = place;
-                    serve(open, Peer::unknown(), stream, end).await;
+                    serve(open, Peer::unknown(), stream, Place(Arc::new(place)), end).await;
                 });
             }
             // Short of descriptors or memory, or a peer that has left: neither is a reason to end.
@@ -297,19 +299,23 @@ async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
+/// Held by a connection, also when it is none of HTTP's any more.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Option<OwnedSemaphorePermit>>);
+
 enum Stream {
     Unix(tokio::net::UnixStream),
     Tcp(tokio::net::TcpStream),
 }
 
 /// Serves a connection to its end. When the proxy stops, the request that is being answered still is.
-async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, mut stopped: watch::Receiver<bool>)
+async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, place: Place, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| {
-        let (open, peer) = (Arc::clone(&open), peer.clone());
-        async move { Ok::<_, Infallible>(forward::answer(&open, &peer, request).await) }
+        let (open, peer, place) = (Arc::clone(&open), peer.clone(), place.clone());
+        async move { Ok::<_, Infallible>(forward::answer(&open, &peer, &place, request).await) }
     });
     let strict = Strict::new(stream, LONGEST_HEAD, true);
     let mut builder = http1::Builder::new();

@@ -51,6 +51,11 @@ impl Target {
         &self.path
     }
 
+    /// Whether a path is the target's own, or below it. Rules allow what is within it, and never more.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        path.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     fn authority(&self) -> &str {
         self.origin.split_once("://").map_or("", |(_, authority)| authority)
     }
@@ -191,6 +196,9 @@ fn check(path: &str) -> Result<(), &'static str> {
         };
         match high << 4 | low {
             0x2e | 0x2f | 0x5c => return Err("the path has an encoded dot, slash or backslash"),
+            0x3b => return Err("the path has an encoded semicolon"),
+            // What some decoders make slashes and dots of.
+            0xc0 | 0xc1 | 0xf5..=0xff => return Err("the path has an encoded octet that no UTF-8 has"),
             0x25 => return Err("the path has an encoded `%`: it could be decoded twice"),
             0..0x20 | 0x7f => return Err("the path has an encoded control character"),
             _ => {}
@@ -303,6 +311,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_outside_of_a_targets_path_is_not_its() {
+        let target = Target::parse("https://api.example.com/api/").unwrap();
+        for (path, is) in
+            [("/api", true), ("/api/v1", true), ("/api2", false), ("/", false), ("/admin", false)]
+        {
+            assert_eq!(target.has(path), is, "{path}");
+        }
+        assert!(Target::parse("https://api.example.com").unwrap().has("/v1"));
+    }
+
+    #[test]
     fn a_path_that_two_servers_read_as_two_is_refused() {
         let all = [Rule::below("")];
         for path in [
@@ -320,6 +339,9 @@ mod tests {
             "/v1\\admin",
             "/v1%5cadmin",
             "/v1/%252e%252e/",
+            "/v1/..%3bx/admin",
+            "/v1/%c0%ae%C0%AE/admin",
+            "/v1/%f5%80%80%80",
             "/v1/%00",
             "/v1/%0d%0aX",
             "/v1/%",

@@ -85,8 +85,15 @@ impl Upstream {
         let is_near = is_private
             || is_loopback(bare)
             || bare.parse().is_ok_and(|address| address::judge(address, Reach::Public).is_err());
-        let reach = if is_near { Reach::Near } else { Reach::Public };
+        let reach = match (target.is_tls(), is_near) {
+            (false, _) => Reach::Loopback,
+            (true, true) => Reach::Near,
+            (true, false) => Reach::Public,
+        };
         let Road { tls, proxy } = road;
+        // What is not encrypted is shown to no proxy, and an address that is none to go to is refused where we dial.
+        let is_refused = bare.parse().is_ok_and(|address| address::judge(address, reach).is_err());
+        let proxy = proxy.filter(|_| target.is_tls() && !is_refused);
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE).pool_timer(TokioTimer::new()).timer(TokioTimer::new());
         builder.set_host(false);
@@ -189,14 +196,17 @@ async fn dial(uri: &Uri, reach: Option<Reach>) -> io::Result<TcpStream> {
         }
     }
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    // One that does not answer leaves time for the others.
+    let share = CONNECTING / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
                 // Small parts of an answer go out at once.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(error) => failed = error,
+            Ok(Err(error)) => failed = error,
+            Err(_) => failed = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(failed)

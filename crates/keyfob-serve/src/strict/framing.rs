@@ -196,7 +196,7 @@ fn line(text: &[u8], longest: usize) -> Result<Option<&[u8]>, Odd> {
             b'\n' => return Err(Odd::LineEnd),
             b'\t' => {}
             octet if octet.is_ascii_control() => return Err(Odd::Control),
-            _ if at > longest => return Ok(None),
+            _ if at >= longest => return Err(Odd::Long),
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ use keyfob::{
         setup::{HANDED_OVER, IDENTIFIED_BY, SEEDED_BY, chosen::Chosen as ByPerson},
         world::{
             failure,
-            system::{env as environment, process, withheld},
+            system::{env as environment, fd, process, withheld},
         },
     },
 };
@@ -85,6 +85,12 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
 
 /// Neither a credential, nor where one could be asked for.
 fn withhold(command: &mut Command) {
+    // An agent's end that we inherited would be the program's too, and its number is soon found.
+    let variables = environment::variables();
+    let inherited = variables.text("KEYFOB_AGENT").and_then(|value| value.strip_prefix("fd:")?.parse().ok());
+    if let Some(number) = inherited {
+        fd::keep_from_children(number);
+    }
     let own = ["KEYFOB_AGENT", "KEYFOB_HOME", "KEYFOB_PROFILE", "KEYFOB_ENVIRONMENT", HANDED_OVER, SEEDED_BY];
     let own = own.into_iter().chain([IDENTIFIED_BY, API_HEADERS, names::SESSION_TOKEN_FILE]);
     let own = own.chain(contract::HOST_REFRESHES).chain(ByPerson::ALL.map(ByPerson::variable));
@@ -104,8 +110,11 @@ fn hand_over(command: &mut Command, variable: &str, token: &Secret) {
 /// What the program asks of us goes through no other proxy.
 fn reach_us_directly(command: &mut Command) {
     let variables = environment::variables();
-    for name in ["NO_PROXY", "no_proxy"] {
-        let list = variables.text(name).unwrap_or_default();
+    let spellings = ["NO_PROXY", "no_proxy"];
+    for name in spellings {
+        // Some programs read one of them, and some read the other one first.
+        let other = || spellings.iter().find_map(|name| variables.text(name));
+        let list = variables.text(name).or_else(other).unwrap_or_default();
         if list != "*" {
             let comma = if list.is_empty() { "" } else { "," };
             command.env(name, format!("{list}{comma}127.0.0.1"));

@@ -172,9 +172,9 @@ impl Info {
 
 impl Drop for Info {
     fn drop(&mut self) {
-        let own = format!("\"pid\":{}", std::process::id());
+        let told = fs::read(&self.0).ok().and_then(|text| serde_json::from_slice(&text).ok());
         // Another proxy may have put its own there.
-        if fs::read_to_string(&self.0).is_ok_and(|text| text.contains(&own)) {
+        if told.is_some_and(|told: serde_json::Value| told["pid"] == std::process::id()) {
             let _ = fs::remove_file(&self.0);
         }
     }
