@@ -163,7 +163,7 @@ fn script(page: &Path, home: &Path) -> Script {
         Script { text: stage(page).into(), printed: Vec::new(), left_out: Vec::new(), commands: 0 };
     for block in blocks(&text) {
         if !["sh", "console"].contains(&&*block.kind) {
-            let known = ["toml", "json", "yaml", "rust", "text", "http"];
+            let known = ["toml", "json", "yaml", "rust", "text", "http", "ini"];
             assert!(known.contains(&&*block.kind), "{name}:{}: a block of {:?}", block.at, block.kind);
             continue;
         }

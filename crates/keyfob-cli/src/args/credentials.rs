@@ -110,7 +110,7 @@ impl Wanted {
 #[command(after_help = "Examples:
   keyfob header | curl -H @- URL   one request; the header is in no argument
   keyfob header --min-valid 600    for a long request
-  keyfob header --for URL | curl -H @- URL
+  keyfob header --for https://api.example.com/ | curl -H @- https://api.example.com/
                                    nothing, unless URL is at a host of the environment
   keyfob header --format headers-helper
                                    for a server of Claude Code's, as its `headersHelper`")]

@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_is_broken_is_named_by_its_line() {
-        for (text, line) in [("{\n  \"a\": 1,\n}", 3), ("{\"a\":\n", 1), ("\n[]", 2), ("{\n// c\n}", 2)] {
+        for (text, line) in [("{\n  \"a\": 1,\n}", 3), ("{\"a\":", 1), ("\n[]", 2), ("{\n// c\n}", 2)] {
             assert_eq!(set(Some(text), &["b"], "keyfob").map_err(|odd| odd.line), Err(line), "{text}");
         }
         assert!(set(Some("{\"credHelpers\": 7}"), PATH, "keyfob").is_err());
