@@ -11,6 +11,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// What says the version of the packages for other languages.
+const MANIFESTS: [(&str, &str); 3] =
+    [("node", "package.json"), ("python", "pyproject.toml"), ("ruby", "keyfob.gemspec")];
+
 /// A repository with a copy of the pages, manifests and lock file of this one, committed.
 struct Copy(PathBuf);
 
@@ -34,6 +38,12 @@ impl Copy {
             let to = copy.0.join("crates").join(from.file_name().expect("a name"));
             fs::create_dir_all(&to).expect("a directory");
             fs::copy(from.join("Cargo.toml"), to.join("Cargo.toml")).expect("a manifest");
+        }
+        for (language, manifest) in MANIFESTS {
+            let to = copy.0.join("packages").join(language);
+            fs::create_dir_all(&to).expect("a directory");
+            fs::copy(root().join("packages").join(language).join(manifest), to.join(manifest))
+                .expect("a manifest");
         }
         copy.git(&["init", "--quiet"]);
         copy.commit();
@@ -162,6 +172,15 @@ fn a_release_is_refused_for_another_version() {
     copy.replace("Cargo.toml", &current, "path = \"crates/keyfob-core\", version = \"99.0.0\"");
     let said = copy.refusals();
     assert!(said.contains("another version of keyfob-core") && said.contains("(1 to resolve)"), "{said}");
+    copy.replace("Cargo.toml", "path = \"crates/keyfob-core\", version = \"99.0.0\"", &current);
+    for (language, manifest) in MANIFESTS {
+        let file = format!("packages/{language}/{manifest}");
+        copy.replace(&file, &format!("\"{}\"", version()), "\"98.0.0\"");
+        let said = copy.refusals();
+        assert!(said.contains(&format!("{file} has version 98.0.0, not {}", version())), "{said}");
+        assert!(said.contains("(1 to resolve)"), "{said}");
+        copy.replace(&file, "\"98.0.0\"", &format!("\"{}\"", version()));
+    }
 }
 
 #[test]
