@@ -66,11 +66,21 @@ func (c *Credential) PutOn(headers http.Header) {
 			headers.Del(name)
 		}
 		for _, value := range values {
-			if !strings.Contains(strings.Join(headers.Values(name), ","), value) {
+			if !contains(headers.Values(name), value) {
 				headers.Add(name, value)
 			}
 		}
 	}
+}
+
+// contains says whether a list, which may be in several lines (RFC 9110 section 5.3), has this member.
+func contains(lines []string, value string) bool {
+	for _, part := range strings.Split(strings.Join(lines, ","), ",") {
+		if strings.TrimSpace(part) == value {
+			return true
+		}
+	}
+	return false
 }
 
 type answer struct {
@@ -83,7 +93,11 @@ type answer struct {
 type child struct {
 	process *exec.Cmd
 	input   io.WriteCloser
-	waiting map[int]chan answer
+	// Whoever writes may wait until the process reads, which may wait until its answers are read: who reads them never takes this one.
+	writing sync.Mutex
+
+	lock    sync.Mutex
+	waiting map[int]chan answer // nil when it has ended.
 }
 
 // Client asks one keyfob, which is started when it is first needed and again when it has ended. It is for any number of goroutines.
@@ -111,11 +125,14 @@ func (c *Client) Get(wanted Wanted) (*Credential, error) {
 		seconds = wanted.Wait + 20
 	}
 	for attempt := 0; attempt < 2; attempt++ {
-		asked, came, err := c.ask(wanted)
+		asked, number, err := c.current()
 		if err != nil {
 			return nil, err
 		}
 		timer := time.NewTimer(time.Duration(seconds) * time.Second)
+		came := asked.expect(number)
+		// It may be full while nobody reads at the other end.
+		go asked.write(number, wanted)
 		select {
 		case answer, ok := <-came:
 			timer.Stop()
@@ -142,25 +159,41 @@ func (c *Client) Close() {
 	}
 }
 
-func (c *Client) ask(wanted Wanted) (*child, chan answer, error) {
+// current is the process that answers, started if there is none, and the number of the next question.
+func (c *Client) current() (*child, int, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	if c.child == nil {
 		if err := c.start(); err != nil {
-			return nil, nil, &Error{"keyfob-missing", "", "keyfob cannot be started", err.Error(), "install keyfob, or give its path as Program", 2}
+			return nil, 0, &Error{"keyfob-missing", "", "keyfob cannot be started", err.Error(), "install keyfob, or give its path as Program", 2}
 		}
 	}
 	c.next++
+	return c.child, c.next, nil
+}
+
+func (c *child) expect(number int) chan answer {
 	came := make(chan answer, 1)
-	c.child.waiting[c.next] = came
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	if c.waiting == nil {
+		close(came)
+	} else {
+		c.waiting[number] = came
+	}
+	return came
+}
+
+// write asks. If the process has ended, its reader says so.
+func (c *child) write(number int, wanted Wanted) {
 	line, _ := json.Marshal(struct {
 		V  int `json:"v"`
 		ID int `json:"id"`
 		Wanted
-	}{1, c.next, wanted})
-	// If it has ended, its reader says so.
-	_, _ = c.child.input.Write(append(line, '\n'))
-	return c.child, came, nil
+	}{1, number, wanted})
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_, _ = c.input.Write(append(line, '\n'))
 }
 
 func (c *Client) start() (err error) {
@@ -173,10 +206,8 @@ func (c *Client) start() (err error) {
 	}
 	program := c.Program
 	if program == "" {
-		if program, err = exec.LookPath("keyfob"); err != nil {
+		if program, err = findProgram(); err != nil {
 			return err
-		} else if !filepath.IsAbs(program) {
-			return exec.ErrNotFound
 		}
 	}
 	started := &child{process: exec.Command(program, words...), waiting: map[int]chan answer{}}
@@ -195,6 +226,18 @@ func (c *Client) start() (err error) {
 	return err
 }
 
+// findProgram is the first in an absolute directory of PATH. exec.LookPath ends at the first relative one that has it.
+func findProgram() (string, error) {
+	for _, place := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(place) {
+			if program, err := exec.LookPath(filepath.Join(place, "keyfob")); err == nil {
+				return program, nil
+			}
+		}
+	}
+	return "", exec.ErrNotFound
+}
+
 func (c *Client) read(from *child, output io.Reader) {
 	for lines := bufio.NewReader(output); ; {
 		line, err := lines.ReadBytes('\n')
@@ -203,21 +246,24 @@ func (c *Client) read(from *child, output io.Reader) {
 		}
 		var came answer
 		if json.Unmarshal(line, &came) == nil {
-			c.lock.Lock()
+			from.lock.Lock()
 			if box, ok := from.waiting[came.ID]; ok {
 				box <- came
 				delete(from.waiting, came.ID)
 			}
-			c.lock.Unlock()
+			from.lock.Unlock()
 		}
 	}
 	c.lock.Lock()
-	defer c.lock.Unlock()
 	if c.child == from {
 		c.child = nil
 	}
+	c.lock.Unlock()
+	from.lock.Lock()
 	for _, box := range from.waiting {
 		close(box)
 	}
+	from.waiting = nil
+	from.lock.Unlock()
 	_ = from.process.Wait()
 }

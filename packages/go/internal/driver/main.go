@@ -58,6 +58,13 @@ func do(act string, words []json.RawMessage) (said any) {
 		}
 		_ = response.Body.Close()
 		return response.StatusCode
+	case "put":
+		var there, added []string
+		_ = json.Unmarshal(words[0], &there)
+		_ = json.Unmarshal(words[1], &added)
+		headers := http.Header{"Anthropic-Beta": there}
+		(&keyfob.Credential{Headers: http.Header{"anthropic-beta": added}}).PutOn(headers)
+		return headers["Anthropic-Beta"]
 	default:
 		credential, err := client.Get(keyfob.Wanted{})
 		if err != nil {
