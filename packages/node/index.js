@@ -38,6 +38,16 @@ export class Credential {
   }
 }
 
+/** The request with its credential. A redirect that fetch follows to another host takes every header there but `Authorization`. */
+function guarded(request, credential) {
+  const isTakenAlong = ([name, value]) =>
+    name.toLowerCase() !== "authorization" && (SECRET.includes(name.toLowerCase()) || value.includes(credential.token));
+  if (request.redirect === "follow" && Object.entries(credential.headers).some(isTakenAlong))
+    throw new TypeError('redirect: "follow" would give this credential to whatever host is redirected to: leave it out');
+  credential.putOn(request.headers);
+  return request;
+}
+
 /** The program: in the package of this platform, beside this file, or in PATH. No variable of keyfob's own is read: one that a
  * repository sets must not name what is run. */
 export function findProgram() {
@@ -89,19 +99,18 @@ export class Client {
     return (await this.get(uri)).token;
   }
 
-  /** As `fetch`, with the credential, and once more with another one after a 401. Redirects are not followed unless asked for. */
+  /** As `fetch`, with the credential, and once more with another one after a 401. Redirects are not followed unless asked for, which
+   * is a TypeError for a credential in another header than `Authorization`: fetch would send that to any host redirected to. */
   async fetch(resource, init) {
     const request = new Request(resource, { redirect: "manual", ...init });
     const credential = await this.get(request.url);
     const again = request.clone();
-    credential.putOn(request.headers);
-    const response = await fetch(request);
+    const response = await fetch(guarded(request, credential));
     const isOther = response.redirected && new URL(response.url).origin !== new URL(request.url).origin;
     if (response.status !== 401 || !credential.handle || isOther) return response;
     const next = await this.get(request.url, { rejected: credential.handle, profile: credential.profile ?? undefined });
     await response.body?.cancel();
-    next.putOn(again.headers);
-    return fetch(again);
+    return fetch(guarded(again, next));
   }
 
   /** Ends the process. It ends with this one too. */

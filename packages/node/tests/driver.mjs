@@ -22,6 +22,7 @@ const acts = {
   get: ({ uri, min_valid: minValid, ...wanted }) => told(() => client.get(uri, { minValid, ...wanted })),
   many: (count) => Promise.all(Array.from({ length: count }, () => told(() => client.get()))),
   fetch: async (_, url) => (await client.fetch(url)).status,
+  follow: (url) => client.fetch(url, { redirect: "follow" }).then(({ status }) => status, ({ name }) => name),
   shown: async () => {
     const credential = await client.get();
     const deep = { depth: 9, showHidden: false };
