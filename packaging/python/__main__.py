@@ -2,28 +2,19 @@
 
 import os
 import sys
-import sysconfig
-from pathlib import Path
+
+from keyfob import _places
 
 
-def program() -> Path:
-    """The program of this installation: where its scripts are, by the ways there are to install a wheel."""
-    here = Path(__file__).resolve()
-    user = sysconfig.get_preferred_scheme("user")
-    places = [
-        Path(sysconfig.get_path("scripts")),
-        Path(sysconfig.get_path("scripts", user)),
-        # pip install --target DIR
-        here.parents[1] / "bin",
-        # pip install --prefix DIR: DIR/lib/python3.N/site-packages/keyfob
-        *(parent / "bin" for parent in here.parents[3:5]),
-    ]
+def program() -> str:
+    """The program of this installation, and no other one that PATH may lead to."""
+    places = _places()
     for place in places:
         if (place / "keyfob").is_file():
-            return place / "keyfob"
+            return str(place / "keyfob")
     print(
         "keyfob: the program of this Python package is not where packages are installed\n"
-        f"  looked in {', '.join(str(place) for place in places)}\n"
+        f"  looked in {', '.join(map(str, places))}\n"
         "  install it again: python -m pip install --force-reinstall keyfob",
         file=sys.stderr,
     )
@@ -31,5 +22,5 @@ def program() -> Path:
 
 
 if __name__ == "__main__":
-    found = str(program())
+    found = program()
     os.execv(found, [found, *sys.argv[1:]])

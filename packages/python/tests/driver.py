@@ -66,6 +66,13 @@ def forked(question):
         return json.load(pipe)
 
 
+def closing(number):
+    """Asks, and now and then ends the process that others ask."""
+    if number % 8 == 0:
+        client.close()
+    return told(client.get)
+
+
 client = keyfob.Client(program=sys.argv[1])
 for line in sys.stdin:
     do, *words = json.loads(line)
@@ -74,6 +81,9 @@ for line in sys.stdin:
     elif do == "many":
         with ThreadPoolExecutor(50) as pool:
             said = list(pool.map(lambda _: told(client.get), range(words[0])))
+    elif do == "close":
+        with ThreadPoolExecutor(50) as pool:
+            said = list(pool.map(closing, range(words[0])))
     elif do == "fork":
         said = forked(words[0])
     elif do == "fetch":

@@ -46,14 +46,26 @@ class Credential:
     warning: Mapping[str, Any] | None = None
 
 
+def _places() -> list[Path]:
+    """Where the program of this installation is, by the ways there are to install a wheel."""
+    here = Path(__file__).resolve()
+    places = [here.parent / "bin"]
+    # `sysconfig.get_preferred_scheme` is new in 3.10.
+    user = "osx_framework_user" if sysconfig.get_config_var("PYTHONFRAMEWORK") else f"{os.name}_user"
+    places += [Path(sysconfig.get_path("scripts")), Path(sysconfig.get_path("scripts", user))]
+    # pip install --target DIR, and --prefix DIR: DIR/lib/python3.N/site-packages/keyfob.
+    places.append(here.parents[1] / "bin")
+    if len(here.parents) > 4 and here.parents[2].name.startswith("python3"):
+        places.append(here.parents[4] / "bin")
+    return places
+
+
 def find_program(program: str | os.PathLike[str] | None = None) -> str:
-    """The program: as given, beside this package, among the scripts of this Python, or in PATH. No variable of keyfob's own
-    is read: one that a repository sets must not name what is run."""
+    """The program: as given, the one that came with this package, or in PATH. No variable of keyfob's own is read: one that a
+    repository sets must not name what is run."""
     if program is not None:
         return os.fspath(program)
-    places = [Path(__file__).parent / "bin", Path(sysconfig.get_path("scripts"))]
-    places += [Path(part) for part in os.get_exec_path() if os.path.isabs(part)]
-    for place in places:
+    for place in [*_places(), *(Path(part) for part in os.get_exec_path() if os.path.isabs(part))]:
         if found := shutil.which("keyfob", path=str(place)):
             return found
     raise Error("keyfob-missing", "keyfob cannot be started", "it is not installed", "install keyfob, or give its path as `program`", 2)
@@ -68,7 +80,11 @@ class _Child:
             self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         except OSError as error:
             raise Error("keyfob-missing", "keyfob cannot be started", str(error), "give its path as `program`", 2) from error
-        self.lock, self.has_ended, self.waiting = threading.Lock(), False, dict[int, "queue.SimpleQueue[Any]"]()
+        # Who writes may wait until the process reads, and that until its answers are read: who reads never takes `writing`.
+        self.writing, self.lock = threading.Lock(), threading.Lock()
+        # It takes no more questions.
+        self.has_ended = False
+        self.waiting = dict[int, "queue.SimpleQueue[Any]"]()
         threading.Thread(target=self._read, name="keyfob", daemon=True).start()
 
     def _read(self) -> None:
@@ -78,7 +94,7 @@ class _Child:
             for line in lines:
                 try:
                     answer = json.loads(line)
-                    box = self.waiting.pop(answer.get("id"), None)
+                    box = self._taken(answer.get("id"))
                 except (ValueError, AttributeError, TypeError):
                     continue  # It is none, and nobody's: who waits for one is told when its time is over.
                 if box:
@@ -87,7 +103,13 @@ class _Child:
             self.has_ended = True
             for box in self.waiting.values():
                 box.put(None)
+        if source:
+            source.close()
         self.process.wait()
+
+    def _taken(self, number: Any) -> Any:
+        with self.lock:
+            return self.waiting.pop(number, None)
 
     def ask(self, question: dict[str, Any], seconds: float) -> Any:
         """The answer, or `None` if the process has ended without one."""
@@ -97,22 +119,27 @@ class _Child:
             if self.has_ended or target is None:
                 return None
             self.waiting[question["id"]] = box
-            try:
+        try:
+            with self.writing:
                 while line:
                     line = line[os.write(target.fileno(), line) :]
-            except OSError:
-                return None
+        except (OSError, ValueError):  # It has ended, or was closed meanwhile.
+            self._taken(question["id"])
+            return None
         try:
             return box.get(timeout=seconds)
         except queue.Empty:
-            self.waiting.pop(question["id"], None)
+            self._taken(question["id"])
             self.process.kill()
             raise Error("keyfob-silent", "keyfob does not answer", f"nothing came within {seconds:.0f} s", "ask again", 6) from None
 
     def leave(self) -> None:
-        for pipe in (self.process.stdin, self.process.stdout if self.has_ended else None):
-            if pipe:
-                pipe.close()
+        """The process ends when it has answered what it was asked before."""
+        with self.lock:
+            self.has_ended = True
+        with self.writing:
+            if self.process.stdin:
+                self.process.stdin.close()
 
 
 class Client:
@@ -167,8 +194,11 @@ _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 def _after_fork() -> None:
     for client in list(_clients):
         if child := client._child:
-            child.has_ended = True  # What it reads and writes is the parent's.
+            # What it reads and writes is the parent's, and so is whoever held its locks.
+            child.lock, child.writing = threading.Lock(), threading.Lock()
             child.leave()
+            if child.process.stdout:
+                child.process.stdout.close()
             child.process.returncode = 0
         client._forget()
 
