@@ -106,11 +106,11 @@ async fn forward(
     let mut current = open.credentials.at_hand().await.map_err(Refusal::without)?;
     *used = Some(Arc::clone(&current));
     let sent = outgoing.send(open, &current.credential, body.body()).await;
-    let mut answer = sent.map_err(|refusal| match body.is_broken() {
-        // The target is not to blame for what it was not told to the end.
-        true => Refusal::malformed("its body is malformed, or was cut"),
-        false => refusal,
-    })?;
+    // The target is not to blame for what it was not told to the end.
+    let cut = |refusal| {
+        if body.is_broken() { Refusal::malformed("its body is malformed, or was cut") } else { refusal }
+    };
+    let mut answer = sent.map_err(cut)?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         let renewed = open.credentials.instead_of(&current).await.map_err(Refusal::without)?;
         // Once, and only if all of it can be said again; the client gets the target's own answer otherwise.
