@@ -104,7 +104,6 @@ impl Internet {
 
 /// Providers that compare the whole redirect address are registered with the port that the page names, the same for all of
 /// them: it is one test's at a time.
-#[must_use]
 fn with_the_port() -> MutexGuard<'static, ()> {
     static PORT: Mutex<()> = Mutex::new(());
     PORT.lock().unwrap_or_else(PoisonError::into_inner)
