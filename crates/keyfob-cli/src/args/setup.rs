@@ -65,7 +65,7 @@ What it writes into ~/.terraformrc, and a link in ~/.terraform.d/plugins:
   keyfob setup bazel --undo               takes it out again
 
 What it writes into ~/.bazelrc, and a link in ~/.local/bin:
-  common --credential_helper=cache.example.com=/home/you/.local/bin/bazel-credential-keyfob")]
+  common --credential_helper=HOST=/home/you/.local/bin/bazel-credential-keyfob")]
     Bazel(SetupHosts),
     /// Let pnpm ask keyfob for the hosts of the environment
     #[command(after_help = "Examples:
