@@ -12,13 +12,12 @@ use serde::Serialize;
 use crate::{
     agent::{flight::Credential, peer::Peer},
     proxy::{
-        Place,
         covered::{Covered, cover},
         credentials::Current,
         head,
         inject::inject,
         kept::Kept,
-        open::Open,
+        open::{Open, Place},
         refusal::{MARK, Refusal},
         scrub::Scrub,
         target::judge,

@@ -22,7 +22,7 @@ use keyfob::{Client, Error, ErrorId, Purpose, Secret};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
 };
 
@@ -35,7 +35,7 @@ use crate::{
 use self::{
     credentials::Credentials,
     entrance::Pass,
-    open::Open,
+    open::{Open, Place},
     target::{Rule, Target},
     upstream::{Road, Upstream},
 };
@@ -279,14 +279,14 @@ async fn accept(
                 // Nothing is said to another user, who has no business in a directory of ours.
                 if open.admits(peer.uid) {
                     connections.spawn(async move {
-                        serve(open, peer, stream, Place(Arc::new(place)), end).await;
+                        serve(open, peer, stream, Place::new(place), end).await;
                     });
                 }
             }
             Ok(Stream::Tcp(stream)) => {
                 let _ = stream.set_nodelay(true);
                 connections.spawn(async move {
-                    serve(open, Peer::unknown(), stream, Place(Arc::new(place)), end).await;
+                    serve(open, Peer::unknown(), stream, Place::new(place), end).await;
                 });
             }
             // Short of descriptors or memory, or a peer that has left: neither is a reason to end.
@@ -298,10 +298,6 @@ async fn accept(
     end.send_replace(true);
     while connections.join_next().await.is_some() {}
 }
-
-/// Held by a connection, also when it is none of HTTP's any more.
-#[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Option<OwnedSemaphorePermit>>);
 
 enum Stream {
     Unix(tokio::net::UnixStream),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
     agent::{host::Host, log::Log},
@@ -35,5 +35,15 @@ impl Open {
     pub(crate) fn admits(&self, uid: Option<u32>) -> bool {
         let us = rustix::process::geteuid().as_raw();
         uid.is_some_and(|uid| uid == us || uid == 0 || self.users.contains(&uid))
+    }
+}
+
+/// Held by a connection, also when it is none of HTTP's any more.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Option<OwnedSemaphorePermit>>);
+
+impl Place {
+    pub(crate) fn new(permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self(Arc::new(permit))
     }
 }
