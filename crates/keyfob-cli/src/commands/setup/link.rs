@@ -8,13 +8,10 @@ use std::{
 
 use keyfob::{
     Error,
-    internals::{
-        core::Id,
-        world::system::{env, shown},
-    },
+    internals::{core::Id, world::system::shown},
 };
 
-use super::place::{failed, home, judged, lasting, own};
+use super::place::{USUAL, dirs, failed, home, judged, lasting, own};
 use crate::args::NAMES;
 
 /// The program under another name.
@@ -29,13 +26,18 @@ pub(super) struct Link {
 impl Link {
     /// In PATH, where a package or the person has put it; else in `~/.local/bin`.
     pub(super) fn named(name: &str) -> Result<Self, Error> {
-        let path = env::path(env::variables(), "PATH").unwrap_or_default();
-        let dirs: Vec<_> = std::env::split_paths(&path).filter(|dir| dir.is_absolute()).collect();
-        if let Some(dir) = dirs.iter().find(|dir| leads_here(&dir.join(name))) {
-            return Self::at(dir.join(name), true);
+        let dirs = dirs();
+        // Which file the name alone leads to: an untrusted directory may stand before the one that is written down.
+        let first = |dir: &Path| {
+            let there = dirs.iter().find(|dir| fs::symlink_metadata(dir.path.join(name)).is_ok());
+            there.is_none_or(|there| there.path == dir)
+        };
+        let trusted = || dirs.iter().filter(|dir| dir.is_trusted).map(|dir| dir.path.as_path());
+        if let Some(dir) = trusted().find(|dir| leads_here(&dir.join(name))) {
+            return Self::at(dir.join(name), first(dir));
         }
-        let dir = home("a link")?.join(".local/bin");
-        let in_path = dirs.contains(&dir);
+        let dir = home("a link")?.join(USUAL);
+        let in_path = trusted().any(|trusted| trusted == dir) && first(&dir);
         Self::at(dir.join(name), in_path)
     }
 
@@ -50,10 +52,19 @@ impl Link {
         Ok(Self { path, target: lasting(), in_path, is_there })
     }
 
-    /// Whether `--undo` may remove it: one in the person's home. What a package has brought stays.
+    /// Whether `--undo` may remove it: one in the person's home. What a package or the installer has brought stays.
     pub(super) fn is_own(&self) -> bool {
         home("a link").is_ok_and(|home| self.path.starts_with(home))
             && fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink())
+            && !self.is_installed()
+    }
+
+    /// Whether the shell installer lists it (`PREFIX/share/keyfob/installed`: a state, a blank, a name below the prefix).
+    fn is_installed(&self) -> bool {
+        let Some(prefix) = self.path.parent().and_then(Path::parent) else { return false };
+        let list = fs::read_to_string(prefix.join("share/keyfob/installed")).unwrap_or_default();
+        let is = |line: &str| line.split_once(' ').is_some_and(|(_, name)| prefix.join(name) == self.path);
+        list.lines().any(is)
     }
 
     pub(super) fn says(&self) -> String {
@@ -86,7 +97,7 @@ impl Link {
 /// Links that a set-up made or a person, and that lead to no program any more: the tool then says that its helper is missing.
 pub(crate) fn astray() -> Vec<PathBuf> {
     let Ok(home) = home("a link") else { return Vec::new() };
-    let dirs = [".local/bin", ".terraform.d/plugins"].map(|dir| home.join(dir));
+    let dirs = [USUAL, ".terraform.d/plugins"].map(|dir| home.join(dir));
     let all = dirs.iter().flat_map(|dir| NAMES.iter().map(|(name, _)| dir.join(name)));
     let is_astray = |path: &PathBuf| {
         let is_link = fs::symlink_metadata(path).is_ok_and(|meta| is_ours(path, &meta));

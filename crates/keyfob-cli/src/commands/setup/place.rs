@@ -43,14 +43,42 @@ pub(super) fn judged(path: PathBuf, from: &str, usual: Option<&str>) -> Result<P
     Ok(path)
 }
 
+/// A directory in which programs are looked for.
+pub(super) struct Dir {
+    pub(super) path: PathBuf,
+    /// What lies in it may be named in a file of the person's. A repository can put a directory of its own into PATH (direnv's
+    /// `PATH_add`), and what is written down outlasts the visit.
+    pub(super) is_trusted: bool,
+}
+
+/// The directories of PATH, in their order.
+pub(super) fn dirs() -> Vec<Dir> {
+    let path = env::path(env::variables(), "PATH").unwrap_or_default();
+    let around = Surroundings::of(env::here().as_deref());
+    let judged = |path: PathBuf| {
+        // A home may be a repository itself (dotfiles), and this is its usual place for programs.
+        let is_trusted = around.judge_unless_usual(&path, USUAL).is_ok();
+        Dir { path, is_trusted }
+    };
+    std::env::split_paths(&path).map(judged).collect()
+}
+
+/// Where a person's own programs are, in the home.
+pub(super) const USUAL: &str = ".local/bin";
+
 /// The name alone where PATH leads to this very program: a new version in another place is found then. Else its path.
 pub(super) fn command() -> String {
-    if in_path().is_some() { "keyfob".into() } else { own().to_string_lossy().into_owned() }
+    let dirs = dirs();
+    let first = dirs.iter().map(|dir| dir.path.join("keyfob")).find(|file| file.is_file());
+    match in_path(&dirs) {
+        Some(file) if first.as_ref() == Some(&file) => "keyfob".into(),
+        _ => own().to_string_lossy().into_owned(),
+    }
 }
 
 /// Where this program is: as PATH has it, which outlasts a new version behind a link. Else the file itself.
 pub(super) fn lasting() -> PathBuf {
-    in_path().unwrap_or_else(own)
+    in_path(&dirs()).unwrap_or_else(own)
 }
 
 /// The file of this program.
@@ -59,12 +87,11 @@ pub(super) fn own() -> PathBuf {
     std::fs::canonicalize(&own).unwrap_or(own)
 }
 
-/// The first `keyfob` in PATH, if that is this program.
-fn in_path() -> Option<PathBuf> {
-    let path = env::path(env::variables(), "PATH").unwrap_or_default();
-    let first = std::env::split_paths(&path).map(|dir| dir.join("keyfob")).find(|file| file.is_file())?;
-    Some(first)
-        .filter(|file| file.is_absolute() && std::fs::canonicalize(file).is_ok_and(|file| file == own()))
+/// The first `keyfob` in the trusted directories of PATH, if that is this program.
+fn in_path(dirs: &[Dir]) -> Option<PathBuf> {
+    let trusted = dirs.iter().filter(|dir| dir.is_trusted);
+    let first = trusted.map(|dir| dir.path.join("keyfob")).find(|file| file.is_file())?;
+    Some(first).filter(|file| std::fs::canonicalize(file).is_ok_and(|file| file == own()))
 }
 
 /// The error for what the system does not let happen to a file.
