@@ -39,6 +39,10 @@ impl Tool for Cargo<'_> {
         Link::named(NAME).map(Some)
     }
 
+    fn shares_lines(&self) -> bool {
+        true
+    }
+
     fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
         let mut document = toml::read(file, text)?;
         let changed = if undo { undone(&mut document) } else { self.set(file, &mut document)? };

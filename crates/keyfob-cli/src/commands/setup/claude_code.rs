@@ -36,6 +36,10 @@ impl Tool for ClaudeCode<'_> {
         tool::file(self.args.file.as_ref(), "claude-code", variable, ".claude/settings.json")
     }
 
+    fn shares_lines(&self) -> bool {
+        true
+    }
+
     fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
         let odd = |odd: json::Odd| tool::odd(file, odd.line, &odd.why);
         let there = json::get(text, &[KEY]).map_err(odd)?;

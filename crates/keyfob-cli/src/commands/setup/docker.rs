@@ -37,6 +37,10 @@ impl Tool for Docker<'_> {
         Link::named("docker-credential-keyfob").map(Some)
     }
 
+    fn shares_lines(&self) -> bool {
+        true
+    }
+
     fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error> {
         let odd = |odd: json::Odd| tool::odd(file, odd.line, &odd.why);
         let helpers = json::get(text, &[HELPERS]).map_err(odd)?;
@@ -68,7 +72,7 @@ impl Tool for Docker<'_> {
     fn part(&self) -> Result<String, Error> {
         let helpers: serde_json::Map<_, _> =
             self.registries()?.into_iter().map(|host| (host, NAME.into())).collect();
-        Ok(serde_json::json!({ HELPERS: helpers }).to_string())
+        Ok(format!("{:#}", serde_json::json!({ HELPERS: helpers })))
     }
 
     fn next(&self, undo: bool) -> Vec<String> {

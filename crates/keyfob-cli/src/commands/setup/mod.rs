@@ -45,6 +45,7 @@ use self::{place::failed, tool::Tool};
 use crate::{
     args::{Global, How, SetupTool},
     commands::set_up_report as report,
+    config_edit,
     output::{
         report::{Report, Result},
         terminal,
@@ -52,30 +53,42 @@ use crate::{
 };
 
 pub(crate) fn run(global: &Global, tool: &SetupTool) -> Result {
-    match tool {
-        SetupTool::Git(args) => set_up(global, &git::Git { global, args }, &args.how),
-        SetupTool::Docker(args) => set_up(global, &docker::Docker { global, args }, &args.how),
-        SetupTool::Cargo(args) => set_up(global, &cargo::Cargo { global, args }, &args.how),
-        SetupTool::Terraform(args) => set_up(global, &terraform::Terraform { global, args }, &args.how),
-        SetupTool::Bazel(args) => set_up(global, &bazel::Bazel { global, args }, &args.how),
-        SetupTool::Pnpm(args) => set_up(global, &pnpm::Pnpm { global, args }, &args.how),
-        SetupTool::ClaudeCode(args) => set_up(global, &claude_code::ClaudeCode { global, args }, &args.how),
-        SetupTool::Codex(args) => set_up(global, &codex::Codex { global, args }, &args.how),
-        SetupTool::Kubernetes(args) => set_up(global, &kubernetes::Kubernetes { global, args }, &args.how),
-    }
+    let (tool, file, how): (Box<dyn Tool + '_>, &Option<PathBuf>, &How) = match tool {
+        SetupTool::Git(args) => (Box::new(git::Git { global, args }), &args.file, &args.how),
+        SetupTool::Docker(args) => (Box::new(docker::Docker { global, args }), &args.file, &args.how),
+        SetupTool::Cargo(args) => (Box::new(cargo::Cargo { global, args }), &args.file, &args.how),
+        SetupTool::Terraform(args) => {
+            (Box::new(terraform::Terraform { global, args }), &args.file, &args.how)
+        }
+        SetupTool::Bazel(args) => (Box::new(bazel::Bazel { global, args }), &args.file, &args.how),
+        SetupTool::Pnpm(args) => (Box::new(pnpm::Pnpm { global, args }), &args.file, &args.how),
+        SetupTool::ClaudeCode(args) => {
+            (Box::new(claude_code::ClaudeCode { global, args }), &args.file, &args.how)
+        }
+        SetupTool::Codex(args) => (Box::new(codex::Codex { global, args }), &args.file, &args.how),
+        SetupTool::Kubernetes(args) => {
+            (Box::new(kubernetes::Kubernetes { global, args }), &args.kubeconfig, &args.how)
+        }
+    };
+    set_up(global, &*tool, file.is_some(), how)
 }
 
-fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
+/// `named`: the file was named for this call, and is perhaps one of several.
+fn set_up(global: &Global, tool: &dyn Tool, named: bool, how: &How) -> Result {
     let path = tool.file()?;
     let old = read(&path)?;
     let new = tool.change(&path, old.as_deref(), how.undo)?;
     // A link that is as it should be, or is not this command's to remove, is no change.
     let link = if how.undo { tool.link().unwrap_or_default() } else { tool.link()? };
     let link = link.filter(|link| if how.undo { link.is_own() } else { !link.is_there });
+    let (link, stays) = if how.undo && named { (None, link) } else { (link, None) };
     let changes = new != old || link.is_some();
-    show(tool, &path, old.as_deref(), new.as_deref())?;
+    show(tool, &path, old.as_deref(), new.as_deref());
     if let Some(link) = &link {
         Report::say(&format!("{} {}", if how.undo { "Goes:" } else { "Link:" }, link.says()));
+    }
+    if let Some(link) = &stays {
+        Report::say(&format!("Stays: {}, which another file may need.", shown(&link.path)));
     }
     if changes && !how.dry_run {
         if !how.yes && terminal::has_person() && !terminal::agrees("Write that?")? {
@@ -120,18 +133,28 @@ fn set_up(global: &Global, tool: &dyn Tool, how: &How) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Shows the lines that come and go. Where a line holds all of a file (JSON may), other people's secrets are in it: then
-/// keyfob's part is shown alone.
-fn show(tool: &dyn Tool, path: &Path, old: Option<&str>, new: Option<&str>) -> Result<(), Error> {
+/// Shows the lines that come and go. Where keyfob shares a line with others, their secrets may be in it: then keyfob's part
+/// is shown alone.
+fn show(tool: &dyn Tool, path: &Path, old: Option<&str>, new: Option<&str>) {
     let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let is_long = |text: &str| text.lines().count() == 1 && text.contains('{');
-    if old != new && is_long(old) {
-        Report::say(&format!("\n{} is one line, of which this is keyfob's part:\n", shown(path)));
-        Report::show(&format!("  {}\n", terminal::plain_whole(&tool.part()?)));
-        return Ok(());
+    let gone = |line: &String| line.strip_prefix('-').is_some_and(|text| !text.trim().is_empty());
+    let is_shared = || {
+        let is_long = old.lines().count() == 1 && old.contains('{');
+        is_long || tool.shares_lines() && config_edit::difference(old, new).iter().any(gone)
+    };
+    if old == new || !is_shared() {
+        report::change(path, old, new);
+        return;
     }
-    report::change(path, old, new);
-    Ok(())
+    Report::say(&format!(
+        "\n{} will change. Its lines may hold more than this, which is keyfob's part:\n",
+        shown(path)
+    ));
+    // Nothing can be said of it where what it was made from is gone.
+    for line in tool.part().unwrap_or_default().lines() {
+        Report::show(format!("  {}", terminal::plain_whole(line)).trim_end());
+    }
+    Report::say("");
 }
 
 /// The text of a person's file. `None`: there is none. Links, other owners' files and such that others can write are not

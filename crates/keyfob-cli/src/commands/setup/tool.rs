@@ -30,6 +30,10 @@ pub(super) trait Tool {
     fn link(&self) -> Result<Option<Link>, Error> {
         Ok(None)
     }
+    /// Whether a line of its file may hold keyfob's part and other people's together.
+    fn shares_lines(&self) -> bool {
+        false
+    }
     /// What the text of its file becomes. `None`: no file.
     fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
     /// What keyfob's part of the file says, and nothing of the rest: secrets of others may be in it.
