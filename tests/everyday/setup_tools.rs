@@ -1,5 +1,5 @@
 //! `keyfob setup git|docker|cargo|terraform|bazel|pnpm|claude-code|codex`: what comes into each tool's file, and that it goes
-//! again, octet by octet. That the tools understand it is shown where they run (`tests/providers/consumers`).
+//! again, octet by octet. That the tools understand it is shown where they run (`tests/consumers`).
 
 use std::{
     fs,
@@ -91,6 +91,12 @@ const CASES: [Case; 8] = [
 ];
 
 impl Case {
+    /// The command line that sets it up.
+    fn words<'a>(&self, more: &[&'a str]) -> Vec<&'a str> {
+        let accepted: &[&str] = if self.tool == "pnpm" { &["--accept-http"] } else { &[] };
+        [&["setup", self.tool], accepted, more].concat()
+    }
+
     fn file(&self, s: &Sandbox) -> PathBuf {
         s.home.path().join(self.file)
     }
@@ -122,10 +128,10 @@ fn sandbox() -> Sandbox {
 fn a_persons_file_gets_keyfob_and_loses_it_again() {
     for case in &CASES {
         let s = case.with(case.mine);
-        let shown = s.json(&["setup", case.tool, "--dry-run"]);
+        let shown = s.json(&case.words(&["--dry-run"]));
         assert_eq!((&shown["would_change"], &shown["changed"]), (&true.into(), &false.into()), "{shown}");
         assert_eq!(case.read(&s), case.mine, "only shown");
-        let ran = s.run(&["setup", case.tool]);
+        let ran = s.run(&case.words(&[]));
         assert_eq!(ran.code, Some(0), "{}: {ran:?}", case.tool);
         let text = case.read(&s);
         assert!(text.contains(case.part), "{}: {text}", case.tool);
@@ -144,7 +150,7 @@ fn a_persons_file_gets_keyfob_and_loses_it_again() {
         if let Some(link) = &link {
             assert_eq!(fs::read_link(link).expect("a link"), PathBuf::from(program()));
         }
-        let again = s.json(&["setup", case.tool]);
+        let again = s.json(&case.words(&[]));
         assert_eq!((&again["would_change"], case.read(&s)), (&false.into(), text), "{}", case.tool);
         let undone = s.json(&["setup", case.tool, "--undo"]);
         assert_eq!(undone["changed"], true, "{undone}");
@@ -162,7 +168,7 @@ fn a_file_that_was_made_is_removed_again() {
         ("cargo", &["--registry", "company", "--index", "sparse+https://tools.company.example/index/"]),
         ("terraform", &[]),
         ("bazel", &[]),
-        ("pnpm", &[]),
+        ("pnpm", &["--accept-http"]),
         ("claude-code", &[]),
         ("codex", &["--provider", "company", "--base-url", "https://tools.company.example/v1"]),
     ];
@@ -187,7 +193,7 @@ fn what_cannot_be_changed_is_left_and_named_by_its_line() {
     for case in &CASES {
         let (text, line) = case.broken;
         let s = case.with(text);
-        let ran = Ran::from(s.output(&["setup", case.tool, "--json"]));
+        let ran = Ran::from(s.output(&case.words(&["--json"])));
         ran.failed(2, "usage");
         let name = case.file.rsplit('/').next().expect("a name");
         assert!(ran.err.contains(line) && ran.err.contains(name), "{}: {ran:?}", case.tool);
@@ -199,7 +205,7 @@ fn what_cannot_be_changed_is_left_and_named_by_its_line() {
         let elsewhere = s.home.path().join("dotfiles");
         fs::rename(case.file(&s), &elsewhere).expect("ours");
         symlink(&elsewhere, case.file(&s)).expect("ours");
-        Ran::from(s.output(&["setup", case.tool, "--json"])).failed(3, "config-unsafe");
+        Ran::from(s.output(&case.words(&["--json"]))).failed(3, "config-unsafe");
         assert_eq!(fs::read_to_string(&elsewhere).expect("ours"), case.mine);
     }
 }
@@ -312,6 +318,124 @@ fn a_variable_leads_into_no_repository() {
         ran.failed(3, "home-unsafe");
         assert!(!path.exists(), "{tool}");
     }
+}
+
+/// Direnv lets a repository put a directory of its own into PATH. What lies there is named in no file of the person's, though it
+/// leads to keyfob today.
+#[test]
+fn no_program_of_a_repository_is_written_down() {
+    for (tool, name) in [
+        ("bazel", "bazel-credential-keyfob"),
+        ("pnpm", "pnpm-credential-keyfob"),
+        ("docker", "docker-credential-keyfob"),
+        ("cargo", "cargo-credential-keyfob"),
+        ("git", "git-credential-keyfob"),
+        ("claude-code", "keyfob"),
+    ] {
+        let case = CASES.iter().find(|case| case.tool == tool).expect("a case");
+        let s = case.with(case.mine);
+        let repository = s.home.path().join("repository");
+        let bin = repository.join("bin");
+        fs::create_dir_all(repository.join(".git")).expect("ours");
+        fs::create_dir_all(&bin).expect("ours");
+        for name in [name, "keyfob"] {
+            if fs::symlink_metadata(bin.join(name)).is_err() {
+                symlink(program(), bin.join(name)).expect("ours");
+            }
+        }
+        let path = format!("{}:/usr/bin:/bin", bin.display());
+        let mut command = s.keyfob(case.words(&[]));
+        let ran = Ran::from(command.current_dir(&repository).env("PATH", &path).output().expect("it runs"));
+        assert_eq!(ran.code, Some(0), "{tool}: {ran:?}");
+        let text = case.read(&s);
+        assert!(text.contains("keyfob") && !text.contains("repository"), "{tool}: {text}");
+        // A name alone would be looked up in the repository's directory first.
+        assert!(!text.contains("[\"cargo-credential-keyfob") && !text.contains("!keyfob"), "{tool}: {text}");
+        assert!(!text.contains("\"keyfob token"), "{tool}: {text}");
+        if let Some(link) = case.link {
+            let target = fs::read_link(s.home.path().join(link)).expect("a link of the person's");
+            assert_eq!(target, PathBuf::from(program()), "{tool}");
+        }
+    }
+}
+
+/// Where JSON or TOML has several things on one line, that line changes, and is not shown.
+#[test]
+fn other_peoples_secrets_are_not_shown() {
+    for (tool, text) in [
+        (
+            "claude-code",
+            "{\n  \"env\": {\"X_TOKEN\": \"hunter-2\", \"ANTHROPIC_BASE_URL\": \"https://tools.company.example\"}\n}\n",
+        ),
+        (
+            "claude-code",
+            "{\n  \"env\": {\n    \"ANTHROPIC_BASE_URL\": \"https://tools.company.example\"\n  },\n  \"token\": \"hunter-2\"}\n",
+        ),
+        ("docker", "{\"auths\": {\"other\": {\"auth\": \"hunter-2\"}}\n}\n"),
+        ("docker", "{\"auths\": {\"other\": {\"auth\": \"hunter-2\"}}}"),
+        (
+            "cargo",
+            "registries = { company = { index = \"sparse+https://tools.company.example/index/\", token = \"hunter-2\" } }\n\n\
+             [build]\njobs = 4\n",
+        ),
+        (
+            "codex",
+            "model = \"m\"\nmodel_providers = { company = { base_url = \"https://tools.company.example/v1\", \
+             http_headers = { K = \"hunter-2\" } } }\n",
+        ),
+    ] {
+        let case = CASES.iter().find(|case| case.tool == tool).expect("a case");
+        let s = case.with(text);
+        for words in [&["--dry-run"][..], &[], &["--undo", "--dry-run"], &["--undo"]] {
+            let ran = s.run(&[&["setup", tool], words].concat());
+            assert_eq!(ran.code, Some(0), "{tool}: {ran:?}");
+            assert!(ran.err.contains("keyfob") && !ran.err.contains("hunter-2"), "{words:?}: {ran:?}");
+            assert!(!ran.out.contains("hunter-2"), "{words:?}: {ran:?}");
+            assert!(case.read(&s).contains("hunter-2"));
+        }
+        assert_eq!(case.read(&s), text, "{tool}: octet by octet");
+    }
+}
+
+/// What the shell installer has brought is not `setup`'s to remove, nor what another file may still need.
+#[test]
+fn links_of_others_stay() {
+    let s = sandbox();
+    let link = s.home.path().join(".local/bin/docker-credential-keyfob");
+    let list = s.home.path().join(".local/share/keyfob/installed");
+    for dir in [&link, &list] {
+        fs::create_dir_all(dir.parent().expect("a directory")).expect("ours");
+    }
+    symlink(program(), &link).expect("ours");
+    fs::write(&list, "dir bin\nlink:keyfob bin/docker-credential-keyfob\n").expect("ours");
+    assert_eq!(s.run(&["setup", "docker"]).code, Some(0));
+    assert_eq!(s.run(&["setup", "docker", "--undo"]).code, Some(0));
+    assert!(fs::symlink_metadata(&link).is_ok(), "the installer's");
+
+    fs::remove_file(&list).expect("ours");
+    let other = s.home.path().join("other.json");
+    let other = other.to_str().expect("UTF-8");
+    assert_eq!(s.run(&["setup", "docker", "--file", other]).code, Some(0));
+    let ran = s.run(&["setup", "docker", "--file", other, "--undo"]);
+    assert!(ran.code == Some(0) && ran.err.contains("Stays: "), "{ran:?}");
+    assert!(fs::symlink_metadata(&link).is_ok(), "another file may need it");
+    assert_eq!(s.run(&["setup", "docker", "--undo"]).code, Some(0));
+    assert!(fs::symlink_metadata(&link).is_err(), "it goes with the usual file");
+}
+
+/// A line of pnpm's has no scheme: a project chooses that.
+#[test]
+fn pnpm_is_set_up_for_another_machine_only_if_http_is_accepted() {
+    let case = CASES.iter().find(|case| case.tool == "pnpm").expect("a case");
+    let s = case.with(case.mine);
+    let ran = Ran::from(s.output(&["setup", "pnpm", "--json"]));
+    ran.failed(2, "usage");
+    assert!(ran.err.contains("unencrypted") && ran.err.contains("--accept-http"), "{ran:?}");
+    assert_eq!(case.read(&s), case.mine);
+    let config = "[environments.local]\nhosts = [\"http://127.0.0.1:4873\", \"https://127.0.0.1:4874\"]\n";
+    fs::write(s.home.home().join("config.toml"), config).expect("ours");
+    assert_eq!(s.run(&["setup", "pnpm"]).code, Some(0), "nobody is on the way to this machine");
+    assert!(case.read(&s).contains("//127.0.0.1:4873/:tokenHelper=/"));
 }
 
 #[test]

@@ -69,13 +69,16 @@ What it writes into ~/.bazelrc, and a link in ~/.local/bin:
     Bazel(SetupHosts),
     /// Let pnpm ask keyfob for the hosts of the environment
     #[command(after_help = "Examples:
-  keyfob setup pnpm                    for every host that the environment lists
-  keyfob setup pnpm npm.example.com    for this registry
-  keyfob setup pnpm --undo             takes it out again
+  keyfob setup pnpm --accept-http                    for every host that the environment lists
+  keyfob setup pnpm --accept-http npm.example.com    for this registry
+  keyfob setup pnpm --undo                           takes it out again
+
+pnpm names a registry without its scheme. In a project whose .npmrc says registry=http://npm.example.com/ it sends the
+token unencrypted: keyfob sets it up for another machine only if you accept that.
 
 What it writes into ~/.npmrc, and a link in ~/.local/bin:
   //npm.example.com/:tokenHelper=/home/you/.local/bin/pnpm-credential-keyfob")]
-    Pnpm(SetupHosts),
+    Pnpm(SetupPnpm),
     /// Let Claude Code get its key from keyfob
     #[command(after_help = "Examples:
   keyfob setup claude-code
@@ -107,6 +110,21 @@ pub(crate) struct SetupHosts {
     /// For these hosts of the environment [default: those that it lists]
     #[arg(value_name = "HOST")]
     pub(crate) hosts: Vec<String>,
+    /// The file to change [default: where the tool looks for it]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SetupPnpm {
+    /// For these hosts of the environment [default: those that it lists]
+    #[arg(value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    /// Accept that a project can have pnpm send the token unencrypted
+    #[arg(long)]
+    pub(crate) accept_http: bool,
     /// The file to change [default: where the tool looks for it]
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,

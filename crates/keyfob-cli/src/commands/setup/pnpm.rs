@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use keyfob::{
     Error,
-    internals::{core::Id, world::system::shown},
+    internals::{
+        core::{Id, provider::web_origin},
+        world::system::shown,
+    },
 };
 
 use super::{
@@ -14,11 +17,14 @@ use super::{
     link::Link,
     tool::{self, Tool},
 };
-use crate::args::{Global, SetupHosts};
+use crate::{
+    args::{Global, SetupPnpm},
+    output::terminal::plain,
+};
 
 pub(super) struct Pnpm<'a> {
     pub(super) global: &'a Global,
-    pub(super) args: &'a SetupHosts,
+    pub(super) args: &'a SetupPnpm,
 }
 
 const NAME: &str = "pnpm-credential-keyfob";
@@ -48,6 +54,7 @@ impl Tool for Pnpm<'_> {
             return Ok(rest.filter(|rest| !rest.is_empty()));
         }
         tool::takes_no_words(self.global, "pnpm")?;
+        self.may_go_by_http()?;
         for registry in self.registries()? {
             let is = |line: &str| {
                 let key = line.trim().strip_prefix(&registry).unwrap_or_default();
@@ -70,9 +77,30 @@ impl Tool for Pnpm<'_> {
 }
 
 impl Pnpm<'_> {
+    fn origins(&self) -> Result<Vec<String>, Error> {
+        Hosts::of(self.global)?.chosen("pnpm", &self.args.hosts)
+    }
+
+    /// A project's own `.npmrc` chooses the scheme of its registry, and the line here names none: over http, a token is for
+    /// everybody on the way.
+    fn may_go_by_http(&self) -> Result<(), Error> {
+        let origins = self.origins()?;
+        let is_remote = |origin: &&String| web_origin(&format!("http://{}", authority(origin))).is_none();
+        let Some(remote) = origins.iter().find(is_remote).filter(|_| !self.args.accept_http) else {
+            return Ok(());
+        };
+        let host = plain(authority(remote));
+        let what = format!("pnpm is not set up for {host}");
+        let why = format!(
+            "pnpm sends the token unencrypted too, in a project whose .npmrc says `registry=http://{host}/`"
+        );
+        Err(Error::new(Id::Usage, what, why)
+            .hint("say `--accept-http`, if you run pnpm in no project that could say so"))
+    }
+
     /// As npm names a registry: without its scheme.
     fn registries(&self) -> Result<Vec<String>, Error> {
-        let origins = Hosts::of(self.global)?.chosen("pnpm", &self.args.hosts)?;
+        let origins = self.origins()?;
         Ok(origins.iter().map(|origin| format!("//{}/", authority(origin))).collect())
     }
 
