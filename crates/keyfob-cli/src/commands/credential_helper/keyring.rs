@@ -37,12 +37,14 @@ pub(super) fn answer(global: &Global, words: &[String]) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An index is named by its address, and then by its host alone, which is asked by https, or on this machine by http.
+/// An index is named by its address. Where that gets no answer, pip and uv ask once more by its host alone, and send what they
+/// get by http too: so a name is answered only where http is good enough, on this machine.
 fn origins(address: &str) -> Vec<String> {
+    let by = |scheme: &str| web_origin(&format!("{scheme}://{address}"));
     if address.contains("://") {
         return web_origin(address).into_iter().collect();
     }
-    ["https", "http"].iter().filter_map(|scheme| web_origin(&format!("{scheme}://{address}"))).collect()
+    by("http").map_or_else(Vec::new, |here| by("https").into_iter().chain([here]).collect())
 }
 
 #[cfg(test)]
@@ -50,9 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_is_named_by_address_or_host() {
+    fn an_index_is_named_by_its_address_and_on_this_machine_by_its_host() {
         assert_eq!(origins("https://pypi.example/simple/"), ["https://pypi.example"]);
-        assert_eq!(origins("pypi.example"), ["https://pypi.example"]);
+        for name in ["pypi.example", "pypi.example:443", "localhost.example"] {
+            assert!(origins(name).is_empty(), "{name}");
+        }
         assert_eq!(origins("127.0.0.1:80"), ["https://127.0.0.1:80", "http://127.0.0.1"]);
         assert!(origins("http://pypi.example/").is_empty());
     }
