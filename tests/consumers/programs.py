@@ -11,7 +11,7 @@ import tarfile
 import urllib.parse
 import zipfile
 
-from stage import Failed
+from stage import Failed, watched
 
 REGISTRY = {}
 
@@ -524,19 +524,24 @@ class Library(Program):
         process.stdin.write("\n")
         process.stdin.flush()
         said = []
-        for line in process.stdout:
-            said.append(line)
-            if line.startswith("answer"):
-                if "fetched" not in line:
-                    raise Failed(line)
-                return
+        with watched(process):
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith("answer"):
+                    if "fetched" not in line:
+                        raise Failed(line)
+                    return
         raise Failed("".join(said))
+
+    def finish(self, process):
+        with watched(process):
+            process.stdin.close()
+            process.wait()
 
     def fetch(self, stage, server):
         process = self.begin(stage, server)
         self.ask(process)
-        process.stdin.close()
-        process.wait()
+        self.finish(process)
 
     def fetches(self, stage):
         # The process goes on, and is asked once more when the credential is over.
@@ -555,8 +560,7 @@ class Library(Program):
         self.renewed(stage)
         server.seen.clear()
         self.ask(self.process)
-        self.process.stdin.close()
-        self.process.wait()
+        self.finish(self.process)
         if not any(stage.is_good(token) for token in server.good()):
             raise Failed("it fetched with an old credential")
 

@@ -24,6 +24,31 @@ class Failed(Exception):
     """What a program should have done and did not."""
 
 
+@contextlib.contextmanager
+def watched(process):
+    """Ends a program that says nothing for too long: reading from it then ends too, and is a failure."""
+    late = threading.Event()
+
+    def end():
+        late.set()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    watchdog = threading.Timer(DEADLINE, end)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    except Exception as error:
+        if late.is_set():
+            raise Failed(f"{process.args[0]}: nothing came within {DEADLINE} s") from error
+        raise
+    finally:
+        watchdog.cancel()
+    if late.is_set():
+        raise Failed(f"{process.args[0]}: nothing came within {DEADLINE} s")
+
+
 def claims(token):
     """What a JWT says. None: it is none."""
     try:
@@ -170,13 +195,19 @@ class Stage:
     def provider(self):
         process = self.start([self.keyfob, "dev-server", "--port", "0", "--auto-approve"],
                              errors=subprocess.DEVNULL)
-        base = process.stdout.readline().strip()
+        with watched(process):
+            base = process.stdout.readline().strip()
+        if not base:
+            raise Failed("the development provider did not start")
         threading.Thread(target=process.stdout.read, daemon=True).start()
         return base
 
     def login(self):
         process = self.start([self.keyfob, "login", "--no-browser"], errors=subprocess.DEVNULL)
-        url = process.stdout.readline().strip()
+        with watched(process):
+            url = process.stdout.readline().strip()
+        if not url:
+            raise Failed("sign-in: no address was said")
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         opener.open(url, timeout=DEADLINE).read()
         out, _ = process.communicate(timeout=DEADLINE)
@@ -257,7 +288,8 @@ class Stage:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            with contextlib.suppress(Failed), watched(process):
+                process.wait()
 
 
 @contextlib.contextmanager
