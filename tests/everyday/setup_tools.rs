@@ -334,7 +334,7 @@ fn no_program_of_a_repository_is_written_down() {
     ] {
         let case = CASES.iter().find(|case| case.tool == tool).expect("a case");
         let s = case.with(case.mine);
-        let repository = s.home.path().join("repository");
+        let repository = s.home.path().join("visited-repository");
         let bin = repository.join("bin");
         fs::create_dir_all(repository.join(".git")).expect("ours");
         fs::create_dir_all(&bin).expect("ours");
@@ -348,7 +348,7 @@ fn no_program_of_a_repository_is_written_down() {
         let ran = Ran::from(command.current_dir(&repository).env("PATH", &path).output().expect("it runs"));
         assert_eq!(ran.code, Some(0), "{tool}: {ran:?}");
         let text = case.read(&s);
-        assert!(text.contains("keyfob") && !text.contains("repository"), "{tool}: {text}");
+        assert!(text.contains("keyfob") && !text.contains("visited-repository"), "{tool}: {text}");
         // A name alone would be looked up in the repository's directory first.
         assert!(!text.contains("[\"cargo-credential-keyfob") && !text.contains("!keyfob"), "{tool}: {text}");
         assert!(!text.contains("\"keyfob token"), "{tool}: {text}");
