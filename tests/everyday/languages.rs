@@ -6,10 +6,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        mpsc::{RecvTimeoutError, channel},
+    },
+    thread,
+    time::Duration,
 };
 
 use keyfob_testkit::{Sandbox, token_requests, until};
@@ -83,6 +88,24 @@ fn runs(id: u32) -> bool {
     fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// Far more than anything here takes: what has not ended by then never does.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Waits for what this process, the first of a group, does. The group is killed at the deadline, which ends the waiting.
+fn at_most<T>(id: u32, wait: impl FnOnce() -> T) -> T {
+    let (done, is_done) = channel::<()>();
+    let watch = thread::spawn(move || {
+        if is_done.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("it is killed after {} s", DEADLINE.as_secs());
+            let _ = Command::new("kill").args(["-9", "--", &format!("-{id}")]).status();
+        }
+    });
+    let waited = wait();
+    drop(done);
+    watch.join().expect("a watch");
+    waited
+}
+
 /// A program in that language, which has the package.
 struct Driver {
     child: Child,
@@ -92,16 +115,18 @@ struct Driver {
 
 impl Driver {
     fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().expect("the language is installed");
+        let mut child = command.process_group(0).spawn().expect("the language is installed");
         let input = child.stdin.take().expect("a pipe");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, input, output }
     }
 
     fn does(&mut self, act: &Value) -> Value {
-        self.input.write_all(format!("{act}\n").as_bytes()).expect("it reads");
         let mut line = String::new();
-        self.output.read_line(&mut line).expect("a line");
+        at_most(self.child.id(), || {
+            self.input.write_all(format!("{act}\n").as_bytes()).expect("it reads");
+            self.output.read_line(&mut line).expect("a line");
+        });
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{act}: {error}: {line:?}"))
     }
 
@@ -124,7 +149,7 @@ impl Driver {
         let started = self.started();
         let Self { mut child, input, .. } = self;
         drop(input);
-        assert!(child.wait().expect("it ends").success());
+        assert!(at_most(child.id(), || child.wait()).expect("it ends").success());
         for id in started {
             until("keyfob to end with it", || (!runs(id)).then_some(()));
         }
@@ -186,6 +211,54 @@ fn signed_in() -> Sandbox {
     s
 }
 
+fn executable(path: &Path, text: &str) {
+    keyfob_testkit::script(path, &format!("#!/bin/sh\n{text}\n"));
+}
+
+/// A program in the place of keyfob whose answers are so long that pipes are full, with a key for a header of its own.
+const LONG: &str = r#"exec python3 -c '
+import json, sys
+for line in sys.stdin:
+    answer = dict.fromkeys(("handle", "profile", "expires_at", "expires_in"))
+    answer.update(v=1, id=json.loads(line)["id"], headers={"X-Api-Key": ["t"]}, token="t", kind="access", source="long", later="x" * 4096)
+    print(json.dumps(answer), flush=True)
+'"#;
+
+/// What is only so with other programs in keyfob's place.
+fn works_with_long_answers(language: Language, s: &Sandbox) {
+    let long = s.path().join("long");
+    executable(&long, LONG);
+    let mut driver = Driver::start(language.driver(s, &long));
+    let many = driver.does(&json!(["many", 3000]));
+    let many = many.as_array().expect("answers");
+    assert!(many.len() == 3000 && many.iter().all(|one| one["token"] == "t"), "{many:?}");
+    match language {
+        Language::Python => {
+            // Closed again and again while others ask: they get an answer, or an error of the package.
+            let said = driver.does(&json!(["close", 120]));
+            let said = said.as_array().expect("answers");
+            assert_eq!(said.len(), 120);
+            assert!(
+                said.iter().all(|one| one["token"] == "t" || one["error"]["id"] == "keyfob-ended"),
+                "{said:?}"
+            );
+            assert_eq!(driver.get()["token"], "t");
+        }
+        Language::Node => {
+            let url = format!("{}/v1/whoami", s.server.base_url());
+            let before = s.server.requests().len();
+            assert_eq!(driver.does(&json!(["follow", url])), json!("TypeError"));
+            assert_eq!(s.server.requests().len(), before, "nothing was sent");
+        }
+        // "a" is a part of "ab", and no member of the list.
+        Language::Go => {
+            assert_eq!(driver.does(&json!(["put", ["ab, c"], ["a", "c", "ab"]])), json!(["ab, c", "a"]))
+        }
+        Language::Ruby => {}
+    }
+    driver.end();
+}
+
 /// What the package's page shows first, with the command under the name by which the package finds it.
 fn page_shows_what_works(language: Language, s: &Sandbox) {
     let (name, fence, file) = match language {
@@ -206,6 +279,8 @@ fn page_shows_what_works(language: Language, s: &Sandbox) {
     let bin = s.path().join("bin");
     fs::create_dir_all(&bin).expect("ours");
     symlink(keyfob_testkit::program(), bin.join("keyfob")).expect("ours");
+    // A relative entry of PATH is passed over, whatever is there.
+    executable(&place.join("keyfob"), "exit 9");
     let mut command = match language {
         Language::Python => {
             let mut command = s.command("python3");
@@ -234,8 +309,10 @@ fn page_shows_what_works(language: Language, s: &Sandbox) {
             command
         }
     };
-    command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display())).current_dir(&place);
-    let output = command.arg(file).output().expect("it runs");
+    command.env("PATH", format!(".:{}:/usr/local/bin:/usr/bin:/bin", bin.display())).current_dir(&place);
+    command.arg(file).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the language is installed");
+    let output = at_most(child.id(), || child.wait_with_output()).expect("it runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!((out.trim(), output.status.code()), ("200", Some(0)), "{file}: {err}");
 }
@@ -269,6 +346,9 @@ fn works(language: Language) {
         assert_eq!(seen, asked_before + 2, "the rejected request and the accepted one");
         assert_eq!(token_requests(&s.server), before + 2);
     }
+    if language == Language::Node {
+        assert_eq!(driver.does(&json!(["follow", url])), json!(200), "`Authorization` alone");
+    }
 
     // It is killed, and a new one answers.
     for id in driver.started() {
@@ -294,7 +374,7 @@ fn works(language: Language) {
     // What is no keyfob, or one of a later version.
     let fake = |name: &str, text: &str| {
         let path = s.path().join(name);
-        keyfob_testkit::script(&path, &format!("#!/bin/sh\n{text}\n"));
+        executable(&path, text);
         path
     };
     let later = r#"{"v":1,"id":1,"headers":{"X":["a"]},"token":"t","kind":"access","source":"new","handle":null,"profile":null,"expires_at":null,"expires_in":null,"later":{}}"#;
@@ -313,6 +393,7 @@ fn works(language: Language) {
         assert!(said["error"]["hint"].is_string(), "{said}");
         driver.end();
     }
+    works_with_long_answers(language, &s);
 }
 
 #[test]
