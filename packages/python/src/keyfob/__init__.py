@@ -123,8 +123,10 @@ class _Child:
             with self.writing:
                 while line:
                     line = line[os.write(target.fileno(), line) :]
-        except (OSError, ValueError):  # It has ended, or was closed meanwhile.
-            self._taken(question["id"])
+        except (OSError, ValueError):  # It has ended, which its reader may not know yet, or was closed meanwhile.
+            with self.lock:
+                self.has_ended = True
+                self.waiting.pop(question["id"], None)
             return None
         try:
             return box.get(timeout=seconds)
