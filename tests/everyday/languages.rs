@@ -95,14 +95,15 @@ const DEADLINE: Duration = Duration::from_secs(300);
 fn at_most<T>(id: u32, wait: impl FnOnce() -> T) -> T {
     let (done, is_done) = channel::<()>();
     let watch = thread::spawn(move || {
-        if is_done.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("it is killed after {} s", DEADLINE.as_secs());
+        let is_late = is_done.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout);
+        if is_late {
             let _ = Command::new("kill").args(["-9", "--", &format!("-{id}")]).status();
         }
+        is_late
     });
     let waited = wait();
     drop(done);
-    watch.join().expect("a watch");
+    assert!(!watch.join().expect("a watch"), "it was killed after {DEADLINE:?}");
     waited
 }
 
@@ -252,7 +253,7 @@ fn works_with_long_answers(language: Language, s: &Sandbox) {
         }
         // "a" is a part of "ab", and no member of the list.
         Language::Go => {
-            assert_eq!(driver.does(&json!(["put", ["ab, c"], ["a", "c", "ab"]])), json!(["ab, c", "a"]))
+            assert_eq!(driver.does(&json!(["put", ["ab, c"], ["a", "c", "ab"]])), json!(["ab, c", "a"]));
         }
         Language::Ruby => {}
     }
