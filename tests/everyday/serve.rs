@@ -5,7 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::net::UnixListener,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
 };
 
 use keyfob_testkit::{Home, Sandbox, bare, token_requests, until};
@@ -115,32 +121,72 @@ fn many_questions_at_once_renew_once() {
     assert_eq!(served.end(), Some(0));
 }
 
-/// One that waits for the provider keeps no other waiting: what needs no provider is answered before.
+/// Makes one profile's login expire.
+fn expire_alone(s: &Sandbox, profile: &str) {
+    let login =
+        s.files("json").into_iter().find(|path| keyfob_testkit::read_record(path)["profile"] == profile);
+    let record = login.expect("a login");
+    let mut expired = keyfob_testkit::read_record(&record);
+    keyfob_testkit::expired(&mut expired);
+    keyfob_testkit::write_in_place(&record, &expired);
+}
+
+fn is_busy(answer: &Value) -> bool {
+    let error = &answer["error"];
+    (&error["id"], &error["cause"], &error["exit_code"]) == (&json!("unreachable"), &json!("busy"), &json!(6))
+}
+
+/// However many wait for the provider, they keep no other waiting: what needs no provider is answered before.
 #[test]
 fn an_answer_is_bounded_in_time_and_the_renewal_goes_on() {
     let s = signed_in();
     s.sign_in("fresh", "ada@example.com");
     let mut served = Served::start(&s);
-    let login =
-        s.files("json").into_iter().find(|path| keyfob_testkit::read_record(path)["profile"] == "default");
-    let record = login.expect("a login");
-    let mut expired = keyfob_testkit::read_record(&record);
-    keyfob_testkit::expired(&mut expired);
-    keyfob_testkit::write_in_place(&record, &expired);
+    expire_alone(&s, "default");
     s.server.hold();
-    served.write(r#"{"v":1,"id":"slow","wait":1}"#);
+    for _ in 0..100 {
+        served.write(r#"{"v":1,"id":"slow","wait":1}"#);
+    }
     until("the renewal to reach the provider", || (s.server.held() == 1).then_some(()));
     served.write(r#"{"v":1,"id":"quick","profile":"fresh","wait":60}"#);
-    let answers = [served.read(), served.read()];
-    let of = |name: &str| answers.iter().find(|answer| answer["id"] == name).expect("an answer").clone();
-    assert_eq!(of("quick")["profile"], "fresh");
-    let slow = of("slow");
-    assert_eq!((&slow["error"]["id"], &slow["error"]["cause"]), (&json!("unreachable"), &json!("busy")));
-    assert_eq!(slow["error"]["exit_code"], 6);
+    let answers: Vec<_> = (0..=100).map(|_| served.read()).collect();
+    let (slow, quick): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer["id"] == "slow");
+    assert!(slow.len() == 100 && slow.into_iter().all(is_busy), "{answers:?}");
+    assert_eq!((&quick[0]["id"], &quick[0]["profile"]), (&json!("quick"), &json!("fresh")), "{quick:?}");
     s.server.release();
     let after = served.ask(&json!({ "v": 1, "id": 3, "wait": 60 }));
     assert!(after["token"].is_string(), "{after}");
     assert_eq!(served.end(), Some(0));
+}
+
+/// Lines come faster than they are answered, until it has been.
+#[test]
+fn an_answer_is_in_time_while_other_questions_come() {
+    let s = signed_in();
+    let mut served = Served::start(&s);
+    expire_alone(&s, "default");
+    s.server.hold();
+    served.write(r#"{"v":1,"id":"slow","wait":1}"#);
+    let mut input = served.input.take().expect("open");
+    let is_answered = Arc::new(AtomicBool::new(false));
+    let asking = thread::spawn({
+        let is_answered = Arc::clone(&is_answered);
+        move || {
+            let many = "{\"v\":1,\"id\":\"hello\",\"ask\":\"hello\"}\n".repeat(1000);
+            while !is_answered.load(Ordering::Relaxed) {
+                input.write_all(many.as_bytes()).expect("it reads");
+            }
+        }
+    });
+    let slow =
+        until("the answer that is due", || Some(served.read()).filter(|answer| answer["id"] == "slow"));
+    assert!(is_busy(&slow), "{slow}");
+    is_answered.store(true, Ordering::Relaxed);
+    s.server.release();
+    let mut rest = String::new();
+    served.output.read_to_string(&mut rest).expect("text");
+    asking.join().expect("all was read");
+    assert_eq!(served.child.wait().expect("it ends").code(), Some(0));
 }
 
 /// What was asked before the end of the input is answered.
@@ -150,6 +196,12 @@ fn the_end_of_the_input_ends_it_when_all_is_answered() {
     let output = s.feed(&["serve", "--stdio"], "{\"v\":1,\"id\":1}\n\n{\"v\":1,\"id\":2}");
     let text = String::from_utf8(output.stdout).expect("text");
     assert_eq!((output.status.code(), text.lines().count()), (Some(0), 2), "{text}");
+    s.expire();
+    s.server.hold();
+    let output = s.feed(&["serve", "--stdio"], "{\"v\":1,\"id\":1,\"wait\":1}");
+    let answer = serde_json::from_slice(&output.stdout).expect("an answer");
+    assert!(is_busy(&answer) && output.status.success(), "{answer}: nobody waits any longer");
+    s.server.release();
     let ran = s.run(&["serve"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
 }
@@ -170,6 +222,8 @@ fn a_line_that_is_too_long_is_refused_and_the_next_is_answered() {
 #[cfg(target_os = "linux")]
 #[test]
 fn it_ends_with_the_process_that_has_started_it() {
+    use std::os::unix::process::CommandExt as _;
+
     let s = signed_in();
     let program = keyfob_testkit::program();
     // The shell's other child keeps the pipes open, as what a program has forked does.
@@ -177,15 +231,22 @@ fn it_ends_with_the_process_that_has_started_it() {
         "exec 3<&0; sleep 1000 <&3 & echo $! > sleeping; {program} serve --stdio <&3 & echo $! > served; wait"
     );
     let mut command = s.command("sh");
-    command.args(["-c", &script]).stdin(Stdio::piped());
-    let mut shell = command.spawn().expect("it starts");
+    command.args(["-c", &script]).stdin(Stdio::piped()).process_group(0);
+    let mut shell = Group(command.spawn().expect("it starts"));
+    let Group(shell) = &mut shell;
     let mut input = shell.stdin.take().expect("a pipe");
     let mut output = BufReader::new(shell.stdout.take().expect("a pipe"));
     input.write_all(b"{\"v\":1,\"id\":1}\n").expect("it reads");
     let mut line = String::new();
     output.read_line(&mut line).expect("an answer");
     assert!(line.contains("\"token\""), "{line}");
-    let number = |name: &str| fs::read_to_string(s.path().join(name)).expect("a number").trim().to_owned();
+    // The shell writes it down after it has started the process, and may do so after that has answered.
+    let number = |name: &str| {
+        until("a number", || {
+            let text = fs::read_to_string(s.path().join(name)).unwrap_or_default();
+            text.strip_suffix('\n').map(str::to_owned)
+        })
+    };
     let stat = format!("/proc/{}/stat", number("served"));
     let is_there = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
     assert!(is_there());
@@ -194,8 +255,46 @@ fn it_ends_with_the_process_that_has_started_it() {
     until("it to end", || (!is_there()).then_some(()));
     let sleeping = format!("/proc/{}/stat", number("sleeping"));
     assert!(fs::exists(sleeping).expect("a directory"), "the pipes were open until now");
-    Command::new("kill").arg(number("sleeping")).status().expect("it runs");
     drop(input);
+}
+
+/// A process and what it has started in its group, which ends with this, whatever the test comes to.
+#[cfg(target_os = "linux")]
+struct Group(Child);
+
+#[cfg(target_os = "linux")]
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// An agent waits for as long as the question does.
+#[test]
+fn an_agent_is_told_how_long_somebody_waits() {
+    let s = Sandbox::new();
+    let socket = s.path().join("agent.sock");
+    let agent = UnixListener::bind(&socket).expect("a socket");
+    let mut command = s.keyfob(["serve", "--stdio"]);
+    command.env("KEYFOB_AGENT", &socket);
+    let mut served = Served::run(command);
+    for (question, wait) in [(r#"{"v":1,"id":1,"wait":47}"#, Some("47")), (r#"{"v":1,"id":2}"#, None)] {
+        served.write(question);
+        let (mut stream, _) = agent.accept().expect("it asks");
+        let mut input = BufReader::new(stream.try_clone().expect("a descriptor"));
+        let lines = input.by_ref().lines().map(|line| line.expect("text"));
+        let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+        let header = |name| head.iter().find_map(|line| line.strip_prefix(name));
+        assert_eq!(header("prefer: wait="), wait, "{head:?}");
+        let length = header("content-length: ").and_then(|n| n.parse().ok()).expect("a body");
+        input.read_exact(&mut vec![0; length]).expect("all of it");
+        let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer.as_bytes()).expect("it reads");
+        drop((stream, input));
+        assert_eq!(served.read()["error"]["id"], "agent-absent");
+    }
+    assert_eq!(served.end(), Some(0));
 }
 
 /// Without a login of its own it asks an agent, which judges by its own environment where the credential may go.

@@ -1,6 +1,6 @@
 //! Arguments of `token`, `header` and `exec`.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 #[cfg(feature = "serve")]
@@ -94,6 +94,9 @@ pub(crate) struct Wanted {
     /// Set by `token`, for the ID token.
     #[arg(skip)]
     pub(crate) id_token: bool,
+    /// Set by `serve`: how long the asker waits for any answer. An agent is told, and nothing is tried again for it.
+    #[arg(skip)]
+    pub(crate) within: Option<Duration>,
 }
 
 impl Wanted {

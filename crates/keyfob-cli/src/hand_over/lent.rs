@@ -117,7 +117,7 @@ mod with {
             min_valid: Duration::from_secs(wanted.min_valid.unsigned_abs()),
             rejected,
             origin: origin.map(str::to_owned),
-            wait: (wanted.wait > 0).then(|| Duration::from_secs(wanted.wait)),
+            wait: wanted.within.or_else(|| (wanted.wait > 0).then(|| Duration::from_secs(wanted.wait))),
         };
         let granted = place.line().token(&asked).map_err(|refused| told(&place, refused))?;
         let by = match &granted.profile {

@@ -57,7 +57,8 @@ impl Hub {
     pub(super) fn new(logins: Logins) -> Result<Self> {
         let (tell, events) = sync_channel(ROOM);
         let logins = Arc::new(logins);
-        let workers = Workers::new(Arc::clone(&logins), tell.clone());
+        let asked = Arc::clone(&logins);
+        let workers = Workers::new(Arc::new(move |get| asked.grant(get)), tell.clone());
         Ok(Self { events, tell, logins, workers, waiting: BTreeMap::new(), next: 0 })
     }
 
@@ -69,7 +70,12 @@ impl Hub {
             .spawn(move || input::read(io::stdin().lock(), &tell))
             .map_err(|error| failure::failed(Id::SystemFailed, "no question can be read", error))?;
         let mut has_ended = false;
-        while !(has_ended && self.waiting.is_empty()) {
+        loop {
+            // Every time, and not when nothing comes: something may come all the time.
+            self.overdue()?;
+            if has_ended && self.waiting.is_empty() {
+                return Ok(ExitCode::SUCCESS);
+            }
             match self.come() {
                 Ok(Event::Line(line)) => {
                     if let Some(code) = self.question(&line)? {
@@ -83,7 +89,7 @@ impl Hub {
                 }
                 Ok(Event::End) => has_ended = true,
                 Ok(Event::Done { number, outcome }) => {
-                    self.workers.is_done();
+                    self.workers.is_done(number);
                     // Whoever asked may have been told already that it takes too long.
                     if let Some(asked) = self.waiting.remove(&number) {
                         match outcome {
@@ -93,10 +99,10 @@ impl Hub {
                         }
                     }
                 }
-                Err(_) => self.overdue()?,
+                // Somebody has waited for long enough.
+                Err(_) => {}
             }
         }
-        Ok(ExitCode::SUCCESS)
     }
 
     fn come(&self) -> Result<Event, RecvTimeoutError> {
@@ -134,8 +140,8 @@ impl Hub {
             name,
             is_bare,
             kind: get.kind(),
-            asked_for: get.wait,
-            until: SystemClock.stopwatch() + get.wait,
+            asked_for: get.wait(),
+            until: SystemClock.stopwatch() + get.wait(),
         };
         let number = self.next;
         self.next += 1;
@@ -146,11 +152,13 @@ impl Hub {
         Ok(None)
     }
 
-    /// Tells those who have waited for as long as they would. What goes on for them goes on, and the next question finds it.
+    /// Tells those who have waited for as long as they would. What goes on for them goes on, and the next question finds it; what
+    /// has not begun never does.
     fn overdue(&mut self) -> Result<()> {
         let now = SystemClock.stopwatch();
         let late: Vec<u64> =
             self.waiting.iter().filter(|(_, asked)| asked.until <= now).map(|(number, _)| *number).collect();
+        self.workers.forget(&late);
         for asked in late.iter().filter_map(|number| self.waiting.remove(number)).collect::<Vec<_>>() {
             let why = format!("it has taken longer than {} s, and goes on", asked.asked_for.as_secs());
             let error = Error::new(Id::Unreachable, "there is no answer yet", why);

@@ -12,8 +12,8 @@ use crate::args::{Rejected, Wanted};
 
 /// The version of the form.
 pub(super) const VERSION: u64 = 1;
-/// How long an answer may take, in seconds, where the question does not say; and at most.
-const USUAL_WAIT: u64 = 10;
+/// How long an answer may take where the question does not say; and at most, in seconds.
+const USUAL_WAIT: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: u64 = 60;
 /// As `--min-valid` takes it: a year.
 const LONGEST_VALIDITY: u64 = 31_536_000;
@@ -34,7 +34,7 @@ pub(super) enum Question {
     Bare(Get),
 }
 
-/// Which credential, and how long its answer may take.
+/// Which credential.
 #[derive(Debug)]
 pub(super) struct Get {
     /// Where it is to go. `None`: the program does not say, and decides that itself.
@@ -42,7 +42,6 @@ pub(super) struct Get {
     /// The login that is meant, by its profile.
     pub(super) profile: Option<String>,
     pub(super) wanted: Wanted,
-    pub(super) wait: Duration,
 }
 
 impl Get {
@@ -51,6 +50,11 @@ impl Get {
             Purpose::IdToken => "id",
             _ => "access",
         }
+    }
+
+    /// How long its answer may take.
+    pub(super) fn wait(&self) -> Duration {
+        self.wanted.within.unwrap_or(USUAL_WAIT)
     }
 }
 
@@ -74,12 +78,7 @@ fn bare(members: &Map<String, Value>) -> Result<Question, Error> {
     let Some(Value::String(uri)) = members.get("uri") else {
         return Err(wrong("the question", "has neither `v`, the version of its form, nor the text `uri`"));
     };
-    Ok(Question::Bare(Get {
-        origin: Some(origin(uri)?),
-        profile: None,
-        wanted: Wanted::default(),
-        wait: Duration::from_secs(USUAL_WAIT),
-    }))
+    Ok(Question::Bare(Get { origin: Some(origin(uri)?), profile: None, wanted: Wanted::default() }))
 }
 
 fn ours(members: &Map<String, Value>) -> Result<Question, Error> {
@@ -112,11 +111,17 @@ fn ours(members: &Map<String, Value>) -> Result<Question, Error> {
         None => None,
     };
     let min_valid = number(members, "min_valid", 0, LONGEST_VALIDITY)?.unwrap_or(0);
+    let within = number(members, "wait", 1, LONGEST_WAIT)?.map(Duration::from_secs);
     Ok(Question::Get(Get {
         origin: text(members, "uri")?.map(origin).transpose()?,
         profile: text(members, "profile")?.map(str::to_owned),
-        wanted: Wanted { min_valid: min_valid.cast_signed(), rejected, id_token, ..Wanted::default() },
-        wait: Duration::from_secs(number(members, "wait", 1, LONGEST_WAIT)?.unwrap_or(USUAL_WAIT)),
+        wanted: Wanted {
+            min_valid: min_valid.cast_signed(),
+            rejected,
+            id_token,
+            within,
+            ..Wanted::default()
+        },
     }))
 }
 
@@ -190,7 +195,7 @@ mod tests {
         let (name, question) = read(line);
         let Ok(Question::Get(get)) = question else { panic!("{question:?}") };
         assert_eq!((name, get.kind(), get.wanted.min_valid), (Some("a".into()), "id", 60));
-        assert_eq!((get.wait.as_secs(), get.profile.as_deref(), get.origin), (3, Some("ci"), None));
+        assert_eq!((get.wait().as_secs(), get.profile.as_deref(), get.origin), (3, Some("ci"), None));
         for (line, says) in [
             ("7", "the line is not one object"),
             ("[{}]", "the line is not one object"),
