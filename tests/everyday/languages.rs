@@ -418,6 +418,7 @@ fn ruby_works() {
 }
 
 /// httpx, requests and the SDKs of Anthropic and OpenAI, from PyPI, by `packages/python/tests/requirements.txt`.
+#[cfg(feature = "libraries")]
 #[test]
 fn python_libraries_send_it_and_renew_after_a_401() {
     let s = signed_in();
