@@ -283,7 +283,7 @@ fn an_answer_has_no_other_place_for_the_credential() {
         match asked.path.as_str() {
             "/words" => drop(talk.say(format!("HTTP/1.1 400 no: {token}\r\ncontent-length: 0\r\n\r\n"))),
             "/hidden" => {
-                talk.answer(200, "content-encoding: gzip\r\nconnection: content-encoding\r\n", token)
+                talk.answer(200, "content-encoding: gzip\r\nconnection: content-encoding\r\n", token);
             }
             "/coded" => drop(
                 talk.say("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
