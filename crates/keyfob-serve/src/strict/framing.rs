@@ -185,6 +185,10 @@ impl Framing {
 /// The first line, without its end, if it is whole.
 fn line(text: &[u8], longest: usize) -> Result<Option<&[u8]>, Odd> {
     for (at, octet) in text.iter().enumerate() {
+        // What waits for its end is kept, so there is an end to it.
+        if at > longest {
+            return Err(Odd::Long);
+        }
         match octet {
             b'\r' => {
                 return match text.get(at + 1) {
@@ -196,7 +200,6 @@ fn line(text: &[u8], longest: usize) -> Result<Option<&[u8]>, Odd> {
             b'\n' => return Err(Odd::LineEnd),
             b'\t' => {}
             octet if octet.is_ascii_control() => return Err(Odd::Control),
-            _ if at >= longest => return Err(Odd::Long),
             _ => {}
         }
     }

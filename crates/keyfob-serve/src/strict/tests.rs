@@ -132,6 +132,26 @@ fn a_body_that_has_two_readings_breaks_off() {
     }
 }
 
+/// Nobody has to keep more of a line than the longest one: what has no end by then breaks off.
+#[test]
+fn a_line_of_a_body_that_does_not_end_is_not_kept() {
+    for begun in ["5;", "5;\t", "0\r\nX: ", "0\r\nX: y\r\nZ:\t", "0000"] {
+        for filling in ["y", "\t"] {
+            let head = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n{begun}");
+            let end = "\r\n\r\n";
+            let short = format!("{head}{}{end}", filling.repeat(3000));
+            let long = format!("{head}{}", filling.repeat(4200));
+            if begun != "0000" {
+                assert!(!through(&[short.as_bytes()]).ends_with("<broken>"), "{begun:?} {filling:?}");
+            }
+            // Broken off before the line ends, and however it comes.
+            assert!(through(&[long.as_bytes()]).ends_with("<broken>"), "{begun:?} {filling:?}");
+            let pieces: Vec<_> = long.as_bytes().chunks(64).collect();
+            assert!(through(&pieces).ends_with("<broken>"), "{begun:?} {filling:?}");
+        }
+    }
+}
+
 /// What follows a request for another protocol is that protocol if the answer says so, and a request otherwise.
 #[test]
 fn after_a_request_to_upgrade_the_answer_decides() {
