@@ -29,3 +29,4 @@ pub use proxy::{
     target::{Rule, Target},
     upstream::Road,
 };
+pub use running::EndedBefore;

@@ -14,10 +14,34 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use crate::agent::flight;
+/// A signal came before the program was started: there is nobody to pass it on to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedBefore {
+    /// Its number.
+    pub signal: i32,
+}
+
+impl EndedBefore {
+    /// That this error tells of it.
+    #[must_use]
+    pub fn within(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl std::fmt::Display for EndedBefore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "signal {} came before the program was started", self.signal)
+    }
+}
+
+impl std::error::Error for EndedBefore {}
 
 /// What serves.
 pub(crate) trait Serves: Sized {
+    /// How many threads may have to block at the same time.
+    fn threads(&self) -> usize;
+
     /// Does what has to be done before a program is started beside it.
     async fn prepare(&mut self) -> Result<(), keyfob::Error> {
         Ok(())
@@ -32,7 +56,7 @@ pub(crate) fn run<S: Serves, E>(
     server: S,
     ready: impl FnOnce() -> Result<(), E>,
 ) -> io::Result<Result<(), E>> {
-    let runtime = runtime()?;
+    let runtime = runtime(server.threads())?;
     let served = runtime.block_on(async {
         let mut signals = signals(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])?;
         if let Err(error) = ready() {
@@ -65,14 +89,17 @@ where
     L: FnOnce() -> T + Send + 'static,
     P: Fn(i32) + Send + 'static,
 {
-    let runtime = runtime()?;
+    let runtime = runtime(server.threads())?;
     let result = runtime.block_on(async {
         let kinds =
             [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit()];
         let mut signals = signals(&kinds)?;
         tokio::select! {
             prepared = server.prepare() => if let Err(error) = prepared { return Ok(Err(error.into())) },
-            _ = signals.recv() => return Err(io::ErrorKind::Interrupted.into()),
+            kind = signals.recv() => {
+                let signal = kind.unwrap_or(SignalKind::terminate()).as_raw_value();
+                return Err(io::Error::new(io::ErrorKind::Interrupted, EndedBefore { signal }));
+            }
         }
         let (lasts, pass_on) = match start() {
             Ok(started) => started,
@@ -109,8 +136,9 @@ where
     result
 }
 
-fn runtime() -> io::Result<runtime::Runtime> {
-    runtime::Builder::new_current_thread().enable_all().max_blocking_threads(flight::THREADS + 4).build()
+/// With so many threads that may block, and a few for the program that is waited for and what is counted.
+fn runtime(threads: usize) -> io::Result<runtime::Runtime> {
+    runtime::Builder::new_current_thread().enable_all().max_blocking_threads(threads + 4).build()
 }
 
 /// These signals, as they come.

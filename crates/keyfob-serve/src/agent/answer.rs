@@ -97,7 +97,8 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
             error,
             login: generation.map(|generation| generation.login()),
             generation: generation.map(|generation| generation.number()),
-        });
+        })
+        .await;
     }
     reply
 }

@@ -216,7 +216,10 @@ pub(crate) fn origin(url: &str) -> Result<String> {
         _ => return Err(malformed("it is no absolute http or https address")),
     };
     let host = authority.host().to_ascii_lowercase();
-    let port = match (authority.port_u16(), authority.as_str().len() == authority.host().len()) {
+    // Its reader would take `+443` and `0443` too.
+    let is_plain = |port: &str| !port.starts_with('0') && port.bytes().all(|octet| octet.is_ascii_digit());
+    let port = authority.port().filter(|port| is_plain(port.as_str()));
+    let port = match (port.map(|port| port.as_u16()), authority.as_str().len() == authority.host().len()) {
         (Some(port), _) => port,
         (None, true) => usual,
         (None, false) => return Err(malformed("its port is malformed")),
@@ -265,6 +268,10 @@ mod tests {
             ("https://api.exa\tmple.com/", None),
             ("https://api.example.com:99999/", None),
             ("https://api.example.com:/", None),
+            ("https://api.example.com:+443/", None),
+            ("https://api.example.com:0443/", None),
+            ("https://api.example.com:-1/", None),
+            ("https://api.example.com:0/", None),
             ("/v1/token", None),
             ("", None),
         ] {

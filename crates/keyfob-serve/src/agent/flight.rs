@@ -25,6 +25,13 @@ pub(crate) const THREADS: usize = 16;
 /// Looks at the same time that wait for nobody: at the configuration and the login.
 pub(crate) const LOOKS: usize = 2;
 
+/// What the agent asks for itself at the same time: a look ahead, and what two kinds of files need. Whoever asks at the door
+/// takes none of that away.
+pub(crate) const OWN: usize = 4;
+
+/// Threads that a door may need at the same time, with one for its log and one for its files.
+pub(crate) const OF_A_DOOR: usize = THREADS + LOOKS + OWN + 2;
+
 /// Different questions at the same time. Each holds a task, and most of them wait for a thread.
 const QUESTIONS: usize = 64;
 
@@ -59,10 +66,24 @@ enum Turn {
     First,
     /// Of those who have waited.
     Second,
+    /// The agent's own, ahead of all of them.
+    Ahead,
     /// The files that are kept fresh.
     Files,
+    /// The same, when they have waited.
+    FilesAgain,
     /// Those of them that hold the ID token.
     IdTokens,
+}
+
+impl Turn {
+    /// Whether nobody who asks at the door waits for it.
+    const fn is_own(self) -> bool {
+        match self {
+            Self::First | Self::Second => false,
+            Self::Ahead | Self::Files | Self::FilesAgain | Self::IdTokens => true,
+        }
+    }
 }
 
 /// Comes when there is an answer.
@@ -73,23 +94,35 @@ pub(crate) struct Flights {
     client: Arc<Client>,
     host: Arc<dyn Host>,
     asked: Mutex<HashMap<(Turn, Wish), Answer>>,
-    rejections: Rejections,
+    /// Of the login: all the doors to it have the same.
+    rejections: Arc<Rejections>,
+    /// What has come here, whoever has seen it elsewhere.
+    seen: Rejections,
     /// How many generations came in the place of another one.
     renewed: AtomicU64,
     threads: Semaphore,
     looks: Semaphore,
+    own: Semaphore,
 }
 
 impl Flights {
+    /// Of a login that nobody else in this process asks for.
     pub(crate) fn new(client: Arc<Client>, host: Arc<dyn Host>) -> Arc<Self> {
+        Self::among(client, host, Arc::default())
+    }
+
+    /// Of a login whose rejections are known here.
+    pub(crate) fn among(client: Arc<Client>, host: Arc<dyn Host>, rejections: Arc<Rejections>) -> Arc<Self> {
         Arc::new(Self {
             client,
             host,
             asked: Mutex::default(),
-            rejections: Rejections::default(),
+            rejections,
+            seen: Rejections::default(),
             renewed: AtomicU64::new(0),
             threads: Semaphore::new(THREADS),
             looks: Semaphore::new(LOOKS),
+            own: Semaphore::new(OWN),
         })
     }
 
@@ -110,7 +143,7 @@ impl Flights {
 
     /// Looks by itself, and nobody waits for that: it may be the one that waits for the provider.
     pub(crate) async fn look(&self) -> Outcome {
-        self.fly(Turn::First, Wish::default()).await
+        self.fly(Turn::Ahead, Wish::default()).await
     }
 
     /// Refuses an origin that the credential is not for.
@@ -149,7 +182,8 @@ impl Flights {
         if let Ok(outcome) = tokio::time::timeout(AT_HAND, said(&mut first)).await {
             return outcome;
         }
-        let Ok(mut second) = self.join((Turn::Second, wish)) else { return said(&mut first).await };
+        let again = if turn == Turn::Files { Turn::FilesAgain } else { Turn::Second };
+        let Ok(mut second) = self.join((again, wish)) else { return said(&mut first).await };
         tokio::select! {
             outcome = said(&mut first) => outcome,
             outcome = said(&mut second) => match outcome {
@@ -165,7 +199,8 @@ impl Flights {
         if let Some(answer) = asked.get(&key) {
             return Ok(answer.clone());
         }
-        if asked.len() >= QUESTIONS {
+        let is_too_much = || asked.keys().filter(|(turn, _)| !turn.is_own()).count() >= QUESTIONS;
+        if !key.0.is_own() && is_too_much() {
             let why = format!("{QUESTIONS} different questions are being answered");
             return Err(Error::new(ErrorId::Unreachable, "the agent has too much to do", why)
                 .because(Cause::Busy { status: 503, seconds: Some(1) }));
@@ -189,7 +224,7 @@ impl Flights {
     }
 
     async fn fly(&self, turn: Turn, wish: Wish) -> Outcome {
-        let _thread = self.threads.acquire().await;
+        let _thread = if turn.is_own() { &self.own } else { &self.threads }.acquire().await;
         let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
         let rejected = wish.rejected.clone();
         let purpose = if turn == Turn::IdTokens { Purpose::IdToken } else { Purpose::Api };
@@ -197,7 +232,8 @@ impl Flights {
             .await
             .unwrap_or_else(|_| Err(vanished()));
         if let Ok(lent) = &outcome {
-            let is_new = self.rejections.came(&lent.generation, rejected.as_ref());
+            self.rejections.came(&lent.generation, rejected.as_ref());
+            let is_new = self.seen.came(&lent.generation, rejected.as_ref());
             self.renewed.fetch_add(u64::from(is_new), Ordering::Relaxed);
         }
         outcome
@@ -318,6 +354,42 @@ mod tests {
             assert_eq!(flights.ask(Wish::default()).await.unwrap().generation, second);
         });
         assert_eq!(simulation.renewals(), 1);
+    }
+
+    /// Two doors to one login: what has replaced another token through one is not replaced in its turn through the other.
+    #[test]
+    fn two_doors_to_a_login_renew_no_more_than_one() {
+        let simulation = Simulation::signed_in().unwrap();
+        let rejections = Arc::<Rejections>::default();
+        let door = || Flights::among(Arc::new(simulation.client()), Arc::new(Login), Arc::clone(&rejections));
+        let (one, other) = (door(), door());
+        run(async {
+            let reject = |generation| Wish { rejected: Some(generation), ..Wish::default() };
+            let first = one.ask(Wish::default()).await.unwrap().generation.clone();
+            other.ask(Wish::default()).await.unwrap();
+            let second = one.ask(reject(first)).await.unwrap().generation.clone();
+            let error = other.ask(reject(second.clone())).await.expect_err("too soon");
+            assert_eq!(error.id(), ErrorId::CoolingDown);
+            assert_eq!(other.ask(Wish::default()).await.unwrap().generation, second);
+        });
+        assert_eq!(simulation.renewals(), 1);
+        assert_eq!((one.renewed(), other.renewed()), (1, 1), "each has seen it come");
+    }
+
+    /// Whoever asks at the door cannot keep the agent from its own looks, or its files from what has become of the login.
+    #[test]
+    fn what_the_agent_asks_for_itself_waits_for_nobody_at_the_door() {
+        let simulation = Simulation::signed_in().unwrap();
+        let flights = Flights::new(Arc::new(simulation.client()), Arc::new(Login));
+        run(async {
+            let _all = flights.threads.acquire_many(u32::try_from(THREADS).unwrap()).await.unwrap();
+            let wish = |seconds| Wish { min_valid: Duration::from_secs(seconds), ..Wish::default() };
+            let _asked: Vec<_> =
+                (0..QUESTIONS as u64).map(|n| flights.join((Turn::First, wish(n))).unwrap()).collect();
+            assert!(flights.join((Turn::First, wish(1000))).is_err());
+            flights.ask_for_files(false).await.unwrap();
+            flights.look().await.unwrap();
+        });
     }
 
     #[test]

@@ -92,15 +92,21 @@ impl Keeping {
 
     async fn look(&mut self) -> Result<(), (Told, Error)> {
         let wants_id_token = self.sink.format == Format::IdToken;
-        match self.open.flights.ask_for_files(wants_id_token).await {
+        let asked = self.open.flights.ask_for_files(wants_id_token).await;
+        // A timer stands still while the machine sleeps: it may be over although nobody has been told so.
+        if self.is_over() {
+            self.written = None;
+            self.take_back();
+            return Ok(());
+        }
+        match asked {
             Ok(lent) if self.written.as_ref() == Some(&lent.generation) && self.is_there() => Ok(()),
             Ok(lent) => {
                 let text = text(&self.sink, &self.open, &lent);
-                let put = self.sink.put(&text, self.put.as_ref()).map_err(|error| {
+                self.put(text).await.map_err(|error| {
                     let what = format!("{} cannot be written", self.sink.path.display());
                     (Told::Writing(error.kind()), Error::caused_by(ErrorId::StoreFailed, what, error))
                 })?;
-                self.put = Some(put);
                 (self.written, self.ends) = (Some(lent.generation.clone()), lent.expires_at);
                 Ok(())
             }
@@ -117,19 +123,100 @@ impl Keeping {
         }
     }
 
+    /// Writes it where a disk that hangs holds up nobody else. If this is dropped meanwhile, what is put there is dropped too.
+    async fn put(&mut self, text: Vec<u8>) -> io::Result<()> {
+        let turn = Arc::clone(&self.open.writing).acquire_owned().await.map_err(io::Error::other)?;
+        let (sink, ours) = (self.sink.clone(), self.put.take());
+        let written = tokio::task::spawn_blocking(move || {
+            let put = sink.put(&text, ours.as_ref());
+            // In this order: the turn is over when what is not taken over has been taken away.
+            (put, ours, turn)
+        });
+        let (put, ours, _turn) = written.await.map_err(io::Error::other)?;
+        match put {
+            Ok(put) => {
+                self.put = Some(put);
+                Ok(())
+            }
+            Err(error) => {
+                self.put = ours;
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the door has closed.
+    fn is_over(&self) -> bool {
+        self.open.closing.left().is_some_and(|left| left.is_zero())
+    }
+
     fn is_there(&self) -> bool {
         self.put.as_ref().is_some_and(|put| self.sink.has(put))
     }
 
+    /// Takes away what is there of this agent's, and what one left there that was killed.
     fn take_back(&mut self) {
-        if let Some(put) = self.put.take() {
-            self.sink.take_back(&put);
-        }
+        drop(self.put.take());
+        self.sink.take_over();
     }
 }
 
 impl Drop for Keeping {
     fn drop(&mut self) {
         self.take_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agent::{
+        door::Door,
+        host::{Host, Known, Told},
+    };
+    use keyfob::{Client, Source, testing::Simulation};
+
+    struct Login;
+
+    impl Host for Login {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn source(&self, _: &Client) -> Option<Source> {
+            Some(Source::Login)
+        }
+        fn told(&self, error: &Error) -> Told {
+            Told { what: error.message(), why: String::new(), hint: String::new() }
+        }
+        fn known(&self, _: &Client) -> Known {
+            Known::default()
+        }
+        fn warn(&self, _: &Error) {}
+    }
+
+    /// The machine slept, and woke after the end: the first to look takes the file away, and writes none.
+    #[test]
+    fn a_door_whose_time_is_over_writes_no_file() {
+        let simulation = Simulation::signed_in().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let sink = Sink::new(&path, Format::Token).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let keeping = |lifetime| {
+            let door = Door::new("job", simulation.client(), "local", "default").lifetime(lifetime);
+            Keeping::new(Open::new(door, Arc::new(Login)), sink.clone())
+        };
+        runtime.block_on(async {
+            let mut over = keeping(Some(Duration::ZERO));
+            over.begin().await.unwrap();
+            assert!(!path.exists());
+            let mut lasting = keeping(Some(Duration::from_secs(3600)));
+            lasting.begin().await.unwrap();
+            assert!(path.exists());
+            // It is told by the clock alone.
+            lasting.open = Arc::clone(&over.open);
+            lasting.begin().await.unwrap();
+            assert!(!path.exists());
+        });
     }
 }

@@ -19,7 +19,7 @@ mod serving;
 pub(crate) mod sink;
 pub(crate) mod socket;
 
-use std::{io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
 
 use keyfob::{Error, ErrorId};
 use tokio::net::UnixListener;
@@ -27,8 +27,8 @@ use tokio::net::UnixListener;
 use crate::running::{self, Serves};
 
 use self::{
-    door::Door, host::Host, keeping::Keeping, listener::Listener, open::Open, serving::Doorway,
-    socket::Socket,
+    door::Door, host::Host, keeping::Keeping, listener::Listener, open::Open, rejections::Rejections,
+    serving::Doorway, socket::Socket,
 };
 
 /// The agent, with its doors.
@@ -36,6 +36,8 @@ pub struct Agent {
     host: Arc<dyn Host>,
     doors: Vec<(Door, Way)>,
     idle: Option<Duration>,
+    /// By the environment and the profile of a login: several doors may lead to one.
+    rejections: BTreeMap<(String, String), Arc<Rejections>>,
     /// Those that are about to be served.
     opened: Vec<Doorway>,
 }
@@ -59,7 +61,7 @@ impl Agent {
     /// An agent without a door.
     #[must_use]
     pub fn new(host: Arc<dyn Host>) -> Self {
-        Self { host, doors: Vec::new(), idle: None, opened: Vec::new() }
+        Self { host, doors: Vec::new(), idle: None, rejections: BTreeMap::new(), opened: Vec::new() }
     }
 
     /// Opens this door at this socket.
@@ -84,7 +86,8 @@ impl Agent {
         self
     }
 
-    /// Ends when nobody has asked for this time. For an agent that is started when somebody asks.
+    /// Ends when nobody has asked for this time. For an agent that is started when somebody asks; one that keeps files is
+    /// needed although nobody asks, and goes on.
     #[must_use]
     pub fn idle(mut self, time: Option<Duration>) -> Self {
         self.idle = time;
@@ -128,7 +131,9 @@ impl Agent {
                 Way::Bell(ours) => (Listener::bell(ours)?, None),
                 Way::None => (Listener::None, None),
             };
-            let open = Open::new(door, Arc::clone(&self.host));
+            let login = (door.environment.clone(), door.profile.clone());
+            let rejections = Arc::clone(self.rejections.entry(login).or_default());
+            let open = Open::among(door, Arc::clone(&self.host), rejections);
             let keepings = sinks.into_iter().map(|sink| Keeping::new(Arc::clone(&open), sink)).collect();
             self.opened.push(Doorway { open, listener, socket, keepings });
         }
@@ -137,6 +142,10 @@ impl Agent {
 }
 
 impl Serves for Agent {
+    fn threads(&self) -> usize {
+        (self.doors.len() + self.opened.len()) * flight::OF_A_DOOR
+    }
+
     async fn prepare(&mut self) -> Result<(), Error> {
         self.open().map_err(|error| {
             Error::caused_by(ErrorId::SystemFailed, "the agent's doors could not be opened", error)

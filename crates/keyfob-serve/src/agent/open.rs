@@ -9,13 +9,14 @@ use std::{
 };
 
 use keyfob::ErrorId;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::agent::{
     door::{Closing, Door},
     flight::Flights,
     host::{Counts, Host},
     log::Log,
+    rejections::Rejections,
 };
 
 /// A door with what is needed to serve it.
@@ -27,6 +28,8 @@ pub(crate) struct Open {
     pub(crate) log: Option<Arc<Log>>,
     pub(crate) began: Instant,
     pub(crate) tally: Tally,
+    /// Files are written one by one, and the door waits for the one that is being written when it closes.
+    pub(crate) writing: Arc<Semaphore>,
 }
 
 /// What has been counted.
@@ -43,12 +46,19 @@ pub(crate) struct Tally {
 }
 
 impl Open {
-    pub(crate) fn new(mut door: Door, host: Arc<dyn Host>) -> Arc<Self> {
+    #[cfg(test)]
+    pub(crate) fn new(door: Door, host: Arc<dyn Host>) -> Arc<Self> {
+        Self::among(door, host, Arc::default())
+    }
+
+    /// One of the doors to a login whose rejections are known here.
+    pub(crate) fn among(mut door: Door, host: Arc<dyn Host>, rejections: Arc<Rejections>) -> Arc<Self> {
         let began = Instant::now();
         let closing = Closing::after(door.lifetime);
-        let flights = Flights::new(Arc::clone(&door.client), Arc::clone(&host));
+        let flights = Flights::among(Arc::clone(&door.client), Arc::clone(&host), rejections);
         let log = door.log.take().map(|file| Arc::new(Log::new(file)));
-        Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default() })
+        let writing = Arc::new(Semaphore::new(1));
+        Arc::new(Self { door, flights, closing, host, log, began, tally: Tally::default(), writing })
     }
 
     /// A request has been answered.

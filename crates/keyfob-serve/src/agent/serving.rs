@@ -13,7 +13,7 @@ use crate::agent::{
     listener::{Listener, Next},
     open::Open,
     peer::Peer,
-    room::room_for_connections,
+    room::rooms_for_connections,
     socket::Socket,
 };
 
@@ -42,13 +42,24 @@ pub(crate) async fn serve(
     idle: Option<Duration>,
 ) -> io::Result<()> {
     let stop = watch::Sender::new(false);
-    let room = room_for_connections();
     let all: Vec<_> = doorways.iter().map(|doorway| Arc::clone(&doorway.open)).collect();
-    let mut doors = JoinSet::new();
-    for doorway in doorways {
-        doors.spawn(accept(doorway, Arc::clone(&room), stop.subscribe()));
+    let idle = idle.filter(|_| doorways.iter().all(|doorway| doorway.keepings.is_empty()));
+    let (entered, for_files): (Vec<_>, Vec<_>) =
+        doorways.into_iter().partition(|doorway| !matches!(doorway.listener, Listener::None));
+    let share = rooms_for_connections(entered.len());
+    // What is there for its files alone does not close, and goes with the last door that does.
+    let (mut doors, mut files) = (JoinSet::new(), JoinSet::new());
+    for doorway in for_files {
+        files.spawn(accept(doorway, Arc::new(Semaphore::new(1)), stop.subscribe()));
+    }
+    for doorway in entered {
+        // Whoever may ask at one door cannot take the places of another.
+        doors.spawn(accept(doorway, Arc::new(Semaphore::new(share)), stop.subscribe()));
     }
     let closed = async {
+        if doors.is_empty() {
+            while files.join_next().await.is_some() {}
+        }
         while doors.join_next().await.is_some() {}
         if !closes {
             std::future::pending::<()>().await;
@@ -62,6 +73,7 @@ pub(crate) async fn serve(
     }
     stop.send_replace(true);
     while doors.join_next().await.is_some() {}
+    while files.join_next().await.is_some() {}
     tell(&all).await;
     Ok(())
 }
@@ -160,6 +172,8 @@ async fn accept(doorway: Doorway, room: Arc<Semaphore>, mut stopped: watch::Rece
         }
     }
     keeping.shutdown().await;
+    // One that was being written is taken away again as soon as it is there.
+    let _ = tokio::time::timeout(FAREWELL, open.writing.acquire()).await;
     end.send_replace(true);
     let _ = tokio::time::timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     // Removed only now: until then somebody answers there.

@@ -72,7 +72,8 @@ pub(crate) async fn answer(
             error,
             login: generation.map(Generation::login),
             generation: generation.map(Generation::number),
-        });
+        })
+        .await;
     }
     answer
 }

@@ -27,7 +27,14 @@ use tokio::{
 };
 
 use crate::{
-    agent::{flight::Flights, host::Host, log::Log, peer::Peer, room::room_for_connections, socket::Socket},
+    agent::{
+        flight::{self, Flights},
+        host::Host,
+        log::Log,
+        peer::Peer,
+        room::room_for_connections,
+        socket::Socket,
+    },
     running::{self, Serves},
     strict::Strict,
 };
@@ -191,6 +198,10 @@ impl Proxy {
 }
 
 impl Serves for Proxy {
+    fn threads(&self) -> usize {
+        flight::OF_A_DOOR
+    }
+
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
         let stop = watch::Sender::new(false);
         let (alive, mut all_gone) = mpsc::channel(1);
