@@ -34,16 +34,28 @@ impl Agent {
 
     pub(crate) fn begin(s: &Sandbox, socket: &Path, words: &[&str]) -> Self {
         let path = socket.to_str().expect("text");
-        let mut child = s.keyfob(["agent", "--socket", path]).args(words).spawn().expect("it starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        if line.is_empty() {
-            let mut why = String::new();
-            let _ = child.stderr.take().expect("a pipe").read_to_string(&mut why);
-            panic!("it did not listen: {why}");
+        let child = s.keyfob(["agent", "--socket", path]).args(words).spawn().expect("it starts");
+        Self::listens(child, &[socket.to_owned()])
+    }
+
+    /// With the doors of the configuration, which are at these sockets. What it is asked goes to the first.
+    pub(crate) fn configured(s: &Sandbox, sockets: &[PathBuf]) -> Self {
+        Self::listens(s.keyfob(["agent"]).spawn().expect("it starts"), sockets)
+    }
+
+    fn listens(mut child: Child, sockets: &[PathBuf]) -> Self {
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        for socket in sockets {
+            let mut line = String::new();
+            lines.read_line(&mut line).expect("a line");
+            if line.is_empty() {
+                let mut why = String::new();
+                let _ = child.stderr.take().expect("a pipe").read_to_string(&mut why);
+                panic!("it did not listen: {why}");
+            }
+            assert_eq!(line.trim_end(), socket.to_str().expect("text"));
         }
-        assert_eq!(line.trim_end(), path);
-        Self { child, socket: socket.to_owned() }
+        Self { child, socket: sockets[0].clone() }
     }
 
     /// A home without a login, whose programs know of the agent: a container.

@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::Path,
     process::{Child, Command},
+    sync::mpsc,
+    thread,
 };
 
 use crate::id_tokens;
@@ -83,7 +85,12 @@ fn what_an_agent_has_not_put_there_stays() {
     let mut agent = self::agent(&s, &[lost.display().to_string(), others.display().to_string()]);
     until("the token", || is(&others, &format!("{}\n", s.token())));
     end(&mut agent);
-    assert!(!s.path().join("lost.new").exists() && lost.join("full").exists() && !others.exists());
+    assert!(
+        !s.path().join(".lost.keyfob-new").exists()
+            && !s.path().join(".lost.keyfob-kept").exists()
+            && lost.join("full").exists()
+            && !others.exists()
+    );
 }
 
 /// The files of the configuration: each of its own login, and readable by whom it says.
@@ -164,18 +171,53 @@ fn a_file_is_taken_over_from_an_agent_that_was_killed() {
     let mut first = keep("first", "default");
     until("the first one's", || is(&path, &format!("{}\n", s.token())));
     let mut second = keep("second", "work");
-    let mut err = BufReader::new(second.stderr.take().expect("a pipe"));
-    until("its word", || {
-        let mut line = String::new();
-        err.read_line(&mut line).expect("a line");
-        line.contains("another agent keeps it fresh").then_some(())
-    });
+    // Read by a thread: what waits for a line has no deadline.
+    let (say, said) = mpsc::channel();
+    let err = BufReader::new(second.stderr.take().expect("a pipe"));
+    thread::Builder::new()
+        .spawn(move || err.lines().map_while(Result::ok).all(|line| say.send(line).is_ok()))
+        .expect("a thread");
+    until("its word", || said.try_recv().ok().filter(|line| line.contains("another agent keeps it fresh")));
     assert_eq!(fs::read_to_string(&path).expect("a file").trim_end(), s.token());
     first.kill().and_then(|()| first.wait()).expect("ours");
     let theirs = s.out(&["--profile", "work", "token"]);
     until("the second one's", || is(&path, &theirs));
-    assert!(!s.path().join("token.new").exists());
+    assert!(!s.path().join(".token.keyfob-new").exists());
     second.kill().and_then(|()| second.wait()).expect("ours");
+}
+
+/// A killed agent cannot take its file away. The next one does, although the login is gone by then.
+#[test]
+fn what_a_killed_agent_left_goes_with_the_login() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let path = s.path().join("token");
+    let kept = [path.display().to_string()];
+    let mut first = agent(&s, &kept);
+    until("the token", || is(&path, &format!("{}\n", s.token())));
+    first.kill().and_then(|()| first.wait()).expect("ours");
+    assert!(path.exists());
+    s.out(&["logout"]);
+    let mut second = agent(&s, &kept);
+    until("nothing", || (!path.exists()).then_some(()));
+    second.kill().and_then(|()| second.wait()).expect("ours");
+    assert!(!s.path().join(".token.keyfob-kept").exists());
+}
+
+/// An agent with files is needed although nobody asks, and ends when the last door at which somebody could has closed.
+#[test]
+fn files_keep_no_agent_whose_doors_have_closed() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let (path, socket) = (s.path().join("token"), s.path().join("doors/agent.sock"));
+    let config = format!(
+        "[agent.doors.job]\nsocket = {socket:?}\nlifetime = \"1s\"\n[[agent.sink]]\npath = {path:?}\n"
+    );
+    fs::create_dir_all(s.path().join("keyfob")).expect("ours");
+    fs::write(s.path().join("keyfob/config.toml"), config).expect("ours");
+    let ran = s.run(&["agent", "--idle", "1h"]);
+    assert!(ran.code == Some(0) && ran.err.contains("goes on although nobody asks"), "{ran:?}");
+    assert!(!path.exists() && !socket.exists());
 }
 
 #[test]
@@ -190,4 +232,8 @@ fn a_file_is_kept_only_where_nobody_else_can_put_one() {
     assert!(ran.code == Some(3) && ran.err.contains("cannot be kept fresh"), "{ran:?}");
     let nowhere = s.run(&["agent", "--keep", "/nowhere/token"]);
     assert!(nowhere.code == Some(2) && nowhere.err.contains("/nowhere/token"), "{nowhere:?}");
+    let twice = s.path().join("token");
+    let twice = twice.to_str().expect("text");
+    let ran = s.run(&["agent", "--keep", twice, "--keep", &format!("json:{twice}")]);
+    assert!(ran.code == Some(2) && ran.err.contains("named twice"), "{ran:?}");
 }

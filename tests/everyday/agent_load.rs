@@ -65,7 +65,21 @@ fn a_killed_agent_loses_no_request_and_no_login() {
     let s = signed_in();
     let path = s.path().join("manager.sock");
     let listener = UnixListener::bind(&path).expect("a socket");
-    let [mut one, mut two] = [at(&s, &listener), at(&s, &listener)];
+    let serves = |agent: &Child| {
+        let asks = || Line::to(&path).status().ok().filter(|standing| standing.pid == agent.id());
+        until("its answer", asks);
+    };
+    let signal = |agent: &Child, signal: &str| {
+        let kill = Command::new("kill").args([signal, &agent.id().to_string()]).status().expect("kill runs");
+        assert!(kill.success());
+    };
+    // Both have served, each while the other could not.
+    let mut one = at(&s, &listener);
+    serves(&one);
+    signal(&one, "-STOP");
+    let mut two = at(&s, &listener);
+    serves(&two);
+    signal(&one, "-CONT");
     let (token, before) = (s.json(&["token"]), token_requests(&s.server));
     let handle = token["handle"].as_str().expect("a handle");
     let generations = ask(&path, handle, || one.kill().expect("ours"));

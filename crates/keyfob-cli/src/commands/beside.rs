@@ -8,7 +8,7 @@ use std::{
 };
 
 use keyfob::{Error, internals::core::Id};
-use keyfob_serve::{Agent, Door};
+use keyfob_serve::{Agent, Door, EndedBefore};
 use rustix::{
     io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
@@ -34,14 +34,30 @@ pub(super) fn serve(
     door: Door,
 ) -> Result {
     let start = || start().map(begun);
-    let failed = |error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
+    let failed = |error: io::Error| Error::caused_by(Id::SystemFailed, "the agent could not go on", error);
     let agent = Agent::new(Arc::new(ThisCommand));
     let agent = match ours {
         Some(ours) => agent.bell(door, ours),
         None => agent.files(door),
     };
-    let ended = agent.run_beside(start).map_err(failed)?;
-    Ok(ExitCode::from(code(ended?.map_err(failed)?)))
+    exit_code(agent.run_beside(start), failed)
+}
+
+/// The code of this process after what was run beside the program: the program's, or that of the signal which ended this before
+/// there was one.
+pub(super) fn exit_code(
+    ran: io::Result<Result<io::Result<ExitStatus>, Error>>,
+    failed: impl Fn(io::Error) -> Error,
+) -> Result {
+    match ran {
+        Err(error) => {
+            match EndedBefore::within(&error).and_then(|ended| u8::try_from(128 + ended.signal).ok()) {
+                Some(code) => Ok(ExitCode::from(code)),
+                None => Err(failed(error).into()),
+            }
+        }
+        Ok(ended) => Ok(ExitCode::from(code(ended?.map_err(failed)?))),
+    }
 }
 
 /// Of a program that has been started: what lasts as long as it does, and what passes a signal on to it.

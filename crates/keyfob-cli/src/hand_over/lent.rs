@@ -245,10 +245,13 @@ mod with {
     /// Refuses a path where a repository, or another user, could put their own socket.
     pub(crate) fn judge(setup: &Setup, path: &Path, what: String) -> Result<(), Error> {
         setup.around.judge(path).map_err(|refusal| {
-            Error::new(Id::AgentUnsafe, what, refusal.to_string()).maybe_because(refusal.cause(path))
+            Error::new(Id::AgentUnsafe, what.clone(), refusal.to_string()).maybe_because(refusal.cause(path))
         })?;
         match fs::symlink_metadata(path) {
-            Ok(meta) if is_strange(meta.uid()) => Err(strange(path, meta.uid())),
+            Ok(meta) if is_strange(meta.uid()) => {
+                let why = format!("it belongs to user {}, who is neither you nor root", meta.uid());
+                Err(Error::new(Id::AgentUnsafe, what, why).because(other_owner(path, meta.uid())))
+            }
             _ => Ok(()),
         }
     }
@@ -259,13 +262,12 @@ mod with {
 
     fn strange(path: &Path, owner: u32) -> Error {
         let what = format!("the socket {} is not used", shown(path));
-        let cause = Cause::OtherOwner {
-            path: path.display().to_string(),
-            owner,
-            us: rustix::process::geteuid().as_raw(),
-        };
         Error::new(Id::AgentUnsafe, what, format!("user {owner} listens there, who is neither you nor root"))
-            .because(cause)
+            .because(other_owner(path, owner))
+    }
+
+    fn other_owner(path: &Path, owner: u32) -> Cause {
+        Cause::OtherOwner { path: path.display().to_string(), owner, us: rustix::process::geteuid().as_raw() }
     }
 
     /// Why an agent gave nothing, as an error.

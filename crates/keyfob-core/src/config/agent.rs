@@ -149,6 +149,7 @@ impl Agent {
             let door = read_door(&name, door, mistakes);
             (name, door)
         });
+        let paths: Vec<_> = raw.sink.iter().map(|sink| sink.path.clone()).collect();
         let agent = Self {
             doors: doors.collect(),
             sinks: raw
@@ -165,12 +166,51 @@ impl Agent {
                 mistakes.note(&["agent", "doors", name, "socket"], expected);
             }
         }
+        known.extend(agent.doors.values().filter_map(|door| door.log.as_ref()));
+        for (at, path) in paths.iter().enumerate() {
+            let expected = match path {
+                Some(path) if !known.insert(path) => {
+                    "expected a path of its own: another file or socket has this one"
+                }
+                Some(path) if is_beside_a_file(path) => {
+                    "expected another name: the agent writes such files beside those that it keeps"
+                }
+                _ => continue,
+            };
+            mistakes.note(&["agent", "sink", &at.to_string(), "path"], expected);
+        }
         agent
     }
 }
 
+/// Whether a door may be called so. Its name is part of the path of its socket and a word in logs and metrics, where the files
+/// have one of their own.
+fn is_name(name: &str) -> bool {
+    let is_in_it = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(is_in_it) && name != FILES
+}
+
+/// What stands for the files where a door's name would.
+const FILES: &str = "files";
+
+/// Whether that is the name of a hidden file that is written beside one that is kept fresh.
+fn is_beside_a_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.starts_with('.') && [".keyfob-new", ".keyfob-kept"].iter().any(|end| name.ends_with(end))
+}
+
 fn read_door(name: &str, raw: RawDoor, mistakes: &Mistakes) -> Door {
     let wrong = |key: &str, expected: &str| mistakes.note(&["agent", "doors", name, key], expected);
+    if !is_name(name) {
+        let expected = "expected a name of letters, digits, - and _ (64 at most), and not `files`";
+        mistakes.note(&["agent", "doors", name], expected);
+    }
+    if raw.uids.as_ref().is_some_and(|uids| !uids.is_empty()) && raw.socket.is_none() {
+        wrong(
+            "uids",
+            "expected a `socket` beside it: these users cannot enter the directory that it is in otherwise",
+        );
+    }
     let path = |key: &str, path: Option<String>| {
         let path = path?;
         let is_good = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
@@ -299,11 +339,55 @@ mod tests {
         let doors = BTreeMap::from([("a b".into(), raw), ("c".into(), same()), ("d".into(), same())]);
         let mut wrong = read(RawAgent { doors, sink: Vec::new() }).unwrap_err();
         wrong.dedup();
-        let expected = ["a b.socket", "a b.hosts", "a b.lifetime", "a b.uids", "a b.log", "d.socket"];
+        let expected = ["a b", "a b.socket", "a b.hosts", "a b.lifetime", "a b.uids", "a b.log", "d.socket"];
         let mut expected: Vec<_> = expected.iter().map(|key| format!("agent.doors.{key}")).collect();
         expected.sort();
         wrong.sort();
         assert_eq!(wrong, expected);
+    }
+
+    /// A name is joined to a path, and written where words are.
+    #[test]
+    fn a_name_is_a_word() {
+        for (name, is_good) in [
+            ("ci", true),
+            ("Build_2-x", true),
+            ("", false),
+            (".", false),
+            ("../x", false),
+            ("/srv/x", false),
+            ("a\nb", false),
+            ("é", false),
+            ("files", false),
+        ] {
+            let doors = BTreeMap::from([(name.into(), RawDoor::default())]);
+            let wrong = read(RawAgent { doors, sink: Vec::new() }).err();
+            let expected = (!is_good).then(|| Vec::from([format!("agent.doors.{name}")]));
+            assert_eq!(wrong, expected, "{name:?}");
+        }
+    }
+
+    /// The usual place of a socket is a directory of 0700.
+    #[test]
+    fn other_users_need_a_socket_that_they_can_come_to() {
+        let door = |socket: Option<&str>| RawDoor {
+            socket: socket.map(Into::into),
+            uids: Some(Vec::from([1001])),
+            ..RawDoor::default()
+        };
+        let one = |door| read(RawAgent { doors: BTreeMap::from([("ci".into(), door)]), sink: Vec::new() });
+        assert!(one(door(Some("/srv/ci/ci.sock"))).is_ok());
+        assert_eq!(one(door(None)).unwrap_err(), ["agent.doors.ci.uids"]);
+    }
+
+    #[test]
+    fn each_file_has_a_path_of_its_own() {
+        let sink = |path: &str| RawSink { path: text(path), ..RawSink::default() };
+        let door = RawDoor { socket: text("/run/a.sock"), log: text("/run/log"), ..RawDoor::default() };
+        let paths = ["/run/t", "/run/t", "/run/a.sock", "/run/log", "/run/.t.keyfob-new", "/run/t.new"];
+        let doors = BTreeMap::from([("a".into(), door)]);
+        let wrong = read(RawAgent { doors, sink: paths.map(sink).into() }).unwrap_err();
+        assert_eq!(wrong, [1, 2, 3, 4].map(|at| format!("agent.sink.{at}.path")));
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The doors that an agent opens: one that the options describe, or all that the configuration has.
 
 use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
+    collections::{BTreeMap, BTreeSet},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -14,15 +13,12 @@ use keyfob::{
     internals::{
         core::{Id, config::agent},
         setup::Setup,
-        world::{
-            failure,
-            system::{files::Disk, shown},
-        },
+        world::system::{files::Disk, shown},
     },
 };
 use keyfob_serve::{Door, Sink, Socket};
 
-use super::{host::ThisCommand, place};
+use super::{host::ThisCommand, log, place};
 use crate::{
     args::{Agent, Global},
     session,
@@ -68,11 +64,18 @@ pub(super) fn open(global: &Global, args: &Agent, setup: Setup) -> Result<Opened
     let configured = setup.config.agent.clone();
     let mut opened = Opened::nothing(args);
     if args.is_of_one_door() || configured.doors.is_empty() {
+        let keeps = !args.keep.is_empty() || !args.is_of_one_door() && !configured.sinks.is_empty();
+        if args.idle.is_some() && keeps {
+            opened.remarks.push(GOES_ON.to_owned());
+        }
         if !args.is_of_one_door() {
             keep(&mut opened, global, &setup, &configured.sinks)?;
         }
         one(&mut opened, global, args, setup, inherited)?;
         return Ok(opened);
+    }
+    if args.idle.is_some() && !configured.sinks.is_empty() {
+        opened.remarks.push(GOES_ON.to_owned());
     }
     keep(&mut opened, global, &setup, &configured.sinks)?;
     let mut inherited: Vec<_> = inherited.into_iter().map(Socket::inherited).collect::<Result<_, _>>()?;
@@ -92,6 +95,10 @@ pub(super) fn open(global: &Global, args: &Agent, setup: Setup) -> Result<Opened
     }
 }
 
+/// What a person should know who has asked for both.
+const GOES_ON: &str =
+    "It keeps files fresh, so it goes on although nobody asks: `--idle` ends it only without files.";
+
 /// The door that the options describe.
 fn one(
     opened: &mut Opened,
@@ -103,8 +110,15 @@ fn one(
     let environment = setup.require_environment()?.name.clone();
     let profile = setup.profile()?.to_owned();
     let path = place::chosen(&setup, args.socket.as_deref())?;
+    one_file_each(args)?;
     let sinks = args.keep.iter().map(|kept| place::kept(&setup, kept)).collect::<Result<Vec<_>, Error>>()?;
-    let log = args.log.as_deref().map(open_log).transpose()?;
+    let log = args.log.as_deref().map(|path| log::open(&setup, path)).transpose()?;
+    if !args.for_uid.is_empty() && args.socket.is_none() && inherited.is_empty() {
+        let what = "other users cannot come to the usual socket";
+        let why = "`--for-uid` names them, and nobody else can enter its directory";
+        return Err(Error::new(Id::Usage, what, why)
+            .hint("name one in a directory that they can enter: `--socket PATH`"));
+    }
     let mut inherited = inherited.into_iter();
     let socket = match (inherited.next(), inherited.next()) {
         (Some(descriptor), None) => Socket::inherited(descriptor)?,
@@ -130,6 +144,20 @@ fn one(
     Ok(())
 }
 
+/// Two texts in one file would take turns.
+fn one_file_each(args: &Agent) -> Result<(), Error> {
+    let mut known = BTreeSet::new();
+    for kept in &args.keep {
+        if !known.insert(std::path::absolute(&kept.path).unwrap_or_else(|_| kept.path.clone())) {
+            let what = format!("{} cannot be kept fresh", shown(&kept.path));
+            return Err(
+                Error::new(Id::Usage, what, "it is named twice").hint("give each `--keep` its own path")
+            );
+        }
+    }
+    Ok(())
+}
+
 /// A door of the configuration.
 fn open_one(
     opened: &mut Opened,
@@ -142,7 +170,7 @@ fn open_one(
     let environment = own.require_environment()?.name.clone();
     let profile = own.profile()?.to_owned();
     let path = place::of_door(&own, name, door)?;
-    let log = door.log.as_deref().map(|path| open_log(Path::new(path))).transpose()?;
+    let log = door.log.as_deref().map(|path| log::open(&own, Path::new(path))).transpose()?;
     let socket = match inherited.iter().position(|socket| socket.path().as_deref() == Some(&path)) {
         Some(at) => inherited.swap_remove(at),
         None => Socket::bind(&path, !door.users.is_empty())?,
@@ -202,11 +230,8 @@ fn at(setup: &Setup, path: &[&str], error: Error) -> Error {
     if let Some(advice) = error.advice() {
         told = told.hint(advice.to_owned());
     }
-    told.maybe_because(error.cause().cloned())
-}
-
-fn open_log(path: &Path) -> Result<std::fs::File, Error> {
-    let what = || format!("the log {} cannot be written", shown(path));
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map_err(|error| failure::failed_at(Id::Usage, what(), path, error))
+    let told = told.maybe_because(error.cause().cloned());
+    // The others have said where they are.
+    let all = std::iter::once(told).chain(error.also().iter().cloned()).collect();
+    Error::all(all).unwrap_or(error)
 }

@@ -2,6 +2,7 @@
 
 mod doors;
 pub(super) mod host;
+mod log;
 pub(super) mod place;
 mod status;
 

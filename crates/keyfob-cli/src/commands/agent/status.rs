@@ -52,9 +52,12 @@ fn all(global: &Global, setup: &Setup) -> Result {
         }
     };
     for (name, door) in &setup.config.agent.doors {
-        let place = Place::Path(of_door(setup, name, door)?);
-        match place.line().status().map_err(|refused| lent::told(&place, refused)) {
-            Ok(standing) => {
+        let asked = of_door(setup, name, door).map(Place::Path).and_then(|place| {
+            let standing = place.line().status().map_err(|refused| lent::told(&place, refused))?;
+            Ok((place, standing))
+        });
+        match asked {
+            Ok((place, standing)) => {
                 if let Some(problem) = &standing.problem {
                     failed(lent::said(&place, problem.clone()).exit_code());
                 }
@@ -68,7 +71,7 @@ fn all(global: &Global, setup: &Setup) -> Result {
             Err(error) => {
                 failed(error.exit_code());
                 if global.json {
-                    answers.push(absent(name, &place, &error));
+                    answers.push(absent(name, door.socket.as_deref(), &error));
                 } else {
                     Report::prose(&format!("The door `{name}` is not open."))?;
                     Report::tell(&error);
@@ -83,7 +86,7 @@ fn all(global: &Global, setup: &Setup) -> Result {
     Ok(code)
 }
 
-fn absent(name: &str, place: &Place, error: &Error) -> serde_json::Value {
+fn absent(name: &str, socket: Option<&str>, error: &Error) -> serde_json::Value {
     json!({ "door": name, "socket": place.to_string(), "error": error_json(error) })
 }
 

@@ -1,8 +1,9 @@
 //! `keyfob exec --proxy -- CMD`: a program with a proxy beside it, which has the credential in its place.
 
 use std::{
+    io,
     net::{Ipv4Addr, TcpListener},
-    process::{Command, ExitCode},
+    process::Command,
     sync::Arc,
 };
 
@@ -26,7 +27,7 @@ use crate::{
     args::{Exec, Global},
     commands::{
         agent::host::ThisCommand,
-        beside::{begun, code},
+        beside::{begun, exit_code},
         started::{API_HEADERS, not_started},
     },
     hand_over::grant,
@@ -78,9 +79,8 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
         Ok(child) => Ok(begun(child)),
         Err(error) => Err(not_started(&program, error)),
     };
-    let failed = |error| Error::caused_by(Id::SystemFailed, "the proxy could not go on", error);
-    let ended = proxy.run_beside(start).map_err(failed)?;
-    Ok(ExitCode::from(code(ended?.map_err(failed)?)))
+    let failed = |error: io::Error| Error::caused_by(Id::SystemFailed, "the proxy could not go on", error);
+    exit_code(proxy.run_beside(start), failed)
 }
 
 /// Neither a credential, nor where one could be asked for.
