@@ -197,6 +197,45 @@ fn the_sockets_of_a_service_manager_go_to_their_doors() {
     assert!(!plain.exists(), "nothing was opened");
 }
 
+/// A pipe that nobody reads would hold up the start, and a link leads to somebody else's file.
+#[test]
+fn a_log_is_a_file_of_ones_own() {
+    let s = signed_in();
+    let [pipe, link] = ["pipe", "link"].map(|name| s.path().join(name));
+    assert!(s.command("mkfifo").arg(&pipe).status().expect("it runs").success());
+    fs::write(s.path().join("file"), "").expect("ours");
+    std::os::unix::fs::symlink(s.path().join("file"), &link).expect("ours");
+    let socket = s.path().join("doors/agent.sock");
+    for (log, why) in [(&pipe, "it is no file"), (&link, "it is a link"), (&s.path().to_owned(), "")] {
+        let [socket, log] = [&socket, log].map(|path| path.to_str().expect("text"));
+        let ran = s.run(&["agent", "--socket", socket, "--log", log]);
+        assert!(ran.code == Some(2) && ran.err.contains("the log ") && ran.err.contains(why), "{ran:?}");
+    }
+}
+
+/// One door that is not where it may be keeps nobody from the others.
+#[test]
+fn the_status_of_a_door_does_not_depend_on_the_others() {
+    let s = signed_in();
+    let [plain, work] = sockets(&s);
+    configure(&s, &format!("[agent.doors.work]\nsocket = {work:?}\n"));
+    let _doors = start(&mut s.keyfob(["agent"]), &[&work]);
+    let repository = s.path().join("repository");
+    fs::create_dir_all(repository.join(".git")).expect("ours");
+    let wrong = repository.join("a.sock");
+    configure(
+        &s,
+        &format!(
+            "[agent.doors.bad]\nsocket = {wrong:?}\n[agent.doors.gone]\nsocket = {plain:?}\n[agent.doors.work]\nsocket = {work:?}\n"
+        ),
+    );
+    let output = s.keyfob(["agent", "status", "--json"]).current_dir(&repository).output().expect("it runs");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["doors"][0]["error"]["id"], "agent-unsafe", "{told}");
+    assert_eq!(told["doors"][1]["error"]["id"], "agent-absent", "{told}");
+    assert_eq!(told["doors"][2]["profile"], "default", "{told}");
+}
+
 /// A tool that names its host is told nothing where the credential is not for it, and by name where nobody has signed in.
 #[test]
 fn git_hears_that_nobody_has_signed_in_where_the_agent_runs() {

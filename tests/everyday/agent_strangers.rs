@@ -4,7 +4,7 @@
 use std::{
     fs,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use keyfob_testkit::{Home, Ran, program, until};

@@ -150,3 +150,34 @@ fn signals(kinds: &[SignalKind]) -> io::Result<mpsc::Receiver<SignalKind>> {
     }
     Ok(signals)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    /// It gets a signal while it prepares, and would do so for ever.
+    struct Preparing;
+
+    impl Serves for Preparing {
+        fn threads(&self) -> usize {
+            1
+        }
+
+        async fn prepare(&mut self) -> Result<(), keyfob::Error> {
+            kill_process(getpid(), Signal::TERM).unwrap();
+            std::future::pending().await
+        }
+
+        async fn serve(self, _: impl Future<Output = ()>, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_signal_before_the_program_is_there_is_told_by_its_number() {
+        let start = || -> Result<(fn(), fn(i32)), keyfob::Error> { panic!("nothing is started") };
+        let error = run_beside(Preparing, start).expect_err("it was ended");
+        assert_eq!(EndedBefore::within(&error), Some(EndedBefore { signal: 15 }));
+    }
+}

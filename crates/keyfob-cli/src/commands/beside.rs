@@ -87,7 +87,7 @@ pub(super) fn begun(
 }
 
 /// The code of this process when a program has ended so.
-pub(super) fn code(status: ExitStatus) -> u8 {
+fn code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }

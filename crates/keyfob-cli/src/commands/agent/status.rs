@@ -52,7 +52,10 @@ fn all(global: &Global, setup: &Setup) -> Result {
         }
     };
     for (name, door) in &setup.config.agent.doors {
-        let asked = of_door(setup, name, door).map(Place::Path).and_then(|place| {
+        let at = of_door(setup, name, door).map(Place::Path);
+        let socket =
+            at.as_ref().map_or_else(|_| door.socket.clone().unwrap_or_default(), ToString::to_string);
+        let asked = at.and_then(|place| {
             let standing = place.line().status().map_err(|refused| lent::told(&place, refused))?;
             Ok((place, standing))
         });
@@ -71,7 +74,7 @@ fn all(global: &Global, setup: &Setup) -> Result {
             Err(error) => {
                 failed(error.exit_code());
                 if global.json {
-                    answers.push(absent(name, door.socket.as_deref(), &error));
+                    answers.push(absent(name, &socket, &error));
                 } else {
                     Report::prose(&format!("The door `{name}` is not open."))?;
                     Report::tell(&error);
@@ -86,8 +89,8 @@ fn all(global: &Global, setup: &Setup) -> Result {
     Ok(code)
 }
 
-fn absent(name: &str, socket: Option<&str>, error: &Error) -> serde_json::Value {
-    json!({ "door": name, "socket": place.to_string(), "error": error_json(error) })
+fn absent(name: &str, socket: &str, error: &Error) -> serde_json::Value {
+    json!({ "door": name, "socket": socket, "error": error_json(error) })
 }
 
 fn answer(place: &Place, standing: &Standing) -> serde_json::Value {
