@@ -590,6 +590,7 @@ mod tests {
                         "grant = \"token-exchange\"\nidentity_token = \"github\"\n"
                     }
                     (Section::Sink, "format" | "mode" | "profile") => "path = \"/run/t\"\n",
+                    (Section::Door, "uids") => "socket = \"/srv/keyfob/ci.sock\"\n",
                     (Section::Proxy, name) if name != "to" => "to = \"https://api.example.com\"\n",
                     (Section::Federation, _) => "identity_token = \"github\"\n",
                     (_, name) => match name {
