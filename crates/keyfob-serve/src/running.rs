@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_signal_before_the_program_is_there_is_told_by_its_number() {
-        let start = || -> Result<(fn(), fn(i32)), keyfob::Error> { panic!("nothing is started") };
+        type Started = (fn(), fn(i32));
+        let start = || -> Result<Started, keyfob::Error> { panic!("nothing is started") };
         let error = run_beside(Preparing, start).expect_err("it was ended");
         assert_eq!(EndedBefore::within(&error), Some(EndedBefore { signal: 15 }));
     }
