@@ -90,6 +90,7 @@ pnpm does not say which registry it asks for: the token goes to the one that the
     },
     /// Answer Google's libraries with the ID token, as an executable source (AIP-4117)
     #[command(after_help = "Examples:
+  GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 keyfob credential-helper google   what the library gets
   \"credential_source\": {\"executable\": {\"command\": \"keyfob credential-helper google\"}}
                                         in the file that GOOGLE_APPLICATION_CREDENTIALS names
 
