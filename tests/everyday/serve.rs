@@ -339,3 +339,23 @@ fn a_profile_means_its_login_and_no_other_credential() {
     assert_eq!(no_name["error"]["id"], "usage", "{no_name}");
     assert_eq!(served.end(), Some(0));
 }
+
+/// Ended at once, it would leave those who asked at the same time with the end of a process, and not with what to correct.
+#[test]
+fn what_is_wrong_is_told_to_all_who_ask_at_once() {
+    let s = Sandbox::new();
+    let mut command = s.keyfob(["serve", "--stdio"]);
+    command.env("USE_LOCAL_OAUTH", "yes");
+    let mut served = Served::run(command);
+    let questions: Vec<_> = (0..20).map(|id| json!({"v": 1, "id": id}).to_string()).collect();
+    served.write(&questions.join("\n"));
+    for id in 0..20 {
+        let answer = served.read();
+        assert_eq!(
+            (&answer["id"], &answer["error"]["id"]),
+            (&json!(id), &json!("variable-malformed")),
+            "{answer}"
+        );
+    }
+    assert_eq!(served.child.wait().expect("it ends by itself").code(), Some(3));
+}

@@ -34,6 +34,9 @@ use crate::output::report::Result;
 const MOST: usize = 1024;
 /// What has come and is not dealt with yet: a program that writes and does not read is not read from any more either.
 const ROOM: usize = 64;
+/// How long a process that has told what is wrong with its set-up answers those who asked at the same time: ended at once, it
+/// would leave them with the end of a process instead of its cause.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// A question that is being answered.
 struct Waiting {
@@ -51,6 +54,8 @@ pub(super) struct Hub {
     workers: Workers,
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
+    /// The code to end with, and when.
+    ending: Option<(ExitCode, Duration)>,
 }
 
 impl Hub {
@@ -59,7 +64,7 @@ impl Hub {
         let logins = Arc::new(logins);
         let asked = Arc::clone(&logins);
         let workers = Workers::new(Arc::new(move |get| asked.grant(get)), tell.clone());
-        Ok(Self { events, tell, logins, workers, waiting: BTreeMap::new(), next: 0 })
+        Ok(Self { events, tell, logins, workers, waiting: BTreeMap::new(), next: 0, ending: None })
     }
 
     /// Answers to the end of the input. What has been asked before that is answered too.
@@ -73,15 +78,14 @@ impl Hub {
         loop {
             // Every time, and not when nothing comes: something may come all the time.
             self.overdue()?;
-            if has_ended && self.waiting.is_empty() {
-                return Ok(ExitCode::SUCCESS);
+            match self.ending {
+                // Who asks all the time gets another process as well, and with it what was corrected.
+                Some((code, until)) if has_ended || Self::is_past(until + 30 * LEAVING) => return Ok(code),
+                None if has_ended && self.waiting.is_empty() => return Ok(ExitCode::SUCCESS),
+                _ => {}
             }
             match self.come() {
-                Ok(Event::Line(line)) => {
-                    if let Some(code) = self.question(&line)? {
-                        return Ok(code);
-                    }
-                }
+                Ok(Event::Line(line)) => self.question(&line)?,
                 Ok(Event::TooLong) => {
                     let why = format!("the line has more than {LONGEST} octets");
                     let error = Error::new(Id::Usage, "the question cannot be answered", why);
@@ -99,21 +103,31 @@ impl Hub {
                         }
                     }
                 }
-                // Somebody has waited for long enough.
-                Err(_) => {}
+                // Somebody has waited for long enough, or nobody asks any more.
+                Err(_) => {
+                    if let Some((code, until)) = self.ending
+                        && Self::is_past(until)
+                    {
+                        return Ok(code);
+                    }
+                }
             }
         }
     }
 
+    fn is_past(time: Duration) -> bool {
+        SystemClock.stopwatch() >= time
+    }
+
     fn come(&self) -> Result<Event, RecvTimeoutError> {
-        match self.waiting.values().map(|asked| asked.until).min() {
+        let ending = self.ending.map(|(_, until)| until);
+        match self.waiting.values().map(|asked| asked.until).chain(ending).min() {
             Some(until) => self.events.recv_timeout(until.saturating_sub(SystemClock.stopwatch())),
             None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
     }
 
-    /// The code to end with, where nothing can be answered here.
-    fn question(&mut self, line: &[u8]) -> Result<Option<ExitCode>> {
+    fn question(&mut self, line: &[u8]) -> Result<()> {
         let (name, question) = question::read(line);
         match question {
             Ok(Question::Hello) => answer::hello(name.as_ref())?,
@@ -121,20 +135,22 @@ impl Hub {
             Ok(Question::Bare(get)) => return self.get(name, get, true),
             Err(error) => answer::error(name.as_ref(), &error)?,
         }
-        Ok(None)
+        Ok(())
     }
 
-    fn get(&mut self, name: Name, get: Get, is_bare: bool) -> Result<Option<ExitCode>> {
+    fn get(&mut self, name: Name, get: Get, is_bare: bool) -> Result<()> {
         // It was read at the start: whoever corrects it needs a new process, and gets one by asking again.
         if let Some(problem) = self.logins.problem() {
             answer::error(name.as_ref(), problem)?;
-            return Ok(Some(ExitCode::from(problem.exit_code())));
+            let end = (ExitCode::from(problem.exit_code()), SystemClock.stopwatch() + LEAVING);
+            self.ending.get_or_insert(end);
+            return Ok(());
         }
         if self.waiting.len() >= MOST {
             let why = format!("{MOST} questions are being answered");
             let error = Error::new(Id::Unreachable, "there is no answer now", why);
             answer::error(name.as_ref(), &error.because(Cause::Busy { status: 503, seconds: Some(1) }))?;
-            return Ok(None);
+            return Ok(());
         }
         let asked = Waiting {
             name,
@@ -149,7 +165,7 @@ impl Hub {
             Ok(()) => drop(self.waiting.insert(number, asked)),
             Err(error) => answer::error(asked.name.as_ref(), &error)?,
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Tells those who have waited for as long as they would. What goes on for them goes on, and the next question finds it; what
