@@ -288,29 +288,11 @@ fn vanished() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::host::Told;
+    use crate::agent::host::tests::Login;
     use keyfob::testing::Simulation;
 
     fn run<T>(act: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(act)
-    }
-
-    struct Login;
-
-    impl Host for Login {
-        fn now(&self) -> Timestamp {
-            Timestamp(0)
-        }
-        fn source(&self, _: &Client) -> Option<Source> {
-            Some(Source::Login)
-        }
-        fn told(&self, error: &Error) -> Told {
-            Told { what: error.message(), why: String::new(), hint: String::new() }
-        }
-        fn known(&self, _: &Client) -> Known {
-            Known::default()
-        }
-        fn warn(&self, _: &Error) {}
     }
 
     #[test]

@@ -77,3 +77,27 @@ pub struct Known {
     /// Why there is no token, or will be none.
     pub problem: Option<Error>,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A program that has a login, and nothing to say.
+    pub(crate) struct Login;
+
+    impl Host for Login {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn source(&self, _: &Client) -> Option<Source> {
+            Some(Source::Login)
+        }
+        fn told(&self, error: &Error) -> Told {
+            Told { what: error.message(), why: String::new(), hint: String::new() }
+        }
+        fn known(&self, _: &Client) -> Known {
+            Known::default()
+        }
+        fn warn(&self, _: &Error) {}
+    }
+}

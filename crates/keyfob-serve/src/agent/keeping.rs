@@ -170,29 +170,8 @@ impl Drop for Keeping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::{
-        door::Door,
-        host::{Host, Known, Told},
-    };
-    use keyfob::{Client, Source, testing::Simulation};
-
-    struct Login;
-
-    impl Host for Login {
-        fn now(&self) -> Timestamp {
-            Timestamp(0)
-        }
-        fn source(&self, _: &Client) -> Option<Source> {
-            Some(Source::Login)
-        }
-        fn told(&self, error: &Error) -> Told {
-            Told { what: error.message(), why: String::new(), hint: String::new() }
-        }
-        fn known(&self, _: &Client) -> Known {
-            Known::default()
-        }
-        fn warn(&self, _: &Error) {}
-    }
+    use crate::agent::{door::Door, host::tests::Login};
+    use keyfob::testing::Simulation;
 
     /// The machine slept, and woke after the end: the first to look takes the file away, and writes none.
     #[test]
