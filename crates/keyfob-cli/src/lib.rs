@@ -19,7 +19,7 @@ use clap::Parser;
 use crate::{
     advice::{Given, Situation},
     args::Arguments,
-    internal::Task,
+    internal::task::Task,
     output::report::{Failure, Report, Result},
 };
 

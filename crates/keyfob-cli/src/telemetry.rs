@@ -22,7 +22,7 @@ use keyfob::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::internal::Task;
+use crate::internal::task::Task;
 
 /// The metrics of one run. They contain no credential, and no fingerprint of one.
 #[derive(Debug, Default, Serialize, Deserialize)]

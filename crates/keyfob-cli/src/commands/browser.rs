@@ -11,7 +11,7 @@ use std::{
 use keyfob::internals::{setup::Setup, world::system::env};
 
 use crate::{
-    internal::{Opened, Task, hindrance},
+    internal::{Opened, hindrance, task::Task},
     output::{report::Report, terminal::plain_whole},
 };
 

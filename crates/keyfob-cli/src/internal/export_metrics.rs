@@ -33,7 +33,7 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    internal::Task,
+    internal::task::Task,
     output::report::Result,
     telemetry::{AtDoor, Batch, Run},
 };

@@ -10,14 +10,14 @@ mod demo_child;
 #[cfg(feature = "metrics")]
 mod export_metrics;
 mod renew;
-mod task;
+pub(crate) mod task;
 
 use std::{ffi::OsString, process::ExitCode};
 
+use self::task::Task;
 pub(crate) use self::{
     browse::{Opened, hindrance},
     renew::OwnProcess,
-    task::Task,
 };
 use crate::output::report::{Failure, Report, Result};
 

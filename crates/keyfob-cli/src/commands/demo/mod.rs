@@ -23,7 +23,7 @@ use serde_json::Value;
 use self::stage::{Stage, broken, parsed};
 use crate::{
     args::{Demo, Global},
-    internal::Task,
+    internal::task::Task,
     output::{
         manner::Manner,
         report::{Report, Result},
