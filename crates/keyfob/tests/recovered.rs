@@ -1,6 +1,8 @@
 //! A disk that takes a renewed login only in another place than the record's, while another process is quicker to look there.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod saved;
+
 use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -11,14 +13,9 @@ use std::{
 };
 
 use keyfob::{
-    Secret, Timestamp,
+    Timestamp,
     internals::{
-        core::{
-            Cause, Id, ProviderTime, Record,
-            contract::settings::ClientId,
-            login::record::{Generation, Login},
-            provider::Endpoints,
-        },
+        core::{Cause, Id, Record},
         renewal::{self, InThread, Need},
         store::{Commit, Store as _, files::FileStore, sealing::Seal},
         world::{
@@ -37,24 +34,7 @@ fn store(world: &World) -> FileStore {
 
 /// A login whose access token is over.
 fn expired(machine: &Shared) -> Record {
-    let (access, refresh) = machine.look(|machine| machine.server.mint(1, Timestamp(NOW - 4000)));
-    let client_id = ClientId::parse("keyfob-local").unwrap();
-    let login = Login {
-        profile: "default",
-        environment: "local",
-        issuer: "https://provider.example",
-        client_id: &client_id,
-    };
-    Record {
-        endpoints: Endpoints {
-            token_url: Some("https://provider.example/token".into()),
-            ..Endpoints::default()
-        },
-        access_token: Some(Secret::new(access)),
-        refresh_token: Some(Secret::new(refresh)),
-        expires_at: Some(ProviderTime(NOW - 400)),
-        ..Record::begin(Generation::new([1; 16], 0), &login, ProviderTime(NOW - 4000))
-    }
+    machine.look(|machine| saved::login(machine, 1, NOW - 4000))
 }
 
 /// From the request on the record cannot be written, and from then on another process has its lease.

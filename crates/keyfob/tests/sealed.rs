@@ -1,24 +1,23 @@
 //! Sealed logins over a fake world whose key store falls silent at the worst of moments.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod saved;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use keyfob::{
-    Secret, Timestamp,
+    Timestamp,
     internals::{
         core::Id,
-        core::ProviderTime,
         core::{
             Record,
-            contract::settings::ClientId,
             login::{
-                record::{Generation, Login},
+                record::Generation,
                 sealed::{Envelope, KeyStore},
             },
-            provider::Endpoints,
         },
         renewal::{self, InThread, Need},
         store::{Commit, Found, Seen, Store as _, files::FileStore, sealing::Seal},
@@ -70,26 +69,7 @@ impl Place {
     }
 
     fn record(&self, family: u8, issued: i64) -> Record {
-        let (access, refresh) =
-            self.machine.look(|machine| machine.server.mint(family.into(), Timestamp(issued)));
-        let generation = Generation::new([family; 16], 0);
-        let client_id = ClientId::parse("keyfob-local").unwrap();
-        let login = Login {
-            profile: "default",
-            environment: "local",
-            issuer: "https://provider.example",
-            client_id: &client_id,
-        };
-        Record {
-            endpoints: Endpoints {
-                token_url: Some("https://provider.example/token".into()),
-                ..Endpoints::default()
-            },
-            access_token: Some(Secret::new(access)),
-            refresh_token: Some(Secret::new(refresh)),
-            expires_at: Some(ProviderTime(issued + 3600)),
-            ..Record::begin(generation, &login, ProviderTime(issued))
-        }
+        self.machine.look(|machine| saved::login(machine, family, issued))
     }
 
     fn spent(&self) -> u32 {

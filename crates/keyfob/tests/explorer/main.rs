@@ -23,6 +23,8 @@
 mod ledger;
 mod moves;
 mod process;
+#[path = "../saved/mod.rs"]
+mod saved;
 mod scenario;
 mod search;
 mod state;
@@ -30,18 +32,11 @@ mod state;
 use std::path::{Path, PathBuf};
 
 use keyfob::{
-    Secret, Timestamp,
+    Timestamp,
     internals::{
-        core::ProviderTime,
         core::{
             Record,
-            contract::settings::ClientId,
-            login::{
-                identity::Identity,
-                record::{Generation, Login},
-                sealed::KeyStore,
-            },
-            provider::Endpoints,
+            login::{identity::Identity, record::Generation, sealed::KeyStore},
         },
         store::{Found, Store as _, files::FileStore},
         world::simulated::{Disk, Fate, Machine, Odd, Shared},
@@ -53,28 +48,12 @@ use search::explore;
 
 const NOW: i64 = 1_000_000;
 
-/// A login of this family whose access token was issued at `issued`.
+/// A login of this family and of a known account, whose access token was issued at `issued`.
 fn record(machine: &mut Machine, family: u8, issued: i64) -> Record {
-    let (access, refresh) = machine.server.mint(family.into(), Timestamp(issued));
     let account_uuid = Some("11111111-1111-4111-8111-111111111111".into());
-    let generation = Generation::new([family; 16], 0);
-    let client_id = ClientId::parse("keyfob-local").unwrap();
-    let login = Login {
-        profile: "default",
-        environment: "local",
-        issuer: "https://provider.example",
-        client_id: &client_id,
-    };
     Record {
-        endpoints: Endpoints {
-            token_url: Some("https://provider.example/token".into()),
-            ..Endpoints::default()
-        },
-        access_token: Some(Secret::new(access)),
-        refresh_token: Some(Secret::new(refresh)),
-        expires_at: Some(ProviderTime(issued + 3600)),
         identity: Identity { account_uuid, ..Identity::default() },
-        ..Record::begin(generation, &login, ProviderTime(issued))
+        ..saved::login(machine, family, issued)
     }
 }
 
