@@ -25,6 +25,8 @@ class Program:
     """One that is started for each thing it does."""
 
     name = ""
+    # The page whose table it is in, and what is found out about it.
+    table, columns = "interop", ("fetches", "survives_expiry", "spares_others")
     # Run in every build, not only when the whole table is wanted.
     always = False
     # How a new credential reaches it when the old one is over.
@@ -33,6 +35,10 @@ class Program:
     bound = None
     tls = False
     protocol = ""
+
+    def shown(self):
+        """What a page calls it."""
+        return self.name
 
     def server(self, stage):
         return stage.ours_tls if self.tls else stage.ours

@@ -113,7 +113,9 @@ class Server:
             if request.path.startswith(prefix):
                 if not open_to_all and not self.stage.is_good(given):
                     return self.send(request, 401, b'{"error":{"message":"no"}}', {"WWW-Authenticate": challenge})
-                return self.send(request, *answer(request, body))
+                status, said, headers = answer(request, body)
+                send = self.send if isinstance(said, bytes) else self.stream
+                return send(request, status, said, headers)
         return self.send(request, 404, b"{}", {})
 
     @staticmethod
@@ -125,6 +127,18 @@ class Server:
         request.end_headers()
         if request.command != "HEAD":
             request.wfile.write(body)
+
+    @staticmethod
+    def stream(request, status, pieces, headers):
+        """What comes in pieces, each when it is there."""
+        request.send_response(status)
+        for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
+            request.send_header(name, value)
+        request.end_headers()
+        for piece in pieces:
+            request.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            request.wfile.flush()
+        request.wfile.write(b"0\r\n\r\n")
 
     def good(self):
         """The requests that brought a credential, each with the one that it brought."""
@@ -260,11 +274,25 @@ class Stage:
         # Some send the token alone.
         return headers.get("x-api-key") or (scheme if scheme and not value else None)
 
-    def expire(self):
-        """The token is over: for keyfob by the record, and for the servers too."""
+    def record(self):
+        (path,) = (self.home / "keyfob/logins").glob("*.json")
+        return path
+
+    def generation(self):
+        """It goes up by one with each renewal."""
+        return json.loads(self.record().read_text())["generation"]
+
+    def refuse(self):
+        """The token is over for the servers, and keyfob does not know."""
         self.learn()
         self.dead.update(self.tokens)
-        (record,) = (self.home / "keyfob/logins").glob("*.json")
+
+    def expire(self, refused=True):
+        """The token is over: for keyfob by the record, and for the servers too."""
+        self.learn()
+        if refused:
+            self.refuse()
+        record = self.record()
         said = json.loads(record.read_text())
         said["issued_at"], said["expires_at"] = int(time.time()) - 7200, int(time.time()) - 3600
         # The ID token has an end of its own. Nobody looks at its signature here: it was verified when it came.
