@@ -46,6 +46,7 @@ mod openid;
 mod other_account;
 mod profiles;
 mod proxy;
+mod proxy_bounds;
 mod proxy_exec;
 mod proxy_streams;
 mod remote;

@@ -22,7 +22,7 @@ use tokio::{
 
 use crate::{
     agent::{answer::answer, open::Open, peer::Peer},
-    strict::Strict,
+    strict::{Strict, course::Course},
     wire,
 };
 
@@ -41,7 +41,7 @@ where
     let begun = Arc::new(Begun::default());
     let patient =
         Patient { stream, answering: Arc::clone(&answering), begun: Arc::clone(&begun), deadline: None };
-    let strict = Strict::new(patient, wire::LONGEST_HEAD, false);
+    let strict = Strict::new(patient, wire::LONGEST_HEAD, Course::default());
     let service = service_fn(|request| {
         answering.store(true, Ordering::Relaxed);
         let (open, peer, answering) = (&open, &peer, &answering);

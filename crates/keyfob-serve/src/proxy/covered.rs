@@ -10,7 +10,6 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use crate::proxy::{
     head,
-    refusal::MARK,
     scrub::{Scrub, Stream},
     upstream::BoxError,
 };
@@ -36,7 +35,6 @@ impl Covered {
         match frame.into_trailers() {
             Ok(mut trailers) => {
                 head::response_trailers(&mut trailers);
-                trailers.remove(MARK);
                 cover(&mut trailers, &self.scrub);
                 Frame::trailers(trailers)
             }

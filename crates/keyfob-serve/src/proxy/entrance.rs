@@ -13,6 +13,11 @@ pub(crate) enum Pass {
 }
 
 impl Pass {
+    /// Whether whoever comes in has shown already that they may ask.
+    pub(crate) fn is_known_beforehand(&self) -> bool {
+        matches!(self, Self::User)
+    }
+
     /// Whether a request has what it takes. It may be in whichever header the client's usual variable leads to: `Authorization:
     /// Bearer`, `x-api-key`, or for a client that takes us for its proxy `Proxy-Authorization`, as Bearer or as the password
     /// of Basic.

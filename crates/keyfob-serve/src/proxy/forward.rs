@@ -10,21 +10,24 @@ use keyfob::{Cause, ErrorId, Generation};
 use serde::Serialize;
 
 use crate::{
-    agent::{flight::Credential, peer::Peer},
+    agent::flight::Credential,
     proxy::{
         covered::{Covered, cover},
         credentials::Current,
         head,
         inject::inject,
         kept::Kept,
-        open::{Open, Place},
+        open::{Caller, Open, Place},
         refusal::{MARK, Refusal},
         scrub::Scrub,
         target::judge,
-        upstream::{Body, forbidden},
+        upstream::{Body, crowded, forbidden},
     },
     strict::refused,
 };
+
+/// After how many seconds the target may be tried again where nobody could look up its name.
+const LATER: i64 = 5;
 
 /// A request, as it was answered.
 #[derive(Debug, Serialize)]
@@ -46,15 +49,10 @@ struct Line<'a> {
 }
 
 /// Answers one request, and writes it down when its answer begins.
-pub(crate) async fn answer(
-    open: &Arc<Open>,
-    peer: &Peer,
-    place: &Place,
-    request: Request<Incoming>,
-) -> Response<Body> {
+pub(crate) async fn answer(open: &Arc<Open>, caller: &Caller, request: Request<Incoming>) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut used: Option<Arc<Current>> = None;
-    let forwarded = forward(open, place, request, &mut used).await;
+    let forwarded = forward(open, caller, request, &mut used).await;
     let (answer, error) = match forwarded {
         Ok(answer) => (answer, None),
         Err(refusal) => (refusal.answer(&*open.host), Some(refusal.error.id().word())),
@@ -64,8 +62,8 @@ pub(crate) async fn answer(
         log.write(&Line {
             time: open.host.now().to_string(),
             origin: open.target.origin(),
-            uid: peer.uid,
-            pid: peer.pid(),
+            uid: caller.peer.uid,
+            pid: caller.peer.pid(),
             method: method.as_str(),
             path: &path,
             status: answer.status().as_u16(),
@@ -80,7 +78,7 @@ pub(crate) async fn answer(
 
 async fn forward(
     open: &Arc<Open>,
-    place: &Place,
+    caller: &Caller,
     mut request: Request<Incoming>,
     used: &mut Option<Arc<Current>>,
 ) -> Result<Response<Body>, Refusal> {
@@ -90,6 +88,7 @@ async fn forward(
     if !open.pass.admits(request.headers()) {
         return Err(Refusal::stranger());
     }
+    caller.course.admit();
     if !open.target.is_meant_by(request.uri()) {
         return Err(Refusal::forbidden(format!("it is for another host than {}", open.target.origin())));
     }
@@ -101,9 +100,9 @@ async fn forward(
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let outgoing = Outgoing::of(open, parts, upgrade)?;
-    let body = Kept::new(body);
 
     let mut current = open.credentials.at_hand().await.map_err(Refusal::without)?;
+    let body = Kept::new(body, &open.budget, &current.credential.headers);
     *used = Some(Arc::clone(&current));
     let sent = outgoing.send(open, &current.credential, body.body()).await;
     // The target is not to blame for what it was not told to the end.
@@ -128,7 +127,7 @@ async fn forward(
     }
     body.forget();
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(open, place, &outgoing, client, answer, &current.scrub);
+        return switch(open, &caller.place, &outgoing, client, answer, &current.scrub);
     }
     pass_on(open, answer, &current.scrub)
 }
@@ -153,6 +152,8 @@ struct Outgoing {
     method: Method,
     address: http::Uri,
     headers: http::HeaderMap,
+    /// The names of trailers, as the client says them.
+    announced: http::HeaderMap,
 }
 
 impl Outgoing {
@@ -165,10 +166,6 @@ impl Outgoing {
             .map_err(|_| Refusal::malformed("the target's host is no header"))?;
         headers.insert(header::HOST, host);
         headers.remove(header::EXPECT);
-        // What they are called goes before them, on each connection anew.
-        for names in parts.headers.get_all(header::TRAILER) {
-            headers.append(header::TRAILER, names.clone());
-        }
         if open.scrubs_bodies {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             // Two parts of an answer would each have a part of the credential.
@@ -178,7 +175,11 @@ impl Outgoing {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, wanted);
         }
-        Ok(Self { method: parts.method, address, headers })
+        let mut announced = http::HeaderMap::new();
+        for names in parts.headers.get_all(header::TRAILER) {
+            announced.append(header::TRAILER, names.clone());
+        }
+        Ok(Self { method: parts.method, address, headers, announced })
     }
 
     async fn send(
@@ -191,6 +192,11 @@ impl Outgoing {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.address.clone();
         *request.headers_mut() = self.headers.clone();
+        let added: Vec<_> = credential.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        // What they are called goes before them, on each connection anew.
+        if let Some(names) = head::request_trailer_names(&self.announced, &added) {
+            request.headers_mut().insert(header::TRAILER, names);
+        }
         inject(request.headers_mut(), &credential.headers).map_err(|()| {
             let what = "the credential cannot be added to the request";
             Refusal::gateway(ErrorId::Bug, what, "it has what no header can have")
@@ -201,6 +207,14 @@ impl Outgoing {
 
 fn no_answer(open: &Open, error: &legacy::Error) -> Refusal {
     let origin = open.target.origin();
+    if crowded(error) {
+        let what = format!("{origin} is not asked now");
+        let why = "too many names are being looked up, and none of that has come to its end in time";
+        let mut refusal = Refusal::gateway(ErrorId::Unreachable, what, why);
+        refusal.status = StatusCode::SERVICE_UNAVAILABLE;
+        refusal.error = refusal.error.because(Cause::Busy { status: 503, seconds: Some(LATER) });
+        return refusal;
+    }
     if let Some(why) = forbidden(error) {
         return Refusal::gateway(ErrorId::OriginRefused, format!("{origin} is not asked"), why);
     }
@@ -227,10 +241,10 @@ fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Res
     parts.extensions.clear();
     // Before anything is taken out of the head that says so.
     let is_coded = head::is_coded(&parts.headers);
-    let trailers: Vec<_> = parts.headers.get_all(header::TRAILER).iter().cloned().collect();
+    let trailers = head::response_trailer_names(&parts.headers);
     head::response(&mut parts.headers);
-    for names in trailers {
-        parts.headers.append(header::TRAILER, names);
+    if let Some(names) = trailers {
+        parts.headers.insert(header::TRAILER, names);
     }
     // It says whose an answer is.
     parts.headers.remove(MARK);

@@ -5,6 +5,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::Authority};
 
+use crate::proxy::refusal::MARK;
+
 /// What belongs to one connection (RFC 9110 §7.6.1), beside what `Connection` names, and what we say ourselves.
 const OF_A_CONNECTION: &[&str] =
     &["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -42,6 +44,35 @@ const OVERRIDES: &[&str] = &[
 /// to the target (RFC 7838) that leads past us.
 const SESSIONS: &[&str] = &["alt-svc", "authentication-info", "set-cookie", "set-cookie2"];
 
+/// What a recipient has to know before a body, or what makes of a message another one: it is no trailer (RFC 9110 §6.5.1). A
+/// digest is one (RFC 9530 §2).
+const NO_TRAILERS: &[&str] = &[
+    "accept-encoding",
+    "age",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-location",
+    "content-range",
+    "content-security-policy",
+    "content-type",
+    "expect",
+    "expires",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "location",
+    "max-forwards",
+    "pragma",
+    "range",
+    "retry-after",
+    "vary",
+    "www-authenticate",
+];
+
 /// A request that is not forwarded, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) &'static str);
@@ -67,14 +98,37 @@ pub(crate) fn is_coded(headers: &HeaderMap) -> bool {
     other(&header::CONTENT_ENCODING, b"identity") || other(&header::TRANSFER_ENCODING, b"chunked")
 }
 
-/// Takes out of a request's trailers what its head may not have either (RFC 9110 §6.5.1).
-pub(crate) fn request_trailers(trailers: &mut HeaderMap) {
-    *trailers = pass(trailers, &[CREDENTIALS, OVERRIDES]).unwrap_or_default();
+/// Takes out of a request's trailers what may be none, what its head may not have either, and the headers that are added: who
+/// puts trailers among the headers would take the client's word for ours.
+pub(crate) fn request_trailers(trailers: &mut HeaderMap, added: &[String]) {
+    let kept = |name: &str| !added.iter().any(|own| own.replace('_', "-") == name);
+    *trailers = filtered(trailers, &[CREDENTIALS, OVERRIDES, NO_TRAILERS], kept);
 }
 
-/// Takes out of an answer's trailers what its head may not have either.
+/// The same for an answer's.
 pub(crate) fn response_trailers(trailers: &mut HeaderMap) {
-    *trailers = pass(trailers, &[SESSIONS]).unwrap_or_default();
+    *trailers = filtered(trailers, &[SESSIONS, NO_TRAILERS], |name| name != MARK.as_str());
+}
+
+/// The names of a `Trailer` header that may be those of trailers of a request to which these headers are added.
+pub(crate) fn request_trailer_names(headers: &HeaderMap, added: &[String]) -> Option<HeaderValue> {
+    names_of(headers, |named| request_trailers(named, added))
+}
+
+/// The same for an answer.
+pub(crate) fn response_trailer_names(headers: &HeaderMap) -> Option<HeaderValue> {
+    names_of(headers, response_trailers)
+}
+
+/// What names nothing that may be there is gone, and so is what is no name.
+fn names_of(headers: &HeaderMap, keep: impl FnOnce(&mut HeaderMap)) -> Option<HeaderValue> {
+    let mut named = HeaderMap::new();
+    for name in all_of(headers, &header::TRAILER).filter_map(|name| name.parse::<HeaderName>().ok()) {
+        named.insert(name, HeaderValue::from_static(""));
+    }
+    keep(&mut named);
+    let names: Vec<_> = named.keys().map(HeaderName::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).ok().filter(|names| !names.is_empty())
 }
 
 /// Takes out of an answer's head what does not go on. Its length stays, unless it was not what ends the body.
@@ -146,17 +200,34 @@ fn pass(headers: &HeaderMap, lists: &[&[&str]]) -> Result<HeaderMap, Refused> {
     }
     let mut passed = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
-        // Programs behind a gateway (CGI, WSGI) take `x_api_key` for `x-api-key`.
-        let dashed = name.as_str().replace('_', "-");
-        let is_dropped = dashed.starts_with("proxy-")
-            || OF_A_CONNECTION.contains(&&*dashed)
-            || lists.iter().any(|list| list.contains(&&*dashed))
-            || named.contains(name);
-        if !is_dropped {
+        if !is_dropped(&dashed(name), lists) && !named.contains(name) {
             passed.append(name, value.clone());
         }
     }
     Ok(passed)
+}
+
+/// Programs behind a gateway (CGI, WSGI) take `x_api_key` for `x-api-key`.
+fn dashed(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
+}
+
+fn is_dropped(dashed: &str, lists: &[&[&str]]) -> bool {
+    dashed.starts_with("proxy-")
+        || OF_A_CONNECTION.contains(&dashed)
+        || lists.iter().any(|list| list.contains(&dashed))
+}
+
+/// Of trailers, all but what is in these lists, and only those.
+fn filtered(trailers: &HeaderMap, lists: &[&[&str]], kept: impl Fn(&str) -> bool) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, value) in trailers {
+        let dashed = dashed(name);
+        if !is_dropped(&dashed, lists) && kept(&dashed) {
+            passed.append(name, value.clone());
+        }
+    }
+    passed
 }
 
 /// The members of a list (RFC 9110 §5.6.1).
@@ -259,5 +330,42 @@ mod tests {
         assert_eq!(names(&passed), ["date"]);
         let passed = answer(&[("connection", "a b"), ("set-cookie", "x"), ("date", "x")]);
         assert_eq!(names(&passed), ["date"]);
+    }
+    /// Beside what is dropped of every head.
+    #[test]
+    fn a_trailer_is_nothing_that_a_head_has_to_say() {
+        let added = ["anthropic-version".to_owned(), "x_tenant".to_owned()];
+        let trailers = |of: &[&str]| {
+            let mut all = HeaderMap::new();
+            for name in of {
+                all.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("1"));
+            }
+            all
+        };
+        let in_vain = [CREDENTIALS, OVERRIDES, OF_A_CONNECTION, NO_TRAILERS].concat();
+        let in_vain = [&in_vain[..], &["content_length", "x_api_key"]].concat();
+        let in_vain = [&in_vain[..], &["proxy-authorization", "anthropic-version", "x-tenant"]].concat();
+        let mut of_request = trailers(&[&in_vain[..], &["content-digest"]].concat());
+        request_trailers(&mut of_request, &added);
+        assert_eq!(names(&of_request), ["content-digest"]);
+        let in_vain = [SESSIONS, OF_A_CONNECTION, NO_TRAILERS, &["keyfob-error"]].concat();
+        let mut of_answer = trailers(&[&in_vain[..], &["x-sum"]].concat());
+        response_trailers(&mut of_answer);
+        assert_eq!(names(&of_answer), ["x-sum"]);
+    }
+
+    #[test]
+    fn no_trailer_is_announced_that_would_be_dropped() {
+        let announced = |lines: &[(&str, &str)]| head("/", lines).headers;
+        let added = ["x-tenant".to_owned()];
+        let headers = announced(&[
+            ("trailer", "X-Sum, Authorization,, content-length, X-Tenant"),
+            ("trailer", "x-more, a b, Transfer-Encoding, trailer"),
+        ]);
+        assert_eq!(request_trailer_names(&headers, &added).unwrap(), "x-sum, x-more");
+        let headers = announced(&[("trailer", "Set-Cookie, X-Sum, Keyfob-Error, Connection")]);
+        assert_eq!(response_trailer_names(&headers).unwrap(), "x-sum");
+        assert_eq!(response_trailer_names(&announced(&[("trailer", "set-cookie")])), None);
+        assert_eq!(response_trailer_names(&announced(&[])), None);
     }
 }

@@ -11,13 +11,18 @@ use http::HeaderMap;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Frame, Incoming, SizeHint};
 
+use keyfob::Secret;
+
 use crate::proxy::{
+    budget::{Budget, Share},
     head,
     upstream::{Body, BoxError},
 };
 
 /// The largest body that is kept.
-pub(crate) const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 1 << 20;
+/// So much is taken for a body at once, and then twice as much as there is.
+const LEAST: usize = 4 * 1024;
 /// How long the rest of a small body may take when the target has answered already.
 const REST: Duration = Duration::from_secs(10);
 
@@ -27,9 +32,10 @@ pub(crate) struct Kept(Arc<Mutex<Inner>>);
 
 struct Inner {
     from: Incoming,
-    /// `None`: it became too large.
-    parts: Option<Vec<u8>>,
-    size: usize,
+    /// `None`: it became too large, or too much is kept of others.
+    parts: Option<Parts>,
+    /// The names of the credential's headers, which no trailer may have.
+    added: Vec<String>,
     trailers: Option<HeaderMap>,
     is_whole: bool,
     /// It was cut, or is no body (RFC 9112 §7.1).
@@ -40,15 +46,39 @@ struct Inner {
     waits: Option<Waker>,
 }
 
+/// What was kept so far, with its share of what may be kept of all bodies.
+struct Parts {
+    octets: Vec<u8>,
+    share: Share,
+}
+
+impl Parts {
+    /// Keeps a copy of this too: a part may be a small piece of a large buffer. Whether there was room.
+    fn add(&mut self, data: &[u8]) -> bool {
+        let needed = self.octets.len() + data.len();
+        if needed > self.octets.capacity() {
+            let room = needed.max(LEAST).max(self.octets.capacity() * 2).min(LARGEST);
+            if needed > LARGEST || !self.share.grow(room) {
+                return false;
+            }
+            self.octets.reserve_exact(room - self.octets.len());
+        }
+        self.octets.extend_from_slice(data);
+        true
+    }
+}
+
 impl Kept {
-    pub(crate) fn new(from: Incoming) -> Self {
+    /// The body of a request to which these headers are added.
+    pub(crate) fn new(from: Incoming, budget: &Budget, added: &[(String, Secret)]) -> Self {
         let is_whole = from.is_end_stream();
         // What says itself that it is too large is not kept from the beginning.
-        let parts = (from.size_hint().lower() <= LARGEST as u64).then(Vec::new);
+        let is_small = from.size_hint().lower() <= LARGEST as u64;
+        let parts = is_small.then(|| Parts { octets: Vec::new(), share: budget.share() });
         Self(Arc::new(Mutex::new(Inner {
             from,
             parts,
-            size: 0,
+            added: added.iter().map(|(name, _)| name.to_ascii_lowercase()).collect(),
             trailers: None,
             is_whole,
             is_broken: false,
@@ -102,11 +132,13 @@ impl Kept {
             }
         };
         let _ = tokio::time::timeout(REST, reading).await;
-        let inner = self.inner();
-        let parts = inner.parts.as_ref().filter(|_| inner.is_whole)?;
+        let mut inner = self.inner();
+        // There is no third time.
+        let parts = inner.parts.take().filter(|_| inner.is_whole)?;
         let again = Again {
-            left: Some(Bytes::from(parts.clone())).filter(|all| !all.is_empty()),
-            size: inner.size as u64,
+            size: parts.octets.len() as u64,
+            left: Some(Bytes::from(parts.octets)).filter(|all| !all.is_empty()),
+            _share: parts.share,
             trailers: inner.trailers.clone(),
         };
         Some(again.boxed_unsync())
@@ -141,7 +173,7 @@ impl hyper::body::Body for Stream {
             inner.waits = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        let frame = frame.map(|frame| frame.map(without_credentials));
+        let frame = frame.map(|frame| frame.map(|frame| without_credentials(frame, &inner.added)));
         match &frame {
             Some(Ok(frame)) => inner.keep(frame),
             Some(Err(_)) => (inner.parts, inner.is_broken) = (None, true),
@@ -163,10 +195,10 @@ impl hyper::body::Body for Stream {
 }
 
 /// Trailers have no more of the client's than the head has.
-fn without_credentials(frame: Frame<Bytes>) -> Frame<Bytes> {
+fn without_credentials(frame: Frame<Bytes>, added: &[String]) -> Frame<Bytes> {
     match frame.into_trailers() {
         Ok(mut trailers) => {
-            head::request_trailers(&mut trailers);
+            head::request_trailers(&mut trailers, added);
             Frame::trailers(trailers)
         }
         Err(other) => other,
@@ -179,13 +211,10 @@ impl Inner {
             self.trailers = Some(trailers.clone());
             self.is_whole = true;
         }
-        let (Some(data), Some(parts)) = (frame.data_ref(), &mut self.parts) else { return };
-        self.size += data.len();
-        if self.size > LARGEST {
+        if let (Some(data), Some(parts)) = (frame.data_ref(), &mut self.parts)
+            && !parts.add(data)
+        {
             self.parts = None;
-        } else {
-            // Copied: a part may be a small piece of a large buffer.
-            parts.extend_from_slice(data);
         }
     }
 }
@@ -194,6 +223,8 @@ impl Inner {
 struct Again {
     left: Option<Bytes>,
     size: u64,
+    /// Until all of it has gone.
+    _share: Share,
     trailers: Option<HeaderMap>,
 }
 

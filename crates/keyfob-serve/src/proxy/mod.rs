@@ -1,6 +1,7 @@
 //! The proxy: it adds the credential to requests for one origin, so that the program that sends them never has it.
 
 mod address;
+mod budget;
 mod covered;
 mod credentials;
 mod entrance;
@@ -8,6 +9,7 @@ mod forward;
 mod head;
 mod inject;
 mod kept;
+mod names;
 mod open;
 mod refusal;
 pub(crate) mod scrub;
@@ -16,6 +18,7 @@ pub(crate) mod upstream;
 
 use std::{convert::Infallible, fs::File, io, net::TcpListener as StdListener, sync::Arc, time::Duration};
 
+use http::{HeaderValue, StatusCode, header};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use keyfob::{Client, Error, ErrorId, Purpose, Secret};
@@ -36,13 +39,18 @@ use crate::{
         socket::Socket,
     },
     running::{self, Serves},
-    strict::Strict,
+    strict::{
+        Strict,
+        course::{Course, Next},
+    },
 };
 
 use self::{
+    budget::Budget,
     credentials::Credentials,
     entrance::Pass,
-    open::{Open, Place},
+    names::Names,
+    open::{Caller, Open, Place},
     target::{Rule, Target},
     upstream::{Road, Upstream},
 };
@@ -51,8 +59,17 @@ use self::{
 const FAREWELL: Duration = Duration::from_secs(20);
 /// The longest head of a request.
 const LONGEST_HEAD: usize = 64 * 1024;
+/// The longest head of somebody who has not shown yet that they may ask.
+const LONGEST_FIRST: usize = 16 * 1024;
 /// How long a head may take to come in, and a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long somebody has to show that they may ask.
+const FOR_STRANGERS: Duration = Duration::from_secs(10);
+/// How long a connection on which nothing is asked is left open when the proxy stops. Whoever asks meanwhile is answered, and hears
+/// that it was the last time here; whoever is between two requests would not know whether the next one was heard.
+const LINGER: Duration = Duration::from_secs(1);
+/// So much of what was sent may be kept at the same time, by all connections, in case it has to be sent again.
+const KEPT: usize = 64 * 1024 * 1024;
 
 /// Where clients come in.
 #[derive(Debug)]
@@ -199,7 +216,7 @@ impl Proxy {
 
 impl Serves for Proxy {
     fn threads(&self) -> usize {
-        flight::OF_A_DOOR
+        flight::OF_A_DOOR + names::AT_ONCE
     }
 
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
@@ -207,11 +224,12 @@ impl Serves for Proxy {
         let (alive, mut all_gone) = mpsc::channel(1);
         let room = room_for_connections();
         let flights = Flights::new(self.client, Arc::clone(&self.host));
+        let (budget, names) = (Budget::new(KEPT), Names::new());
         let mut serving = JoinSet::new();
         for (route, entrance) in self.routes {
             let origin = route.target.origin().to_owned();
             let credentials = Credentials::new(Arc::clone(&flights), Arc::clone(&self.host), origin);
-            let upstream = Upstream::new(&route.target, route.road, route.is_private);
+            let upstream = Upstream::new(&route.target, route.road, route.is_private, &names);
             let (pass, listener, socket) = match entrance {
                 Entrance::Socket(socket) => {
                     let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
@@ -229,6 +247,7 @@ impl Serves for Proxy {
                 scrubs_bodies: route.scrubs_bodies,
                 upstream,
                 credentials,
+                budget: budget.clone(),
                 host: Arc::clone(&self.host),
                 log: self.log.clone(),
                 alive: alive.clone(),
@@ -315,26 +334,53 @@ enum Stream {
     Tcp(tokio::net::TcpStream),
 }
 
-/// Serves a connection to its end. When the proxy stops, the request that is being answered still is.
+/// Serves a connection to its end. When the proxy stops, what is being answered still is, and so is what comes a moment later.
 async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, place: Place, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let course = Course::default();
+    let mut strict = Strict::new(stream, LONGEST_HEAD, course.clone()).may_upgrade();
+    if open.pass.is_known_beforehand() {
+        course.admit();
+    } else {
+        strict = strict.longest_first(LONGEST_FIRST);
+    }
+    let caller = Caller { peer, place, course: course.clone() };
+    let is_over = stopped.clone();
     let service = service_fn(|request| {
-        let (open, peer, place) = (Arc::clone(&open), peer.clone(), place.clone());
-        async move { Ok::<_, Infallible>(forward::answer(&open, &peer, &place, request).await) }
+        let (open, caller, is_over) = (Arc::clone(&open), caller.clone(), is_over.clone());
+        let number = caller.course.asked();
+        async move {
+            let mut answer = forward::answer(&open, &caller, request).await;
+            let next = match answer.status() {
+                StatusCode::SWITCHING_PROTOCOLS => Next::Protocol,
+                _ => Next::Request,
+            };
+            if next == Next::Request && *is_over.borrow() {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            caller.course.answered(number, next);
+            Ok::<_, Infallible>(answer)
+        }
     });
-    let strict = Strict::new(stream, LONGEST_HEAD, true);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(strict), service).with_upgrades());
-    let told_to_stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let known = async {
+        tokio::time::sleep(FOR_STRANGERS).await;
+        if course.is_known() {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         // What is wrong with a connection concerns nobody but its peer.
-        _ = serving.as_mut() => {}
-        () = told_to_stop => {
-            serving.as_mut().graceful_shutdown();
-            let _ = serving.await;
-        }
+        _ = serving.as_mut() => return,
+        () = known => return,
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    if tokio::time::timeout(LINGER, serving.as_mut()).await.is_err() && course.has_begun() {
+        serving.as_mut().graceful_shutdown();
+        let _ = serving.await;
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
-    agent::{host::Host, log::Log},
+    agent::{host::Host, log::Log, peer::Peer},
     proxy::{
+        budget::Budget,
         credentials::Credentials,
         entrance::Pass,
         target::{Rule, Target},
         upstream::Upstream,
     },
+    strict::course::Course,
 };
 
 /// A target with what is needed to serve it.
@@ -22,6 +24,8 @@ pub(crate) struct Open {
     pub(crate) scrubs_bodies: bool,
     pub(crate) upstream: Upstream,
     pub(crate) credentials: Credentials,
+    /// Of the whole proxy.
+    pub(crate) budget: Budget,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) log: Option<Arc<Log>>,
     /// Held by what goes on when its connection is none of HTTP's any more.
@@ -36,6 +40,14 @@ impl Open {
         let us = rustix::process::geteuid().as_raw();
         uid.is_some_and(|uid| uid == us || uid == 0 || self.users.contains(&uid))
     }
+}
+
+/// Whoever is at the other end of a connection.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) peer: Peer,
+    pub(crate) place: Place,
+    pub(crate) course: Course,
 }
 
 /// Held by a connection, also when it is none of HTTP's any more.

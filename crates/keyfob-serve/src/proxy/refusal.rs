@@ -80,6 +80,8 @@ impl Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §15.5.2 wants it.
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"keyfob\""));
+            // Whoever guesses has to connect again each time.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             let seconds = match self.error.cause() {

@@ -4,7 +4,6 @@
 use std::{
     error::Error as StdError,
     fmt, io,
-    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -22,11 +21,12 @@ use hyper_util::{
 };
 use keyfob::{Error, ErrorId, Result, Secret};
 use rustls::ClientConfig;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tower_service::Service;
 
 use crate::proxy::{
     address::{self, Reach},
+    names::{Crowded, Names},
     target::{Target, is_loopback},
 };
 
@@ -80,7 +80,7 @@ pub(crate) enum Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(target: &Target, road: Road, is_private: bool) -> Self {
+    pub(crate) fn new(target: &Target, road: Road, is_private: bool, names: &Names) -> Self {
         let bare = target.host().trim_start_matches('[').trim_end_matches(']');
         let is_near = is_private
             || is_loopback(bare)
@@ -99,11 +99,13 @@ impl Upstream {
         builder.set_host(false);
         match proxy {
             None => {
-                Self::Direct(builder.build(Timed(HttpsConnector::from((Dial { reach: Some(reach) }, tls)))))
+                let dial = Dial { reach: Some(reach), names: names.clone() };
+                Self::Direct(builder.build(Timed(HttpsConnector::from((dial, tls)))))
             }
             Some((address, authorization)) => {
                 // The proxy is where whoever set us up says, and the name behind it is the proxy's to look up.
-                let plain = HttpsConnector::from((Dial { reach: None }, Arc::clone(&tls)));
+                let plain =
+                    HttpsConnector::from((Dial { reach: None, names: names.clone() }, Arc::clone(&tls)));
                 let mut tunnel = Tunnel::new(address, plain);
                 if let Some(value) = authorization.as_ref().and_then(header) {
                     tunnel = tunnel.with_auth(value);
@@ -147,15 +149,25 @@ impl StdError for Forbidden {}
 
 /// Why an address was refused, if that is why there is no connection.
 pub(crate) fn forbidden(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    within::<Forbidden>(error).map(|Forbidden(why)| *why)
+}
+
+/// Whether there is no connection because too many names are being looked up.
+pub(crate) fn crowded(error: &(dyn StdError + 'static)) -> bool {
+    within::<Crowded>(error).is_some()
+}
+
+/// An error of ours, somewhere within another one.
+fn within<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(Forbidden(why)) = error.downcast_ref() {
-            return Some(why);
+        if let Some(ours) = error.downcast_ref() {
+            return Some(ours);
         }
         // An error of the system's has one of ours inside, and not as its source.
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if let Some(Forbidden(why)) = inner.and_then(|inner| inner.downcast_ref()) {
-            return Some(why);
+        if let Some(ours) = inner.and_then(|inner| inner.downcast_ref()) {
+            return Some(ours);
         }
         next = error.source();
     }
@@ -167,6 +179,7 @@ pub(crate) fn forbidden(error: &(dyn StdError + 'static)) -> Option<&'static str
 pub(crate) struct Dial {
     /// `None`: anywhere.
     reach: Option<Reach>,
+    names: Names,
 }
 
 impl Service<Uri> for Dial {
@@ -179,15 +192,15 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let reach = self.reach;
-        Box::pin(async move { Ok(TokioIo::new(dial(&uri, reach).await?)) })
+        let (reach, names) = (self.reach, self.names.clone());
+        Box::pin(async move { Ok(TokioIo::new(dial(&uri, reach, &names).await?)) })
     }
 }
 
-async fn dial(uri: &Uri, reach: Option<Reach>) -> io::Result<TcpStream> {
+async fn dial(uri: &Uri, reach: Option<Reach>, names: &Names) -> io::Result<TcpStream> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
-    let addresses: Vec<SocketAddr> = lookup_host((host, uri.port_u16().unwrap_or(usual))).await?.collect();
+    let addresses = names.look_up(host, uri.port_u16().unwrap_or(usual)).await?;
     if let Some(reach) = reach {
         // One that is refused makes the name a bad one: it is not to say which of its addresses we take.
         for address in &addresses {

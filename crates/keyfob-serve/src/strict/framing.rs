@@ -1,6 +1,9 @@
 //! Where one request ends and the next begins, octet by octet, with no room for a second opinion. Pure.
 
-use crate::strict::head::{Body, Odd, field, judge};
+use crate::strict::{
+    course::Next as After,
+    head::{Body, Odd, field, judge},
+};
 
 /// The longest line of a chunked body: a size with its extensions, or a trailer.
 const LONGEST_LINE: usize = 4096;
@@ -26,8 +29,9 @@ enum Next {
 #[derive(Debug)]
 pub(crate) struct Framing {
     next: Next,
-    longest_head: usize,
     may_upgrade: bool,
+    /// So many requests have come.
+    heads: u64,
     /// So much of a head has been looked at, and its last line begins there.
     seen: usize,
     line: usize,
@@ -56,8 +60,8 @@ pub(crate) enum Taken {
 }
 
 impl Framing {
-    pub(crate) fn new(longest_head: usize, may_upgrade: bool) -> Self {
-        Self { next: Next::Head, longest_head, may_upgrade, seen: 0, line: 0 }
+    pub(crate) fn new(may_upgrade: bool) -> Self {
+        Self { next: Next::Head, may_upgrade, heads: 0, seen: 0, line: 0 }
     }
 
     /// How many octets go on as they are, whatever they are.
@@ -69,8 +73,17 @@ impl Framing {
         }
     }
 
-    pub(crate) fn is_undecided(&self) -> bool {
-        self.next == Next::Undecided
+    /// The number of the last request, if it asks for another protocol and its answer is still to come.
+    pub(crate) fn undecided(&self) -> Option<u64> {
+        (self.next == Next::Undecided).then_some(self.heads)
+    }
+
+    /// A request for another protocol was answered.
+    pub(crate) fn decide(&mut self, next: After) {
+        self.next = match next {
+            After::Protocol => Next::Anything,
+            After::Request => Next::Head,
+        };
     }
 
     /// So many octets have gone on as they are.
@@ -84,26 +97,13 @@ impl Framing {
         };
     }
 
-    /// The answer to a request for another protocol begins so.
-    pub(crate) fn answered(&mut self, answer: &[u8]) {
-        if self.next != Next::Undecided || !answer.starts_with(b"HTTP/1.") {
-            return;
-        }
-        match answer.get(9..12) {
-            Some(b"101") => self.next = Next::Anything,
-            // Another one follows (RFC 9110 §15.2).
-            Some([b'1', ..]) => {}
-            _ => self.next = Next::Head,
-        }
-    }
-
-    /// Takes what has come, of which nothing has gone on yet.
-    pub(crate) fn take(&mut self, came: &[u8]) -> Result<Taken, Refused> {
+    /// Takes what has come, of which nothing has gone on yet, with heads of this length at most.
+    pub(crate) fn take(&mut self, came: &[u8], longest_head: usize) -> Result<Taken, Refused> {
         if came.is_empty() {
             return Ok(Taken::More);
         }
         match self.next {
-            Next::Head => self.head(came).map_err(Refused::Request),
+            Next::Head => self.head(came, longest_head).map_err(Refused::Request),
             Next::Octets(left) | Next::Chunk(left) => {
                 let octets = left.min(came.len() as u64);
                 self.passed(octets);
@@ -132,7 +132,7 @@ impl Framing {
         }
     }
 
-    fn head(&mut self, came: &[u8]) -> Result<Taken, Odd> {
+    fn head(&mut self, came: &[u8], longest: usize) -> Result<Taken, Odd> {
         // One empty line may come before a request (RFC 9112 §2.2).
         let before = if came.starts_with(b"\r\n") { 2 } else { 0 };
         self.line = self.line.max(before);
@@ -142,7 +142,7 @@ impl Framing {
                 b'\n' if after_cr && at == self.line + 1 && at == before + 1 => return Err(Odd::RequestLine),
                 b'\n' if after_cr && at == self.line + 1 => {
                     (self.seen, self.line) = (0, 0);
-                    return self.whole(&came[..=at], before);
+                    return self.whole(&came[..=at], before, longest);
                 }
                 b'\n' if after_cr => self.line = at + 1,
                 b'\n' => return Err(Odd::LineEnd),
@@ -153,14 +153,16 @@ impl Framing {
             }
         }
         self.seen = came.len();
-        if came.len() > self.longest_head { Err(Odd::Long) } else { Ok(Taken::More) }
+        if came.len() > longest { Err(Odd::Long) } else { Ok(Taken::More) }
     }
 
-    fn whole(&mut self, head: &[u8], before: usize) -> Result<Taken, Odd> {
-        if head.len() > self.longest_head {
+    fn whole(&mut self, head: &[u8], before: usize, longest: usize) -> Result<Taken, Odd> {
+        if head.len() > longest {
             return Err(Odd::Long);
         }
-        self.next = match judge(&head[before..], self.may_upgrade)? {
+        let body = judge(&head[before..], self.may_upgrade)?;
+        self.heads += 1;
+        self.next = match body {
             Body::Length(0) => Next::Head,
             Body::Length(length) => Next::Octets(length),
             Body::Chunked => Next::Size,

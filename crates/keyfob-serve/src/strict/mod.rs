@@ -5,19 +5,21 @@
 //! is how one request becomes two where somebody before us repairs otherwise. Here they are refused, with an answer: in
 //! place of such a request comes one that [`refused`] knows, and then the end.
 
+pub(crate) mod course;
 mod framing;
 mod head;
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use http::{Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::{
+    course::Course,
     framing::{Framing, Refused, Taken},
     head::{Odd, REFUSED},
 };
@@ -51,27 +53,52 @@ pub(crate) struct Strict<S> {
     ready: Vec<u8>,
     is_over: bool,
     has_refused: bool,
-    waits: Option<Waker>,
+    longest_head: usize,
+    /// Of whoever has not shown yet that they may ask.
+    longest_first: usize,
+    course: Course,
 }
 
 impl<S> Strict<S> {
-    /// With heads of this length at most. `may_upgrade`: a client may ask for WebSocket.
-    pub(crate) fn new(stream: S, longest_head: usize, may_upgrade: bool) -> Self {
-        let framing = Framing::new(longest_head, may_upgrade);
+    /// With heads of this length at most, and no other protocol.
+    pub(crate) fn new(stream: S, longest_head: usize, course: Course) -> Self {
         Self {
             stream,
-            framing,
+            framing: Framing::new(false),
             came: Vec::new(),
             ready: Vec::new(),
             is_over: false,
             has_refused: false,
-            waits: None,
+            longest_head,
+            longest_first: longest_head,
+            course,
+        }
+    }
+
+    /// A client may ask for WebSocket.
+    pub(crate) fn may_upgrade(mut self) -> Self {
+        self.framing = Framing::new(true);
+        self
+    }
+
+    /// With heads of this length at most until somebody has shown that they may ask.
+    pub(crate) fn longest_first(mut self, longest: usize) -> Self {
+        self.longest_first = longest;
+        self
+    }
+
+    fn longest(&self) -> usize {
+        if self.longest_first == self.longest_head || self.course.is_known() {
+            self.longest_head
+        } else {
+            self.longest_first
         }
     }
 
     /// Judges what has come; whether something is ready, or over.
     fn judge(&mut self) -> io::Result<Taken> {
-        let taken = match self.framing.take(&self.came) {
+        let longest = self.longest();
+        let taken = match self.framing.take(&self.came, longest) {
             Ok(taken) => taken,
             Err(Refused::Request(odd)) => {
                 let number = Odd::ALL.iter().position(|known| *known == odd).unwrap_or_default();
@@ -105,6 +132,9 @@ impl<S: AsyncRead + Unpin> Strict<S> {
         let mut room = [0; ROOM];
         let mut buf = ReadBuf::new(&mut room);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+        if !buf.filled().is_empty() {
+            self.course.begin();
+        }
         self.came.extend_from_slice(buf.filled());
         Poll::Ready(Ok(!buf.filled().is_empty()))
     }
@@ -148,17 +178,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 this.framing.passed(octets as u64);
                 return Poll::Ready(Ok(()));
             }
+            if let Some(number) = this.framing.undecided()
+                && let Some(next) = this.course.after(number, cx.waker())
+            {
+                this.framing.decide(next);
+                continue;
+            }
             match this.judge()? {
                 Taken::Pass(_) | Taken::PassCut { .. } => continue,
-                Taken::Wait => {
-                    // What is decided by an answer goes on when that is written.
-                    this.waits = Some(cx.waker().clone());
-                    if this.came.len() >= WAITING {
-                        return Poll::Pending;
-                    }
-                }
-                Taken::More if this.framing.is_undecided() => this.waits = Some(cx.waker().clone()),
-                Taken::More => {}
+                // What is decided by an answer goes on when that is there.
+                Taken::Wait if this.came.len() >= WAITING => return Poll::Pending,
+                Taken::Wait | Taken::More => {}
             }
             if !ready!(this.poll_more(cx))? {
                 this.is_over = true;
@@ -169,14 +199,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
-        self.framing.answered(&buf[..written]);
-        if !self.framing.is_undecided()
-            && let Some(waker) = self.waits.take()
-        {
-            waker.wake();
-        }
-        Poll::Ready(Ok(written))
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,12 +1,12 @@
-use super::*;
-use tokio::io::AsyncWriteExt as _;
+use super::{course::Next, *};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What comes through of what is sent in these pieces, and the end if there is one.
 fn through(pieces: &[&[u8]]) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let (mut client, server) = tokio::io::duplex(1 << 20);
-        let mut strict = Strict::new(server, 1024, true);
+        let mut strict = Strict::new(server, 1024, Course::default()).may_upgrade();
         let mut read = Vec::new();
         let mut is_broken = false;
         for piece in pieces {
@@ -152,28 +152,80 @@ fn a_line_of_a_body_that_does_not_end_is_not_kept() {
     }
 }
 
-/// What follows a request for another protocol is that protocol if the answer says so, and a request otherwise.
+const UPGRADE: &str = "GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// What follows a request for another protocol is that protocol if the answer says so, and a request otherwise. What is said of
+/// a request before it decides nothing.
 #[test]
-fn after_a_request_to_upgrade_the_answer_decides() {
+fn after_a_request_to_upgrade_its_own_answer_decides() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let request = "GET /v1 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
-    for (answer, later, comes) in [
-        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "\0\n\x01", "\0\n\x01"),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "GET / HTTP/1.1\nHost: a\n\n", "KEYFOB-REFUSED /0"),
+    let before = format!("{HEAD}Content-Length: 2\r\n\r\nok");
+    for (next, later, comes) in [
+        (Next::Protocol, "\0\n\x01", "\0\n\x01"),
+        (Next::Request, "GET / HTTP/1.1\nHost: a\n\n", "KEYFOB-REFUSED /0"),
     ] {
         runtime.block_on(async {
             let (mut client, server) = tokio::io::duplex(4096);
-            let mut strict = Strict::new(server, 1024, true);
-            client.write_all(format!("{request}{later}").as_bytes()).await.unwrap();
+            let course = Course::default();
+            let mut strict = Strict::new(server, 1024, course.clone()).may_upgrade();
+            client.write_all(format!("{before}{UPGRADE}{later}").as_bytes()).await.unwrap();
+            let mut read = Vec::new();
+            let first = course.asked();
+            for at_first in [Next::Request, Next::Protocol] {
+                course.answered(first, at_first);
+                read_ready(&mut strict, &mut read).await;
+                // Whatever an answer looks like.
+                strict.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.unwrap();
+                read_ready(&mut strict, &mut read).await;
+                assert_eq!(read, format!("{before}{UPGRADE}").as_bytes());
+            }
+            let second = course.asked();
+            course.answered(second, next);
+            read_ready(&mut strict, &mut read).await;
+            assert!(read[before.len() + UPGRADE.len()..].starts_with(comes.as_bytes()), "{next:?}");
+        });
+    }
+}
+
+/// Whoever reads hears of the answer.
+#[test]
+fn an_answer_wakes_who_waits_for_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (mut client, server) = tokio::io::duplex(4096);
+        let course = Course::default();
+        let mut strict = Strict::new(server, 1024, course.clone()).may_upgrade();
+        client.write_all(format!("{UPGRADE}later").as_bytes()).await.unwrap();
+        let mut head = vec![0; UPGRADE.len()];
+        strict.read_exact(&mut head).await.unwrap();
+        let number = course.asked();
+        let mut later = [0; 5];
+        let (read, ()) = tokio::join!(strict.read_exact(&mut later), async {
+            tokio::task::yield_now().await;
+            course.answered(number, Next::Protocol);
+        });
+        read.unwrap();
+        assert_eq!(&later, b"later");
+    });
+}
+
+#[test]
+fn a_first_head_is_shorter_until_somebody_is_known() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let long = format!("{HEAD}X: {}\r\n\r\n", "y".repeat(500));
+    for is_known in [false, true] {
+        runtime.block_on(async {
+            let (mut client, server) = tokio::io::duplex(4096);
+            let course = Course::default();
+            let mut strict = Strict::new(server, 1024, course.clone()).longest_first(300);
+            if is_known {
+                course.admit();
+            }
+            client.write_all(long.as_bytes()).await.unwrap();
             let mut read = Vec::new();
             read_ready(&mut strict, &mut read).await;
-            assert_eq!(read, request.as_bytes());
-            strict.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
-            read_ready(&mut strict, &mut read).await;
-            assert_eq!(read, request.as_bytes());
-            strict.write_all(answer.as_bytes()).await.unwrap();
-            read_ready(&mut strict, &mut read).await;
-            assert!(read[request.len()..].starts_with(comes.as_bytes()), "{answer}");
+            assert_eq!(read == long.as_bytes(), is_known);
+            assert_eq!(read.starts_with(REFUSED.as_bytes()), !is_known);
         });
     }
 }
