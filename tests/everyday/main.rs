@@ -17,6 +17,7 @@ mod brought;
 mod callback;
 mod causes;
 mod client_keys;
+mod clients;
 mod configuration;
 mod conflicts;
 mod credential_helpers;

@@ -15,18 +15,26 @@ import (
 
 var client = &keyfob.Client{Program: os.Args[1]}
 
+func inWords(e *keyfob.Error) map[string]any {
+	said := map[string]any{"id": e.ID, "what": e.What, "why": e.Why, "hint": e.Hint, "exit_code": e.ExitCode}
+	if e.Cause != "" {
+		said["cause"] = e.Cause
+	}
+	return said
+}
+
 func told(wanted keyfob.Wanted) any {
 	c, err := client.Get(wanted)
 	var failed *keyfob.Error
 	if errors.As(err, &failed) {
-		return map[string]any{"error": failed}
+		return map[string]any{"error": inWords(failed)}
 	} else if err != nil {
 		panic(err)
 	}
 	said := map[string]any{"headers": c.Headers, "token": c.Token, "kind": c.Kind, "source": c.Source, "handle": c.Handle,
 		"profile": c.Profile, "expires_at": c.ExpiresAt, "expires_in": c.ExpiresIn}
 	if c.Warning != nil {
-		said["warning"] = c.Warning
+		said["warning"] = inWords(c.Warning)
 	}
 	return said
 }

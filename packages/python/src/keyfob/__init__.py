@@ -49,10 +49,9 @@ class Credential:
 def _places() -> list[Path]:
     """Where the program of this installation is, by the ways there are to install a wheel."""
     here = Path(__file__).resolve()
-    places = [here.parent / "bin"]
     # `sysconfig.get_preferred_scheme` is new in 3.10.
     user = "osx_framework_user" if sysconfig.get_config_var("PYTHONFRAMEWORK") else f"{os.name}_user"
-    places += [Path(sysconfig.get_path("scripts")), Path(sysconfig.get_path("scripts", user))]
+    places = [here.parent / "bin", Path(sysconfig.get_path("scripts")), Path(sysconfig.get_path("scripts", user))]
     # pip install --target DIR, and --prefix DIR: DIR/lib/python3.N/site-packages/keyfob.
     places.append(here.parents[1] / "bin")
     if len(here.parents) > 4 and here.parents[2].name.startswith("python3"):
