@@ -2,6 +2,8 @@
 //! a process that dies, and what nobody may see. `packages/LANGUAGE/tests` has for each a driver that does what it is told.
 #![expect(clippy::disallowed_methods, reason = "tests start real programs")]
 
+mod types;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -254,9 +256,24 @@ fn works_with_long_answers(language: Language, s: &Sandbox) {
         // "a" is a part of "ab", and no member of the list.
         Language::Go => {
             assert_eq!(driver.does(&json!(["put", ["ab, c"], ["a", "c", "ab"]])), json!(["ab, c", "a"]));
+            refuses_a_relative_entry_of_path(s);
         }
         Language::Ruby => {}
     }
+    driver.end();
+}
+
+/// Without a program, the driver of Go looks for it in PATH.
+fn refuses_a_relative_entry_of_path(s: &Sandbox) {
+    let place = s.path().join("checkout");
+    fs::create_dir_all(&place).expect("ours");
+    executable(&place.join("keyfob"), "exit 9");
+    let mut command = Language::Go.driver(s, Path::new(""));
+    command.env("PATH", ".:/usr/bin:/bin").current_dir(&place);
+    let mut driver = Driver::start(command);
+    let said = driver.get();
+    assert_eq!(said["error"]["id"], "keyfob-missing", "{said}");
+    assert!(said["error"]["why"].as_str().is_some_and(|why| why.contains("relative")), "{said}");
     driver.end();
 }
 
@@ -280,7 +297,8 @@ fn page_shows_what_works(language: Language, s: &Sandbox) {
     let bin = s.path().join("bin");
     fs::create_dir_all(&bin).expect("ours");
     symlink(keyfob_testkit::program(), bin.join("keyfob")).expect("ours");
-    // A relative entry of PATH is passed over, whatever is there.
+    // A relative entry of PATH is passed over, whatever is there; in Go it is an error, as with its own `exec.LookPath`.
+    let relative = if language == Language::Go { "" } else { ".:" };
     executable(&place.join("keyfob"), "exit 9");
     let mut command = match language {
         Language::Python => {
@@ -310,7 +328,9 @@ fn page_shows_what_works(language: Language, s: &Sandbox) {
             command
         }
     };
-    command.env("PATH", format!(".:{}:/usr/local/bin:/usr/bin:/bin", bin.display())).current_dir(&place);
+    command
+        .env("PATH", format!("{relative}{}:/usr/local/bin:/usr/bin:/bin", bin.display()))
+        .current_dir(&place);
     command.arg(file).process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the language is installed");
     let output = at_most(child.id(), || child.wait_with_output()).expect("it runs");

@@ -38,18 +38,19 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 /// in a comment, is none of anybody else. Every version has its source as well, whose sum lets a machine without a wheel check it.
 #[test]
 fn requirements_name_no_place_and_have_sums() {
-    let list = "packages/python/tests/requirements.txt";
-    let text = fs::read_to_string(root().join(list)).expect("a list of requirements");
-    let joined = text.replace("\\\n", " ");
-    let lines: Vec<&str> = joined.lines().filter(|line| !line.is_empty()).collect();
-    assert!(lines.len() > 10, "{list}");
-    for line in lines {
-        let mut words = line.split_whitespace();
-        let name = words.next().unwrap_or_default();
-        assert!(name.contains("==") && !name.contains('/'), "{list}: {line}");
-        let sums: Vec<&str> = words.collect();
-        assert!(sums.iter().all(|word| word.starts_with("--hash=sha256:")), "{list}: {line}");
-        assert!(sums.len() > 1, "{list}: {name} has one file, which one registry alone may have");
+    for list in ["packages/python/tests/requirements.txt", "packages/python/tests/types.txt"] {
+        let text = fs::read_to_string(root().join(list)).expect("a list of requirements");
+        let joined = text.replace("\\\n", " ");
+        let lines: Vec<&str> = joined.lines().filter(|line| !line.is_empty()).collect();
+        assert!(lines.len() > 10, "{list}");
+        for line in lines {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            assert!(name.contains("==") && !name.contains('/'), "{list}: {line}");
+            let sums: Vec<&str> = words.collect();
+            assert!(sums.iter().all(|word| word.starts_with("--hash=sha256:")), "{list}: {line}");
+            assert!(sums.len() > 1, "{list}: {name} has one file, which one registry alone may have");
+        }
     }
 }
 

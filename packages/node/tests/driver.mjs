@@ -1,11 +1,13 @@
-// Does what it is told, a line of JSON each: the tests of keyfob run the same with the packages of all languages.
+// Does what it is told, a line of JSON each: the tests of keyfob run the same with the packages of all languages. TypeScript
+// holds it to index.d.ts.
 import { createInterface } from "node:readline";
 import { inspect } from "node:util";
 
-import { Client, KeyfobError } from "../index.js";
+import { Client, Credential, KeyfobError } from "keyfob";
 
 const client = new Client({ program: process.argv[2] });
 
+/** @param {() => Promise<Credential>} call */
 async function told(call) {
   try {
     const { headers, token, kind, source, handle, profile, expiresAt, expiresIn, warning } = await call();
@@ -18,6 +20,7 @@ async function told(call) {
   }
 }
 
+/** @type {Record<string, (...words: any[]) => Promise<unknown>>} */
 const acts = {
   get: ({ uri, min_valid: minValid, ...wanted }) => told(() => client.get(uri, { minValid, ...wanted })),
   many: (count) => Promise.all(Array.from({ length: count }, () => told(() => client.get()))),

@@ -21,7 +21,7 @@ class KeyfobAuth(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         credential = self._client.get(request.url)
         put(request.headers, credential)
-        request.register_hook("response", partial(self._answered, credential))  # type: ignore[no-untyped-call]
+        request.register_hook("response", partial(self._answered, credential))
         return request
 
     def _answered(self, credential: Credential, response: requests.Response, **options: Any) -> requests.Response:
