@@ -50,11 +50,23 @@ case $prefix in
 /*) ;;
 *) prefix=$PWD/$prefix ;;
 esac
+# With a slash behind it, a link is taken for what it leads to.
+while :; do
+    case $prefix in
+    ?*/) prefix=${prefix%/} ;;
+    *) break ;;
+    esac
+done
 case $prefix in
 *'
 '*) stop "this place has a line break in its name" "the list of what is installed has a line for each file" "choose another: sh install.sh --prefix DIR" ;;
 esac
 list=$prefix/share/keyfob/installed
+# What is half written has these names, in a directory that nobody else writes to, and is renamed to its place when it is whole.
+list_new=$list.new
+file_new=$prefix/share/keyfob/file.new
+again="sh install.sh --uninstall"
+[ "$prefix" = "${HOME-}/.local" ] || again="$again --prefix $prefix"
 
 # What was released for which machine is known before anything else is asked for.
 if [ "$act" = install ]; then
@@ -80,7 +92,11 @@ for tool in mktemp tar gzip sha256sum sed grep sort find mkdir mv rm rmdir cp ca
         "install it with your system's packages (coreutils, findutils, grep, tar, gzip, sed; or busybox), then run this again"
 done
 
-sum() { sha256sum < "$1" | sed 's/ .*//'; }
+sum() {
+    # shellcheck disable=SC2046 # The first word of what it prints.
+    set -- $(sha256sum < "$1")
+    printf '%s' "$1"
+}
 # What a file is: the sum of what is in it, or where a link leads.
 state() {
     if [ -L "$1" ]; then
@@ -111,13 +127,27 @@ no_link() {
     done
 }
 no_link share/keyfob/installed
-[ ! -L "$list" ] || stop "$list is a link" "files are written through no link" "remove it, then run this again"
+for name in "$list" "$list_new"; do
+    [ ! -L "$name" ] || stop "$name is a link" "files are written through no link; it leads to $(readlink "$name")" "remove it, then run this again"
+    # A list has lines of these forms.
+    if [ -e "$name" ] && { [ ! -f "$name" ] || sed -n 1p "$name" | grep -qvE '^(dir |up /|link:|[0-9a-f]{64} )'; }; then
+        stop "$name is there already" "it was not written by this script" "move it away, or choose another place: sh install.sh --prefix DIR"
+    fi
+done
+# Without a list, a half-written file is somebody else's; with one, it may well be a link, and is not followed.
+if [ ! -e "$list" ] && { [ -e "$file_new" ] || [ -L "$file_new" ]; }; then
+    stop "$file_new is there already" "it was not written by this script" "move it away, or choose another place: sh install.sh --prefix DIR"
+fi
+# Killed while it wrote its first list: nothing but directories was made, and all but perhaps the last line is whole.
+if [ ! -e "$list" ] && [ -e "$list_new" ]; then
+    { sed '$d' "$list_new" > "$list" && rm -f "$list_new"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
+fi
 
 uninstall() {
     [ -f "$list" ] || stop "nothing is installed in $prefix" "there is no list $list" "if it is elsewhere, name it: sh install.sh --uninstall --prefix DIR"
     whole=$(cat "$list")
     kept=
-    while read -r name; do
+    while IFS= read -r name; do
         no_link "$name"
         found=$(state "$prefix/$name")
         if listed "$found" "$name"; then
@@ -129,12 +159,12 @@ uninstall() {
     done <<LIST
 $(printf '%s\n' "$whole" | sed '/^dir /d; /^up /d; s/^[^ ]* //' | sort -u)
 LIST
-    rm -f "$list"
+    rm -f "$list_new" "$file_new" "$list" || stop "$list cannot be removed" "the system said why, above" "make its directory writable, then run this again"
     # Its own directories go if nothing else is in them: first the deepest, last those on the way to the prefix.
-    printf '%s\n' "$whole" | sed -n 's/^dir //p' | sort -ru | while read -r name; do
+    printf '%s\n' "$whole" | sed -n 's/^dir //p' | sort -ru | while IFS= read -r name; do
         [ -L "$prefix/$name" ] || rmdir "$prefix/$name" 2>/dev/null || true
     done
-    printf '%s\n' "$whole" | sed -n 's/^up //p' | while read -r name; do rmdir "$name" 2>/dev/null || true; done
+    printf '%s\n' "$whole" | sed -n 's/^up //p' | while IFS= read -r name; do rmdir "$name" 2>/dev/null || true; done
     [ -n "$kept" ] || printf 'keyfob is no longer in %s. Your logins and configuration are untouched.\n' "$prefix"
 }
 if [ "$act" = uninstall ]; then
@@ -153,9 +183,15 @@ rm -f "$probe"
 work=$(mktemp -d) || stop "there is no place for the download" "a directory below ${TMPDIR:-/tmp} cannot be made" "name one: TMPDIR=DIR sh install.sh"
 # Interrupted or not, nothing of the download is left.
 trap 'rm -rf "$work"' EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+writing=
+interrupted() {
+    trap '' HUP INT TERM
+    [ -z "$writing" ] || printf 'install.sh: interrupted while it installed\n  a part of keyfob is in %s\n  run this again, or undo it: %s\n' "$prefix" "$again" >&2
+    exit "$1"
+}
+trap 'interrupted 129' HUP
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
 
 case $from in
 http://* | https://*)
@@ -173,7 +209,8 @@ esac
 [ "$(sum "$work/archive")" = "$wanted" ] || stop "$archive is not the file that was released" "its SHA-256 is $(sum "$work/archive"), and not $wanted" \
     "do not use it; fetch install.sh and the archive again from one place, and tell whoever serves them"
 mkdir "$work/tree"
-gzip -dc "$work/archive" | (cd "$work/tree" && tar -xf -)
+{ gzip -dc "$work/archive" > "$work/tar" && (cd "$work/tree" && tar -xf ../tar) && rm "$work/tar"; } ||
+    stop "$archive cannot be unpacked" "the system said why, above" "make room in ${TMPDIR:-/tmp}, or name another place: TMPDIR=DIR sh install.sh"
 tree=$work/tree/keyfob-$version
 # systemd does not look for programs in a home: its unit names this one, where that needs no quoting.
 units=$tree/share/systemd/user
@@ -185,14 +222,16 @@ case $prefix in
     ;;
 esac
 
-# Directories first, each before what is in it; then files and links.
+# Directories first, each before what is in it, those of the list before all others; then files and links.
 find_all() { (cd "$tree" && find . "$@" | sed -n 's,^\./,,p' | sort); }
-find_all -type d > "$work/dirs"
-printf 'share/keyfob\n' >> "$work/dirs"
+{
+    printf 'share\nshare/keyfob\n'
+    find_all -type d | grep -vxF share
+} > "$work/dirs"
 find_all ! -type d > "$work/files"
 
 # Everything is judged before anything is changed: what lies in the way and was not put there by this script stays.
-while read -r name; do
+while IFS= read -r name; do
     no_link "$name"
     found=$(state "$prefix/$name")
     [ "$found" = absent ] || listed "$found" "$name" ||
@@ -208,12 +247,15 @@ done < "$work/files"
         printf 'up %s\n' "$way"
         way=${way%/*}
     done
-    while read -r name; do [ -d "$prefix/$name" ] || printf 'dir %s\n' "$name"; done < "$work/dirs"
-    while read -r name; do printf '%s %s\n' "$(state "$tree/$name")" "$name"; done < "$work/files"
+    while IFS= read -r name; do [ -d "$prefix/$name" ] || printf 'dir %s\n' "$name"; done < "$work/dirs"
+    (cd "$tree" && find . -type f -exec sha256sum {} +) | sed 's,  \./, ,'
+    find_all -type l | while IFS= read -r name; do printf '%s %s\n' "$(state "$tree/$name")" "$name"; done
 } > "$work/list"
 replace_list() {
-    { cp "$1" "$list.new" && mv -f "$list.new" "$list"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
+    rm -f "$list_new"
+    { cp "$1" "$list_new" && mv -f "$list_new" "$list"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
 }
+writing=yes
 mkdir -p "$prefix/share/keyfob" || stop "$prefix/share/keyfob cannot be made" "the system said why, above" "choose another place: sh install.sh --prefix DIR"
 # The list comes first, with what is there of an earlier version: killed half-way, all of it can be undone, or done again.
 {
@@ -222,19 +264,20 @@ mkdir -p "$prefix/share/keyfob" || stop "$prefix/share/keyfob cannot be made" "t
 } > "$work/both"
 sed '/^dir /d; /^up /d; s/^[^ ]* //' "$work/both" | sort -u > "$work/all"
 replace_list "$work/both"
-while read -r name; do mkdir -p "$prefix/$name"; done < "$work/dirs"
-while read -r name; do
+cannot_write() { stop "$prefix/$1 cannot be written" "the system said why, above" "make room, then run this again; or undo it: $again"; }
+while IFS= read -r name; do mkdir -p "$prefix/$name" || cannot_write "$name"; done < "$work/dirs"
+while IFS= read -r name; do
     # Renamed into place: a keyfob that is running goes on with the file that it was started from.
-    new=$prefix/${name%/*}/.keyfob-new
-    rm -f "$new"
-    { cp -P "$tree/$name" "$new" && mv -f "$new" "$prefix/$name"; } ||
-        stop "$prefix/$name cannot be written" "the system said why, above" "make room, then run this again; or undo it: sh install.sh --uninstall"
+    if [ -e "$file_new" ] || [ -L "$file_new" ]; then rm -f "$file_new"; fi
+    { cp -P "$tree/$name" "$file_new" && mv -f "$file_new" "$prefix/$name"; } || cannot_write "$name"
 done < "$work/files"
 # What an earlier version brought and this one does not.
-while read -r name; do
-    if ! grep -qxF -e "$name" "$work/files" && listed "$(state "$prefix/$name")" "$name"; then rm -f "$prefix/$name"; fi
-done < "$work/all"
+grep -vxF -f "$work/files" "$work/all" > "$work/former" || [ $? -eq 1 ]
+while IFS= read -r name; do
+    ! listed "$(state "$prefix/$name")" "$name" || rm -f "$prefix/$name"
+done < "$work/former"
 replace_list "$work/list"
+writing=
 
 printf 'keyfob %s is installed: %s\n' "$version" "$prefix/bin/keyfob"
 # shellcheck disable=SC2016 # For the profile, as it stands.
@@ -242,4 +285,4 @@ case :${PATH-}: in
 *:"$prefix/bin":*) ;;
 *) printf 'Your shell does not look there yet. With this line in ~/.profile it does after the next login:\n  export PATH="%s:$PATH"\n' "$prefix/bin" ;;
 esac
-printf 'To remove it: sh install.sh --uninstall%s\n' "$([ "$prefix" = "${HOME-}/.local" ] || printf ' --prefix %s' "$prefix")"
+printf 'To remove it: %s\n' "$again"
