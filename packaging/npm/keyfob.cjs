@@ -3,32 +3,51 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
+const { closeSync, openSync, readSync } = require("node:fs");
 const { constants } = require("node:os");
 const path = require("node:path");
 
 const name = `@keyfob/${process.platform}-${process.arch}`;
 
+function stop(what, why, remedy) {
+  process.stderr.write(`keyfob: ${what}\n  ${why}\n  ${remedy}\n`);
+  process.exit(70);
+}
+
 function program() {
   try {
     return path.join(path.dirname(require.resolve(`${name}/package.json`)), "bin", "keyfob");
   } catch {
-    process.stderr.write(
-      `keyfob: there is no program for this machine (${process.platform}, ${process.arch})\n` +
-        `  the package ${name} is not installed: npm was told to omit optional packages, or there is none\n` +
-        "  install keyfob again without --omit=optional, on Linux with x64 or arm64\n",
+    stop(
+      `there is no program for this machine (${process.platform}, ${process.arch})`,
+      `the package ${name} is not installed: npm was told to omit optional packages, or there is none`,
+      "install keyfob again without --omit=optional, on Linux with x64 or arm64",
     );
-    process.exit(70);
   }
 }
 
 // A terminal signals the whole group, the program included; what is sent to this process alone is passed on.
-const child = spawn(program(), process.argv.slice(2), { stdio: "inherit" });
+// Node hands what the kernel does not take for a program to a shell, which would run it line by line.
+function isForThisMachine(file) {
+  const head = Buffer.alloc(20);
+  const descriptor = openSync(file, "r");
+  readSync(descriptor, head, 0, 20, 0);
+  closeSync(descriptor);
+  return head.readUInt32BE(0) === 0x7f454c46 && head.readUInt16LE(18) === { x64: 62, arm64: 183 }[process.arch];
+}
+
+const found = program();
+const cannotStart = (why) => stop(`${found} cannot be started`, why, "install it again, here: npm install --force keyfob");
+let child;
+try {
+  if (!isForThisMachine(found)) cannotStart(`it is damaged, or for another kind of machine than this one (${process.arch})`);
+  child = spawn(found, process.argv.slice(2), { stdio: "inherit" });
+} catch (error) {
+  cannotStart(error.message);
+}
 for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]) {
   process.on(signal, () => child.kill(signal));
 }
 process.on("SIGINT", () => {});
-child.on("error", (error) => {
-  process.stderr.write(`keyfob: its program cannot be started\n  ${error.message}\n  install it again: npm install keyfob\n`);
-  process.exit(70);
-});
+child.on("error", (error) => cannotStart(error.message));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -23,4 +23,13 @@ def program() -> str:
 
 if __name__ == "__main__":
     found = program()
-    os.execv(found, [found, *sys.argv[1:]])
+    try:
+        os.execv(found, [found, *sys.argv[1:]])
+    except OSError as error:
+        print(
+            f"keyfob: {found} cannot be started\n"
+            f"  {error.strerror}: it is damaged, or for another kind of machine than this one ({os.uname().machine})\n"
+            "  install it again, here: python -m pip install --force-reinstall keyfob",
+            file=sys.stderr,
+        )
+        raise SystemExit(70) from None
