@@ -510,8 +510,11 @@ class Library(Program):
     script = ""
     package = ""
 
+    def python(self, stage):
+        return stage.python("python")
+
     def version(self, stage):
-        out = stage.run([stage.python("python"), "-c", f"import importlib.metadata as m; print(m.version('{self.package}'))"])
+        out = stage.run([self.python(stage), "-c", f"import importlib.metadata as m; print(m.version('{self.package}'))"])
         return first_line(out)
 
     def words(self, server):
@@ -521,7 +524,7 @@ class Library(Program):
         script = f"import os, subprocess, sys\nfrom time import time\nURL = sys.argv[1]\n{self.script}"
         script += "for line in sys.stdin:\n    print('answer', ask(), flush=True)\n"
         more = {"PYTHONWARNINGS": "ignore", **self.more(stage, server)}
-        return stage.start([stage.python("python"), "-c", script, *self.words(server)], **more)
+        return stage.start([self.python(stage), "-c", script, *self.words(server)], **more)
 
     def more(self, stage, server):
         return {}
