@@ -27,6 +27,8 @@ class Program:
     name = ""
     # The page whose table it is in, and what is found out about it.
     table, columns = "interop", ("fetches", "survives_expiry", "spares_others")
+    # Of these, what it cannot do by its nature.
+    without = frozenset()
     # Run in every build, not only when the whole table is wanted.
     always = False
     # How a new credential reaches it when the old one is over.

@@ -84,17 +84,20 @@ class Proxied(Program):
     def turn(self, process, mode, *acts):
         """Asks, and does one thing after each piece of the answer."""
         lines, pieces, acts = [], [], list(acts)
-        with watched(process):
-            self.ask(process, mode)
-            for line in process.stdout:
-                lines.append(line)
-                piece, is_over = self.heard(line)
-                if piece is not None:
-                    pieces.append(piece)
-                    if acts:
-                        acts.pop(0)()
-                if is_over:
-                    break
+        try:
+            with watched(process):
+                self.ask(process, mode)
+                for line in process.stdout:
+                    lines.append(line)
+                    piece, is_over = self.heard(line)
+                    if piece is not None:
+                        pieces.append(piece)
+                        if acts:
+                            acts.pop(0)()
+                    if is_over:
+                        break
+        except Failed as failed:
+            raise Failed(f"{failed}, after {''.join(lines)[-3000:]}") from failed
         text = "".join(pieces)
         if acts or "fetched" not in text:
             raise Failed("".join(lines)[-3000:])
@@ -232,11 +235,14 @@ class Messages(Proxied):
     """An API of messages, as the vendor's."""
 
     def answer(self, stage, request, body):
-        text = f"fetched with {stage.given(request.headers)}"
         if not request.path.startswith("/v1/messages"):
             return 404, b"{}", {}
+        return self.told(stage, request, body)
+
+    def told(self, stage, request, body, more=""):
+        text = f"fetched with {stage.given(request.headers)} {more}"
         if not json.loads(body or b"{}").get("stream"):
-            return 200, json.dumps({**MESSAGE, "content": [{"type": "text", "text": text}]}).encode(), {"X-Got": text}
+            return 200, json.dumps({**MESSAGE, "content": [{"type": "text", "text": text}]}).encode(), {"X-Got": text[:200]}
         begin = {**MESSAGE, "content": [], "stop_reason": None}
         delta = {"type": "content_block_delta", "index": 0}
         first = events(
@@ -249,7 +255,7 @@ class Messages(Proxied):
             {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None},
              "usage": {"output_tokens": 1}},
             {"type": "message_stop"})
-        return 200, self.until_read(first, rest), {"Content-Type": "text/event-stream", "X-Got": text}
+        return 200, self.until_read(first, rest), {"Content-Type": "text/event-stream", "X-Got": text[:200]}
 
 
 class Responses(Proxied):

@@ -35,7 +35,9 @@ fn a_program_below_exec_asks_the_agent_it_inherited() {
         "echo $KEYFOB_AGENT; env | grep -c sk-ant; export KEYFOB_HOME=$ELSEWHERE; \"$KEYFOB\" token; \"$KEYFOB\" whoami",
     );
     let lines: Vec<_> = ran.out.lines().collect();
-    assert!(lines[0].strip_prefix("fd:").is_some_and(|number| number.parse::<u32>().is_ok()), "{ran:?}");
+    let number = lines[0].strip_prefix("fd:").and_then(|number| number.parse::<u32>().ok());
+    // node hands no lower ones on.
+    assert!(number.is_some_and(|number| number >= 100), "{ran:?}");
     assert_eq!(lines[2], s.token());
     assert!(
         lines[3].starts_with("ada@example.com") && lines[3].contains("lent by the agent at descriptor"),
@@ -44,6 +46,17 @@ fn a_program_below_exec_asks_the_agent_it_inherited() {
     let variables = run(&s, "env");
     assert!(!variables.out.contains(&s.token()), "{variables:?}");
     assert!(!variables.out.contains("TOKEN_FILE_DESCRIPTOR"), "{variables:?}");
+}
+
+#[test]
+fn a_program_that_may_open_few_files_has_an_agent_too() {
+    let s = signed_in();
+    let mut command = s.command("sh");
+    let script =
+        "ulimit -n 64; exec \"$0\" exec --agent -- sh -c 'KEYFOB_HOME=$ELSEWHERE \"$0\" token' \"$0\"";
+    command.args(["-c", script, program()]).env("ELSEWHERE", s.path().join("elsewhere"));
+    let ran = Ran::from(command.output().expect("it runs"));
+    assert_eq!(ran.out.trim_end(), s.token(), "{ran:?}");
 }
 
 /// They all have the one descriptor, and none gets another's answer.
@@ -146,6 +159,13 @@ fn a_descriptor_that_is_no_agents_is_told() {
         assert_eq!(told(named, plain), (Some(3), "variable-malformed".into()), "{named}");
     }
     assert_eq!(told("fd:77", plain), (Some(3), "descriptor-not-open".into()));
+    // Whatever runs in between has closed it: that is where a person has to look.
+    let closed =
+        Ran::from(home.command(program()).arg("token").env("KEYFOB_AGENT", "fd:77").output().expect("runs"));
+    assert!(
+        closed.err.contains("let what runs between `keyfob exec --agent` and this pass it on"),
+        "{closed:?}"
+    );
     for other in ["9</dev/null", "9<&0 </dev/null"] {
         assert_eq!(told("fd:9", &format!("{plain} {other}")), (Some(6), "agent-absent".into()), "{other}");
     }

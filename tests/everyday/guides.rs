@@ -87,6 +87,8 @@ fn provide(thing: &str) -> &'static str {
             "KEYFOB_HOME=$HOME/elsewhere keyfob login >/dev/null 2>&1\n\
              sed -n 's/.*\"refresh_token\": \"\\(.*\\)\",/\\1/p' elsewhere/logins/*.json > refresh-token.txt\n"
         }
+        "keyfob and a program in ~/work" => "mkdir work && cp bin/my-agent \"$PROGRAM\" work\n",
+        "a program in ~/work" => "mkdir work && cp bin/my-agent work\n",
         "hosts" => {
             "mkdir -p .config/keyfob\n\
              printf '[environments.local]\\nhosts = [\"https://crates.company.com\"]\\n' > .config/keyfob/config.toml\n"
@@ -129,6 +131,14 @@ fn stand_ins(bin: &Path) {
         keyfob_testkit::program()
     );
     let agent = "#!/bin/bash\n\
+                 # Behind a proxy it has neither a token nor what leads to one, whatever it tries.\n\
+                 if [ -n \"${ANTHROPIC_BASE_URL:-}\" ]; then\n\
+                 umount ~/.local/state 2> /dev/null; unshare -Urm umount ~/.local/state 2> /dev/null\n\
+                 [ ! -e ~/.local/state/keyfob ] && [ ! -e ~/.config/keyfob ] || exit 9\n\
+                 curl -sS -m 60 http://localhost:3000/v1/whoami > /dev/null 2>&1 && exit 9\n\
+                 exec curl -sSf -o /dev/null -H \"x-api-key: $ANTHROPIC_AUTH_TOKEN\" \"$ANTHROPIC_BASE_URL/v1/whoami\"\n\
+                 fi\n\
+                 case ${KEYFOB_AGENT:-} in fd:*) exec /work/\"${PROGRAM##*/}\" token > /dev/null ;; esac\n\
                  fd=${CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR:?}\n\
                  [ -z \"${CLAUDE_CODE_OAUTH_TOKEN:-}\" ] || exit 9\n\
                  printf 'Authorization: Bearer %s\\n' \"$(cat <&\"$fd\")\" |\n\
@@ -268,7 +278,11 @@ fn the_commands_of_the_pages_run() {
         command.args(["400", "unshare", if is_root { "-n" } else { "-Urn" }, "bash", "-c", &whole]);
         command.env_clear().env("HOME", home.path()).current_dir(home.path()).stdin(Stdio::null());
         command.env("PATH", format!("{}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()));
-        command.env("BROWSER", bin.join("browser")).env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
+        command
+            .env("BROWSER", bin.join("browser"))
+            .env("PROGRAM", keyfob_testkit::program())
+            .env("LC_ALL", "C.UTF-8")
+            .env("TERM", "dumb");
         command.stdout(log.try_clone().expect("ours")).stderr(log);
         let ended = command.status().expect("unshare of util-linux");
         let read = |path: PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();

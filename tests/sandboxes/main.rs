@@ -1,7 +1,9 @@
 //! The agent, asked from where programs are locked up: by other users, in user and network namespaces, in bubblewrap, and over ssh. Run
-//! with `cargo test -p keyfob-tests --features sandboxes --test sandboxes`, as CI does: needs root, curl, util-linux, bubblewrap and OpenSSH.
+//! with `cargo test -p keyfob-tests --features sandboxes --test sandboxes`, as CI does: needs root, curl, util-linux, bubblewrap, OpenSSH,
+//! npm, socat and ripgrep.
 #![expect(clippy::disallowed_methods, reason = "tests start real programs")]
 
+mod runtime;
 mod ssh;
 
 use std::{

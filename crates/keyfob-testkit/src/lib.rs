@@ -5,6 +5,7 @@
 
 mod executable;
 pub mod namespace;
+mod npm;
 mod ran;
 mod records;
 pub mod rounds;
@@ -27,6 +28,7 @@ use keyfob_dev::{DevServer, Options};
 use serde_json::{Value, json};
 
 pub use executable::{copy_of_program, script};
+pub use npm::{node, npm};
 pub use ran::{Ran, without_waits};
 pub use records::{expired, now, read_record, write_in_place};
 

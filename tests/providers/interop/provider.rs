@@ -32,36 +32,16 @@ fn installed() -> &'static Path {
     PLACE.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("providers/oidc-provider");
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oidc-provider");
-        fs::create_dir_all(&place).expect("a directory");
-        let lock = fs::read_to_string(source.join("package-lock.json")).expect("the lock file");
-        for file in ["package.json", "package-lock.json", "server.mjs"] {
-            fs::copy(source.join(file), place.join(file)).expect("a file of ours");
-        }
-        let done = place.join("installed");
-        if fs::read_to_string(&done).is_ok_and(|of| of == lock) {
-            return place;
-        }
-        let npm = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        let ran = Command::new("npm").args(npm).current_dir(&place).output();
-        let ran = ran.expect("these tests need node and npm");
-        assert!(ran.status.success(), "npm ci: {}", String::from_utf8_lossy(&ran.stderr));
-        fs::write(done, lock).expect("a file of ours");
+        keyfob_testkit::npm(&source, &place);
+        fs::copy(source.join("server.mjs"), place.join("server.mjs")).expect("a file of ours");
         place
     })
-}
-
-/// The node that came with it from npm: the provider needs a newer one than Debian 12 has. Elsewhere than on Linux, and on
-/// other processors, it is the machine's own.
-fn node() -> PathBuf {
-    let processor = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
-    let ours = installed().join(format!("node_modules/node-linux-{processor}/bin/node"));
-    if ours.is_file() { ours } else { PathBuf::from("node") }
 }
 
 impl Provider {
     /// Starts it with access tokens that last so many seconds.
     pub(super) fn start(ttl: u32) -> Self {
-        let mut process = Command::new(node())
+        let mut process = Command::new(keyfob_testkit::node(installed()))
             .arg("server.mjs")
             .arg(ttl.to_string())
             .current_dir(installed())

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    os::{fd::AsRawFd as _, unix::net::UnixStream, unix::process::ExitStatusExt as _},
+    os::{
+        fd::{AsRawFd as _, RawFd},
+        unix::{net::UnixStream, process::ExitStatusExt as _},
+    },
     process::{Child, Command, ExitCode, ExitStatus},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -10,16 +13,22 @@ use std::{
 use keyfob::{Error, internals::core::Id};
 use keyfob_serve::{Agent, Door, EndedBefore};
 use rustix::{
-    io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd},
+    io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd, fcntl_setfd},
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
 };
 
 use super::agent::host::ThisCommand;
 use crate::output::report::Result;
 
+/// Where the number of an inherited end begins. At its start, node keeps everything from what it runs that is open below the
+/// first number after 15 that is not (libuv, `uv_disable_stdio_inheritance`): the sandboxes that are written in it would have none.
+const FIRST_NUMBER: RawFd = 100;
+
 /// The two ends: one for the agent, and one that the program inherits, whose number is in its `KEYFOB_AGENT`.
 pub(super) fn ends(command: &mut Command) -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
+    // Where so many may not be open, it keeps the number that it has.
+    let theirs = fcntl_dupfd_cloexec(&theirs, FIRST_NUMBER).map_or(theirs, UnixStream::from);
     // No thread of ours can start another child meanwhile.
     fcntl_setfd(&theirs, fcntl_getfd(&theirs)? - FdFlags::CLOEXEC)?;
     command.env("KEYFOB_AGENT", format!("fd:{}", theirs.as_raw_fd()));

@@ -80,7 +80,7 @@ mod with {
         },
     };
     use keyfob_serve::{Answer, Asked, Line, Refused};
-    use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+    use rustix::io::{Errno, FdFlags, fcntl_getfd, fcntl_setfd};
 
     use super::Lender;
     use crate::{
@@ -237,7 +237,9 @@ mod with {
         };
         let failed = |error| {
             let what = format!("{VARIABLE} names descriptor {number}, which is not open");
+            // Some close whatever their children would inherit: Claude Code, and Python's `subprocess` by default.
             Error::caused_by(Id::DescriptorNotOpen, what, error)
+                .hint("let what runs between `keyfob exec --agent` and this pass it on, or name an agent's socket instead")
         };
         Ok(Place::Descriptor(number, taken().map_err(failed)?))
     }
@@ -274,6 +276,12 @@ mod with {
     pub(crate) fn told(place: &Place, refused: Refused) -> Error {
         let what = format!("the agent at {place} does not answer");
         match (refused, place) {
+            (Refused::Absent(error), Place::Path(_))
+                if error.raw_os_error() == Some(Errno::PERM.raw_os_error()) =>
+            {
+                Error::caused_by(Id::AgentAbsent, what, error)
+                    .hint("start the sandbox with `keyfob exec --agent`, or let it open unix sockets")
+            }
             (Refused::Absent(error), _) => Error::caused_by(Id::AgentAbsent, what, error),
             (Refused::Stranger(owner), Place::Path(path)) => strange(path, owner),
             (Refused::Stranger(owner), _) => {
