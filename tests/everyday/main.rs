@@ -38,6 +38,7 @@ mod id_tokens;
 mod inherited;
 mod init;
 mod inspect;
+mod installed;
 #[cfg(feature = "tools")]
 mod languages;
 mod logout;

@@ -153,6 +153,7 @@ Exit code: as of `keyfob status`.")]
     /// Print completions for a shell, or install them
     #[command(after_help = "Examples:
   keyfob completions bash --install     installs them and prints where
+  keyfob completions bash --uninstall   removes them again
   keyfob completions zsh > _keyfob      to install them yourself")]
     Completions {
         /// The shell
@@ -160,6 +161,9 @@ Exit code: as of `keyfob status`.")]
         /// Install them in your data directory instead of printing them
         #[arg(long)]
         install: bool,
+        /// Remove what --install wrote
+        #[arg(long, conflicts_with = "install")]
+        uninstall: bool,
     },
     /// Show a page of the manual, or install all of them
     Man(Man),
@@ -183,6 +187,7 @@ Exit code: as of `keyfob status`.")]
   keyfob man config                     the configuration file; also environment and errors
   keyfob man profiles use               the page of a command
   keyfob man --install                  then: man keyfob, man keyfob-login
+  keyfob man --uninstall                removes them again
   keyfob man --out DIR                  to package them
 
 In a pipe it prints a page as troff, for `man -l -` or `mandoc`.")]
@@ -196,8 +201,11 @@ pub(crate) struct Man {
     /// Install them in your data directory, and say how `man` finds them
     #[arg(long, conflicts_with_all = ["page", "out"])]
     pub(crate) install: bool,
+    /// Remove what --install wrote
+    #[arg(long, conflicts_with_all = ["page", "out", "install"])]
+    pub(crate) uninstall: bool,
     /// Print docs/errors.md
-    #[arg(long, hide = true, conflicts_with_all = ["page", "out", "install"])]
+    #[arg(long, hide = true, conflicts_with_all = ["page", "out", "install", "uninstall"])]
     pub(crate) errors: bool,
 }
 

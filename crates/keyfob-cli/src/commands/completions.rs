@@ -1,4 +1,4 @@
-//! `keyfob completions`: prints the completion script for a shell.
+//! `keyfob completions`: prints, installs or removes the completion script for a shell.
 
 use std::{path::Path, process::ExitCode};
 
@@ -10,7 +10,7 @@ use keyfob::{
 
 use crate::{
     args::Global,
-    commands::places::{data_home, home_of, put},
+    commands::places::{data_home, home_of, judge, put, take_away},
     completion,
     output::report::{Report, Result},
 };
@@ -22,9 +22,9 @@ const BASH_COMPLETION: [&str; 3] = [
     "/etc/bash_completion",
 ];
 
-pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
+pub(crate) fn run(global: &Global, shell: Shell, install: bool, uninstall: bool) -> Result {
     let script = completion::script(shell);
-    if !install {
+    if !install && !uninstall {
         let script = String::from_utf8_lossy(&script);
         if global.json {
             Report::json(&serde_json::json!({ "shell": shell.to_string(), "script": script }))?;
@@ -33,10 +33,10 @@ pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let path = match shell {
-        Shell::Bash => data_home()?.join("bash-completion/completions/keyfob"),
-        Shell::Fish => home_of("XDG_CONFIG_HOME", ".config")?.join("fish/completions/keyfob.fish"),
-        Shell::Zsh => data_home()?.join("zsh/site-functions/_keyfob"),
+    let (top, place) = match shell {
+        Shell::Bash => (data_home()?, "bash-completion/completions/keyfob"),
+        Shell::Fish => (home_of("XDG_CONFIG_HOME", ".config")?, "fish/completions/keyfob.fish"),
+        Shell::Zsh => (data_home()?, "zsh/site-functions/_keyfob"),
         other => {
             let what = format!("completions for {other} cannot be installed");
             return Err(Error::new(Id::Usage, what, "it has no directory of its own for them")
@@ -44,8 +44,13 @@ pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
                 .into());
         }
     };
-    put(&path, &script)?;
+    let path = top.join(place);
     let path_shown = shown(&path);
+    if uninstall {
+        return remove(global, shell, &path, &top);
+    }
+    judge(&path, is_own)?;
+    put(&path, &script)?;
     match (shell, path.parent()) {
         (Shell::Zsh, Some(dir)) => {
             let dir = shown(dir);
@@ -66,4 +71,23 @@ pub(crate) fn run(global: &Global, shell: Shell, install: bool) -> Result {
         Report::answer(&path_shown)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn remove(global: &Global, shell: Shell, path: &Path, top: &Path) -> Result {
+    let removed = take_away(path, top, is_own)?.then(|| shown(path));
+    if global.json {
+        Report::json(&serde_json::json!({ "shell": shell.to_string(), "removed": removed }))?;
+    } else if let Some(path) = removed {
+        Report::answer(&path)?;
+    } else {
+        Report::say(&format!("There are no completions of keyfob for {shell} there: {}", shown(path)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every script says it in one of its first two lines.
+fn is_own(file: &[u8]) -> bool {
+    file.splitn(3, |byte| *byte == b'\n')
+        .take(2)
+        .any(|line| line.starts_with(b"# Completions of keyfob for "))
 }

@@ -1,6 +1,7 @@
-//! `keyfob man`: shows, prints or installs the manual.
+//! `keyfob man`: shows, prints, installs or removes the manual.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ use keyfob::{
 
 use crate::{
     args::{Global, Man},
-    commands::places::{data_home, put},
+    commands::places::{data_home, judge, put, take_away},
     output::{
         manner::Manner,
         report::{Report, Result},
@@ -36,6 +37,15 @@ pub(crate) fn run(global: &Global, args: &Man) -> Result {
     } else if args.install {
         let dir = install()?;
         if global.json { told("installed", &dir)? } else { Report::answer(&dir)? }
+    } else if args.uninstall {
+        let dir = remove()?;
+        if global.json {
+            Report::json(&serde_json::json!({ "removed": dir }))?;
+        } else if let Some(dir) = dir {
+            Report::answer(&dir)?;
+        } else {
+            Report::say("There are no pages of keyfob in your data directory.");
+        }
     } else if let Some(dir) = &args.out {
         write(|page| dir.join(page.file()))?;
         if global.json {
@@ -151,7 +161,36 @@ fn looked_at(dir: &Path) -> Option<Looked> {
     Some(if with_line { Looked::WithLine } else { Looked::Never })
 }
 
+/// Removes every page of keyfob's that is where [`install`] puts them, those of former versions as well. Returns the
+/// directory, if there was one.
+fn remove() -> Result<Option<String>> {
+    let data = data_home()?;
+    let dir = data.join("man");
+    let mut any = false;
+    let sections: BTreeSet<_> = manual::pages().iter().map(|page| page.section).collect();
+    for section in sections {
+        let section = dir.join(format!("man{section}"));
+        let Ok(pages) = fs::read_dir(&section) else { continue };
+        let mut names: Vec<_> = pages.filter_map(|page| Some(page.ok()?.file_name())).collect();
+        names.retain(|name| name.as_encoded_bytes().starts_with(b"keyfob"));
+        names.sort();
+        for name in names {
+            any |= take_away(&section.join(name), &data, is_own)?;
+        }
+    }
+    Ok(any.then(|| shown(&dir)))
+}
+
+/// Every page says it in its first line.
+fn is_own(file: &[u8]) -> bool {
+    let line = file.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b".TH KEYFOB") && line.windows(8).any(|words| words == b"\"keyfob ")
+}
+
 fn write(place: impl Fn(&manual::Page) -> PathBuf) -> Result<()> {
+    for page in manual::pages() {
+        judge(&place(&page), is_own)?;
+    }
     for page in manual::pages() {
         let place = place(&page);
         put(&place, manual::troff(&page).as_bytes())?;

@@ -80,7 +80,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result {
         Command::DevServer(args) => dev_server::run(global, args),
         #[cfg(feature = "dev-server")]
         Command::Demo(args) => demo::run(global, args),
-        Command::Completions { shell, install } => completions::run(global, *shell, *install),
+        Command::Completions { shell, install, uninstall } => {
+            completions::run(global, *shell, *install, *uninstall)
+        }
         Command::Man(args) => man::run(global, args),
         Command::Help { command } => help::run(global, command),
         Command::Version => help::version(global),

@@ -46,7 +46,8 @@ pub(super) fn of(page: &str) -> &'static [&'static str] {
         ],
         "keyfob-man" => &[
             "At a terminal a page is shown by man(1) and its pager, or as text where there is none. `--install` writes the pages below \
-             `~/.local/share/man`, asks manpath(1) whether `man` looks there, and if not prints the line that makes it.",
+             `~/.local/share/man`, asks manpath(1) whether `man` looks there, and if not prints the line that makes it. `--uninstall` removes those that \
+             keyfob wrote, and no other file.",
         ],
         "keyfob-login" => &[
             "Opens the provider's page in the browser and waits for its answer: on a port of 127.0.0.1 that only this run knows, \
