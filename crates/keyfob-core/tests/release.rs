@@ -27,7 +27,8 @@ impl Copy {
             fs::create_dir_all(copy.0.join(directory)).expect("a directory");
             for entry in fs::read_dir(root().join(directory)).expect("a directory of the workspace") {
                 let from = entry.expect("an entry").path();
-                if from.is_file() {
+                // In a work tree `.git` is a file that leads to the repository itself: what the copy commits would land there.
+                if from.is_file() && !from.ends_with(".git") {
                     let to = copy.0.join(directory).join(from.file_name().expect("a name"));
                     fs::copy(&from, to).expect("a file");
                 }
