@@ -2,12 +2,11 @@
 
 import json
 import subprocess
-import time
 import urllib.parse
 from pathlib import Path
 
 from programs import Library, Program, program, wheel
-from stage import DEADLINE, Failed
+from stage import Failed
 
 HERE = Path(__file__).parent
 
@@ -37,16 +36,17 @@ class Kept(Library):
 
     def prepare(self, stage):
         stage.home.joinpath("run").mkdir(mode=0o700, exist_ok=True)
-        stage.start([stage.keyfob, "agent", "--keep", f"id-token:{self.path(stage)}"], errors=subprocess.DEVNULL)
+        self.set_up(stage)
+        stage.keeps_files()
         self.renewed(stage)
+
+    def set_up(self, stage):
+        with open(stage.home / "keyfob/config.toml", "a") as file:
+            file.write(f'[[agent.sink]]\npath = "{self.path(stage)}"\nformat = "id-token"\n')
 
     def renewed(self, stage):
         """The agent does it by itself."""
-        end = time.monotonic() + DEADLINE
-        while not self.path(stage).exists() or self.path(stage).read_text() in stage.dead:
-            if time.monotonic() > end:
-                raise Failed("the agent does not keep the file fresh")
-            time.sleep(0.05)
+        stage.is_kept(self.path(stage))
 
     @staticmethod
     def exchanges(stage, server, request, token, answer):
@@ -60,7 +60,7 @@ class Kept(Library):
 @program
 class Azure(Kept):
     name, package, tls = "azure-identity", "azure-identity", True
-    protocol = "`AZURE_FEDERATED_TOKEN_FILE` (ID token), a file that the agent keeps fresh"
+    protocol = "`AZURE_FEDERATED_TOKEN_FILE` (ID token), `keyfob setup azure`"
     bound = "AZURE_AUTHORITY_HOST says which token service"
     script = """
 from azure.identity import WorkloadIdentityCredential
@@ -69,6 +69,9 @@ def ask():
     credential = WorkloadIdentityCredential(disable_instance_discovery=True)
     return credential.get_token("https://storage.azure.com/.default").token
 """
+
+    def set_up(self, stage):
+        stage.out("setup", "azure", "--keep", str(self.path(stage)), "--yes")
 
     def more(self, stage, server):
         return {"AZURE_FEDERATED_TOKEN_FILE": self.path(stage), "AZURE_CLIENT_ID": "toy", "AZURE_TENANT_ID": "toy",
@@ -92,7 +95,7 @@ def ask():
 @program
 class Vault(Kept):
     name, package = "hvac (Vault)", "hvac"
-    protocol = "JWT login (ID token), a file that the agent keeps fresh"
+    protocol = "JWT login (ID token), an `[[agent.sink]]`"
     bound = "VAULT_ADDR says which Vault"
     script = """
 import hvac

@@ -663,7 +663,7 @@ def ask():
 @program
 class Boto(Library):
     name, always, package = "boto3", True, "boto3"
-    protocol = "web identity (ID token), a file that is kept fresh"
+    protocol = "web identity (ID token), `keyfob setup aws`"
     bound = "AWS_ENDPOINT_URL_STS says which token service"
     script = """
 import boto3
@@ -675,11 +675,10 @@ def ask():
 """
 
     def path(self, stage):
-        return stage.home / "identity"
+        return stage.home / "keyfob/kept/aws-id-token"
 
     def more(self, stage, server):
-        return {"AWS_WEB_IDENTITY_TOKEN_FILE": self.path(stage), "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/toy",
-                "AWS_ENDPOINT_URL_STS": f"{server.origin}/sts", "AWS_ROLE_SESSION_NAME": "toy"}
+        return {"AWS_PROFILE": "keyfob", "AWS_ENDPOINT_URL_STS": f"{server.origin}/sts"}
 
     def serve(self, stage, server):
         def assume(request, body):
@@ -700,14 +699,13 @@ def ask():
 
         server.route("/sts", assume, open_to_all=True)
 
-    def renewed(self, stage):
-        """Where nothing keeps the file, a job that runs every few minutes does."""
-        path = self.path(stage)
-        path.with_suffix(".new").write_text(stage.out("token", "--id-token"))
-        os.replace(path.with_suffix(".new"), path)
-
     def prepare(self, stage):
+        stage.out("setup", "aws", "--role", "arn:aws:iam::123456789012:role/toy", "--yes")
+        stage.keeps_files()
         self.renewed(stage)
+
+    def renewed(self, stage):
+        stage.is_kept(self.path(stage))
 
 
 class Agent(Program):

@@ -305,6 +305,18 @@ class Stage:
             file.write(text)
             file.truncate(len(text))
 
+    def keeps_files(self):
+        """An agent keeps fresh what the configuration says."""
+        self.start([self.keyfob, "agent"], errors=subprocess.DEVNULL)
+
+    def is_kept(self, path):
+        """Waits until a token that is not over is in the file."""
+        end = time.monotonic() + DEADLINE
+        while not path.exists() or path.read_text() in self.dead:
+            if time.monotonic() > end:
+                raise Failed("the agent does not keep the file fresh")
+            time.sleep(0.05)
+
     def fresh(self):
         """Both kinds of servers have seen nothing yet."""
         for server in (self.ours, self.ours_tls, self.foreign, self.foreign_tls):

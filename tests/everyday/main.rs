@@ -58,6 +58,7 @@ mod seed;
 mod serve;
 mod session_token;
 mod setup;
+mod setup_kept;
 mod setup_tools;
 #[cfg(feature = "tools")]
 mod shells;

@@ -33,7 +33,10 @@ pub(crate) use self::{
         Switch, TokenKind,
     },
     serve::Serve,
-    setup::{How, Kubernetes, Setup, SetupCargo, SetupCodex, SetupFile, SetupHosts, SetupPnpm, SetupTool},
+    setup::{
+        How, Kubernetes, Setup, SetupAws, SetupAzure, SetupCargo, SetupCodex, SetupFile, SetupHosts,
+        SetupPnpm, SetupTool,
+    },
 };
 
 /// Signs a person or a machine in once and hands every program a valid credential.

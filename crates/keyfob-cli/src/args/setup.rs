@@ -100,6 +100,32 @@ What it writes into ~/.codex/config.toml:
   command = \"keyfob\"
   args = [\"token\", \"--for\", \"https://api.example.com/v1\"]")]
     Codex(SetupCodex),
+    /// Let AWS' programs take a role with the ID token of the login
+    #[command(after_help = "Examples:
+  keyfob setup aws --role arn:aws:iam::123456789012:role/agent
+  keyfob --profile work setup aws --role ARN --aws-profile work    with the login of that profile
+  keyfob setup aws --undo                                          takes it out again
+
+What it writes into ~/.aws/config:
+  [profile keyfob]
+  role_arn = arn:aws:iam::123456789012:role/agent
+  web_identity_token_file = /home/you/.local/state/keyfob/kept/aws-id-token
+
+And into keyfob's own configuration, so that `keyfob agent` keeps that file fresh:
+  [[agent.sink]]
+  path = \"/home/you/.local/state/keyfob/kept/aws-id-token\"
+  format = \"id-token\"")]
+    Aws(SetupAws),
+    /// Let Azure's libraries sign in with the ID token of the login
+    #[command(after_help = "Examples:
+  keyfob setup azure           says which variables to set
+  keyfob setup azure --undo    takes it out again
+
+What it writes into keyfob's own configuration, so that `keyfob agent` keeps that file fresh:
+  [[agent.sink]]
+  path = \"/home/you/.local/state/keyfob/kept/azure-id-token\"
+  format = \"id-token\"")]
+    Azure(SetupAzure),
     /// Give kubectl a user whose credential is the ID token of the login
     Kubernetes(Kubernetes),
 }
@@ -170,6 +196,60 @@ pub(crate) struct SetupCodex {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) how: How,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SetupAws {
+    /// The role that is taken, which trusts the provider of the login
+    #[arg(long, value_name = "ARN", required_unless_present = "undo", value_parser = role)]
+    pub(crate) role: Option<String>,
+    /// The profile of AWS to write
+    #[arg(long, value_name = "NAME", default_value = "keyfob", value_parser = aws_profile)]
+    pub(crate) aws_profile: String,
+    /// The file to keep the ID token in [default: below keyfob's own state]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keep: Option<PathBuf>,
+    /// The file to change [default: what AWS_CONFIG_FILE names, else ~/.aws/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SetupAzure {
+    /// The file to keep the ID token in [default: below keyfob's own state]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keep: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// The ARN of a role (AWS IAM, "IAM identifiers").
+fn role(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|c| c.is_ascii_digit());
+    let is_name = |part: &str| part.bytes().all(|c| c.is_ascii_alphanumeric() || b"/+=,.@_-".contains(&c));
+    match parts[..] {
+        ["arn", partition, "iam", "", account, name]
+            if partition.starts_with("aws")
+                && is_name(partition)
+                && is_account(account)
+                && name.strip_prefix("role/").is_some_and(|name| !name.is_empty() && is_name(name)) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected one such as arn:aws:iam::123456789012:role/agent".into()),
+    }
+}
+
+/// What goes between brackets on a line of AWS' configuration.
+fn aws_profile(text: &str) -> Result<String, String> {
+    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"+=,.@_-".contains(&c);
+    if text.is_empty() || !text.bytes().all(is_plain) {
+        return Err("expected letters, digits, and any of +=,.@_-".into());
+    }
+    Ok(text.to_owned())
 }
 
 /// What every tool can be told.

@@ -378,8 +378,8 @@ pub const DESCRIBED: &[(&str, &str)] = &[
         "The kubeconfig that `setup kubernetes` changes. Refused inside the current repository and where others can write.",
     ),
     (
-        "GIT_CONFIG_GLOBAL, DOCKER_CONFIG, CARGO_HOME, TF_CLI_CONFIG_FILE, NPM_CONFIG_USERCONFIG, CLAUDE_CONFIG_DIR, CODEX_HOME",
-        "Where git, docker, cargo, Terraform, pnpm, Claude Code and codex have what `setup` changes. Refused inside the current \
+        "GIT_CONFIG_GLOBAL, DOCKER_CONFIG, CARGO_HOME, TF_CLI_CONFIG_FILE, NPM_CONFIG_USERCONFIG, CLAUDE_CONFIG_DIR, CODEX_HOME, AWS_CONFIG_FILE",
+        "Where git, docker, cargo, Terraform, pnpm, Claude Code, codex and AWS have what `setup` changes. Refused inside the current \
          repository and where others can write.",
     ),
     (

@@ -38,7 +38,7 @@ impl From<Option<String>> for Value {
 const NO_TEXT: Expected = "expected text in UTF-8";
 
 /// The variables whose value is a path, a list of them, or holds one: octets, as paths are.
-pub(super) const PATHS: [&str; 22] = [
+pub(super) const PATHS: [&str; 23] = [
     "KEYFOB_AGENT",
     "KEYFOB_HOME",
     "HOME",
@@ -57,6 +57,7 @@ pub(super) const PATHS: [&str; 22] = [
     "NPM_CONFIG_USERCONFIG",
     names::SETTINGS_DIR,
     "CODEX_HOME",
+    "AWS_CONFIG_FILE",
     names::SESSION_TOKEN_FILE,
     names::MCP_SERVER,
     names::CHOSEN_HOME,

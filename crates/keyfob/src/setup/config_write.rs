@@ -27,6 +27,17 @@ pub fn text(world: &World, home: &Home) -> Result<String> {
     Ok(trusted_files::config_text(&home.config, &*world.files)?.unwrap_or_default())
 }
 
+/// Reads this as the text of this home's configuration file.
+///
+/// # Errors
+/// [`Id::ConfigMalformed`].
+pub fn check(home: &Home, text: &str) -> Result<()> {
+    config_file::parse(&home.config, text).map(drop).map_err(|found| {
+        let all = Error::all(found);
+        all.unwrap_or_else(|| Error::new(Id::Bug, "the changed configuration", "it cannot be read"))
+    })
+}
+
 /// Changes the configuration file of this home. `change` gets its text, which is empty where there is none, and answers the
 /// new one. Programs of ours that change it at the same time wait for each other.
 ///
@@ -48,10 +59,7 @@ pub fn change(world: &World, home: &Home, mut change: impl FnMut(&str) -> Result
             if new == text {
                 return Ok(Changed::Nothing);
             }
-            config_file::parse(path, &new).map_err(|found| {
-                let all = Error::all(found);
-                all.unwrap_or_else(|| Error::new(Id::Bug, "the changed configuration", "it cannot be read"))
-            })?;
+            check(home, &new)?;
             world.files.replace(path, new.as_bytes()).map_err(failed)?;
             Ok(Changed::Written)
         })())

@@ -12,6 +12,7 @@ use keyfob::{
 
 use super::{
     link::Link,
+    person_file,
     place::{home, judged},
 };
 use crate::args::Global;
@@ -38,6 +39,14 @@ pub(super) trait Tool {
     fn change(&self, file: &Path, text: Option<&str>, undo: bool) -> Result<Option<String>, Error>;
     /// What keyfob's part of the file says, and nothing of the rest: secrets of others may be in it.
     fn part(&self) -> Result<String, Error>;
+    /// Another file that this one leads to.
+    fn also(&self) -> Result<Option<Box<dyn Tool + '_>>, Error> {
+        Ok(None)
+    }
+    /// Puts the new text in the place of the old.
+    fn put(&self, file: &Path, old: Option<&str>, new: Option<&str>) -> Result<(), Error> {
+        person_file::write(self.lock(file), file, old, new)
+    }
     /// What the person should know or do next, a sentence each.
     fn next(&self, undo: bool) -> Vec<String>;
 }
