@@ -42,7 +42,7 @@ pub(crate) fn write(open: &Open, lent: &Credential, what: What) -> Result<Vec<u8
         generation: lent.generation.number(),
         handle: lent.generation.to_string(),
         profile: lent.profile.as_deref(),
-        environment: &open.door.environment,
+        environment: &open.door.terms.environment,
         expires_at: lent.expires_at.map(|end| end.to_string()),
         expires_in: lent.expires_at.filter(|_| what != What::File).map(|end| end.since(open.host.now())),
         warning: lent.warning.as_ref().map(|warning| problem(open, warning)),

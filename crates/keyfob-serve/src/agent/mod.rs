@@ -2,6 +2,7 @@
 
 mod ahead;
 mod answer;
+mod asked;
 mod clock;
 mod connection;
 mod credential;
@@ -18,6 +19,7 @@ pub(crate) mod room;
 mod serving;
 pub(crate) mod sink;
 pub(crate) mod socket;
+pub(crate) mod terms;
 
 use std::{collections::BTreeMap, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
 
@@ -131,7 +133,7 @@ impl Agent {
                 Way::Bell(ours) => (Listener::bell(ours)?, None),
                 Way::None => (Listener::None, None),
             };
-            let login = (door.environment.clone(), door.profile.clone());
+            let login = (door.terms.environment.clone(), door.terms.profile.clone());
             let rejections = Arc::clone(self.rejections.entry(login).or_default());
             let open = Open::among(door, Arc::clone(&self.host), rejections);
             let keepings = sinks.into_iter().map(|sink| Keeping::new(Arc::clone(&open), sink)).collect();

@@ -105,7 +105,7 @@ async fn tell(doors: &[Arc<Open>]) {
     if host.counts_every().is_none() {
         return;
     }
-    let news = doors.iter().map(|open| (open.door.name.clone(), open.news()));
+    let news = doors.iter().map(|open| (open.door.terms.name.clone(), open.news()));
     let news: Vec<_> = news.filter(|(_, counts)| !counts.is_empty()).collect();
     if !news.is_empty() {
         let _ = tokio::task::spawn_blocking(move || host.count(&news)).await;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use http::{Method, Uri, uri::PathAndQuery};
 use keyfob::{Error, ErrorId, Result};
 
-use crate::agent::door::origin;
+use crate::agent::terms::origin;
 
 /// An origin, and the path below which everything is that is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
