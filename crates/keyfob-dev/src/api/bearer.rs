@@ -19,6 +19,8 @@ pub(crate) struct Caller {
     pub(crate) email: Option<Arc<str>>,
     pub(crate) client_id: Arc<str>,
     pub(crate) scope: Scopes,
+    /// Empty: this server.
+    pub(crate) audience: Vec<String>,
     pub(crate) issued_at: u64,
     pub(crate) expires_at: u64,
     pub(crate) family: u64,
@@ -55,6 +57,10 @@ pub(crate) fn caller(shared: &Shared, call: &mut Call) -> Result<Caller, Refusal
 /// The holder of an access token, if it is valid and, where the vendor's demands are made, its flag is beside it.
 pub(crate) fn accepted(shared: &Shared, call: &mut Call, token: &str) -> Result<Caller, Refusal> {
     let caller = lookup(shared, token).ok_or_else(|| invalid("the access token is not valid"))?;
+    let is_ours = |audience: &String| call.base.spellings(shared.port).iter().any(|base| base == audience);
+    if !caller.audience.is_empty() && !caller.audience.iter().any(is_ours) {
+        return Err(invalid("the access token is for somebody else").outcome("another-audience"));
+    }
     call.note.client_id = Some(caller.client_id.to_string());
     call.note.family = Some(caller.family);
     if shared.vendor && !flags::opens_api(call) {
@@ -70,6 +76,7 @@ pub(crate) fn lookup(shared: &Shared, token: &str) -> Option<Caller> {
             email: family.email.clone(),
             client_id: Arc::clone(&family.client_id),
             scope: access.scope,
+            audience: access.audience.clone(),
             issued_at: access.issued_at,
             expires_at: access.expires_at,
             family: access.family,

@@ -10,7 +10,9 @@ use crate::{
         call::{Call, Refusal, Reply, json},
         form::Form,
     },
-    oauth::{answer::members, client_auth, faults, resource::resources_are_ours, workload::ISSUER_PATH},
+    oauth::{
+        answer::members, client_auth, faults, narrow, resource::resources_are_ours, workload::ISSUER_PATH,
+    },
     state::{
         clients::LOCAL_CLIENT_ID,
         credential::Digest,
@@ -25,8 +27,8 @@ pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer
 pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// The types of a subject token that are known here (RFC 8693 §3).
-const SUBJECTS: [&str; 2] =
-    ["urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
+const SUBJECTS: [&str; 3] =
+    [ACCESS_TOKEN, "urn:ietf:params:oauth:token-type:jwt", "urn:ietf:params:oauth:token-type:id_token"];
 /// The flag that leads to the vendor's exchange, and the one that leads elsewhere.
 const FEDERATION_FLAG: &str = "oidc-federation-2026-04-01";
 const OAUTH_FLAG: &str = "oauth-2025-04-20";
@@ -113,6 +115,9 @@ fn exchange(shared: &Shared, call: &mut Call, form: &Form, grant: &str) -> Resul
     };
     resources_are_ours(shared, form)?;
     let token = subject(form, grant)?;
+    if grant == TOKEN_EXCHANGE && form.optional("subject_token_type") == Some(ACCESS_TOKEN) {
+        return Ok(narrow::access_token(shared, form, &client, token)?);
+    }
     let scope = match form.optional("scope") {
         None => Scopes::parse("user:inference"),
         Some(text) => Scopes::parse(text),

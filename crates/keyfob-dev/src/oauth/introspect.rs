@@ -38,6 +38,9 @@ fn introspect(shared: &Shared, call: &mut Call) -> Result<Value, Refusal> {
             let mut members = about(family, base);
             members["token_type"] = "Bearer".into();
             members["scope"] = access.scope.to_string().into();
+            if !access.audience.is_empty() {
+                members["aud"] = access.audience.clone().into();
+            }
             members["iat"] = access.issued_at.into();
             members["exp"] = access.expires_at.into();
             members

@@ -11,6 +11,7 @@ pub(crate) mod id_token;
 pub(crate) mod introspect;
 mod manner;
 pub(crate) mod metadata;
+mod narrow;
 pub(crate) mod resource;
 pub(crate) mod revoke;
 pub(crate) mod token;

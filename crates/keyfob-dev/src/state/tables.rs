@@ -110,6 +110,9 @@ pub(crate) struct Family {
 pub(crate) struct Access {
     pub(crate) family: u64,
     pub(crate) scope: Scopes,
+    /// For whom it is, where that is not this server alone (RFC 8693 §2.1, RFC 8707 §2).
+    #[serde(default)]
+    pub(crate) audience: Vec<String>,
     pub(crate) issued_at: u64,
     pub(crate) expires_at: u64,
 }
@@ -200,10 +203,23 @@ impl Tables {
         now: u64,
         ttl: u64,
     ) -> Result<String, NoEntropy> {
+        self.issue_access_for(family, scope, Vec::new(), now, ttl)
+    }
+
+    /// The same for a token that is for somebody.
+    pub(crate) fn issue_access_for(
+        &mut self,
+        family: u64,
+        scope: Scopes,
+        audience: Vec<String>,
+        now: u64,
+        ttl: u64,
+    ) -> Result<String, NoEntropy> {
         let token = credential::mint(credential::ACCESS_TOKEN)?;
         let expires_at = now.saturating_add(ttl);
         self.outlive(family, expires_at);
-        self.access.insert(Digest::of(&token), Access { family, scope, issued_at: now, expires_at });
+        self.access
+            .insert(Digest::of(&token), Access { family, scope, audience, issued_at: now, expires_at });
         self.sweep_when_due(now);
         Ok(token)
     }

@@ -136,3 +136,52 @@ fn a_job_is_given_an_identity_token_for_the_audience_it_asks_for() {
     assert_eq!(ask(&bearer_of_a_job).status, 503);
     assert_eq!(server.grants().identity_tokens, 2);
 }
+
+/// RFC 8693 §2.1: an access token as the subject. What comes of it is good for less and never for more, and ends with the sign-in.
+#[test]
+fn an_access_token_is_exchanged_for_one_that_is_good_for_less() {
+    let server = server();
+    let (access, refresh) = sign_in(&server);
+    let exchange = |token: &str, more: Pairs<'_>| {
+        let own = [
+            ("grant_type", TOKEN_EXCHANGE),
+            ("client_id", keyfob_dev::LOCAL_CLIENT_ID),
+            ("subject_token", token),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+        ];
+        post(&server, TOKEN, &[], &with(&own, more))
+    };
+    let token = |answer: &Answer| answer.json()["access_token"].as_str().expect("a token").to_owned();
+    let answer = exchange(&access, &[("scope", "user:profile")]);
+    assert_eq!((answer.status, &answer.json()["scope"]), (200, &serde_json::json!("user:profile")));
+    let body = answer.json();
+    assert!(body["refresh_token"].is_null());
+    assert_eq!(body["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    let narrow = token(&answer);
+    assert_eq!(whoami(&server, &narrow).status, 200);
+    for (subject, more, error) in [
+        (&*narrow, &[("scope", "user:inference")][..], "invalid_scope"),
+        (&access, &[("scope", "org:create_api_key")], "invalid_scope"),
+        (&access, &[("scope", "nonsense")], "invalid_scope"),
+        (&access, &[("audience", "https://unknown.example")], "invalid_target"),
+        (&refresh, &[], "invalid_request"),
+        ("x", &[], "invalid_request"),
+    ] {
+        let answer = exchange(subject, more);
+        assert_eq!((answer.status, answer.error().as_str()), (400, error), "{more:?}");
+    }
+    // What is for one service is not for this server, nor for another service.
+    let reports = token(&exchange(&narrow, &[("audience", "reports")]));
+    assert_eq!(whoami(&server, &reports).status, 401);
+    assert_eq!(exchange(&reports, &[("audience", "other")]).error(), "invalid_target");
+    assert_eq!(exchange(&reports, &[]).json()["scope"], "user:profile");
+    assert_eq!(server.grants().federations, 3);
+    let ended = post(
+        &server,
+        "/v1/oauth/revoke",
+        &[],
+        &[("token", &*refresh), ("client_id", keyfob_dev::LOCAL_CLIENT_ID)],
+    );
+    assert_eq!((ended.status, whoami(&server, &narrow).status), (200, 401));
+    assert_eq!(exchange(&access, &[]).error(), "invalid_request");
+}
