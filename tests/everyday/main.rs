@@ -8,6 +8,7 @@ mod agent_exec_files;
 mod agent_files;
 mod agent_inherited;
 mod agent_load;
+mod agent_narrowed;
 mod agent_rejections;
 #[cfg(feature = "tools")]
 mod agent_strangers;

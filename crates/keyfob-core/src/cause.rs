@@ -334,6 +334,8 @@ causes! {
         "the answer to an exchange was lost, and its identity token may have been used",
     IdentityNotAccepted "identity-not-accepted" { issuer: String, subject: String, audience: String }
         "the provider's rule does not fit who the identity token says this is",
+    NotNarrowed "not-narrowed" { environment: String }
+        "the provider does not exchange a login's access token for one that is good for less",
     FederationLacks "federation-lacks" { member: String, variable: String }
         "the vendor's exchange lacks a member that it cannot be without",
     SecretEmpty "secret-empty" { path: String }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::doorbell;
-use crate::wire::{self, Failed, Problem, Question};
+use crate::wire::{self, Failed, Narrowed, Problem, Question};
 
 /// How much longer than the agent a client waits: the agent's own answer that it has none comes within that.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -122,6 +122,8 @@ pub struct Standing {
     pub no_rejected: bool,
     /// The origins it is for, if not all that the credential may go to.
     pub hosts: Vec<String>,
+    /// What its tokens are narrowed to, if they are not the login's own.
+    pub narrowed: Option<Narrowed>,
     /// Seconds until it closes.
     pub closes_in: Option<u64>,
     /// Seconds that the agent has run.
@@ -191,6 +193,7 @@ impl<'p> Line<'p> {
             headers_only: said.headers_only,
             no_rejected: said.no_rejected,
             hosts: said.hosts,
+            narrowed: said.narrowed,
             closes_in: said.closes_in,
             uptime: said.uptime,
             connections: said.connections,

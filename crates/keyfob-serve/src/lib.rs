@@ -30,3 +30,4 @@ pub use proxy::{
     upstream::Road,
 };
 pub use running::EndedBefore;
+pub use wire::Narrowed;

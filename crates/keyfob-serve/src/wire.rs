@@ -118,6 +118,18 @@ pub(crate) struct Problem {
     pub(crate) exit_code: u8,
 }
 
+/// What the access tokens of a door are narrowed to, by the provider (RFC 8693). What is empty is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Narrowed {
+    /// Their scopes.
+    pub scopes: Vec<String>,
+    /// For whom they are.
+    pub audience: Vec<String>,
+    /// Where they are to be used.
+    pub resource: Vec<String>,
+}
+
 /// The state of a door: the answer of `/v1/status`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
@@ -135,6 +147,9 @@ pub(crate) struct Status {
     pub(crate) no_rejected: bool,
     /// Only for these origins; empty: for those of the environment.
     pub(crate) hosts: Vec<String>,
+    /// What its tokens are narrowed to, if they are not the login's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) narrowed: Option<Narrowed>,
     /// Seconds until the door closes.
     pub(crate) closes_in: Option<u64>,
     /// Seconds that the agent has run.

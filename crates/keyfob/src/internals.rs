@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keyfob_core::{
     Error, Record, Result, Secret, Timestamp,
     login::{record::Generation, sealed::KeyStore},
+    oauth::federation::{Federation, Narrowing},
     provider::environment::Environment,
     source::Purpose,
 };
@@ -89,6 +90,19 @@ impl Client {
     #[must_use]
     pub fn with(setup: Setup, world: World, spender: Arc<dyn Spender>) -> Self {
         Self { session: Session::new(setup, world, spender) }
+    }
+
+    /// Uses the login of its profile narrowed to this, and no other source: the provider exchanges the login's access token for
+    /// one that is good for less (RFC 8693 §2.1). That is kept in a record of its own, exchanged anew near its end, once for all
+    /// processes; the login's own is not touched. Once that is signed out or replaced, what it was exchanged for is not used any
+    /// more. A provider without token exchange refuses: [`ErrorId::FederationRefused`](crate::ErrorId::FederationRefused).
+    ///
+    /// # Errors
+    /// There is no telling which profile is meant.
+    pub fn narrowed(mut self, to: Narrowing) -> Result<Self> {
+        let profile = self.session.setup.profile()?;
+        self.session.narrowing = Some(Federation::narrowing(profile, to));
+        Ok(self)
     }
 
     /// The setup of this client.

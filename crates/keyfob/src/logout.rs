@@ -3,7 +3,11 @@
 use keyfob_core::{Cause, Error, Id, Record, Result, contract::names, login::record::Refusal};
 
 use crate::{
-    credential::{federation::place, helper, look, survey::Survey},
+    credential::{
+        federation::{narrowed, place},
+        helper, look,
+        survey::Survey,
+    },
     provider::revoke,
     renewal,
     session::Session,
@@ -60,7 +64,25 @@ impl Session {
             // What is remembered of identity tokens stays: one of a single use must not be presented again.
             Some(keyfob_core::Source::Federation) => self.sign_out(&*place::store(self)?, false),
             Some(keyfob_core::Source::RefreshToken) => self.sign_out(&*look::seed_store(self)?, true),
-            _ => self.sign_out(&*self.store()?, false),
+            _ => {
+                let store = self.store()?;
+                self.sign_out_narrowed(&*store);
+                self.sign_out(&*store, false)
+            }
+        }
+    }
+
+    /// Ends what the access token of this login was exchanged for. Nobody uses it without the login; that it is gone from the disk
+    /// too, and ended at the provider, must not keep the login from being signed out.
+    fn sign_out_narrowed(&self, store: &dyn Store) {
+        let Ok(Seen::Record(login)) = store.look() else { return };
+        let listed = self.logins().and_then(|logins| logins.list()).map(|listed| listed.stores);
+        for other in listed.unwrap_or_default().iter().filter(|other| other.is_federated()) {
+            if let Ok(Seen::Record(record)) = other.look()
+                && narrowed::is_of(&record, login.generation.login())
+            {
+                let _ = self.sign_out(&**other, false);
+            }
         }
     }
 

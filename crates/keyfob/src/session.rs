@@ -12,6 +12,7 @@ use keyfob_core::{
         record::{Generation, Key},
         sealed::KeyStore,
     },
+    oauth::federation::Federation,
     provider::environment::Environment,
 };
 
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     seal: Seal,
     pub(crate) spender: Arc<dyn Spender>,
     pub(crate) only: Option<Source>,
+    /// The exchange that narrows the login's access token, where one does. Then there is no other source.
+    pub(crate) narrowing: Option<Federation>,
     inherited: Mutex<Vec<Inherited>>,
     /// What was read from descriptors: once, then kept.
     pub(crate) read: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
@@ -44,7 +47,7 @@ impl Session {
         let seal = Seal::new(world.keys.clone()).with(setup.config.seal);
         let inherited = Mutex::new(std::mem::take(&mut setup.inherited));
         let (read, ahead) = (Mutex::new(BTreeMap::new()), Mutex::new(Ahead::default()));
-        Self { world, setup, seal, spender, only: None, inherited, read, ahead }
+        Self { world, setup, seal, spender, only: None, narrowing: None, inherited, read, ahead }
     }
 
     /// The only source that may be used, if there is such a restriction.

@@ -16,6 +16,9 @@ pub(super) fn choose(cause: &Cause) -> Option<Choice> {
                 format!("have whoever writes {source} put a fresh identity token there, then try again")
                     .into()
             }
+            source if source.starts_with("the login of profile") => {
+                "try again: the login is renewed by then".into()
+            }
             "identity_token_command" => {
                 "let the command of the configuration print a fresh identity token each time it runs".into()
             }
@@ -50,6 +53,11 @@ pub(super) fn choose(cause: &Cause) -> Option<Choice> {
         }
         Cause::IdentityNotAccepted { issuer, subject, audience } => format!(
             "let the rule at the provider fit issuer {issuer}, subject {subject} and audience {audience}"
+        )
+        .into(),
+        Cause::NotNarrowed { environment } => format!(
+            "let the provider's client for [environments.{environment}] exchange access tokens (RFC 8693), or give the door a profile of its own, \
+             signed in with fewer scopes"
         )
         .into(),
         Cause::FederationLacks { variable, .. } => format!("set {variable} beside {}", names::FEDERATION_RULE).into(),

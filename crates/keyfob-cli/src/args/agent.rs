@@ -35,6 +35,15 @@ pub(crate) struct Agent {
     /// Give headers only, for a request that is named (they hold the token: this stops mistakes)
     #[arg(long)]
     pub(crate) headers_only: bool,
+    /// Narrow the tokens to this scope: the provider exchanges them (RFC 8693); may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Vec<String>,
+    /// Narrow the tokens to this audience, as the provider names it; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) audience: Vec<String>,
+    /// Narrow the tokens to this resource, by its address; may be repeated
+    #[arg(long, value_name = "URI")]
+    pub(crate) resource: Vec<String>,
     /// Renew no token because it was rejected: who asks cannot make the provider renew the login
     #[arg(long)]
     pub(crate) no_rejected: bool,
@@ -64,6 +73,9 @@ impl Agent {
             socket,
             host,
             headers_only,
+            scope,
+            audience,
+            resource,
             no_rejected,
             keep,
             lifetime,
@@ -73,6 +85,9 @@ impl Agent {
         socket.is_some()
             || !host.is_empty()
             || *headers_only
+            || !scope.is_empty()
+            || !audience.is_empty()
+            || !resource.is_empty()
             || *no_rejected
             || !keep.is_empty()
             || lifetime.is_some()

@@ -124,7 +124,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::IdentityExpired { .. } => &[Id::IdentityTokenExpired],
         Cause::IdentityUsed { .. } => &[Id::IdentityTokenUsed],
         Cause::IdentityUncertain { .. } => &[Id::OutcomeUnknown],
-        Cause::IdentityNotAccepted { .. } => &[Id::FederationRefused],
+        Cause::IdentityNotAccepted { .. } | Cause::NotNarrowed { .. } => &[Id::FederationRefused],
         Cause::FederationLacks { .. } => &[Id::EnvironmentIncomplete],
         Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey, Id::SessionFile],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],

@@ -10,7 +10,7 @@ use alloc::{
 use serde::Deserialize;
 
 use super::mistake::Mistakes;
-use crate::{contract::values, time::span};
+use crate::{contract::values, oauth::federation::Narrowing, time::span};
 
 /// `[agent]` as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +32,9 @@ pub struct RawDoor {
     pub profile: Option<String>,
     pub hosts: Option<Vec<String>>,
     pub headers_only: Option<bool>,
+    pub scopes: Option<Vec<String>>,
+    pub audience: Option<Vec<String>>,
+    pub resource: Option<Vec<String>>,
     pub no_rejected: Option<bool>,
     pub lifetime: Option<String>,
     pub uids: Option<Vec<i64>>,
@@ -67,6 +70,8 @@ pub struct Door {
     pub profile: Option<String>,
     /// The origins that it is for. Empty: all that the credential may go to.
     pub hosts: Vec<String>,
+    /// What its access tokens are narrowed to, by the provider. `None`: they are the login's own.
+    pub narrowing: Option<Narrowing>,
     /// Whether it gives headers alone, for a request that is named.
     pub headers_only: bool,
     /// Whether it renews nothing that was rejected.
@@ -219,6 +224,17 @@ fn read_door(name: &str, raw: RawDoor, mistakes: &Mistakes) -> Door {
             None
         })
     };
+    for (key, list) in [
+        ("hosts", &raw.hosts),
+        ("scopes", &raw.scopes),
+        ("audience", &raw.audience),
+        ("resource", &raw.resource),
+    ] {
+        // What was meant to narrow the door would leave it as wide as it can be.
+        if list.as_ref().is_some_and(Vec::is_empty) {
+            wrong(key, "expected one at least, or no such key");
+        }
+    }
     let hosts = raw.hosts.unwrap_or_default().into_iter();
     let hosts = hosts.filter_map(|host| match values::origin(&host) {
         Ok(origin) => Some(origin),
@@ -226,6 +242,13 @@ fn read_door(name: &str, raw: RawDoor, mistakes: &Mistakes) -> Door {
             wrong("hosts", expected);
             None
         }
+    });
+    let scopes = raw.scopes.unwrap_or_default();
+    let narrowing =
+        Narrowing::read(&scopes, raw.audience.unwrap_or_default(), raw.resource.unwrap_or_default());
+    let narrowing = narrowing.unwrap_or_else(|(key, expected)| {
+        wrong(key, expected);
+        None
     });
     let lifetime = raw.lifetime.as_deref().and_then(|text| {
         let seconds = span(text).filter(|seconds| (1..=31_536_000).contains(seconds));
@@ -248,6 +271,7 @@ fn read_door(name: &str, raw: RawDoor, mistakes: &Mistakes) -> Door {
         socket: path("socket", raw.socket),
         profile: raw.profile,
         hosts: hosts.collect(),
+        narrowing,
         headers_only: raw.headers_only.unwrap_or_default(),
         no_rejected: raw.no_rejected.unwrap_or_default(),
         lifetime,

@@ -16,7 +16,7 @@ use crate::{
     contract::settings::Scopes,
     oauth::{
         dialect::TokenBody,
-        federation::{Federation, Grant, Identity},
+        federation::{Federation, Grant, Identity, is_plain, is_resource},
     },
 };
 
@@ -131,8 +131,7 @@ pub(super) fn read(name: &str, raw: RawFederation, mistakes: &Mistakes) -> Feder
         at.wrong("audience", "expected printable text without a blank at either end");
     }
     federation.resource = raw.resource.unwrap_or_default();
-    // RFC 8707 §2: an absolute URI without a fragment.
-    if !federation.resource.iter().all(|text| is_plain(text) && text.contains(':') && !text.contains('#')) {
+    if !federation.resource.iter().all(|text| is_resource(text)) {
         at.wrong("resource", "expected absolute URIs without a fragment");
     }
     federation.identity_audience = raw.identity_token_audience.filter(|text| {
@@ -225,10 +224,6 @@ fn token_type(at: &Table<'_>, key: &str, text: Option<String>) -> Option<String>
     }
     at.wrong(key, format!("expected a URI, or one of {}", TYPES.join(", ")));
     None
-}
-
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 2048 && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 fn is_member(name: &str) -> bool {

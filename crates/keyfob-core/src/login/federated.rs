@@ -20,6 +20,9 @@ pub struct Federated {
     /// What the one says that was exchanged last, or is about to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Claims>,
+    /// The login whose access token was narrowed, where one was: the record is of no use to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
     /// Those of a single use that were presented, or may have been.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     presented: Vec<Presented>,

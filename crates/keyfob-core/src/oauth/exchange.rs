@@ -9,7 +9,7 @@ use crate::{
     Cause, Error, Id, ProviderTime, Record, Timestamp,
     login::refresh::{self, After},
     oauth::{
-        federation::{Federation, source},
+        federation::{Federation, Identity, source},
         identity_token::IdentityToken,
         refusal::Refusal,
         reply::Reply,
@@ -31,6 +31,12 @@ pub fn answered(
     let what = failed_at(&record);
     // RFC 7523 has no refresh token, and one of RFC 8693 §2.2.1 would outlive the identity it was got for.
     let (id, said) = match token_response::read(reply).open().1 {
+        Verdict::Granted(tokens) if federation.is_widened_by(tokens.scope.as_ref()) => {
+            // What was to be narrowed is not: nobody gets it.
+            note_asked(&mut record, token);
+            let why = "the provider granted more scopes than it was asked for".to_string();
+            (Id::AnswerInvalid, Refusal { why, word: None, status: reply.status })
+        }
         Verdict::Granted(mut tokens) => {
             tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
             record.scopes = federation.scopes.clone();
@@ -111,13 +117,15 @@ fn forget(record: &mut Record, token: &IdentityToken) {
 
 /// Why the exchange was refused, for programs that advise a person.
 fn refusal_of(record: &Record, federation: &Federation, token: &IdentityToken, said: &Refusal) -> Cause {
+    let narrows = matches!(federation.identity, Identity::Login { .. });
     match said.word.as_deref() {
-        Some("invalid_client" | "unauthorized_client") => Cause::ClientUnknown {
+        Some("invalid_client" | "unauthorized_client") if !narrows => Cause::ClientUnknown {
             environment: record.environment.clone(),
             client: record.client_id.as_str().into(),
             secret: record.secret_at.is_some(),
         },
         Some("invalid_scope") => Cause::ScopeUnknown { scopes: federation.scopes.to_string() },
+        _ if narrows => Cause::NotNarrowed { environment: record.environment.clone() },
         _ => {
             let claims = token.claims().cloned().unwrap_or_default();
             let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
@@ -141,15 +149,22 @@ pub fn failed(mut record: Record, id: Id, asked: Option<i64>, why: &str, now: Pr
 /// What failed.
 #[must_use]
 pub fn failed_at(record: &Record) -> String {
-    format!("the identity token of this machine was not exchanged at {}", record.issuer)
+    let narrows = record.federated.as_ref().is_some_and(|federated| federated.login.is_some());
+    let what = if narrows {
+        "the login's access token was not narrowed"
+    } else {
+        "the identity token of this machine was not exchanged"
+    };
+    format!("{what} at {}", record.issuer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
+        contract::settings::Scopes,
         login::{federated::Federated, record::tests::record},
-        oauth::{federation::Identity, identity_token::tests::jwt},
+        oauth::{federation::Narrowing, identity_token::tests::jwt},
     };
     use alloc::vec::Vec;
 
@@ -253,5 +268,48 @@ mod tests {
     fn a_refused_token_that_has_ended_is_told_so() {
         let (after, _) = after(400, r#"{"error":"invalid_grant"}"#, Timestamp(1_000_301));
         assert_eq!(after.error.expect("refused").id(), Id::IdentityTokenExpired);
+    }
+
+    /// The record and the error after an answer to a login's access token that was to be narrowed to one scope.
+    fn narrowed(status: u16, body: &str) -> (Record, Option<Error>) {
+        let scopes = Scopes::parse("read").expect("a scope");
+        let federation = Federation::narrowing("work", Narrowing { scopes, ..Narrowing::default() });
+        let token = IdentityToken::read("an-opaque-token", federation.takes_opaque()).expect("a token");
+        let mut before = record(NOW.0, -1);
+        (before.refresh_token, before.access_token) = (None, None);
+        before.federated.get_or_insert_default().login = Some("07".into());
+        let After { record, error } = answered(before, &federation, &token, &reply(status, body), NOW, None);
+        (record, error)
+    }
+
+    /// RFC 8693 §2.2.1 and RFC 6749 §5.1: without a scope in the answer it is that of the request.
+    #[test]
+    fn a_token_that_was_not_narrowed_as_asked_is_not_taken() {
+        let answer = |scope: &str| {
+            format!(r#"{{"access_token":"narrow","token_type":"Bearer","expires_in":60{scope}}}"#)
+        };
+        for scope in ["", r#","scope":"read""#] {
+            let (record, error) = narrowed(200, &answer(scope));
+            assert!(error.is_none() && record.access_token.is_some(), "{scope}: {error:?}");
+            assert_eq!(record.scopes.to_string(), "read");
+        }
+        for wider in [r#","scope":"read write""#, r#","scope":"write""#] {
+            let (record, error) = narrowed(200, &answer(wider));
+            assert_eq!(error.map(|error| error.id()), Some(Id::AnswerInvalid), "{wider}");
+            assert!(record.access_token.is_none() && record.cooldown.is_some(), "{wider}");
+        }
+    }
+
+    #[test]
+    fn a_provider_without_token_exchange_is_told_as_that() {
+        for word in ["unsupported_grant_type", "unauthorized_client", "invalid_target", "access_denied"] {
+            let (_, error) = narrowed(400, &format!(r#"{{"error":"{word}"}}"#));
+            let error = error.expect(word);
+            assert_eq!(error.id(), Id::FederationRefused, "{word}");
+            assert!(matches!(error.cause(), Some(Cause::NotNarrowed { .. })), "{word}: {error:?}");
+            assert!(error.what().starts_with("the login's access token was not narrowed at "), "{error}");
+        }
+        let (_, error) = narrowed(400, r#"{"error":"invalid_scope"}"#);
+        assert!(matches!(error.expect("one").cause(), Some(Cause::ScopeUnknown { .. })));
     }
 }

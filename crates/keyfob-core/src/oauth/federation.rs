@@ -12,6 +12,7 @@ use crate::{
     contract::{
         names,
         settings::{ClientId, Scopes},
+        values::Expected,
     },
     digest,
     oauth::{
@@ -30,6 +31,8 @@ const JWT_BEARER_WORD: &str = "jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// What a subject token is unless the configuration says otherwise (RFC 8693 §3).
 pub const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// An access token (RFC 8693 §3).
+const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// An ID token (RFC 8693 §3).
 const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
@@ -70,8 +73,62 @@ pub enum Identity {
     Variable(String),
     /// The output of a command.
     Command(String),
+    /// The access token of a login of this environment, which is narrowed so: its record is not touched.
+    Login {
+        /// The profile of that login.
+        profile: String,
+    },
     /// Nothing names one: then the surroundings are asked.
     Surroundings,
+}
+
+/// What an access token is narrowed to. What is empty is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrowing {
+    /// What it may be used for (RFC 6749 §3.3).
+    pub scopes: Scopes,
+    /// For whom it is, by the names that the provider has for them (RFC 8693 §2.1).
+    pub audience: Vec<String>,
+    /// Where it is to be used, by address (RFC 8707 §2).
+    pub resource: Vec<String>,
+}
+
+impl Narrowing {
+    /// Reads one, as a configuration or a command line has it. `None`: nothing is narrowed.
+    ///
+    /// # Errors
+    /// Which of `scopes`, `audience` and `resource` is wrong, and what was expected there.
+    pub fn read(
+        scopes: &[String],
+        audience: Vec<String>,
+        resource: Vec<String>,
+    ) -> Result<Option<Self>, (&'static str, Expected)> {
+        if scopes.iter().any(|scope| scope.is_empty() || scope.contains(' ')) {
+            return Err(("scopes", "expected a list with one scope name in each text"));
+        }
+        let scopes = match scopes {
+            [] => Scopes::default(),
+            some => Scopes::parse(&some.join(" ")).map_err(|why| ("scopes", why))?,
+        };
+        if !audience.iter().all(|text| is_plain(text)) {
+            return Err(("audience", "expected printable text without a blank at either end"));
+        }
+        if !resource.iter().all(|text| is_resource(text)) {
+            return Err(("resource", "expected absolute URIs without a fragment"));
+        }
+        let narrowing = Self { scopes, audience, resource };
+        Ok((narrowing != Self::default()).then_some(narrowing))
+    }
+}
+
+/// A text that a provider may have as a name: printable, without a blank at either end.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 2048 && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+/// RFC 8707 §2: an absolute URI without a fragment.
+pub(crate) fn is_resource(text: &str) -> bool {
+    is_plain(text) && text.contains(':') && !text.contains('#')
 }
 
 /// An exchange, as it is configured or as the vendor's variables define it.
@@ -155,6 +212,30 @@ impl Federation {
         }
     }
 
+    /// An exchange of a login's access token for one that is good for less (RFC 8693 §2.1): the provider narrows it. A refresh
+    /// with fewer scopes (RFC 6749 §6) would rotate the one record that everybody shares.
+    #[must_use]
+    pub fn narrowing(profile: &str, narrowing: Narrowing) -> Self {
+        let Narrowing { scopes, audience, resource } = narrowing;
+        let identity = Identity::Login { profile: profile.into() };
+        Self {
+            scopes,
+            audience,
+            resource,
+            subject_token_type: TYPE_ACCESS_TOKEN.into(),
+            ..Self::standard(Grant::TokenExchange, identity)
+        }
+    }
+
+    /// Whether an answer that grants these scopes has not narrowed the token as it was asked to. Where no scopes were asked for, and
+    /// where the answer names none (RFC 6749 §5.1: then they are those of the request), it has.
+    #[must_use]
+    pub(crate) fn is_widened_by(&self, granted: Option<&Scopes>) -> bool {
+        let narrows = matches!(self.identity, Identity::Login { .. }) && !self.scopes.is_empty();
+        let is_asked_for = |scope| self.scopes.iter().any(|asked| asked == scope);
+        narrows && granted.is_some_and(|granted| !granted.iter().all(is_asked_for))
+    }
+
     /// What the vendor's exchange cannot be without and is not given: the member, and the variable that gives it.
     #[must_use]
     pub fn lacks(&self) -> Option<(&'static str, &'static str)> {
@@ -189,6 +270,7 @@ impl Federation {
             Identity::Variable(name) => format!("variable {name}"),
             Identity::File { path, .. } => format!("file {path}"),
             Identity::Command(command) => format!("command {command}"),
+            Identity::Login { profile } => format!("login {profile}"),
         };
         let client = client.map_or("", ClientId::as_str);
         let scopes = self.scopes.to_string();
@@ -250,6 +332,7 @@ pub fn source(federation: &Federation) -> String {
         Identity::File { path, .. } => path.clone(),
         Identity::Variable(name) => name.clone(),
         Identity::Command(_) => "identity_token_command".into(),
+        Identity::Login { profile } => format!("the login of profile `{profile}`"),
         Identity::Surroundings => names::IDENTITY_TOKEN_FILE.into(),
     }
 }

@@ -167,6 +167,7 @@ async fn status(open: &Arc<Open>) -> Result<Vec<u8>, Refusal> {
         headers_only: door.terms.headers_only || !door.terms.hosts.is_empty(),
         no_rejected: door.terms.no_rejected,
         hosts: door.terms.hosts.clone(),
+        narrowed: door.terms.narrowed.clone(),
         closes_in: open.closing.left().map(|left| left.as_secs()),
         uptime: open.began.elapsed().as_secs(),
         connections,

@@ -4,7 +4,10 @@ use std::{fs::File, sync::Arc, time::Duration};
 
 use keyfob::Client;
 
-use crate::agent::{clock::awake_or_not, sink::Sink, terms::Terms};
+use crate::{
+    agent::{clock::awake_or_not, sink::Sink, terms::Terms},
+    wire::Narrowed,
+};
 
 /// What may be asked through one socket, and by whom.
 pub struct Door {
@@ -47,6 +50,13 @@ impl Door {
     #[must_use]
     pub fn hosts(mut self, origins: Vec<String>) -> Self {
         self.terms.hosts = origins;
+        self
+    }
+
+    /// Says what the tokens of this door's client are narrowed to.
+    #[must_use]
+    pub fn narrowed(mut self, to: Option<Narrowed>) -> Self {
+        self.terms.narrowed = to;
         self
     }
 

@@ -26,7 +26,10 @@ use std::{collections::BTreeMap, io, os::unix::net::UnixStream as StdStream, syn
 use keyfob::{Error, ErrorId};
 use tokio::net::UnixListener;
 
-use crate::running::{self, Serves};
+use crate::{
+    running::{self, Serves},
+    wire::Narrowed,
+};
 
 use self::{
     door::Door, host::Host, keeping::Keeping, listener::Listener, open::Open, rejections::Rejections,
@@ -38,8 +41,8 @@ pub struct Agent {
     host: Arc<dyn Host>,
     doors: Vec<(Door, Way)>,
     idle: Option<Duration>,
-    /// By the environment and the profile of a login: several doors may lead to one.
-    rejections: BTreeMap<(String, String), Arc<Rejections>>,
+    /// By the environment and the profile of a login: several doors may lead to one. What it is narrowed to is another one here.
+    rejections: BTreeMap<(String, String, Option<Narrowed>), Arc<Rejections>>,
     /// Those that are about to be served.
     opened: Vec<Doorway>,
 }
@@ -133,7 +136,8 @@ impl Agent {
                 Way::Bell(ours) => (Listener::bell(ours)?, None),
                 Way::None => (Listener::None, None),
             };
-            let login = (door.terms.environment.clone(), door.terms.profile.clone());
+            let terms = &door.terms;
+            let login = (terms.environment.clone(), terms.profile.clone(), terms.narrowed.clone());
             let rejections = Arc::clone(self.rejections.entry(login).or_default());
             let open = Open::among(door, Arc::clone(&self.host), rejections);
             let keepings = sinks.into_iter().map(|sink| Keeping::new(Arc::clone(&open), sink)).collect();

@@ -3,7 +3,7 @@
 use http::Uri;
 use keyfob::{Error, ErrorId, Result};
 
-use crate::wire::Question;
+use crate::wire::{Narrowed, Question};
 
 /// What may be asked through one door, and by whom.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Terms {
     pub(crate) profile: String,
     /// Empty: all that the credential may go to.
     pub(crate) hosts: Vec<String>,
+    /// What the tokens of its client are narrowed to, if they are not the login's own.
+    pub(crate) narrowed: Option<Narrowed>,
     pub(crate) headers_only: bool,
     pub(crate) no_rejected: bool,
     pub(crate) users: Vec<u32>,

@@ -61,14 +61,20 @@ pub(crate) fn nothing(session: &Session, considered: &[Considered]) -> Error {
 
 pub(crate) fn excluded(session: &Session, source: Source) -> bool {
     session.confined_to().is_some_and(|only| only != source)
+        || session.narrowing.is_some() && source != Source::Federation
 }
 
 /// Looks at one source.
 pub(crate) fn look(session: &Session, source: Source) -> Look {
     if excluded(session, source) {
-        return Look::Nothing("excluded by --only".into());
+        let narrows = session.narrowing.is_some();
+        let why =
+            if narrows { "a login is narrowed, and nothing else is used" } else { "excluded by --only" };
+        return Look::Nothing(why.into());
     }
     match present(session, source) {
+        // It stands for the login that was named.
+        look if session.narrowing.is_some() => look,
         Look::Here(what) if session.setup.pinned && source != Source::Login => {
             let profile = session.setup.profile_name();
             Look::PassedOver(format!(

@@ -58,6 +58,9 @@ impl Session {
 /// # Errors
 /// [`Id::LoginNeeded`] when no source has anything; otherwise what is wrong with the first that is there.
 pub(crate) fn grant(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
+    if session.narrowing.is_some() {
+        return federation::narrowed_grant(session, purpose, &need.of(purpose));
+    }
     let mut grant = search(session, purpose, &need.of(purpose))?;
     // What comes after the winner. In the usual order a stored login is the last: this costs it nothing.
     let order = source::order(purpose, session.setup.config.prefer);

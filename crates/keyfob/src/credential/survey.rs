@@ -74,7 +74,7 @@ impl Survey {
         }
         survey.record = match survey.winner {
             Some(Source::Login) => record_at_hand(session),
-            Some(Source::Federation) => place::store(session).ok().and_then(|store| record_in(&*store)),
+            Some(Source::Federation) => place::record(session),
             Some(Source::RefreshToken) => seed_store(session).ok().and_then(|store| record_in(&*store)),
             _ => None,
         };

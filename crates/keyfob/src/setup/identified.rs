@@ -43,7 +43,7 @@ pub(super) fn identify(environment: &mut Environment, variables: &Variables) -> 
             None => above.filter(|(above, _)| above == name).map(|(_, holder)| holder.into()),
         },
         Identity::GitHub | Identity::Surroundings => job(variables),
-        Identity::File { .. } | Identity::Command(_) => None,
+        Identity::File { .. } | Identity::Command(_) | Identity::Login { .. } => None,
     };
     Ok(())
 }

@@ -9,14 +9,14 @@ use std::{
 };
 
 use keyfob::{
-    Error,
+    Client, Error,
     internals::{
-        core::{Id, config::agent},
+        core::{Id, config::agent, oauth::federation::Narrowing},
         setup::Setup,
         world::system::{files::Disk, shown},
     },
 };
-use keyfob_serve::{Door, Sink, Socket};
+use keyfob_serve::{Door, Narrowed, Sink, Socket};
 
 use super::{host::ThisCommand, log, place};
 use crate::{
@@ -131,8 +131,14 @@ fn one(
         }
     };
     let path = socket.path().unwrap_or(path);
+    let narrowing = Narrowing::read(&args.scope, args.audience.clone(), args.resource.clone());
+    let narrowing = narrowing.map_err(|(key, expected)| {
+        let option = if key == "scopes" { "scope" } else { key };
+        Error::new(Id::Usage, format!("`--{option}` is malformed"), expected)
+    })?;
     let name = path.file_stem().map_or("agent".into(), |stem| stem.to_string_lossy().into_owned());
-    let door = Door::new(&name, session::quiet_client(global, setup), &environment, &profile)
+    let door = Door::new(&name, client(global, setup, narrowing.clone())?, &environment, &profile)
+        .narrowed(narrowing.as_ref().map(told))
         .hosts(args.host.clone())
         .headers_only(args.headers_only)
         .no_rejected(args.no_rejected)
@@ -142,6 +148,22 @@ fn one(
         .sinks(sinks);
     opened.open(door, socket, Told { name, socket: path, environment, profile });
     Ok(())
+}
+
+/// A client for a door.
+fn client(global: &Global, setup: Setup, narrowing: Option<Narrowing>) -> Result<Client, Error> {
+    let client = session::quiet_client(global, setup);
+    match narrowing {
+        Some(narrowing) => client.narrowed(narrowing),
+        None => Ok(client),
+    }
+}
+
+/// What a door is narrowed to, as it says so.
+fn told(narrowing: &Narrowing) -> Narrowed {
+    let Narrowing { scopes, audience, resource } = narrowing;
+    let scopes = scopes.iter().map(str::to_owned).collect();
+    Narrowed { scopes, audience: audience.clone(), resource: resource.clone() }
 }
 
 /// Two texts in one file would take turns.
@@ -175,7 +197,8 @@ fn open_one(
         Some(at) => inherited.swap_remove(at),
         None => Socket::bind(&path, !door.users.is_empty())?,
     };
-    let served = Door::new(name, session::quiet_client(global, own), &environment, &profile)
+    let served = Door::new(name, client(global, own, door.narrowing.clone())?, &environment, &profile)
+        .narrowed(door.narrowing.as_ref().map(told))
         .hosts(door.hosts.clone())
         .headers_only(door.headers_only)
         .no_rejected(door.no_rejected)

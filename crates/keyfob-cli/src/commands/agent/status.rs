@@ -106,6 +106,9 @@ fn answer(place: &Place, standing: &Standing) -> serde_json::Value {
         "headers_only": standing.headers_only,
         "no_rejected": standing.no_rejected,
         "hosts": standing.hosts,
+        "narrowed": standing.narrowed.as_ref().map(|to| {
+            json!({ "scopes": to.scopes, "audience": to.audience, "resource": to.resource })
+        }),
         "closes_in": standing.closes_in,
         "uptime": standing.uptime,
         "connections": standing.connections,
@@ -149,6 +152,12 @@ fn page(place: &Place, standing: &Standing) -> Result<()> {
         plain(&standing.door),
         plain(&place.to_string())
     ))?;
+    if let Some(to) = &standing.narrowed {
+        let parts = [("scope", &to.scopes), ("audience", &to.audience), ("resource", &to.resource)];
+        let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
+        let parts: Vec<_> = parts.map(|(word, list)| format!("{word} {}", plain(&list.join(" ")))).collect();
+        Report::prose(&format!("Its tokens are narrowed: {}.", parts.join(", ")))?;
+    }
     if standing.no_rejected {
         Report::prose("It renews no token because it was rejected.")?;
     }

@@ -13,7 +13,7 @@ use keyfob_core::{
 };
 use zeroize::Zeroizing;
 
-use super::{github, missing::Missing};
+use super::{github, missing::Missing, subject};
 use crate::{
     credential::command,
     session::Session,
@@ -30,7 +30,9 @@ pub(crate) fn asks_github(session: &Session, federation: &Federation) -> bool {
     match federation.identity {
         Identity::GitHub => true,
         Identity::Surroundings => github::is_here(session),
-        Identity::File { .. } | Identity::Variable(_) | Identity::Command(_) => false,
+        Identity::File { .. } | Identity::Variable(_) | Identity::Command(_) | Identity::Login { .. } => {
+            false
+        }
     }
 }
 
@@ -58,6 +60,7 @@ pub(crate) fn fetch(session: &Session, federation: &Federation) -> Result<Identi
             let text = std::str::from_utf8(&output).map_err(|_| asked(failed("it is not text".into())))?;
             read(federation, text, opaque).map_err(asked)
         }
+        Identity::Login { .. } => Ok(read(federation, &subject::token(session)?, opaque)?),
         // The vendor's own client takes no other place by itself, but a job of GitHub's has one.
         Identity::Surroundings if github::is_here(session) => ask_github(session, federation),
         Identity::Surroundings => {

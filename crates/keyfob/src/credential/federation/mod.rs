@@ -8,7 +8,9 @@
 mod github;
 pub(crate) mod identity;
 mod missing;
+pub(crate) mod narrowed;
 pub(crate) mod place;
+mod subject;
 
 use std::sync::{Arc, OnceLock};
 
@@ -27,12 +29,13 @@ use keyfob_core::{
 
 use self::{
     missing::Missing,
+    narrowed::Subject,
     place::{store, wanted},
 };
 use crate::{
     credential::{
         client_auth::{self, Party},
-        grant::{Considered, Grant, stored_grant},
+        grant::{Considered, Grant, Outcome, stored_grant},
         look::nothing,
     },
     provider,
@@ -76,25 +79,61 @@ pub(crate) fn grant(
         if matches!(federation.identity, Identity::Variable(_)) {
             identity::fetch(session, federation).map_err(|missing| missing.error)?;
         }
-        plant(session, federation, &*store)?;
+        plant(session, federation, &*store, None)?;
     }
+    exchanged(session, purpose, need, considered)
+}
+
+/// The grant of a login that is narrowed, exchanged if this is the first time or that is due. It belongs to that login alone.
+pub(crate) fn narrowed_grant(session: &Session, purpose: Purpose, need: &Need) -> Result<Grant> {
+    let federation = wanted(session)?;
+    let subject = match narrowed::subject(session)? {
+        // It asks for itself now, and is the login then.
+        Subject::NotYet => {
+            subject::token(session).map_err(|missing| missing.error)?;
+            narrowed::subject(session)?
+        }
+        known => known,
+    };
+    let (Subject::Login(login), Purpose::Api | Purpose::Remote) = (subject, purpose) else {
+        return Err(nothing(session, &[]));
+    };
+    let store = store(session)?;
+    // What was got for a login that was replaced is of no use to this one.
+    if !matches!(store.look()?, Seen::Record(record) if narrowed::is_of(&record, &login)) {
+        plant(session, federation, &*store, Some(&login))?;
+    }
+    let reason = place::asked_for(session)?.unwrap_or_else(|why| why);
+    let considered = vec![Considered { source: Source::Federation, outcome: Outcome::Here, reason }];
+    let grant = exchanged(session, purpose, need, considered)?;
+    Ok(Grant { profile: Some(session.setup.profile_name().to_owned()), ..grant })
+}
+
+fn exchanged(session: &Session, purpose: Purpose, need: &Need, considered: Vec<Considered>) -> Result<Grant> {
+    let (federation, store) = (wanted(session)?, store(session)?);
     let exchanger = Exchanger { session, federation };
     let usable = renewal::usable(&session.world, &*store, need, &exchanger)?;
     let usable = usable.ok_or_else(|| nothing(session, &considered))?;
     stored_grant(&*session.world.clock, purpose, Source::Federation, usable, considered)
 }
 
-/// Writes the record to be filled, unless another process just did. The provider's metadata is read here, once.
-fn plant(session: &Session, federation: &Federation, store: &dyn Store) -> Result<()> {
+/// Writes the record to be filled, unless another process just did; that of a login takes the place of another login's. The
+/// provider's metadata is read here, once.
+fn plant(session: &Session, federation: &Federation, store: &dyn Store, login: Option<&str>) -> Result<()> {
     let environment = session.complete_environment()?;
     let mut octets = [0; 16];
     session.world.entropy.fill(&mut octets).map_err(failure::no_randomness)?;
     let lease = renewal::wait_for_lease(&session.world, store)?;
-    if !matches!(lease.read()?, Found::Nothing) {
-        return Ok(());
+    match (lease.read()?, login) {
+        (Found::Nothing, _) => {}
+        (Found::Record(record), Some(login)) if !narrowed::is_of(&record, login) => {}
+        _ => return Ok(()),
     }
     let generation = Generation::new(octets, 0);
-    let record = environment.federated_record(federation, generation, session.world.clock.now())?;
+    let mut record = environment.federated_record(federation, generation, session.world.clock.now())?;
+    if let Some(federated) = &mut record.federated {
+        federated.login = login.map(str::to_owned);
+    }
     lease.commit(&record).map(|_| ())
 }
 
@@ -191,6 +230,9 @@ impl Exchanger<'_> {
     /// A fresh identity token, and the request that carries it.
     fn ready(&self, world: &World, record: &Record) -> Result<Ready, Missing> {
         let token = identity::fetch(self.session, self.federation)?;
+        if matches!(self.federation.identity, Identity::Login { .. }) {
+            narrowed::check(self.session, record)?;
+        }
         let is_command = matches!(self.federation.identity, Identity::Command(_));
         let was_asked = is_command || identity::asks_github(self.session, self.federation);
         let worth = self.worth_sending(world, record, &token);

@@ -1,18 +1,22 @@
 //! Whether an exchange of identity tokens is asked for, and where its credential is stored.
 
 use keyfob_core::{
-    Ahead, Cause, Error, Id, ProviderTime, Result,
+    Ahead, Cause, Error, Id, ProviderTime, Record, Result,
     contract::names,
     oauth::federation::{self, Federation, Identity},
 };
 
 use crate::{
+    credential::federation::narrowed::{self, Subject},
     session::Session,
     store::{Seen, Store},
 };
 
-/// What the session's environment says of it.
+/// What the session's environment says of it, or what its login is narrowed to.
 pub(super) fn wanted(session: &Session) -> Result<&Federation> {
+    if let Some(narrowing) = &session.narrowing {
+        return Ok(narrowing);
+    }
     let environment = session.environment()?;
     let missing = || Error::new(Id::Bug, "federation", "it was configured a moment ago");
     environment.federation.as_ref().ok_or_else(missing)
@@ -22,6 +26,14 @@ pub(super) fn wanted(session: &Session) -> Result<&Federation> {
 pub(crate) fn store(session: &Session) -> Result<Box<dyn Store>> {
     let federation = wanted(session)?;
     session.logins()?.of(&session.environment()?.federated_key(federation)?)
+}
+
+/// Its credential, if it is there and still that of whom it is asked for.
+pub(crate) fn record(session: &Session) -> Option<Box<Record>> {
+    let Ok(Seen::Record(record)) = store(session).and_then(|store| store.look()) else { return None };
+    let is_current = session.narrowing.is_none()
+        || matches!(narrowed::subject(session), Ok(Subject::Login(login)) if narrowed::is_of(&record, &login));
+    is_current.then_some(record)
 }
 
 /// Now by the provider's clock, as far as the record of its credential knows how far that is off.
@@ -43,6 +55,17 @@ pub(crate) fn asked_for(session: &Session) -> Result<Result<String, String>> {
     let Ok(environment) = session.environment() else {
         return Ok(Err("it is not known which environment is meant".into()));
     };
+    if let Some(narrowing) = &session.narrowing {
+        // What there is to narrow is the login's: without one there is nothing, whatever was got for it before.
+        return match narrowed::subject(session)? {
+            Subject::Login(_) | Subject::NotYet => {
+                Ok(Ok(format!("{} is narrowed at {}", federation::source(narrowing), environment.issuer())))
+            }
+            Subject::Nobody => {
+                Ok(Err(format!("nobody signed in to profile `{}`", session.setup.profile_name())))
+            }
+        };
+    }
     let Some(federation) = &environment.federation else {
         return Ok(Err(format!(
             "nothing asks for an identity token to be exchanged in environment `{}`",
