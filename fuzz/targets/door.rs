@@ -111,6 +111,7 @@ fn check_request(name: &str, door: &Door, head: &[u8], body: &[u8]) {
         environment: "production".into(),
         profile: door.profile.clone().unwrap_or_else(|| "default".into()),
         hosts: door.hosts.clone(),
+        narrowed: None,
         headers_only: door.headers_only,
         no_rejected: door.no_rejected,
         users: door.users.clone(),
