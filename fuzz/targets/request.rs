@@ -8,7 +8,14 @@
 #[expect(dead_code, reason = "answers are not looked at here")]
 mod head;
 #[path = "../../crates/keyfob-serve/src/strict/mod.rs"]
+#[expect(dead_code, reason = "there is no stranger here, and no second protocol")]
 mod strict;
+/// What of the proxy its heads need.
+mod proxy {
+    pub(crate) mod refusal {
+        pub(crate) const MARK: http::HeaderName = http::HeaderName::from_static("keyfob-error");
+    }
+}
 
 use std::{
     cell::RefCell,
@@ -27,6 +34,7 @@ use hyper::{
     service::service_fn,
 };
 use libfuzzer_sys::fuzz_target;
+use strict::course::{Course, Next};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The longest head, as the agent has it.
@@ -63,7 +71,7 @@ impl AsyncWrite for Sent<'_> {
 
 /// All that comes through if nobody answers.
 fn through(sent: &[u8], most: usize) -> Vec<u8> {
-    let mut stream = pin!(strict::Strict::new(Sent { rest: sent, most }, LONGEST_HEAD, false));
+    let mut stream = pin!(strict::Strict::new(Sent { rest: sent, most }, LONGEST_HEAD, Course::default()));
     let mut read = Vec::new();
     loop {
         let mut room = [0; 100];
@@ -159,10 +167,13 @@ impl hyper::body::Body for Nothing {
 /// What hyper reads, and what it was given to read.
 fn served(sent: &[u8], most: usize, may_upgrade: bool) -> (Vec<Read>, Vec<u8>) {
     let (given, requests) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
-    let stream = strict::Strict::new(Sent { rest: sent, most }, LONGEST_HEAD, may_upgrade);
+    let course = Course::default();
+    let stream = strict::Strict::new(Sent { rest: sent, most }, LONGEST_HEAD, course.clone());
+    let stream = if may_upgrade { stream.may_upgrade() } else { stream };
     let connection = Connection { stream, given: Rc::clone(&given) };
     let service = service_fn(|request: Request<Incoming>| {
-        let requests = Rc::clone(&requests);
+        let (requests, course) = (Rc::clone(&requests), course.clone());
+        let number = course.asked();
         async move {
             let (parts, mut body) = request.into_parts();
             if strict::refused(&parts.method, parts.uri.path()).is_none() {
@@ -190,6 +201,8 @@ fn served(sent: &[u8], most: usize, may_upgrade: bool) -> (Vec<Read>, Vec<u8>) {
                 break;
             }
             requests.borrow_mut().push(read);
+            // Nobody gets another protocol, whatever is asked for.
+            course.answered(number, Next::Request);
             Ok::<_, Infallible>(Response::new(Nothing))
         }
     });
