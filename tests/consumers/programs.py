@@ -340,7 +340,7 @@ class Kubectl(Program):
 
     def version(self, stage):
         out = stage.run(["kubectl", "version", "--client", "-o", "json"], may_fail=True)
-        return json.loads(out[out.index("{"):])["clientVersion"]["gitVersion"].lstrip("v")
+        return json.loads(out[out.index("{"):])["clientVersion"]["gitVersion"].lstrip("v").partition("-")[0]
 
     def serve(self, stage, server):
         server.route("/fetched", lambda *_: (200, b'{"fetched":true}', {}))
@@ -348,7 +348,7 @@ class Kubectl(Program):
     def prepare(self, stage):
         stage.out("setup", "kubernetes", "--only-hosts", "--yes")
         path = stage.home / ".kube/config"
-        version = tuple(int(part) for part in self.version(stage).split("-")[0].split(".")[:2])
+        version = tuple(int(part) for part in self.version(stage).split(".")[:2])
         text = path.read_text()
         if version < (1, 22):  # Debian's knows the older name of the same form alone.
             text = text.replace("authentication.k8s.io/v1\n", "authentication.k8s.io/v1beta1\n")

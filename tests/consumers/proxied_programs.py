@@ -72,7 +72,7 @@ class PythonBehind(Proxied):
 
     package, script = "", ""
     protocol = "`keyfob exec --proxy`"
-    version = Library.version
+    version, python = Library.version, Library.python
     frame = """
 import json, sys
 {script}
@@ -99,7 +99,7 @@ for line in iter(sys.stdin.readline, ""):
 """
 
     def command(self, stage):
-        return [stage.python("python"), "-c", self.frame.replace("{script}", self.script)]
+        return [self.python(stage), "-c", self.frame.replace("{script}", self.script)]
 
     def repairs_401(self, stage):
         self.gate.clear()

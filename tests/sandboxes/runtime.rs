@@ -50,7 +50,7 @@ fn within(mut command: Command, s: &Sandbox, sandbox: &[PathBuf], script: &str) 
 
 /// The descriptor of `exec --agent` comes through all of it, node among them; the socket of an agent that runs can be seen and not opened.
 #[test]
-fn the_sandbox_of_claude_code_hands_on_a_descriptor_and_opens_no_socket() {
+fn sandbox_runtime_hands_on_a_descriptor_and_opens_no_socket() {
     let stage = Stage::new();
     let s = &stage.s;
     let closed = json!({ "allowedDomains": [], "deniedDomains": [] });
@@ -87,7 +87,7 @@ fn nod(asked: &Asked, talk: &mut Conversation) {
 
 /// keyfob's proxy behind the sandbox's: the one address that is let through. What adds the credential to it is not reached past it.
 #[test]
-fn the_sandbox_of_claude_code_reaches_the_proxy_and_nothing_else() {
+fn sandbox_runtime_reaches_the_proxy_and_nothing_else() {
     let api = Upstream::start(nod);
     let s = Sandbox::new();
     fs::create_dir_all(s.home.home()).expect("a directory");
