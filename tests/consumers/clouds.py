@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 import urllib.parse
 from pathlib import Path
 
@@ -11,17 +12,21 @@ from stage import Failed
 HERE = Path(__file__).parent
 
 
+INSTALL = threading.Lock()
+
+
 def python(stage, name):
     """What is installed by clouds.txt, apart from what every build installs."""
     place = Path(stage.python("python")).parent.parent.with_name("clouds")
     lock = HERE / "clouds.txt"
     done = place / "installed"
-    if not (done.exists() and done.read_text() == lock.read_text()):
-        uv = stage.python("uv")
-        subprocess.run([uv, "venv", "-q", "--clear", place], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", place / "bin/python", "--require-hashes", "--no-deps", "-r", lock],
-                       check=True)
-        done.write_text(lock.read_text())
+    uv = stage.python("uv")
+    with INSTALL:
+        if not (done.exists() and done.read_text() == lock.read_text()):
+            subprocess.run([uv, "venv", "-q", "--clear", place], check=True)
+            subprocess.run([uv, "pip", "install", "-q", "--python", place / "bin/python", "--require-hashes", "--no-deps", "-r", lock],
+                           check=True)
+            done.write_text(lock.read_text())
     return place / "bin" / name
 
 
