@@ -10,7 +10,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
 };
 
 use keyfob_testkit::{Ran, Sandbox, program, until};
@@ -22,6 +22,9 @@ const FRIEND: u64 = 4711;
 const STRANGER: u64 = 4712;
 /// The one who runs the agent: these tests are root's, who can become anybody.
 const ROOT: u64 = 0;
+
+/// What stands for all users without a number in a namespace.
+const OVERFLOW: u64 = 65534;
 
 /// Where bubblewrap shows the directory of the agent's socket.
 const DOORS_INSIDE: &str = "/tmp/doors";
@@ -35,13 +38,27 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::within(&[], &[])
+    }
+
+    /// With these words before the command, and further options.
+    fn within(before: &[String], options: &[&str]) -> Self {
         assert!(rustix::process::geteuid().is_root(), "these tests become other users, as root alone can");
         let s = Sandbox::new();
         s.sign_in("default", "ada@example.com");
         // Not below a directory that is somebody's alone, as the sandbox is.
         let doors = tempfile::Builder::new().prefix("keyfob-doors-").tempdir_in("/tmp").expect("a directory");
         fs::set_permissions(doors.path(), fs::Permissions::from_mode(0o755)).expect("ours");
-        let mut command = s.keyfob(["agent", "--for-uid", &FRIEND.to_string(), "--log"]);
+        let mut command = match before {
+            [] => s.keyfob(["agent"]),
+            [first, more @ ..] => {
+                let mut command = s.command(first);
+                command.args(more).args([program(), "agent"]);
+                command
+            }
+        };
+        command.args(["--for-uid", &FRIEND.to_string()]).args(options).arg("--log");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.arg(s.path().join("log")).arg("--socket").arg(doors.path().join("a.sock"));
         let mut agent = command.spawn().expect("it starts");
         let mut line = String::new();
@@ -64,6 +81,12 @@ impl Stage {
 
     /// What these words get, which start curl: the answer, and by the agent's log whom it saw and with what status.
     fn ask(&self, words: &[String]) -> (Value, u64, u64) {
+        let (answer, line) = self.answer(words);
+        (answer, line["uid"].as_u64().expect("a uid"), line["status"].as_u64().expect("one"))
+    }
+
+    /// The same with the whole line of the log.
+    fn answer(&self, words: &[String]) -> (Value, Value) {
         // One who may not ask is waited for five seconds: a curl that the machine stopped for as long has no answer, and asks again.
         let answer = until("an answer", || {
             let ran = Ran::from(Command::new("env").args(words).current_dir("/").output().expect("env runs"));
@@ -71,8 +94,8 @@ impl Stage {
             serde_json::from_str(&ran.out).ok()
         });
         // It is written before the answer is, and nobody else asks.
-        let (uid, status) = *self.log().last().expect("a line");
-        (answer, uid, status)
+        let log = fs::read_to_string(self.s.path().join("log")).expect("the log");
+        (answer, serde_json::from_str(log.lines().last().expect("a line")).expect("JSON"))
     }
 
     /// Who asked, and what became of it.
@@ -161,6 +184,46 @@ fn the_kernel_says_who_asks_whatever_a_namespace_calls_him() {
     stage.is_answered(FRIEND, &disguised(FRIEND), socket);
     stage.is_refused(STRANGER, &disguised(STRANGER), socket);
     stage.is_answered(ROOT, &as_a_root_of_ones_own(), socket);
+}
+
+/// In a user namespace all users without a number there are shown by one, and a door that names it is open to none of them.
+#[test]
+fn a_user_without_a_number_may_be_anybody_and_is_nobody() {
+    let unmapped = OVERFLOW.to_string();
+    let stage = Stage::within(&words(["unshare", "-Ur"]), &["--for-uid", &unmapped]);
+    let ask = |before: Vec<String>| {
+        let (answer, _) = stage.answer(&[before, curl(&stage.socket())].concat());
+        (answer["error"]["id"].clone(), answer["error"]["why"].clone(), answer.to_string())
+    };
+    for stranger in [FRIEND, STRANGER, OVERFLOW] {
+        let (id, why, all) = ask(as_user(stranger));
+        assert_eq!(id, "agent-refused", "{all}");
+        assert_eq!(why, "it is not open to a user that the system does not tell");
+        assert!(!all.contains(&stage.s.token()), "{all}");
+    }
+    // Its own user has one there.
+    assert!(ask(Vec::new()).2.contains(&stage.s.token()));
+}
+
+/// An agent whose own user has no number would take everybody for him; so would a client at somebody's socket.
+#[test]
+fn without_a_number_of_its_own_nobody_serves_and_nobody_is_believed() {
+    let stage = Stage::new();
+    for namespace in [&["unshare", "-U"][..], &["unshare", "-U", "--map-user=65534"]] {
+        let socket = stage.in_doors("other.sock");
+        let mut command = stage.s.command(namespace[0]);
+        command.args(&namespace[1..]).args([program(), "agent", "--for-uid", "4711", "--socket", &socket]);
+        let ran = Ran::from(command.output().expect("it ends"));
+        assert!(ran.code == Some(3) && ran.err.contains("whoever asks could be anybody"), "{ran:?}");
+        assert!(ran.err.contains("--map-current-user") && ran.out.is_empty(), "{ran:?}");
+
+        let mut command = stage.s.command(namespace[0]);
+        command.args(&namespace[1..]).args([program(), "token"]).env("KEYFOB_AGENT", stage.socket());
+        let ran =
+            Ran::from(command.env("KEYFOB_HOME", stage.s.path().join("none")).output().expect("it ends"));
+        assert!(ran.code == Some(3) && ran.out.is_empty(), "{ran:?}");
+        assert!(ran.err.contains("neither you nor root"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::{
     runtime,
 };
 
+use crate::agent::users;
 use crate::doorbell;
 use crate::wire::{self, Failed, Narrowed, Problem, Question};
 
@@ -243,7 +244,12 @@ async fn exchange<T: DeserializeOwned>(
         Way::Socket(socket) => {
             let stream = UnixStream::connect(socket).await.map_err(Refused::Absent)?;
             // Whoever can make a socket there could give out a token of their own, and see what is sent with it.
-            known(stream.peer_cred().map_err(Refused::Absent)?.uid())?;
+            let server = stream.peer_cred().map_err(Refused::Absent)?.uid();
+            // What was inherited is our own user's, whatever a namespace calls him; what is at a path may be anybody's.
+            if !users::is_one(server) {
+                return Err(Refused::Stranger(server));
+            }
+            known(server)?;
             over(stream, method, path, body, wait).await
         }
         Way::Bell(bell) => {

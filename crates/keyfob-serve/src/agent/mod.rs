@@ -20,6 +20,7 @@ mod serving;
 pub(crate) mod sink;
 pub(crate) mod socket;
 pub(crate) mod terms;
+pub(crate) mod users;
 
 use std::{collections::BTreeMap, io, os::unix::net::UnixStream as StdStream, sync::Arc, time::Duration};
 

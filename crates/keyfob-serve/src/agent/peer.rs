@@ -4,10 +4,12 @@ use std::fs;
 
 use tokio::net::UnixStream;
 
+use crate::agent::users;
+
 /// The process that connected.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// Its user, as it is seen from here: a user namespace of its own does not make it another one.
+    /// Its user, as it is seen from here: a user namespace of its own does not make it another one. `None`: it may be anybody.
     pub(crate) uid: Option<u32>,
     pid: Option<i32>,
     /// When that process began: a number alone may be another's by the time it is written down.
@@ -22,7 +24,7 @@ impl Peer {
         };
         let pid = credentials.pid().filter(|pid| *pid > 0);
         let began = pid.filter(|_| with_process).and_then(began);
-        Self { uid: Some(credentials.uid()), pid, began }
+        Self { uid: Some(credentials.uid()).filter(|uid| users::is_one(*uid)), pid, began }
     }
 
     /// A process that inherited the way to us, from one of this user's.

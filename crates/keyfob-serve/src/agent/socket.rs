@@ -15,6 +15,8 @@ use std::{
 
 use keyfob::{Cause, Error, ErrorId, Result};
 
+use crate::agent::users;
+
 /// The longest path of a socket (unix(7): 108 octets with the final zero), less what a temporary name adds.
 const LONGEST_PATH: usize = 100;
 
@@ -44,6 +46,7 @@ impl Socket {
     /// [`ErrorId::Usage`] if an agent listens there already, or no socket can be made there;
     /// [`ErrorId::AgentUnsafe`] if other users could put theirs in its place.
     pub fn bind(path: &Path, others: bool) -> Result<Self> {
+        know_ourselves(&format!("{} cannot hold the socket of an agent", path.display()))?;
         let (dir, name) = (path.parent(), path.file_name());
         let (Some(dir), Some(name)) = (dir.filter(|dir| dir.is_absolute()), name) else {
             return Err(unusable(path, "it is not an absolute path of a file"));
@@ -86,8 +89,9 @@ impl Socket {
     /// when this is dropped: what comes meanwhile waits there for the next agent.
     ///
     /// # Errors
-    /// [`ErrorId::DescriptorUnusable`] if it is no such socket.
+    /// [`ErrorId::DescriptorUnusable`] if it is no such socket; [`ErrorId::AgentUnsafe`] if who asks cannot be told.
     pub fn inherited(descriptor: OwnedFd) -> Result<Self> {
+        know_ourselves("the socket of LISTEN_FDS cannot be an agent's")?;
         let unusable = |error: io::Error| {
             Error::caused_by(ErrorId::DescriptorUnusable, "LISTEN_FDS names no socket that listens", error)
         };
@@ -121,6 +125,17 @@ impl Drop for Place {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Refuses to listen where anybody would look as this user does.
+fn know_ourselves(what: &str) -> Result<()> {
+    if users::is_one(rustix::process::geteuid().as_raw()) {
+        return Ok(());
+    }
+    let why = "this user has no number of its own in this user namespace, so whoever asks could be anybody";
+    Err(Error::new(ErrorId::AgentUnsafe, what, why).hint(
+        "map the user into the namespace (`unshare --map-current-user`), or start the agent outside of it",
+    ))
 }
 
 fn is_socket(meta: &fs::Metadata) -> bool {
