@@ -256,3 +256,36 @@ fn git_hears_that_nobody_has_signed_in_where_the_agent_runs() {
     let foreign = ask("evil.example");
     assert_eq!((foreign.code, &*foreign.out), (Some(0), ""), "{foreign:?}");
 }
+
+/// A door that can give nothing says so wherever one looks, with the command that helps: of its own profile, and not of the one in use.
+#[test]
+fn a_door_without_a_login_is_told_with_the_way_to_one() {
+    let s = signed_in();
+    let [plain, work] = sockets(&s);
+    let doors = format!(
+        "[agent.doors.plain]\nsocket = {plain:?}\n[agent.doors.work]\nsocket = {work:?}\nprofile = \"work\"\n"
+    );
+    configure(&s, &doors);
+    let _doors = start(&mut s.keyfob(["agent"]), &[&plain, &work]);
+    let status = s.run(&["agent", "status"]);
+    assert_eq!(status.code, Some(4), "{status:?}");
+    assert!(status.out.contains("No login: profile `work`"), "{status:?}");
+    assert!(status.out.contains("gives nothing now; it is for tokens and headers."), "{status:?}");
+    assert!(status.out.contains("gives tokens and headers."), "the other one does: {status:?}");
+    assert!(status.err.contains("--profile work login"), "{status:?}");
+    let finding = |told: &Value| {
+        let findings = told["findings"].as_array().expect("a list").iter();
+        findings.filter(|finding| finding["subject"] == "agent").cloned().collect::<Vec<_>>()
+    };
+    let told: Value = serde_json::from_str(&s.run(&["doctor", "--json"]).out).expect("JSON");
+    let found = finding(&told);
+    assert_eq!(found.len(), 1, "{told}");
+    let text = found[0].to_string();
+    assert!(text.contains("the door `work` of the agent gives nothing"), "{text}");
+    assert!(text.contains("keyfob --profile work login"), "{text}");
+
+    s.sign_in("work", "bob@example.com");
+    let told: Value = serde_json::from_str(&s.run(&["doctor", "--json"]).out).expect("JSON");
+    assert!(finding(&told)[0].to_string().contains("there is a login for each door"), "{told}");
+    assert!(!s.out(&["agent", "status"]).contains("gives nothing"));
+}

@@ -10,6 +10,10 @@ use super::{
 
 pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
     Some(match cause {
+        // A door of an agent's, or another login of this home: what is chosen here is not what is meant.
+        Cause::NotSignedIn { profile, .. } if !profile.is_empty() && *profile != situation.here().profile => {
+            format!("run `keyfob --profile {} login`", quoted(profile)).into()
+        }
         Cause::NotSignedIn { .. } => not_signed_in(situation),
         Cause::LoginEnded { .. } => "sign in again: `keyfob login`".into(),
         Cause::NoRefreshToken { .. } => {

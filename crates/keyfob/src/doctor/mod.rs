@@ -2,6 +2,7 @@
 //! permissions, and what an interrupted renewal left behind.
 
 mod credential;
+mod doors;
 mod network;
 mod places;
 
@@ -60,6 +61,7 @@ pub(crate) fn examine(session: &Session, wish: Wish) -> Vec<Finding> {
         network::examine(session, &mut |subject, state| add(subject, state));
     }
     credential::examine(session, wish, &mut add);
+    doors::examine(session, &mut add);
     add("sources", sources(session));
     findings
 }

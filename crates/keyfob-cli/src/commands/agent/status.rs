@@ -147,8 +147,12 @@ fn page(place: &Place, standing: &Standing) -> Result<()> {
     } else {
         format!("headers for requests to {} alone", plain(&standing.hosts.join(", ")))
     };
+    // Nobody who asks there gets anything, whatever the door is for.
+    let waits = standing.source.is_none() && standing.problem.is_some();
+    let gives =
+        if waits { format!("gives nothing now; it is for {gives}") } else { format!("gives {gives}") };
     Report::prose(&format!(
-        "The door `{}` at {} gives {gives}.",
+        "The door `{}` at {} {gives}.",
         plain(&standing.door),
         plain(&place.to_string())
     ))?;
