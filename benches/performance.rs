@@ -13,9 +13,11 @@
     reason = "a benchmark reads the clock, starts what it measures and prints what it found"
 )]
 
+mod agent;
 mod federation;
 mod memory;
 mod provider;
+mod proxy;
 mod renewal;
 mod size;
 mod stage;
@@ -28,13 +30,15 @@ use stage::{Program, Result};
 /// A benchmark: its name, and the function that prints its rows.
 type Benchmark = (&'static str, fn(&Program) -> Result<()>);
 
-const ALL: [Benchmark; 7] = [
+const ALL: [Benchmark; 9] = [
     ("token", token::run),
     ("memory", memory::run),
     ("renewal", renewal::run),
     ("storm", storm::run),
     ("federation", federation::run),
     ("provider", provider::run),
+    ("agent", agent::run),
+    ("proxy", proxy::run),
     // Last: it builds another one in the place of the first.
     ("size", size::run),
 ];

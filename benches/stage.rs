@@ -28,9 +28,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Builds it as it is distributed and installs it.
+    /// Builds it as it is distributed and installs it; or installs the one that `KEYFOB_BENCH_PROGRAM` names, such as one
+    /// with symbols for a profiler.
     pub(crate) fn build() -> Result<Self> {
-        let built = built(&[])?;
+        let built = match std::env::var_os("KEYFOB_BENCH_PROGRAM") {
+            Some(other) => other.into(),
+            None => built(&[])?,
+        };
         let directory = built.parent().ok_or("a program lies in a directory")?;
         let dir = tempfile::Builder::new().prefix("keyfob-bench-").tempdir_in(directory)?;
         let path = dir.path().join("keyfob");
@@ -163,6 +167,11 @@ impl<'p> Stage<'p> {
         Err("no login was stored".into())
     }
 
+    /// The directory of this stage's logins and configuration.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// The provider's base URL.
     pub(crate) fn base(&self) -> &str {
         &self.base
@@ -253,7 +262,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.head.lines().find_map(|line| {
             let (this, value) = line.split_once(':')?;
             this.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())

@@ -23,3 +23,8 @@ pub(crate) fn ratio(this: Duration, that: Duration) -> f64 {
 pub(crate) fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
+
+/// Microseconds, for a table.
+pub(crate) fn us(time: Duration) -> String {
+    format!("{:.0} µs", time.as_secs_f64() * 1e6)
+}

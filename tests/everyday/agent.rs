@@ -43,7 +43,7 @@ impl Agent {
         Self::listens(s.keyfob(["agent"]).spawn().expect("it starts"), sockets)
     }
 
-    fn listens(mut child: Child, sockets: &[PathBuf]) -> Self {
+    pub(crate) fn listens(mut child: Child, sockets: &[PathBuf]) -> Self {
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         for socket in sockets {
             let mut line = String::new();

@@ -11,6 +11,7 @@ mod agent_load;
 mod agent_narrowed;
 mod agent_rejections;
 #[cfg(feature = "tools")]
+mod agent_sight;
 mod agent_strangers;
 mod agent_units;
 mod answers;

@@ -325,6 +325,20 @@ impl Client {
         Survey::of(&self.session, purpose)
     }
 
+    /// The source that would be used: the winner of [`Client::survey`], without a look at what comes after it.
+    #[must_use]
+    pub fn winner(&self, purpose: Purpose) -> Option<crate::Source> {
+        crate::credential::survey::winner(&self.session, purpose)
+    }
+
+    /// The mark of the stored login of the chosen profile: as long as it is the same, a grant from that login would be the same
+    /// too, until it is time to renew it. Neither opens nor reads anything.
+    #[must_use]
+    pub fn mark(&self) -> Option<crate::world::Mark> {
+        let store = self.session.store().ok()?;
+        self.session.world.files.mark(store.path())
+    }
+
     /// Looks for everything that could keep a login from working, and does what the wish allows.
     #[must_use]
     pub fn examine(&self, wish: crate::doctor::Wish) -> Vec<Finding> {

@@ -12,11 +12,12 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{Notify, watch},
+    sync::watch,
     time::Sleep,
 };
 
@@ -32,43 +33,123 @@ const FIRST_WORD: Duration = Duration::from_secs(2);
 
 /// Serves a connection to its end. When the agent stops, the request that is being answered is still answered, and so is the
 /// first one of somebody who has just come.
+///
+/// Most connections are idle most of the time, and there may be ten thousand of them. So what it takes to speak HTTP is there only
+/// from the first octet of a request to the last one of its answer.
 pub(crate) async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, mut stopped: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let _counted = Counted::new(&open);
-    let answering = Arc::new(AtomicBool::new(false));
-    let begun = Arc::new(Begun::default());
-    let patient =
-        Patient { stream, answering: Arc::clone(&answering), begun: Arc::clone(&begun), deadline: None };
-    let strict = Strict::new(patient, wire::LONGEST_HEAD, Course::default());
+    let talk = Arc::new(Talk::default());
+    let mut strict = Strict::new(
+        Patient { stream, talk: Arc::clone(&talk), deadline: None },
+        wire::LONGEST_HEAD,
+        Course::default(),
+    );
+    let mut has_asked = false;
+    loop {
+        let begins = tokio::select! {
+            biased;
+            begins = strict.begins() => begins,
+            () = told_to_stop(&mut stopped) => {
+                if has_asked {
+                    return;
+                }
+                tokio::time::timeout(FIRST_WORD, strict.begins()).await.unwrap_or(false)
+            }
+        };
+        if !begins {
+            return;
+        }
+        match Box::pin(converse(&open, &peer, &talk, strict, &mut stopped)).await {
+            Some(idle) => strict = idle,
+            None => return,
+        }
+        has_asked = true;
+    }
+}
+
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Answers what comes, until nothing more does: then the connection is given back, and was answered to the end. `None`: it is over.
+async fn converse<S>(
+    open: &Arc<Open>,
+    peer: &Peer,
+    talk: &Talk,
+    strict: Strict<Patient<S>>,
+    stopped: &mut watch::Receiver<bool>,
+) -> Option<Strict<Patient<S>>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let service = service_fn(|request| {
-        answering.store(true, Ordering::Relaxed);
-        let (open, peer, answering) = (&open, &peer, &answering);
+        talk.asked();
         async move {
             let reply = answer(open, peer, request).await;
-            answering.store(false, Ordering::Relaxed);
+            // What is refused may have a body that nobody has read, and is hyper's to see off.
+            talk.answered(reply.status() == StatusCode::OK);
             Ok::<_, Infallible>(reply)
         }
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(wire::LONGEST_HEAD);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(strict), service));
-    let told_to_stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    tokio::select! {
-        biased;
+    let mut serving = builder.serve_connection(TokioIo::new(strict), service);
+    let mut to_rest = std::future::poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
         // What is wrong with a connection concerns nobody but its peer, who has been answered as far as that was possible.
-        _ = serving.as_mut() => {}
-        () = told_to_stop => {
-            tokio::select! {
-                biased;
-                _ = serving.as_mut() => return,
-                () = begun.said() => {}
-                () = tokio::time::sleep(FIRST_WORD) => {}
-            }
-            serving.as_mut().graceful_shutdown();
+        Poll::Ready(_) => Poll::Ready(false),
+        Poll::Pending if talk.is_at_rest() => Poll::Ready(true),
+        Poll::Pending => Poll::Pending,
+    });
+    let rests = tokio::select! {
+        biased;
+        rests = &mut to_rest => rests,
+        () = told_to_stop(stopped) => {
+            Pin::new(&mut serving).graceful_shutdown();
             let _ = serving.await;
+            return None;
         }
+    };
+    rests.then(|| {
+        let parts = serving.into_parts();
+        let mut strict = parts.io.into_inner();
+        strict.give_back(&parts.read_buf);
+        strict
+    })
+}
+
+/// How far a request and its answer are.
+#[derive(Default)]
+struct Talk {
+    /// The request has come in, and is being answered.
+    answering: AtomicBool,
+    /// All of it was read, and its answer is there.
+    whole: AtomicBool,
+    /// Some of the answer has gone.
+    begun: AtomicBool,
+    /// There may be more of it.
+    unfinished: AtomicBool,
+}
+
+impl Talk {
+    fn asked(&self) {
+        self.whole.store(false, Ordering::Relaxed);
+        self.answering.store(true, Ordering::Relaxed);
+    }
+
+    fn answered(&self, whole: bool) {
+        self.answering.store(false, Ordering::Relaxed);
+        self.begun.store(false, Ordering::Relaxed);
+        self.whole.store(whole, Ordering::Relaxed);
+    }
+
+    /// Whether the last request has been read and answered to the end.
+    fn is_at_rest(&self) -> bool {
+        self.whole.load(Ordering::Relaxed)
+            && self.begun.load(Ordering::Relaxed)
+            && !self.unfinished.load(Ordering::Relaxed)
     }
 }
 
@@ -88,33 +169,10 @@ impl Drop for Counted {
     }
 }
 
-/// Whether anything has come on a connection.
-#[derive(Default)]
-struct Begun {
-    is_so: AtomicBool,
-    told: Notify,
-}
-
-impl Begun {
-    fn say(&self) {
-        if !self.is_so.swap(true, Ordering::Relaxed) {
-            self.told.notify_one();
-        }
-    }
-
-    async fn said(&self) {
-        if !self.is_so.load(Ordering::Relaxed) {
-            self.told.notified().await;
-        }
-    }
-}
-
 /// A stream on which a request has to come in within a time that begins with its first octet.
 struct Patient<S> {
     stream: S,
-    /// The request has come in, and is being answered.
-    answering: Arc<AtomicBool>,
-    begun: Arc<Begun>,
+    talk: Arc<Talk>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
@@ -126,10 +184,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.begun.say();
-        }
-        if self.answering.load(Ordering::Relaxed) {
+        if self.talk.answering.load(Ordering::Relaxed) {
             self.deadline = None;
             return read;
         }
@@ -147,11 +202,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.talk.begun.store(true, Ordering::Relaxed);
+        self.talk.unfinished.store(true, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // hyper flushes when it has written all that it has.
+        if flushed.is_ready() {
+            self.talk.unfinished.store(false, Ordering::Relaxed);
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -225,6 +287,20 @@ mod tests {
             answered.starts_with("HTTP/1.1 200 OK\r\n") && answered.contains("connection: close"),
             "{answered}"
         );
+    }
+
+    /// Between two requests there is nothing of HTTP here: what has come of the second must not go with the first.
+    #[test]
+    fn requests_that_come_together_are_all_answered() {
+        let asked = "POST /v1/token HTTP/1.1\r\nHost: keyfob\r\nKeyfob: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let chunked = "POST /v1/token HTTP/1.1\r\nHost: keyfob\r\nKeyfob: 1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                       2\r\n{}\r\n0\r\n\r\n";
+        let unread = "POST /v1/token HTTP/1.1\r\nHost: keyfob\r\nContent-Length: 2\r\n\r\n{}";
+        let last = asked.replace("Keyfob: 1", "Keyfob: 1\r\nConnection: close");
+        let answered = answers(&[asked, chunked, asked, unread, asked, &last].concat(), false);
+        let statuses: Vec<_> = answered.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!(statuses, ["200", "200", "200", "400", "200", "200"], "{answered}");
+        assert_eq!(answered.matches("\"token\":").count(), 5);
     }
 
     #[test]

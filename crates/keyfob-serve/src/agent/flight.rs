@@ -12,11 +12,15 @@ use std::{
 use keyfob::{
     Cause, Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::agent::{
     host::{Host, Known, is_lent},
     rejections::Rejections,
+    sight::Sight,
 };
 
 /// Threads that ask at the same time. Each waits for a disk, or for another process that renews.
@@ -100,6 +104,7 @@ pub(crate) struct Flights {
     seen: Rejections,
     /// How many generations came in the place of another one.
     renewed: AtomicU64,
+    sight: Sight,
     threads: Semaphore,
     looks: Semaphore,
     own: Semaphore,
@@ -120,15 +125,21 @@ impl Flights {
             rejections,
             seen: Rejections::default(),
             renewed: AtomicU64::new(0),
+            sight: Sight::default(),
             threads: Semaphore::new(THREADS),
             looks: Semaphore::new(LOOKS),
             own: Semaphore::new(OWN),
         })
     }
 
-    /// The answer to this wish: that of a question which is being asked already, or of a new one. The question goes on
-    /// when its asker has left, and so does the renewal that it may have begun.
+    /// The answer to this wish: what was seen a moment ago and is still so, that of a question which is being asked already, or
+    /// of a new one. The question goes on when its asker has left, and so does the renewal that it may have begun.
     pub(crate) async fn ask(self: &Arc<Self>, wish: Wish) -> Outcome {
+        if let Some(lent) =
+            self.sight.at_hand(&wish, (Instant::now(), self.host.now()), || self.host.mark(&self.client))
+        {
+            return Ok(lent);
+        }
         self.turn(Turn::First, wish).await
     }
 
@@ -228,10 +239,19 @@ impl Flights {
         let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
         let rejected = wish.rejected.clone();
         let purpose = if turn == Turn::IdTokens { Purpose::IdToken } else { Purpose::Api };
-        let outcome = tokio::task::spawn_blocking(move || look(&client, &*host, purpose, &wish))
-            .await
-            .unwrap_or_else(|_| Err(vanished()));
+        let began = Instant::now();
+        let looking = move || {
+            let mark = host.mark(&client);
+            let outcome = look(&client, &*host, purpose, &wish);
+            // Changed meanwhile, it may be either.
+            (outcome, mark.filter(|mark| host.mark(&client) == Some(*mark)))
+        };
+        let (outcome, mark) =
+            tokio::task::spawn_blocking(looking).await.unwrap_or_else(|_| (Err(vanished()), None));
         if let Ok(lent) = &outcome {
+            if let Some(mark) = mark.filter(|_| purpose == Purpose::Api) {
+                self.sight.note(began, mark, lent);
+            }
             self.rejections.came(&lent.generation, rejected.as_ref());
             let is_new = self.seen.came(&lent.generation, rejected.as_ref());
             self.renewed.fetch_add(u64::from(is_new), Ordering::Relaxed);

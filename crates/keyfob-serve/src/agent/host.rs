@@ -12,6 +12,12 @@ pub trait Host: Send + Sync {
     fn told(&self, error: &Error) -> Told;
     /// Which source a client's credential would come from, by looking alone: nothing is taken, renewed or run. May block.
     fn source(&self, client: &Client) -> Option<Source>;
+    /// Numbers that are others whenever a client's stored login is. `None`: nobody knows. It waits for no disk, where that login
+    /// was looked at a moment ago: it is asked in the loop that serves everybody.
+    fn mark(&self, client: &Client) -> Option<[i64; 5]> {
+        let _ = client;
+        None
+    }
     /// What is known of a client's login without renewing it or using the network. May block.
     fn known(&self, client: &Client) -> Known;
     /// Something went wrong that no client is told of.

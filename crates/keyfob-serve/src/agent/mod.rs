@@ -17,6 +17,7 @@ pub(crate) mod peer;
 mod rejections;
 pub(crate) mod room;
 mod serving;
+mod sight;
 pub(crate) mod sink;
 pub(crate) mod socket;
 pub(crate) mod terms;
@@ -98,6 +99,14 @@ impl Agent {
     pub fn idle(mut self, time: Option<Duration>) -> Self {
         self.idle = time;
         self
+    }
+
+    /// For how many connections there is room, at all doors together. Raises the number of files that this process may have open
+    /// as far as it may.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let has_bell = self.doors.iter().any(|(_, way)| matches!(way, Way::Bell(_)));
+        room::room_for_connections(if has_bell { 2 } else { 1 })
     }
 
     /// Serves until SIGTERM, SIGINT or SIGHUP comes, every door has closed, or nobody asks any more. `ready` is called when such

@@ -13,7 +13,7 @@ use crate::agent::{
     listener::{Listener, Next},
     open::Open,
     peer::Peer,
-    room::rooms_for_connections,
+    room::{room_for_connections, share},
     socket::Socket,
 };
 
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
     let idle = idle.filter(|_| doorways.iter().all(|doorway| doorway.keepings.is_empty()));
     let (entered, for_files): (Vec<_>, Vec<_>) =
         doorways.into_iter().partition(|doorway| !matches!(doorway.listener, Listener::None));
-    let share = rooms_for_connections(entered.len());
+    let share = share(room_for(&entered), entered.len());
     // What is there for its files alone does not close, and goes with the last door that does.
     let (mut doors, mut files) = (JoinSet::new(), JoinSet::new());
     for doorway in for_files {
@@ -76,6 +76,12 @@ pub(crate) async fn serve(
     while files.join_next().await.is_some() {}
     tell(&all).await;
     Ok(())
+}
+
+/// The room for connections at these doors: through a bell come two descriptors for each.
+fn room_for(doorways: &[Doorway]) -> usize {
+    let has_bell = doorways.iter().any(|doorway| matches!(doorway.listener, Listener::Bell(_)));
+    room_for_connections(if has_bell { 2 } else { 1 })
 }
 
 /// Ends when nobody has asked at any door for this time.

@@ -222,7 +222,8 @@ impl Serves for Proxy {
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()> {
         let stop = watch::Sender::new(false);
         let (alive, mut all_gone) = mpsc::channel(1);
-        let room = room_for_connections();
+        // Each has one to the target.
+        let room = Arc::new(Semaphore::new(room_for_connections(2)));
         let flights = Flights::new(self.client, Arc::clone(&self.host));
         let (budget, names) = (Budget::new(KEPT), Names::new());
         let mut serving = JoinSet::new();

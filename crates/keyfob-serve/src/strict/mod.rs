@@ -127,6 +127,22 @@ impl<S> Strict<S> {
 }
 
 impl<S: AsyncRead + Unpin> Strict<S> {
+    /// Waits until something comes; whether it did, before the end.
+    pub(crate) async fn begins(&mut self) -> bool {
+        std::future::poll_fn(|cx| {
+            if !self.ready.is_empty() || !self.came.is_empty() {
+                return Poll::Ready(true);
+            }
+            Poll::Ready(matches!(ready!(self.poll_more(cx)), Ok(true)))
+        })
+        .await
+    }
+
+    /// Takes back what has been read here, between one request and the next, and was of no use to the reader yet.
+    pub(crate) fn give_back(&mut self, octets: &[u8]) {
+        self.ready.splice(..0, octets.iter().copied());
+    }
+
     /// Reads more of what is to be judged; whether there was more.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut room = [0; ROOM];

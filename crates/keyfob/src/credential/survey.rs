@@ -37,6 +37,18 @@ pub struct Survey {
     pub nobody: Option<Error>,
 }
 
+/// The winner alone, by looking no further than to it. Nothing is taken, renewed or run.
+pub(crate) fn winner(session: &Session, purpose: Purpose) -> Option<Source> {
+    for &source in source::order(purpose, session.setup.config.prefer) {
+        match look(session, source) {
+            Look::Nothing(_) | Look::PassedOver(_) => {}
+            Look::Here(_) => return Some(source),
+            Look::Broken(_) => return None,
+        }
+    }
+    None
+}
+
 impl Survey {
     /// Looks at every source without renewing, reading or asking anything.
     #[must_use]

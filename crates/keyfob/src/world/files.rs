@@ -22,6 +22,9 @@ pub enum Lock {
     Detached,
 }
 
+/// What a file is known by as long as it stays as it is.
+pub type Mark = [i64; 5];
+
 /// The few acts on files that a store is made of. Each is one step that either happened or did not; the order
 /// of them, and what a crash between two of them means, is decided in `crate::store`.
 pub trait Files: Send + Sync {
@@ -52,6 +55,12 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] with the reason; the system's.
     fn read_trusted(&self, path: &Path, root_only: bool) -> io::Result<Option<Vec<u8>>>;
+    /// Numbers that are others whenever the file is written or another one is in its place: a look that neither opens nor reads
+    /// it. `None`: it is not there, was changed so lately that the next change could have the same ones, or nothing is known.
+    fn mark(&self, path: &Path) -> Option<Mark> {
+        let _ = path;
+        None
+    }
     /// The files in a directory, sorted. A directory that is not there has none.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::world::waiting::Listener;
 
-pub use files::{Files, Held, Lock};
+pub use files::{Files, Held, Lock, Mark};
 pub use http::{Answer, Connected, Http, NoAnswer, Request};
 pub use keys::{KeyTrouble, Keys, WrappingKey};
 

@@ -24,7 +24,11 @@ impl Host for ThisCommand {
     }
 
     fn source(&self, client: &Client) -> Option<Source> {
-        client.survey(Purpose::Api).winner
+        client.winner(Purpose::Api)
+    }
+
+    fn mark(&self, client: &Client) -> Option<[i64; 5]> {
+        client.mark()
     }
 
     fn known(&self, client: &Client) -> Known {

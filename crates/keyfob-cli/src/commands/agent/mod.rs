@@ -19,6 +19,9 @@ use crate::{
     session,
 };
 
+/// Fewer connections at a time are so few that a person should hear of it.
+const FEW: usize = 512;
+
 pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     if let Some(AgentCommand::Status(args)) = &args.command {
         return status::run(global, args);
@@ -29,6 +32,7 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
     Report::can_answer()?;
     let is_configured = !args.is_of_one_door() && !setup.config.agent.doors.is_empty();
     let Opened { agent, doors, remarks } = doors::open(global, args, setup)?;
+    let room = agent.room();
     // They listen: whoever reads this may ask.
     let ready = || {
         match doors.as_slice() {
@@ -36,6 +40,12 @@ pub(crate) fn run(global: &Global, args: &Agent) -> Result {
             doors => several(global, doors)?,
         }
         remarks.iter().for_each(|remark| Report::say(remark));
+        if room < FEW {
+            Report::say(&format!(
+                "There is room for {room} connections at a time, because this process may have no more files open \
+                 (`ulimit -Hn`). Whoever comes then waits."
+            ));
+        }
         Ok(())
     };
     let served: Result<()> = agent

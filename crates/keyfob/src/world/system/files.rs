@@ -15,11 +15,14 @@ use super::{
     locks::{Locked, try_lock, works},
     owners::{others_may_write, whose},
 };
-use crate::world::{Files, Lock, breach::Breach};
+use crate::world::{Clock as _, Files, Lock, Mark, breach::Breach, system::clock::SystemClock};
 
 /// No file of ours is larger; what is larger is not ours. A record holds at most one answer of [`super::http`]: of a mebibyte, with every character escaped in JSON, and that in base64
 /// where it is sealed.
 pub(crate) const LARGEST: u64 = 4 * super::http::LARGEST;
+
+/// Longer than any step, in milliseconds, in which a local file system counts time.
+const STEP: i64 = 100;
 
 /// The disk of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -108,6 +111,14 @@ impl Files for Disk {
         let mut bytes = Vec::new();
         file.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    fn mark(&self, path: &Path) -> Option<Mark> {
+        let meta = std::fs::metadata(path).ok()?;
+        // A file system counts in steps of some milliseconds, and gives a number anew that has become free.
+        let age = SystemClock.millis() - (meta.ctime() * 1000 + meta.ctime_nsec() / 1_000_000);
+        let [dev, ino, size] = [meta.dev(), meta.ino(), meta.size()].map(u64::cast_signed);
+        (age > STEP).then_some([dev, ino, size, meta.ctime(), meta.ctime_nsec()])
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {

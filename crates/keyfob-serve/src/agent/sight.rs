@@ -1,0 +1,115 @@
+//! What was seen of the login a moment ago, for whoever asks while it is still so.
+//!
+//! A look at the login takes a thread and some forty system calls, and most looks find what the one before them found. So for a
+//! while after each, it is only asked whether the file is still the one that was read. No answer is older than its question for
+//! that: who has signed out, or has renewed, has another file there before they are told that it is done.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use keyfob::{Source, Timestamp};
+use tokio::time::Instant;
+
+use crate::agent::flight::{Credential, Wish};
+
+/// For how long after a look. What was opened so lately is known to the kernel, also where the disk is another machine's, so that
+/// nobody waits for one; and what is no matter of that file (another source has come up) is found by the next look.
+const WHILE: Duration = Duration::from_secs(1);
+
+/// Nothing is renewed this many seconds before its end, or earlier: then the library decides.
+const EARLY: i64 = 300;
+
+#[derive(Default)]
+pub(crate) struct Sight(Mutex<Option<Seen>>);
+
+struct Seen {
+    /// When the look began.
+    at: Instant,
+    /// The file, before and after it.
+    mark: [i64; 5],
+    lent: Arc<Credential>,
+}
+
+impl Sight {
+    /// A look that began then has found this, and the file was this one all the time.
+    pub(crate) fn note(&self, at: Instant, mark: [i64; 5], lent: &Arc<Credential>) {
+        let of_file = lent.source == Source::Login && lent.warning.is_none();
+        let seen = of_file.then(|| Seen { at, mark, lent: Arc::clone(lent) });
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    /// What is wished for at this time, if it was seen and nothing has changed by this mark.
+    pub(crate) fn at_hand(
+        &self,
+        wish: &Wish,
+        (at, now): (Instant, Timestamp),
+        mark: impl FnOnce() -> Option<[i64; 5]>,
+    ) -> Option<Arc<Credential>> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen =
+            seen.as_ref().filter(|seen| wish.rejected.is_none() && at.duration_since(seen.at) < WHILE)?;
+        let needed = i64::try_from(wish.min_valid.as_secs()).unwrap_or(i64::MAX).max(EARLY);
+        let lasts = seen.lent.expires_at.is_none_or(|end| end.since(now) > needed);
+        (lasts && mark() == Some(seen.mark)).then(|| Arc::clone(&seen.lent))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyfob::Secret;
+
+    const MARK: [i64; 5] = [1, 2, 3, 4, 5];
+
+    fn credential(expires_at: Option<i64>) -> Credential {
+        Credential {
+            token: Secret::new("sesame"),
+            headers: Vec::new(),
+            source: Source::Login,
+            generation: "07070707070707070707070707070707:3".parse().unwrap(),
+            profile: None,
+            expires_at: expires_at.map(Timestamp),
+            warning: None,
+        }
+    }
+
+    fn seen(began: Instant, change: impl FnOnce(&mut Credential)) -> Sight {
+        let mut lent = credential(Some(1000));
+        change(&mut lent);
+        let sight = Sight::default();
+        sight.note(began, MARK, &Arc::new(lent));
+        sight
+    }
+
+    #[test]
+    fn what_is_at_hand_is_what_a_look_would_find() {
+        let plain = Wish::default();
+        let began = Instant::now();
+        let at = |now| (began, Timestamp(now));
+        let ask = |sight: &Sight, wish: &Wish, now: i64| sight.at_hand(wish, at(now), || Some(MARK));
+        assert!(ask(&Sight::default(), &plain, 0).is_none(), "nothing was seen yet");
+        let sight = seen(began, |_| {});
+        assert!(ask(&sight, &plain, 0).is_some());
+        assert!(
+            ask(&sight, &plain, 699).is_some() && ask(&sight, &plain, 700).is_none(),
+            "to be renewed soon"
+        );
+        assert!(ask(&seen(began, |lent| lent.expires_at = None), &plain, 5000).is_some());
+        let long = |seconds| Wish { min_valid: Duration::from_secs(seconds), ..Wish::default() };
+        assert!(ask(&sight, &long(999), 0).is_some() && ask(&sight, &long(1000), 0).is_none());
+        assert!(ask(&sight, &long(u64::MAX), 0).is_none());
+        let rejected = Wish { rejected: Some(credential(None).generation), ..Wish::default() };
+        assert!(ask(&sight, &rejected, 0).is_none());
+        for mark in [None, Some([1, 2, 3, 4, 6])] {
+            assert!(sight.at_hand(&plain, at(0), || mark).is_none(), "another file is there, or none");
+        }
+        assert!(ask(&seen(began, |lent| lent.source = Source::Federation), &plain, 0).is_none());
+        let warning =
+            || Some(keyfob::Error::new(keyfob::ErrorId::Unreachable, "renewing", "it is not there"));
+        assert!(ask(&seen(began, |lent| lent.warning = warning()), &plain, 0).is_none());
+        let later = (began + WHILE, Timestamp(0));
+        assert!(sight.at_hand(&plain, later, || Some(MARK)).is_none(), "it was seen too long ago");
+    }
+}
