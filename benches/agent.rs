@@ -8,20 +8,22 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use crate::{
     stage::{Program, Result, Stage},
-    statistics::{median, quantile, ratio, us},
+    statistics::{median, ms, quantile, ratio, us},
 };
 
 use self::peers::{OidcAgent, SshAgent};
 
-/// On a kept connection, and with a connection for each.
+/// On a kept connection, with a connection for each.
 const REQUESTS: usize = 20_000;
 const CONNECTIONS: usize = 3000;
+/// Of the two commands.
+const COMMANDS: usize = 500;
 
 /// A question as docs/agent.md has it.
 const QUESTION: &[u8] =
@@ -80,7 +82,33 @@ fn connected(stage: &Stage<'_>, agent: &Agent) -> Result<()> {
         ratio(median(&asked), median(&given)),
         us(median(&given))
     );
+    let empty = tempfile::tempdir()?;
+    let (mut ours, mut theirs) = (stage.command(&["token"]), peer.command("oidc-token"));
+    ours.env("KEYFOB_HOME", empty.path().join("home"))
+        .env("KEYFOB_AGENT", &agent.socket)
+        .stdout(Stdio::null());
+    theirs.arg("bench");
+    let (mut asked, mut given) = (Vec::new(), Vec::new());
+    for turn in 0..COMMANDS + 10 {
+        let one = timed(|| succeeds(&mut ours))?;
+        let other = timed(|| succeeds(&mut theirs))?;
+        if turn >= 10 {
+            asked.push(one);
+            given.push(other);
+        }
+    }
+    println!(
+        "| agent: `keyfob token` that asks it | {} (90th percentile {}) | **{:.2} ×** (`oidc-token`, {}) | below 1 × |",
+        ms(median(&asked)),
+        ms(quantile(&asked, 90)),
+        ratio(median(&asked), median(&given)),
+        ms(median(&given))
+    );
     Ok(())
+}
+
+fn succeeds(command: &mut Command) -> Result<()> {
+    if command.status()?.success() { Ok(()) } else { Err("a command got no token".into()) }
 }
 
 fn timed(act: impl FnOnce() -> Result<()>) -> Result<Duration> {

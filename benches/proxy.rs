@@ -21,11 +21,13 @@ use crate::{
 
 use self::servers::{Nginx, Origin};
 
-/// Connections that are kept, as those of a few programs.
+/// Connections that are kept: as many as keep a proxy busy, and one, for what it adds to a request that finds it idle.
 const CLIENTS: &str = "8";
-/// Turns of each, of so many seconds.
+const ALONE: &str = "1";
+/// Turns of each, and how long one of them takes.
 const TURNS: usize = 5;
-const SECONDS: u32 = 2;
+const BUSY: &str = "2s";
+const BRIEF: &str = "1s";
 /// What proxies run on, and everything else.
 const CORES: [usize; 2] = [0, 1];
 
@@ -56,15 +58,9 @@ fn requests(stage: &Stage<'_>, origin: &Nginx) -> Result<()> {
     let ours = Proxy::start(stage, origin.base(), &[])?;
     let bare = Proxy::start(stage, origin.base(), &["--scrub", "headers"])?;
     let (direct, theirs) = (("unused", origin.base()), ("unused", nginx.base()));
-    let mut all: [Vec<Load>; 4] = Default::default();
-    for turn in 0..TURNS {
-        for number in 0..all.len() {
-            let this = (turn + number) % all.len();
-            let (token, base) = [direct, theirs, ours.address(), bare.address()][this];
-            all[this].push(load(base, token)?);
-        }
-    }
-    let [direct, theirs, ours, bare] = all.map(|loads| Load::median(&loads));
+    let ways = [direct, theirs, ours.address(), bare.address()];
+    let (busy, alone) = (in_turns(ways, CLIENTS, BUSY)?, in_turns(ways, ALONE, BRIEF)?);
+    let [direct, theirs, ours, bare] = busy;
     println!(
         "| proxy: requests a second, one core, {CLIENTS} connections | {:.0} | **{:.2} ×** (nginx, {:.0}; without either, {:.0}) | 0.5 × |",
         ours.rate,
@@ -72,14 +68,18 @@ fn requests(stage: &Stage<'_>, origin: &Nginx) -> Result<()> {
         theirs.rate,
         direct.rate
     );
-    let added = |load: &Load| load.median.saturating_sub(direct.median);
-    println!(
-        "| proxy: time it adds to one of them | {} | **{:.2} ×** (nginx, {}; without either, {}) | 2 × |",
-        us(added(&ours)),
-        ratio(added(&ours), added(&theirs)),
-        us(added(&theirs)),
-        us(direct.median)
-    );
+    for (what, [direct, theirs, ours, _]) in
+        [("time it adds to a request", alone), ("the same where 8 connections keep it busy", busy)]
+    {
+        let added = |load: Load| load.median.saturating_sub(direct.median);
+        println!(
+            "| proxy: {what} | {} | **{:.2} ×** (nginx, {}; without either, {}) | 2 × |",
+            us(added(ours)),
+            ratio(added(ours), added(theirs)),
+            us(added(theirs)),
+            us(direct.median)
+        );
+    }
     println!(
         "| proxy: requests a second with covering in bodies | {:.0} | **{:.2} ×** (without, {:.0}) | 0.7 × |",
         ours.rate,
@@ -87,6 +87,18 @@ fn requests(stage: &Stage<'_>, origin: &Nginx) -> Result<()> {
         bare.rate
     );
     Ok(())
+}
+
+/// Each way in turns, with so many connections for so long.
+fn in_turns(ways: [(&str, &str); 4], clients: &str, time: &str) -> Result<[Load; 4]> {
+    let mut all: [Vec<Load>; 4] = Default::default();
+    for turn in 0..TURNS {
+        for number in 0..ways.len() {
+            let this = (turn + number) % ways.len();
+            all[this].push(load(ways[this], clients, time)?);
+        }
+    }
+    Ok(all.map(|loads| Load::median(&loads)))
 }
 
 /// What `wrk` has measured.
@@ -105,9 +117,9 @@ impl Load {
     }
 }
 
-fn load(base: &str, token: &str) -> Result<Load> {
+fn load((token, base): (&str, &str), clients: &str, time_of_it: &str) -> Result<Load> {
     let done = Command::new("wrk")
-        .args(["-t1", "-c", CLIENTS, "--latency", &format!("-d{SECONDS}s"), "-H"])
+        .args(["-t1", "-c", clients, "-d", time_of_it, "--latency", "-H"])
         .arg(format!("Authorization: Bearer {token}"))
         .arg(format!("{base}/small.json"))
         .stdin(Stdio::null())

@@ -83,12 +83,7 @@ impl OidcAgent {
         let dir = tempfile::tempdir()?;
         let (socket, password) = (dir.path().join("agent.sock"), dir.path().join("password"));
         fs::write(&password, "sesame\n")?;
-        let command = |name: &str| {
-            let mut command = Command::new(name);
-            command.env("OIDC_CONFIG_DIR", dir.path()).env("OIDC_SOCK", &socket).env("HOME", dir.path());
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            command
-        };
+        let command = |name: &str| command(name, dir.path());
         let child = command("oidc-agent")
             .args(["-d", "--no-autoload", "-a"])
             .arg(&socket)
@@ -107,6 +102,11 @@ impl OidcAgent {
         let agent = Self { child, dir };
         run(account.env("BENCH_REFRESH_TOKEN", refresh_token))?;
         Ok(agent)
+    }
+
+    /// One of its commands.
+    pub(super) fn command(&self, name: &str) -> Command {
+        command(name, self.dir.path())
     }
 
     /// Connects, and asks for a token, as docs/api-ipc of oidc-agent says.
@@ -134,6 +134,13 @@ impl Drop for OidcAgent {
     fn drop(&mut self) {
         end(&mut self.child);
     }
+}
+
+fn command(name: &str, dir: &Path) -> Command {
+    let mut command = Command::new(name);
+    command.env("OIDC_CONFIG_DIR", dir).env("OIDC_SOCK", dir.join("agent.sock")).env("HOME", dir);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// Signs in with the scopes that oidc-agent asks for; returns the refresh token.

@@ -56,6 +56,7 @@ pub(crate) fn run<S: Serves, E>(
     server: S,
     ready: impl FnOnce() -> Result<(), E>,
 ) -> io::Result<Result<(), E>> {
+    let _held = held();
     let runtime = runtime(server.threads())?;
     let served = runtime.block_on(async {
         let mut signals = signals(&[SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()])?;
@@ -89,6 +90,7 @@ where
     L: FnOnce() -> T + Send + 'static,
     P: Fn(i32) + Send + 'static,
 {
+    let _held = held();
     let runtime = runtime(server.threads())?;
     let result = runtime.block_on(async {
         let kinds =
@@ -134,6 +136,20 @@ where
     });
     runtime.shutdown_background();
     result
+}
+
+/// Memory of each size that a request may need, which is held for as long as a server runs. Where musl allocates, what is free goes back to
+/// the system as soon as nothing beside it is in use, so that each request would ask the system for its memory anew. None of this
+/// is ever written, so most of it is none of the machine's.
+fn held() -> Vec<Vec<u8>> {
+    /// The sizes that musl has between half a kilobyte and the buffers of hyper (`malloc/mallocng/malloc.c`, in units of 16 octets, less
+    /// what it needs itself).
+    const UNITS: [usize; 18] =
+        [31, 36, 42, 50, 63, 72, 84, 102, 127, 146, 170, 204, 255, 292, 340, 409, 511, 584];
+    /// Of each so many.
+    const PIECES: usize = 4;
+    let sizes = UNITS.iter().filter(|_| cfg!(target_env = "musl")).flat_map(|units| [units * 16 - 4; PIECES]);
+    sizes.map(|size| std::hint::black_box(Vec::with_capacity(size))).collect()
 }
 
 /// With so many threads that may block, and a few for the program that is waited for and what is counted.

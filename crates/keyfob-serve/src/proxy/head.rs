@@ -3,6 +3,8 @@
 //! What a client sent has come through [`crate::strict`], so its framing is beyond doubt; it is looked at here again, as far as it
 //! can be seen, because a request that is forwarded in two ways would be the client's with our credential.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts, uri::Authority};
 
 use crate::proxy::refusal::MARK;
@@ -208,8 +210,9 @@ fn pass(headers: &HeaderMap, lists: &[&[&str]]) -> Result<HeaderMap, Refused> {
 }
 
 /// Programs behind a gateway (CGI, WSGI) take `x_api_key` for `x-api-key`.
-fn dashed(name: &HeaderName) -> String {
-    name.as_str().replace('_', "-")
+fn dashed(name: &HeaderName) -> Cow<'_, str> {
+    let name = name.as_str();
+    if name.contains('_') { name.replace('_', "-").into() } else { name.into() }
 }
 
 fn is_dropped(dashed: &str, lists: &[&[&str]]) -> bool {

@@ -41,8 +41,11 @@ fn is_list(name: &HeaderName) -> bool {
 
 /// Drops what differs from this name in nothing but underscores.
 fn drop_twins(headers: &mut HeaderMap, name: &HeaderName) {
-    let dashed = |name: &HeaderName| name.as_str().replace('_', "-");
-    let is_twin = |other: &&HeaderName| *other != name && dashed(other) == dashed(name);
+    let dashed = |octet: u8| if octet == b'_' { b'-' } else { octet };
+    let is_twin = |other: &&HeaderName| {
+        let own = name.as_str().bytes().map(dashed);
+        *other != name && other.as_str().bytes().map(dashed).eq(own)
+    };
     for twin in headers.keys().filter(is_twin).cloned().collect::<Vec<_>>() {
         headers.remove(twin);
     }

@@ -7,9 +7,11 @@
 use crate::proxy::scrub::form::Form;
 
 /// Every so many places of a text are looked at. More of them would be passed over by mistake less often.
-const STRIDE: usize = 4;
+const STRIDE: usize = 6;
 /// So many octets are looked up at once.
 const GRAM: usize = 3;
+/// So much of a text is passed over in one step.
+const ROW: usize = 3 * STRIDE + GRAM;
 /// What all of them can see.
 pub(crate) const BEGINNING: usize = STRIDE - 1 + GRAM;
 const BITS: usize = 1 << 16;
@@ -74,11 +76,28 @@ impl Filter {
         let may_begin_at = |at: &usize| {
             self.may_begin(text[*at]) && text.get(*at..*at + GRAM).is_none_or(|gram| self.first.has(gram))
         };
+        let found_at = |next: usize| (next + 1 - STRIDE..=next).find(may_begin_at);
         // What begins here or at one of the places before it, back to the one that was looked at last, is noticed here.
         let mut next = from + STRIDE - 1;
+        // Almost always there is nothing at several places in a row, which are looked up together.
+        while let Some(row) = text.get(next..next + ROW) {
+            let has = |number: usize| self.early.has(&row[number * STRIDE..number * STRIDE + GRAM]);
+            if !(has(0) | has(1) | has(2) | has(3)) {
+                next += 4 * STRIDE;
+                continue;
+            }
+            for number in 0..4 {
+                if has(number)
+                    && let Some(found) = found_at(next + number * STRIDE)
+                {
+                    return Some(found);
+                }
+            }
+            next += 4 * STRIDE;
+        }
         while let Some(gram) = text.get(next..next + GRAM) {
             if self.early.has(gram)
-                && let Some(found) = (next + 1 - STRIDE..=next).find(may_begin_at)
+                && let Some(found) = found_at(next)
             {
                 return Some(found);
             }

@@ -11,6 +11,9 @@ const BEFORE_A_BREAK: usize = 16;
 /// A line ends with at most this many characters (CR and LF).
 const LONGEST_BREAK: u8 = 2;
 
+/// Every octet that a text may have beside the characters of a form: those of escapes and of line ends.
+const OF_ESCAPES: &[u8] = b"%\\ux0123456789abcdefABCDEFrn\r\n";
+
 /// One row of characters that is looked for.
 pub(crate) struct Form {
     /// Each with the other character that says the same: upper and lower case of a digit, base64's two alphabets.
@@ -144,7 +147,9 @@ impl Form {
     pub(crate) fn beginnings(&self, length: usize, found: &mut Vec<Vec<u8>>) {
         let mut unfinished = vec![(Vec::new(), Place::BEGINNING)];
         while let Some((text, place)) = unfinished.pop() {
-            for octet in 0..=u8::MAX {
+            let [one, other] = self.characters[place.at];
+            let own = [Some(one), (other != one).then_some(other)].into_iter().flatten();
+            for octet in own.filter(|own| !OF_ESCAPES.contains(own)).chain(OF_ESCAPES.iter().copied()) {
                 for step in self.step(place, octet).into_iter().flatten() {
                     let text = [&text[..], &[octet]].concat();
                     match step {
