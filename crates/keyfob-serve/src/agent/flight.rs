@@ -251,10 +251,13 @@ impl Flights {
         if let Ok(lent) = &outcome {
             if let Some(mark) = mark.filter(|_| purpose == Purpose::Api) {
                 self.sight.note(began, mark, lent);
+                tokio::spawn(self.sight.clone().fade(began));
             }
             self.rejections.came(&lent.generation, rejected.as_ref());
             let is_new = self.seen.came(&lent.generation, rejected.as_ref());
             self.renewed.fetch_add(u64::from(is_new), Ordering::Relaxed);
+        } else if purpose == Purpose::Api {
+            self.sight.forget();
         }
         outcome
     }

@@ -21,8 +21,8 @@ const WHILE: Duration = Duration::from_secs(1);
 /// Nothing is renewed this many seconds before its end, or earlier: then the library decides.
 const EARLY: i64 = 300;
 
-#[derive(Default)]
-pub(crate) struct Sight(Mutex<Option<Seen>>);
+#[derive(Clone, Default)]
+pub(crate) struct Sight(Arc<Mutex<Option<Seen>>>);
 
 struct Seen {
     /// When the look began.
@@ -47,12 +47,31 @@ impl Sight {
         (at, now): (Instant, Timestamp),
         mark: impl FnOnce() -> Option<[i64; 5]>,
     ) -> Option<Arc<Credential>> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen =
-            seen.as_ref().filter(|seen| wish.rejected.is_none() && at.duration_since(seen.at) < WHILE)?;
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = place.as_ref().filter(|_| wish.rejected.is_none())?;
         let needed = i64::try_from(wish.min_valid.as_secs()).unwrap_or(i64::MAX).max(EARLY);
-        let lasts = seen.lent.expires_at.is_none_or(|end| end.since(now) > needed);
-        (lasts && mark() == Some(seen.mark)).then(|| Arc::clone(&seen.lent))
+        if seen.lent.expires_at.is_some_and(|end| end.since(now) <= needed) {
+            return None;
+        }
+        if at.duration_since(seen.at) < WHILE && mark() == Some(seen.mark) {
+            return Some(Arc::clone(&seen.lent));
+        }
+        *place = None;
+        None
+    }
+
+    /// Keeps what the look that began then has found no longer than it is of use.
+    pub(crate) async fn fade(self, at: Instant) {
+        tokio::time::sleep_until(at + WHILE).await;
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.as_ref().is_some_and(|seen| seen.at <= at) {
+            *place = None;
+        }
+    }
+
+    /// A look has found none.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -103,12 +122,17 @@ mod tests {
         let rejected = Wish { rejected: Some(credential(None).generation), ..Wish::default() };
         assert!(ask(&sight, &rejected, 0).is_none());
         for mark in [None, Some([1, 2, 3, 4, 6])] {
+            let sight = seen(began, |_| {});
             assert!(sight.at_hand(&plain, at(0), || mark).is_none(), "another file is there, or none");
+            assert!(ask(&sight, &plain, 0).is_none(), "and what was seen is kept no longer");
         }
         assert!(ask(&seen(began, |lent| lent.source = Source::Federation), &plain, 0).is_none());
         let warning =
             || Some(keyfob::Error::new(keyfob::ErrorId::Unreachable, "renewing", "it is not there"));
         assert!(ask(&seen(began, |lent| lent.warning = warning()), &plain, 0).is_none());
+        let gone = seen(began, |_| {});
+        gone.forget();
+        assert!(ask(&gone, &plain, 0).is_none());
         let later = (began + WHILE, Timestamp(0));
         assert!(sight.at_hand(&plain, later, || Some(MARK)).is_none(), "it was seen too long ago");
     }

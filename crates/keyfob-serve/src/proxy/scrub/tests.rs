@@ -211,6 +211,47 @@ fn what_is_covered_is_exactly_what_a_slow_search_finds() {
     }
 }
 
+/// A text is looked at in steps and rows: no place is between two of them.
+#[test]
+fn a_secret_is_found_at_each_place_of_a_long_text() {
+    let scrub = Scrub::new([TOKEN]);
+    for (written, expected) in forms(TOKEN) {
+        for before in 0..20 {
+            for after in [0, 2, 40] {
+                let around = |middle: &str| format!("{}{middle}{}", "x.".repeat(before), "y ".repeat(after));
+                assert_same(&whole(&scrub, around(&written).as_bytes()), around(&expected).as_bytes());
+                let odd = |middle: &str| format!("-{}", around(middle));
+                assert_same(&whole(&scrub, odd(&written).as_bytes()), odd(&expected).as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_form_begins_as_each_octet_tried_in_turn_says() {
+    fn tried(form: &Form, place: Place, text: &[u8], found: &mut Vec<Vec<u8>>) {
+        for octet in 0..=u8::MAX {
+            for step in form.step(place, octet).into_iter().flatten() {
+                let text = [text, &[octet]].concat();
+                match step {
+                    Step::Further(place) if text.len() < 4 => tried(form, place, &text, found),
+                    _ => found.push(text),
+                }
+            }
+        }
+    }
+    for secret in [TOKEN, OTHER, "%%\\rn\r\nux09afAF"] {
+        for form in Form::all(secret.as_bytes()) {
+            let (mut slowly, mut quickly) = (Vec::new(), Vec::new());
+            tried(&form, Place::BEGINNING, &[], &mut slowly);
+            form.beginnings(4, &mut quickly);
+            slowly.sort();
+            quickly.sort();
+            assert_eq!(slowly, quickly, "{secret}");
+        }
+    }
+}
+
 #[test]
 fn an_event_goes_on_at_once_unless_it_ends_like_a_secret_begins() {
     let mut stream = Scrub::new([TOKEN]).stream();
