@@ -9,14 +9,13 @@ use std::{
     time::Duration,
 };
 
-use keyfob::{
-    Cause, Client, Error, ErrorId, Generation, Grant, Need, Purpose, Result, Secret, Source, Timestamp,
-};
+use keyfob::{Cause, Client, Error, ErrorId, Grant, Need, Purpose, Result, Source};
 use tokio::{
     sync::{Semaphore, watch},
     time::Instant,
 };
 
+pub(crate) use crate::agent::lent::{Credential, Wish};
 use crate::agent::{
     host::{Host, Known, is_lent},
     rejections::Rejections,
@@ -38,25 +37,6 @@ pub(crate) const OF_A_DOOR: usize = THREADS + LOOKS + OWN + 2;
 
 /// Different questions at the same time. Each holds a task, and most of them wait for a thread.
 const QUESTIONS: usize = 64;
-
-/// A question to the library.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Wish {
-    pub(crate) min_valid: Duration,
-    pub(crate) rejected: Option<Generation>,
-}
-
-/// A credential that may be handed out: a login's access token, and nothing else that the library has.
-#[derive(Debug)]
-pub(crate) struct Credential {
-    pub(crate) token: Secret,
-    pub(crate) headers: Vec<(String, Secret)>,
-    pub(crate) source: Source,
-    pub(crate) generation: Generation,
-    pub(crate) profile: Option<String>,
-    pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) warning: Option<Error>,
-}
 
 pub(crate) type Outcome = Result<Arc<Credential>>;
 

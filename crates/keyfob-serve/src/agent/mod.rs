@@ -10,6 +10,7 @@ pub(crate) mod door;
 pub(crate) mod flight;
 pub(crate) mod host;
 mod keeping;
+mod lent;
 mod listener;
 pub(crate) mod log;
 mod open;

@@ -12,7 +12,7 @@ use std::{
 use keyfob::{Source, Timestamp};
 use tokio::time::Instant;
 
-use crate::agent::flight::{Credential, Wish};
+use crate::agent::lent::{Credential, Wish};
 
 /// For how long after a look. What was opened so lately is known to the kernel, also where the disk is another machine's, so that
 /// nobody waits for one; and what is no matter of that file (another source has come up) is found by the next look.
