@@ -138,18 +138,21 @@ where
     result
 }
 
-/// Memory of each size that a request may need, which is held for as long as a server runs. Where musl allocates, what is free goes back to
-/// the system as soon as nothing beside it is in use, so that each request would ask the system for its memory anew. None of this
-/// is ever written, so most of it is none of the machine's.
+/// Memory of each size that a request may need, which is held for as long as a server runs. musl's allocator gives memory back to the
+/// system as soon as nothing in a group of pieces is in use, and each request would ask for it anew. Of every two
+/// pieces one is held, so that the other is there for requests. Nothing is written to them.
 fn held() -> Vec<Vec<u8>> {
-    /// The sizes that musl has between half a kilobyte and the buffers of hyper (`malloc/mallocng/malloc.c`, in units of 16 octets, less
-    /// what it needs itself).
-    const UNITS: [usize; 18] =
-        [31, 36, 42, 50, 63, 72, 84, 102, 127, 146, 170, 204, 255, 292, 340, 409, 511, 584];
-    /// Of each so many.
-    const PIECES: usize = 4;
+    /// The sizes that musl has up to the buffers of hyper (its `malloc/mallocng/malloc.c`), in units of 16 octets, of which four
+    /// octets are its own.
+    const UNITS: [usize; 24] = [
+        10, 12, 15, 18, 20, 25, 31, 36, 42, 50, 63, 72, 84, 102, 127, 146, 170, 204, 255, 292, 340, 409, 511,
+        584,
+    ];
+    /// Of each so many, as for as many requests at a time.
+    const PIECES: usize = 16;
     let sizes = UNITS.iter().filter(|_| cfg!(target_env = "musl")).flat_map(|units| [units * 16 - 4; PIECES]);
-    sizes.map(|size| std::hint::black_box(Vec::with_capacity(size))).collect()
+    let all: Vec<_> = sizes.map(|size| std::hint::black_box(Vec::with_capacity(size))).collect();
+    all.into_iter().step_by(2).collect()
 }
 
 /// With so many threads that may block, and a few for the program that is waited for and what is counted.
