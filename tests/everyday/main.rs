@@ -6,6 +6,7 @@ mod agent;
 mod agent_doors;
 mod agent_exec_files;
 mod agent_files;
+mod agent_heads;
 mod agent_inherited;
 mod agent_load;
 mod agent_narrowed;
