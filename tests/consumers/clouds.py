@@ -66,6 +66,7 @@ class Kept(Library):
 class Azure(Kept):
     name, package, tls = "azure-identity", "azure-identity", True
     protocol = "`AZURE_FEDERATED_TOKEN_FILE` (ID token), `keyfob setup azure`"
+    survives = "a new credential, in one process"
     bound = "AZURE_AUTHORITY_HOST says which token service"
     script = """
 from azure.identity import WorkloadIdentityCredential
@@ -101,6 +102,7 @@ def ask():
 class Vault(Kept):
     name, package = "hvac (Vault)", "hvac"
     protocol = "JWT login (ID token), an `[[agent.sink]]`"
+    survives = "a new login, in one process"
     bound = "VAULT_ADDR says which Vault"
     script = """
 import hvac
@@ -162,11 +164,17 @@ class Twine(Publishes):
     def version(self, stage):
         return stage.run([python(stage, "twine"), "--version"]).split()[2]
 
+    backend = {"PYTHON_KEYRING_BACKEND": "keyfob.keyring.KeyfobKeyring", "PYTHONPATH": HERE.parents[1] / "packages/python/src",
+               "PYTHONDONTWRITEBYTECODE": "1"}
+
     def fetch(self, stage, server):
-        backend = {"PYTHON_KEYRING_BACKEND": "keyfob.keyring.KeyfobKeyring", "PYTHONPATH": HERE.parents[1] / "packages/python/src",
-                   "PYTHONDONTWRITEBYTECODE": "1"}
         stage.run([python(stage, "twine"), "upload", "--non-interactive", "--disable-progress-bar", "--username", "oauth2",
-                   "--repository-url", f"{server.origin}/legacy/", self.package(stage)], **backend)
+                   "--repository-url", f"{server.origin}/legacy/", self.package(stage)], **self.backend)
+
+    def password(self, stage, server):
+        """What the backend has for it, by itself: twine says the same of one that fails and of one that has nothing."""
+        script = "import keyring, sys; print(keyring.get_password(sys.argv[1], 'oauth2'))"
+        return stage.run([python(stage, "python"), "-c", script, f"{server.origin}/legacy/"], **self.backend).strip()
 
     # Without a password it sends nothing, and says so.
     def spares_others(self, stage):
@@ -178,5 +186,7 @@ class Twine(Publishes):
                 raise
         else:
             raise Failed("it sent the package")
+        if self.password(stage, server) != "None" or not stage.is_good(self.password(stage, self.server(stage))):
+            raise Failed("the backend does not tell one host from the other")
         if server.leaked():
             raise Failed("another host got the credential")

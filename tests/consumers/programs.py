@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
 import urllib.parse
 import zipfile
 
@@ -81,7 +82,7 @@ class Program:
         server = self.foreign(stage)
         try:
             self.fetch(stage, server)
-        except (Failed, subprocess.TimeoutExpired):
+        except Failed:
             pass
         if not server.seen:
             raise Failed("it did not ask the other host at all: nothing is shown")
@@ -667,11 +668,10 @@ class Boto(Library):
     bound = "AWS_ENDPOINT_URL_STS says which token service"
     script = """
 import boto3
-from botocore.config import Config
+session = boto3.Session(region_name="us-east-1")
 def ask():
-    # A session asks again when the keys of AWS are over, and then reads the file again; here each is a new one.
-    credentials = boto3.Session(region_name="us-east-1").get_credentials().get_frozen_credentials()
-    return credentials.access_key
+    # It asks again when the keys of AWS are about to end, and then reads the file again.
+    return session.get_credentials().get_frozen_credentials().access_key
 """
 
     def path(self, stage):
@@ -689,10 +689,12 @@ def ask():
                     "Content-Type": "text/xml"}
             seen = server.seen[-1]
             server.seen[-1] = (*seen[:4], token)
+            # So soon that they are never kept.
+            end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
             answer = (
                 '<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
                 "<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>fetched</AccessKeyId><SecretAccessKey>s"
-                "</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>"
+                f"</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{end}</Expiration></Credentials>"
                 "<AssumedRoleUser><Arn>a</Arn><AssumedRoleId>b</AssumedRoleId></AssumedRoleUser>"
                 "</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")
             return 200, answer.encode(), {"Content-Type": "text/xml"}
@@ -782,10 +784,13 @@ class ClaudeCode(Agent):
         server = self.foreign(stage)
         try:
             self.fetch(stage, server)
+        except Failed as failed:
+            said = str(failed)
+        else:
             raise Failed("it got an answer")
-        except (Failed, subprocess.TimeoutExpired) as failed:
-            if "got an answer" in str(failed):
-                raise
+        # One that does not get as far as that shows nothing.
+        if not server.seen and "keyfob has no credential for" not in said:
+            raise Failed(f"it did not ask the other host, nor does it say what keyfob said: {said}")
         if server.leaked():
             raise Failed("another host got the credential")
 

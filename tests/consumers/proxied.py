@@ -174,7 +174,7 @@ class Proxied(Program):
         mine = self.run_token(stage)
 
         def look():
-            words = [mine, *(token.encode() for token in stage.tokens)]
+            words = [mine, *(secret.encode() for secret in stage.secrets)]
             for pid in self.processes(stage):
                 # One that has just ended has nothing.
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -195,7 +195,7 @@ class Proxied(Program):
         for place, _, names in os.walk(stage.work):
             if not Path(place).is_relative_to(stage.home / "keyfob"):
                 for path in (Path(place, name) for name in names):
-                    if path.is_file() and any(token.encode() in path.read_bytes() for token in stage.tokens):
+                    if path.is_file() and any(secret.encode() in path.read_bytes() for secret in stage.secrets):
                         found.append(path)
         if found:
             raise Failed(f"the token is in {found}")
@@ -215,13 +215,24 @@ class Proxied(Program):
         self.asks_elsewhere(stage, foreign)
         if foreign.leaked():
             raise Failed("another host got the credential")
-        for mine in {seen[4] for seen in foreign.seen if seen[4]}:
-            request = urllib.request.Request(server.origin + self.path, headers={"Authorization": f"Bearer {mine}"})
-            with contextlib.suppress(urllib.error.HTTPError):
-                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=DEADLINE)
-                raise Failed("what another host gets is good for something")
-            return
-        raise Failed("the other host was not asked: nothing is shown")
+        got = {seen[4] for seen in foreign.seen if seen[4]}
+        if not got:
+            raise Failed("the other host was not asked: nothing is shown")
+        # The API has nothing at that path, but says so only to whom it knows: 404 to the login's own token.
+        known = stage.out("token")
+        if self.status(server, known) == 401:
+            raise Failed("the API refuses the login's own token: nothing is shown")
+        if any(self.status(server, mine) != 401 for mine in got):
+            raise Failed("what another host gets is good for something")
+
+    def status(self, server, token):
+        """What the API says to whoever asks it with this."""
+        request = urllib.request.Request(server.origin + self.path, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=DEADLINE) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def asks_elsewhere(self, stage, foreign):
         process = self.start(stage, "env", f"{self.base_url}={foreign.origin}{self.path}")

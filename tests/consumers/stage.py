@@ -145,13 +145,13 @@ class Server:
         return [seen[4] for seen in self.seen if seen[4] and self.stage.is_known(seen[4])]
 
     def leaked(self):
-        """Whether anything that was ever a token came here, however it was sent."""
+        """Whether anything that was ever a token of the login came here, the refresh token too, however it was sent."""
         text = b"\n".join(s[0].encode() + s[1].encode() + s[2].encode() + s[3] for s in self.seen)
         parts = [text]
         for word in text.replace(b"\n", b" ").split():
             with contextlib.suppress(ValueError):
                 parts.append(base64.b64decode(word))
-        return [token for token in self.stage.tokens if any(token.encode() in part for part in parts)]
+        return [secret for secret in self.stage.secrets if any(secret.encode() in part for part in parts)]
 
 
 class Stage:
@@ -159,7 +159,8 @@ class Stage:
         self.keyfob, self.work = Path(keyfob), Path(work)
         self.home = self.work / "home"
         self.home.mkdir(parents=True)
-        self.tokens, self.dead = [], set()
+        # What a server takes, what it takes no longer, and what nobody but keyfob may have.
+        self.tokens, self.dead, self.refreshes = [], set(), []
         self.certificate = self.work / "certificate.pem"
         key = self.work / "key.pem"
         subprocess.run(
@@ -199,9 +200,13 @@ class Stage:
 
     def run(self, words, cwd=None, may_fail=False, **more):
         """What a program printed, which has to succeed."""
-        ran = subprocess.run(
-            [str(word) for word in words], env=self.environment(**more), cwd=cwd or self.home,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE)
+        try:
+            ran = subprocess.run(
+                [str(word) for word in words], env=self.environment(**more), cwd=cwd or self.home,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE)
+        except subprocess.TimeoutExpired as late:
+            said = (late.output or b"").decode(errors="replace")
+            raise Failed(f"{words[0]}: it does not end; it said: {said[-1500:]}") from late
         if ran.returncode and not may_fail:
             raise Failed(f"{words[0]} {words[1] if len(words) > 1 else ''}: exit {ran.returncode}: {ran.stdout[-1500:]}")
         return ran.stdout
@@ -241,15 +246,22 @@ class Stage:
         for token in (self.out("token"), self.out("token", "--id-token")):
             if token not in self.tokens:
                 self.tokens.append(token)
-        return self.tokens[-2:]
+        refresh = json.loads(self.record().read_text())["refresh_token"]
+        if refresh not in self.refreshes:
+            self.refreshes.append(refresh)
+
+    @property
+    def secrets(self):
+        """What may be found nowhere but with keyfob: with each refresh token as well, which is the worst to lose."""
+        return [*self.tokens, *self.refreshes]
 
     def is_known(self, token):
         if token in self.tokens:
             return True
-        # One of a renewal that a program caused.
+        # One of a renewal that a program caused. An ID token has to be one that is not over.
         request = urllib.request.Request(f"{self.base}/v1/whoami", headers={"Authorization": f"Bearer {token}"})
         said = claims(token)
-        if said and said.get("iss") == self.base:
+        if said and said.get("iss") == self.base and said.get("exp", 0) > time.time():
             self.tokens.append(token)
             return True
         try:
@@ -300,6 +312,10 @@ class Stage:
         end = {**claims(said["id_token"]), "iat": said["issued_at"], "exp": said["expires_at"]}
         end = base64.urlsafe_b64encode(json.dumps(end).encode()).decode().rstrip("=")
         said["id_token"] = f"{head}.{end}.{signature}"
+        # Whoever is handed that one is handed a token that is over.
+        self.tokens.append(said["id_token"])
+        if refused:
+            self.dead.add(said["id_token"])
         with open(record, "r+b") as file:
             text = json.dumps(said, indent=2).encode()
             file.write(text)
