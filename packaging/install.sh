@@ -212,13 +212,15 @@ mkdir "$work/tree"
 { gzip -dc "$work/archive" > "$work/tar" && (cd "$work/tree" && tar -xf ../tar) && rm "$work/tar"; } ||
     stop "$archive cannot be unpacked" "the system said why, above" "make room in ${TMPDIR:-/tmp}, or name another place: TMPDIR=DIR sh install.sh"
 tree=$work/tree/keyfob-$version
-# systemd does not look for programs in a home: its unit names this one, where that needs no quoting.
+# systemd does not look for programs in a home: its units name this one, where that needs no quoting.
 units=$tree/share/systemd/user
 case $prefix in
 *[!A-Za-z0-9/._-]*) rm -rf "$tree/share/systemd" ;;
 *)
-    sed "s,^ExecStart=keyfob,ExecStart=$prefix/bin/keyfob," "$units/keyfob-agent.service" > "$work/unit"
-    mv -f "$work/unit" "$units/keyfob-agent.service"
+    for unit in "$units"/keyfob-*.service; do
+        sed "s,^ExecStart=keyfob,ExecStart=$prefix/bin/keyfob," "$unit" > "$work/unit"
+        mv -f "$work/unit" "$unit"
+    done
     ;;
 esac
 

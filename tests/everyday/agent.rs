@@ -336,6 +336,43 @@ fn git_gets_what_an_agent_lends_for_the_agents_hosts_alone() {
     }
 }
 
+/// Only "not for this host" is no news for a tool that asks for each of its hosts. The rest a person has to hear of, with what to
+/// do about it.
+#[test]
+fn each_refusal_of_a_door_is_told_by_its_cause() {
+    let mut s = signed_in();
+    let cause = |(status, answer): (u16, Value)| {
+        assert_eq!((status, &answer["error"]["id"]), (403, &json!("agent-refused")), "{answer}");
+        answer["error"]["cause"].as_str().unwrap_or_default().to_owned()
+    };
+    let agent = Agent::start(&s, &["--host", "https://git.company.example", "--no-rejected"]);
+    let asked = |more: Value| {
+        let mut question = json!({"method": "GET", "url": "https://git.company.example/x"});
+        question.as_object_mut().expect("ours").extend(more.as_object().expect("ours").clone());
+        agent.post("/v1/headers", &question)
+    };
+    assert_eq!(cause(asked(json!({"url": "https://evil.example/"}))), "door-host");
+    // The environment does not have it.
+    assert_eq!(cause(asked(json!({}))), "door-host");
+    assert_eq!(cause(asked(json!({"profile": "work"}))), "door-login");
+    assert_eq!(cause(asked(json!({"environment": "production"}))), "door-login");
+    assert_eq!(cause(asked(json!({"rejected": format!("{}:1", "07".repeat(16))}))), "door-rejected");
+    assert_eq!(cause(agent.post("/v1/token", &json!({}))), "door-narrow");
+    // Of git's hosts, one that another profile was named for.
+    let container = agent.container(&s);
+    let mut git = container.keyfob(["--profile", "work", "token", "--format", "git-credential", "get"]);
+    let mut git = git.stdin(std::process::Stdio::piped()).spawn().expect("it starts");
+    let question = b"protocol=https\nhost=git.company.example\n\n";
+    git.stdin.take().expect("a pipe").write_all(question).expect("it reads");
+    let ran = Ran::from(git.wait_with_output().expect("it ends"));
+    assert!(ran.code == Some(5) && ran.err.contains("open a door for that login"), "{ran:?}");
+    drop(agent);
+
+    s.set("ANTHROPIC_API_KEY", "kdev-ak-invented");
+    let agent = Agent::start(&s, &[]);
+    assert_eq!(cause(agent.post("/v1/token", &json!({}))), "not-lent");
+}
+
 #[test]
 fn a_door_is_for_one_login_and_never_answers_for_another() {
     let s = signed_in();

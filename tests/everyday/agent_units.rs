@@ -20,7 +20,7 @@ use keyfob_testkit::{Home, Ran, program};
 use crate::agent::signed_in;
 
 /// The values of a unit file, by section and key (systemd.syntax(7)).
-fn unit(text: &str) -> BTreeMap<(String, String), String> {
+pub(crate) fn unit(text: &str) -> BTreeMap<(String, String), String> {
     let mut section = String::new();
     let mut values = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])) {

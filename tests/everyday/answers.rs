@@ -272,6 +272,7 @@ fn every_answer_in_json_is_what_its_description_says() {
     let mut stdout = BufReader::new(proxy.stdout.take().expect("a pipe"));
     std::io::BufRead::read_line(&mut stdout, &mut line).expect("a line");
     d.check("proxy", &serde_json::from_str(&line).expect("JSON"));
+    d.is("proxy-status", &run(&["proxy", "status", "--socket", &socket["unix:".len()..]], &[]));
     proxy.kill().and_then(|()| proxy.wait()).expect("ours");
 
     // The rest are parts of these.

@@ -15,7 +15,7 @@ use keyfob_dev::FaultKind;
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{KeyValue, any_value::Value as Any},
-    metrics::v1::metric::Data,
+    metrics::v1::{NumberDataPoint, metric::Data, number_data_point::Value as Number},
 };
 use prost::Message as _;
 use serde_json::json;
@@ -26,14 +26,14 @@ use keyfob_testkit::{Sandbox, stderr};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One point: its metric, count or duration, and all attributes.
-type Point = (String, f64, BTreeMap<String, String>);
+pub(crate) type Point = (String, f64, BTreeMap<String, String>);
 
 /// One report: its path, its headers, its points.
-struct Report {
+pub(crate) struct Report {
     path: String,
     headers: BTreeMap<String, String>,
     resource: BTreeMap<String, String>,
-    points: Vec<Point>,
+    pub(crate) points: Vec<Point>,
 }
 
 impl Report {
@@ -43,18 +43,18 @@ impl Report {
     }
 
     /// Whether a text occurs anywhere in it.
-    fn says(&self, text: &str) -> bool {
+    pub(crate) fn says(&self, text: &str) -> bool {
         self.points.iter().any(|(_, _, said)| said.values().any(|value| value.contains(text)))
     }
 }
 
-struct Collector {
-    endpoint: String,
+pub(crate) struct Collector {
+    pub(crate) endpoint: String,
     reports: Receiver<Report>,
 }
 
 impl Collector {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
         let (sender, reports) = channel();
@@ -69,7 +69,7 @@ impl Collector {
         Self { endpoint, reports }
     }
 
-    fn next(&self) -> Report {
+    pub(crate) fn next(&self) -> Report {
         self.reports.recv_timeout(DEADLINE).expect("a report")
     }
 
@@ -114,15 +114,11 @@ fn points(said: &ExportMetricsServiceRequest) -> Vec<Point> {
         match metric.data.as_ref().expect("data") {
             Data::Sum(sum) => {
                 assert_eq!(sum.aggregation_temporality, 1, "delta: a run has no past");
-                points.extend(sum.data_points.iter().map(|point| {
-                    let value = match point.value.expect("a value") {
-                        opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt(n) => {
-                            n as f64
-                        }
-                        opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsDouble(x) => x,
-                    };
-                    (metric.name.clone(), value, texts(&point.attributes))
-                }));
+                points.extend(sum.data_points.iter().map(|point| number(&metric.name, point)));
+            }
+            // What is so at the moment.
+            Data::Gauge(gauge) => {
+                points.extend(gauge.data_points.iter().map(|point| number(&metric.name, point)));
             }
             Data::Histogram(histogram) => points.extend(histogram.data_points.iter().map(|point| {
                 assert_eq!(metric.unit, "s");
@@ -132,6 +128,14 @@ fn points(said: &ExportMetricsServiceRequest) -> Vec<Point> {
         }
     }
     points
+}
+
+fn number(name: &str, point: &NumberDataPoint) -> Point {
+    let value = match point.value.expect("a value") {
+        Number::AsInt(n) => n as f64,
+        Number::AsDouble(x) => x,
+    };
+    (name.to_owned(), value, texts(&point.attributes))
 }
 
 fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {

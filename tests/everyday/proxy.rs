@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     os::unix::{fs::MetadataExt as _, net::UnixStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command},
     time::Duration,
 };
@@ -80,13 +80,19 @@ impl Proxy {
     fn at(s: &Sandbox, to: &str, words: &[&str]) -> Self {
         let info = s.path().join("proxy.json");
         let mut command = s.keyfob(["proxy", "--to", to, "--listen", "127.0.0.1:0", "--info"]);
-        let mut child = command.arg(&info).args(words).spawn().expect("it starts");
+        command.arg(&info).args(words);
+        Self::listening(command, &info)
+    }
+
+    /// What this command starts, which writes that file.
+    pub(crate) fn listening(mut command: Command, info: &Path) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let line = first_line(&mut child);
         let address = line.trim_end().strip_prefix("http://").expect("an address");
         let address = address.split('/').next().expect("a host").to_owned();
-        let told: Value = serde_json::from_slice(&fs::read(&info).expect("the file")).expect("JSON");
+        let told: Value = serde_json::from_slice(&fs::read(info).expect("the file")).expect("JSON");
         let token = told["token"].as_str().expect("a token").to_owned();
-        Self { child, address, token, info }
+        Self { child, address, token, info: info.to_owned() }
     }
 
     /// A request with the token of this run, and with these lines in its head.

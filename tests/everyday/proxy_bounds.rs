@@ -199,3 +199,22 @@ fn a_trailer_is_no_way_around_the_head() {
     let came = trailers.lock().expect("no panic").clone();
     assert!(came.ends_with("0\r\nx-sum: 41\r\n\r\n"), "{came:?}");
 }
+
+/// What is written down goes into a file of this user's: a link is not followed, and nobody waits for the reader of a pipe.
+#[test]
+fn a_log_is_a_file_of_ours() {
+    let api = Upstream::start(nod);
+    let s = signed_in(&api);
+    let (link, pipe) = (s.path().join("link"), s.path().join("pipe"));
+    std::os::unix::fs::symlink(s.path().join("elsewhere"), &link).expect("ours");
+    assert!(s.command("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    let to = api.origin();
+    for path in [&link, &pipe] {
+        let log = path.to_str().expect("text");
+        let ran = s.run(&["proxy", "--to", &to, "--log", log]);
+        assert!(ran.code == Some(2) && ran.err.contains("cannot be written"), "{ran:?}");
+        let ran = s.run(&["exec", "--proxy", "--to", &to, "--log", log, "--", "true"]);
+        assert!(ran.code == Some(2) && ran.err.contains("cannot be written"), "{ran:?}");
+    }
+    assert!(!s.path().join("elsewhere").exists());
+}

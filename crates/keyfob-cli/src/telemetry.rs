@@ -37,6 +37,9 @@ pub(crate) struct Batch {
     /// What an agent has counted. Whose login a door gives is not among it: one agent may have several.
     #[serde(default)]
     pub(crate) doors: Vec<AtDoor>,
+    /// What a proxy has counted.
+    #[serde(default)]
+    pub(crate) origins: Vec<ToOrigin>,
 }
 
 /// What was counted at one door of an agent.
@@ -47,6 +50,19 @@ pub(crate) struct AtDoor {
     /// By the id of the error.
     pub(crate) refused: Vec<(String, u64)>,
     pub(crate) renewed: u64,
+}
+
+/// What was counted of a proxy's requests for one origin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ToOrigin {
+    pub(crate) origin: String,
+    /// By the class of their status.
+    pub(crate) answered: Vec<(String, u64)>,
+    /// By the id of the error.
+    pub(crate) refused: Vec<(String, u64)>,
+    pub(crate) renewed: u64,
+    /// Open at this moment.
+    pub(crate) open: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,6 +163,15 @@ pub(crate) fn at_doors(mut counted: Vec<AtDoor>) {
     note(|state| {
         state.network = true;
         state.batch.doors.append(&mut counted);
+    });
+}
+
+/// What a proxy has counted.
+#[cfg(feature = "serve")]
+pub(crate) fn to_origins(mut counted: Vec<ToOrigin>) {
+    note(|state| {
+        state.network = true;
+        state.batch.origins.append(&mut counted);
     });
 }
 

@@ -195,6 +195,20 @@ causes! {
         "the environment names no address for remote connections",
     ForeignOrigin "foreign-origin" {}
         "a connection was asked for to a host that the credential is not for",
+    DoorHost "door-host" {}
+        "the credential, or this door of the agent, is not for that host",
+    DoorLogin "door-login" {}
+        "the door of the agent is for another profile or environment",
+    DoorNarrow "door-narrow" {}
+        "the door of the agent gives headers for a named request alone",
+    DoorRejected "door-rejected" {}
+        "the door of the agent renews nothing because it was rejected",
+    DoorClosed "door-closed" {}
+        "the time of the agent's door is over",
+    DoorStranger "door-stranger" {}
+        "the door of the agent is not open to this user",
+    NotLent "not-lent" {}
+        "what would be used where the agent runs is no login, and stays there",
     RejectedNewest "rejected-newest" {}
         "the token was rejected right after it was issued",
     IssuerSpelling "issuer-spelling" { environment: String, configured: String, told: String }

@@ -1,8 +1,8 @@
 //! Asks an agent.
 
-use std::{io, os::fd::OwnedFd, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, os::fd::OwnedFd, path::Path, time::Duration};
 
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -10,7 +10,7 @@ use keyfob::{Generation, Secret};
 use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::UnixStream,
+    net::{TcpStream, UnixStream},
     runtime,
 };
 
@@ -35,6 +35,7 @@ pub struct Line<'p>(Way<'p>);
 enum Way<'p> {
     Socket(&'p Path),
     Bell(&'p OwnedFd),
+    Loopback(SocketAddr, &'p Secret),
 }
 
 /// What is asked for.
@@ -79,6 +80,8 @@ pub struct Lent {
 pub struct Answer {
     /// The id of the error, if this version knows it.
     pub id: Option<keyfob::ErrorId>,
+    /// The word of its cause, where one is known.
+    pub cause: Option<String>,
     /// What failed.
     pub what: String,
     /// Why.
@@ -145,6 +148,39 @@ pub struct Standing {
     pub problem: Option<Answer>,
 }
 
+/// The state of a proxy.
+#[derive(Clone, Debug)]
+pub struct Working {
+    /// The version of the proxy.
+    pub version: String,
+    /// Its process, as it sees itself.
+    pub pid: u32,
+    /// Where requests go.
+    pub to: String,
+    /// The environment whose credential is added.
+    pub environment: String,
+    /// The profile whose credential is added.
+    pub profile: String,
+    /// Seconds that the proxy has run.
+    pub uptime: u64,
+    /// Connections now.
+    pub connections: u64,
+    /// Answers that are still coming, and connections that speak another protocol.
+    pub streams: u64,
+    /// Answers of the origin, by the class of their status (`2xx`).
+    pub answered: BTreeMap<String, u64>,
+    /// Answers of the proxy's own, by the id of the error.
+    pub refused: BTreeMap<String, u64>,
+    /// How many times a renewed credential came.
+    pub renewed: u64,
+    /// Where the credential comes from, if there is one.
+    pub source: Option<String>,
+    /// Seconds until the access token ends.
+    pub expires_in: Option<i64>,
+    /// Why there is no token, or will be none.
+    pub problem: Option<Answer>,
+}
+
 impl<'p> Line<'p> {
     /// To the agent whose socket is at this path. Whether the path may be used is for the caller to judge.
     #[must_use]
@@ -156,6 +192,12 @@ impl<'p> Line<'p> {
     #[must_use]
     pub fn through(bell: &'p OwnedFd) -> Self {
         Self(Way::Bell(bell))
+    }
+
+    /// To the proxy that listens there on loopback, for whoever has this token.
+    #[must_use]
+    pub fn at(address: SocketAddr, token: &'p Secret) -> Self {
+        Self(Way::Loopback(address, token))
     }
 
     /// Asks for a token; with an origin, for the one in the headers of a request to it.
@@ -207,6 +249,30 @@ impl<'p> Line<'p> {
         })
     }
 
+    /// Asks a proxy for its state.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn proxy_status(&self) -> Result<Working, Refused> {
+        let said: wire::ProxyStatus = self.ask(&Method::GET, wire::STATUS, &[], None)?;
+        Ok(Working {
+            version: said.version,
+            pid: said.pid,
+            to: said.to,
+            environment: said.environment,
+            profile: said.profile,
+            uptime: said.uptime,
+            connections: said.connections,
+            streams: said.streams,
+            answered: said.answered,
+            refused: said.refused,
+            renewed: said.renewed,
+            source: said.source,
+            expires_in: said.expires_in,
+            problem: said.error.map(answer),
+        })
+    }
+
     fn ask<T: DeserializeOwned>(
         &self,
         method: &Method,
@@ -250,7 +316,11 @@ async fn exchange<T: DeserializeOwned>(
                 return Err(Refused::Stranger(server));
             }
             known(server)?;
-            over(stream, method, path, body, wait).await
+            over(stream, method, path, body, wait, None).await
+        }
+        Way::Loopback(address, token) => {
+            let stream = TcpStream::connect(address).await.map_err(Refused::Absent)?;
+            over(stream, method, path, body, wait, Some(token)).await
         }
         Way::Bell(bell) => {
             // A variable of whoever started us names a number, and behind that may be anybody's pair.
@@ -258,7 +328,7 @@ async fn exchange<T: DeserializeOwned>(
             if let Ok(maker) = rustix::net::sockopt::socket_peercred(bell) {
                 known(maker.uid.as_raw())?;
             }
-            over(doorbell::ring(bell).map_err(Refused::Absent)?, method, path, body, wait).await
+            over(doorbell::ring(bell).map_err(Refused::Absent)?, method, path, body, wait, None).await
         }
     }
 }
@@ -275,11 +345,15 @@ async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
     path: &str,
     body: Vec<u8>,
     wait: Option<Duration>,
+    pass: Option<&Secret>,
 ) -> Result<T, Refused> {
     let broken = |_: hyper::Error| Refused::NoAnswer(BROKEN);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, wire::HOST);
     request = request.header(wire::MARK, wire::VERSION).header(header::CONTENT_TYPE, "application/json");
+    if let Some(pass) = pass {
+        request = request.header("x-api-key", told(pass)?);
+    }
     if let Some(wait) = wait {
         request = request.header("prefer", format!("wait={}", wait.as_secs()));
     }
@@ -307,9 +381,18 @@ async fn over<T: DeserializeOwned, S: AsyncRead + AsyncWrite + Send + Unpin>(
     Err(Refused::Said(answer(failed.error)))
 }
 
+#[expect(clippy::disallowed_methods, reason = "it is for the proxy that made it")]
+fn told(pass: &Secret) -> Result<HeaderValue, Refused> {
+    let mut value = HeaderValue::from_str(pass.expose())
+        .map_err(|_| Refused::NoAnswer("the token of its run cannot be sent"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
 fn answer(problem: Problem) -> Answer {
     Answer {
         id: keyfob::ErrorId::from_word(&problem.id),
+        cause: problem.cause,
         what: problem.what,
         why: problem.why,
         hint: problem.hint,

@@ -19,11 +19,11 @@ mod wire;
 pub use agent::{
     Agent,
     door::Door,
-    host::{Counts, Host, Known, Told, is_lent},
+    host::{Counts, Host, Known, Told, Traffic, is_lent},
     sink::{Format, Sink},
     socket::Socket,
 };
-pub use ask::{Answer, Asked, Lent, Line, Refused, Standing};
+pub use ask::{Answer, Asked, Lent, Line, Refused, Standing, Working};
 pub use proxy::{
     Proxy, Route,
     target::{Rule, Target},

@@ -51,7 +51,8 @@ pub(crate) trait Serves: Sized {
     async fn serve(self, until: impl Future<Output = ()>, closes: bool) -> io::Result<()>;
 }
 
-/// Serves until SIGTERM, SIGINT or SIGHUP comes, or it ends by itself. `ready` is called when such a signal ends it in order.
+/// Serves until SIGTERM, SIGINT or SIGHUP comes, or it ends by itself. `ready` is called when such a signal ends it in order. The
+/// second one ends it at once, whatever is still being answered.
 pub(crate) fn run<S: Serves, E>(
     server: S,
     ready: impl FnOnce() -> Result<(), E>,
@@ -63,15 +64,16 @@ pub(crate) fn run<S: Serves, E>(
         if let Err(error) = ready() {
             return Ok(Err(error));
         }
-        server
-            .serve(
-                async move {
-                    let _ = signals.recv().await;
-                },
-                true,
-            )
-            .await
-            .map(Ok)
+        let (end, ended) = oneshot::channel();
+        let twice = async move {
+            let _ = signals.recv().await;
+            let _ = end.send(());
+            let _ = signals.recv().await;
+        };
+        tokio::select! {
+            served = server.serve(async move { drop(ended.await) }, true) => served.map(Ok),
+            () = twice => Ok(Ok(())),
+        }
     });
     // A thread may still wait for the process that renews, which goes on without it.
     runtime.shutdown_background();
@@ -175,6 +177,31 @@ mod tests {
     use super::*;
     use rustix::process::{Signal, getpid, kill_process};
 
+    /// A signal is everybody's in this process.
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+    /// It gets a signal, and when it has heard of that another one, and would go on for ever.
+    struct Busy;
+
+    impl Serves for Busy {
+        fn threads(&self) -> usize {
+            1
+        }
+
+        async fn serve(self, until: impl Future<Output = ()>, _: bool) -> io::Result<()> {
+            kill_process(getpid(), Signal::HUP).unwrap();
+            until.await;
+            kill_process(getpid(), Signal::HUP).unwrap();
+            std::future::pending().await
+        }
+    }
+
+    #[test]
+    fn whoever_does_not_want_to_wait_for_the_end_says_so_twice() {
+        let _turn = TURN.lock();
+        run(Busy, || Ok::<_, keyfob::Error>(())).unwrap().unwrap();
+    }
+
     /// It gets a signal while it prepares, and would do so for ever.
     struct Preparing;
 
@@ -196,6 +223,7 @@ mod tests {
     #[test]
     fn a_signal_before_the_program_is_there_is_told_by_its_number() {
         type Started = (fn(), fn(i32));
+        let _turn = TURN.lock();
         let start = || -> Result<Started, keyfob::Error> { panic!("nothing is started") };
         let error = run_beside(Preparing, start).expect_err("it was ended");
         assert_eq!(EndedBefore::within(&error), Some(EndedBefore { signal: 15 }));

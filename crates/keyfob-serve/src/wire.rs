@@ -1,6 +1,6 @@
 //! The wire form, as both sides write it. docs/agent.md describes it for those who write another side.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
@@ -159,6 +159,32 @@ pub(crate) struct Status {
     pub(crate) refused: u64,
     pub(crate) source: Option<String>,
     pub(crate) handle: Option<String>,
+    pub(crate) expires_at: Option<String>,
+    pub(crate) expires_in: Option<i64>,
+    /// Why there is no token now.
+    pub(crate) error: Option<Problem>,
+}
+
+/// The state of a proxy: the answer of `/v1/status` there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ProxyStatus {
+    pub(crate) v: u8,
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    pub(crate) to: String,
+    pub(crate) environment: String,
+    pub(crate) profile: String,
+    /// Seconds that the proxy has run.
+    pub(crate) uptime: u64,
+    pub(crate) connections: u64,
+    /// Answers that are still coming, and connections that speak another protocol.
+    pub(crate) streams: u64,
+    /// Answers of the origin, by the class of their status.
+    pub(crate) answered: BTreeMap<String, u64>,
+    /// Answers of the proxy's own, by the id of the error.
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) renewed: u64,
+    pub(crate) source: Option<String>,
     pub(crate) expires_at: Option<String>,
     pub(crate) expires_in: Option<i64>,
     /// Why there is no token now.

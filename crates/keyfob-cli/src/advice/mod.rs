@@ -7,6 +7,7 @@
 mod by_id;
 mod choice;
 mod configuration;
+mod doors;
 mod federation;
 mod given;
 mod keys;
@@ -76,6 +77,7 @@ fn by_cause(error: &Error, cause: &Cause, situation: &Situation) -> Option<Choic
         .or_else(|| keys::choose(cause, situation))
         .or_else(|| configuration::choose(cause, situation))
         .or_else(|| federation::choose(cause))
+        .or_else(|| doors::choose(cause))
 }
 
 /// The text of the errors page about an id, or about one of its causes, independent of any situation.

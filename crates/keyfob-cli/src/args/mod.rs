@@ -21,7 +21,7 @@ use keyfob::Source;
 #[cfg(feature = "serve")]
 pub(crate) use self::{
     agent::{Agent, AgentCommand, AgentStatus, Kept},
-    proxy::{Listen, Proxy, Scrub, Through},
+    proxy::{Listen, Proxy, ProxyCommand, ProxyStatus, Scrub, Through},
 };
 pub(crate) use self::{
     credential_helper::{CredentialHelper, HelperTool, NAMES, by_name},

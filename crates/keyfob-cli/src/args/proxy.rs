@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use keyfob_serve::Rule;
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   keyfob proxy --to https://api.example.com         at a unix socket, for this user
   keyfob proxy --to https://api.example.com --allow /v1/messages --allow /v1/models
                                                     only that
@@ -14,11 +16,15 @@ use keyfob_serve::Rule;
                                                     on loopback, for whoever has the token in that file
   curl --unix-socket /run/user/1000/keyfob/proxy.sock http://localhost/v1/models
                                                     one request through it
+  keyfob proxy status                               how much was asked, and whether there is a token
 
 Each request for what is allowed gets the credential, and goes to that origin alone. Its own credentials are
 dropped, and answers lose what they show of ours. A 401 renews once, for all who ask. To start a program with a
-proxy of its own: `keyfob exec --proxy`. That it cannot go another way is for a sandbox to see to.")]
+proxy of its own: `keyfob exec --proxy`. That it cannot go another way is for a sandbox to see to."
+)]
 pub(crate) struct Proxy {
+    #[command(subcommand)]
+    pub(crate) command: Option<ProxyCommand>,
     #[command(flatten)]
     pub(crate) through: Through,
     /// Where to listen: unix:PATH or 127.0.0.1:PORT (0: any); by default a unix socket in XDG_RUNTIME_DIR
@@ -28,6 +34,28 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "UID")]
     pub(crate) for_uid: Vec<u32>,
     /// Write address, process and token into this file, which only you can read
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) info: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProxyCommand {
+    /// Show where a proxy forwards to, how much it was asked, and whether it has a token
+    Status(ProxyStatus),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  keyfob proxy status                              of the usual socket of this user
+  keyfob proxy status --info ~/run/proxy.json      of the one that wrote this file
+  keyfob proxy status --json                       for scripts
+
+Exit code: 0 if it has a token to add, otherwise what `keyfob token` would end with.")]
+pub(crate) struct ProxyStatus {
+    /// The socket of the proxy; by default that of `keyfob proxy`
+    #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath, conflicts_with = "info")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The file that the proxy wrote (`--info`), for one on loopback
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub(crate) info: Option<PathBuf>,
 }

@@ -31,6 +31,8 @@ pub(crate) fn run(global: &Global, args: &Doctor) -> Result {
     findings.extend(collector(&client));
     findings.push(Finding { subject: "program".into(), state: State::Fine(help::kind()) });
     findings.extend(helpers());
+    #[cfg(feature = "serve")]
+    findings.extend(super::proxy::check::findings(&client));
     // The first failure decides, malformed variables before all others.
     let code = findings.iter().find_map(|finding| match &finding.state {
         State::Wrong(error) => Some(error.exit_code()),

@@ -96,8 +96,8 @@ fn lent_for(global: &Global, client: &Client, wanted: &Wanted, origin: &str) -> 
         return Ok(None);
     };
     match lent::instead(nobody, global, client, purpose, wanted, Some(origin)) {
-        // That nobody has signed in there is no "not for this host": a person has to hear of it.
-        Err(error) if error.id() == Id::AgentRefused => Ok(None),
+        // That it is for another profile, closed or not for this user is no "not for this host": a person has to hear of it.
+        Err(error) if matches!(error.cause(), Some(Cause::DoorHost {})) => Ok(None),
         answered => Ok(Some(answered?)),
     }
 }

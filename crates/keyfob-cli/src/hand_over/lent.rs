@@ -298,6 +298,21 @@ mod with {
         let why = format!("{} (says the agent at {place})", answer.why);
         // No command of ours: what was given on this command line is not repeated in it.
         let hint = format!("where the agent runs: {}", answer.hint.replace('`', "'"));
-        Error::new(answer.id.unwrap_or(Id::AgentRefused), answer.what, why).hint(hint)
+        let cause = answer.cause.as_deref().and_then(of_door);
+        Error::new(answer.id.unwrap_or(Id::AgentRefused), answer.what, why).hint(hint).maybe_because(cause)
+    }
+
+    /// Why a door gives nothing: of the causes that an agent tells, those that say all in their word.
+    fn of_door(word: &str) -> Option<Cause> {
+        let all = [
+            Cause::DoorHost {},
+            Cause::DoorLogin {},
+            Cause::DoorNarrow {},
+            Cause::DoorRejected {},
+            Cause::DoorClosed {},
+            Cause::DoorStranger {},
+            Cause::NotLent {},
+        ];
+        all.into_iter().find(|cause| cause.word() == word)
     }
 }

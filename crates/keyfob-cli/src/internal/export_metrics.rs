@@ -35,7 +35,7 @@ use opentelemetry_sdk::{
 use crate::{
     internal::task::Task,
     output::report::Result,
-    telemetry::{AtDoor, Batch, Run},
+    telemetry::{AtDoor, Batch, Run, ToOrigin},
 };
 
 /// The default of OTLP.
@@ -156,6 +156,7 @@ fn count(provider: &SdkMeterProvider, batch: &Batch) {
         credentials.add(1, &with(&[KeyValue::new("source", source.clone())]));
     }
     at_doors(&meter, &batch.doors);
+    to_origins(&meter, &batch.origins);
     let timed = |runs: &[Run], number: &'static str, duration: &'static str, about: &'static str| {
         let counter = counter(number, "{run}", about);
         let histogram = meter
@@ -205,6 +206,40 @@ fn at_doors(meter: &Meter, doors: &[AtDoor]) {
         for (id, number) in &counted.refused {
             refusals.add(*number, &[door.clone(), KeyValue::new("error.type", id.clone())]);
         }
+    }
+}
+
+/// What a proxy has counted, by origin. Of those there are as many as are configured.
+fn to_origins(meter: &Meter, origins: &[ToOrigin]) {
+    let counter = |name: &'static str, unit: &'static str, about: &'static str| {
+        meter.u64_counter(name).with_unit(unit).with_description(about).build()
+    };
+    let requests = counter(
+        "keyfob.proxy.requests",
+        "{request}",
+        "Requests that an origin answered through a proxy, by origin and class of status",
+    );
+    let refusals =
+        counter("keyfob.proxy.refusals", "{request}", "Requests that a proxy refused, by origin and id");
+    let renewals =
+        counter("keyfob.proxy.renewals", "{renewal}", "Renewed credentials that came to a proxy, by origin");
+    let streams = meter
+        .u64_gauge("keyfob.proxy.streams")
+        .with_unit("{stream}")
+        .with_description("Answers that are coming through a proxy, and open WebSockets, by origin")
+        .build();
+    for counted in origins {
+        let origin = KeyValue::new("origin", counted.origin.clone());
+        for (class, number) in &counted.answered {
+            requests.add(*number, &[origin.clone(), KeyValue::new("class", class.clone())]);
+        }
+        for (id, number) in &counted.refused {
+            refusals.add(*number, &[origin.clone(), KeyValue::new("error.type", id.clone())]);
+        }
+        if counted.renewed > 0 {
+            renewals.add(counted.renewed, std::slice::from_ref(&origin));
+        }
+        streams.record(counted.open, std::slice::from_ref(&origin));
     }
 }
 

@@ -60,6 +60,13 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::WouldBeDrained {} => &[Id::DescriptorUnusable],
         Cause::NoSession {} => &[Id::EnvironmentIncomplete],
         Cause::ForeignOrigin {} => &[Id::UrlNotApproved],
+        Cause::DoorHost {}
+        | Cause::DoorLogin {}
+        | Cause::DoorNarrow {}
+        | Cause::DoorRejected {}
+        | Cause::DoorClosed {}
+        | Cause::DoorStranger {}
+        | Cause::NotLent {} => &[Id::AgentRefused],
         Cause::RejectedNewest {} => &[Id::RejectedStale],
         Cause::IssuerSpelling { .. } | Cause::NoMetadata { .. } => &[Id::MetadataInvalid],
         Cause::Busy { .. } => &[Id::Unreachable],

@@ -174,7 +174,7 @@ impl Config {
             }
             proxies.insert(name.clone(), ConfiguredProxy::read(&name, raw, &mistakes));
         }
-        check_together(proxies.iter(), &mistakes);
+        check_together(&proxies.iter(), &mistakes);
         if let Some(name) = raw.environment.as_deref() {
             let built_in = matches!(name, "production" | "staging" | "local");
             if name == "custom" || !built_in && !environments.contains_key(name) {

@@ -82,20 +82,33 @@ impl ConfiguredProxy {
     }
 }
 
-/// What two proxies must not share: the variables of one program.
+/// Variables that tell a program which addresses need no proxy: they are set beside ours.
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// What proxies must not share: the variables of one program. The token is the same for all of them.
 pub(super) fn check_together<'p>(
-    proxies: impl Iterator<Item = (&'p String, &'p ConfiguredProxy)>,
+    proxies: &(impl Iterator<Item = (&'p String, &'p ConfiguredProxy)> + Clone),
     mistakes: &Mistakes,
 ) {
-    let mut seen: Vec<&str> = Vec::new();
-    for (name, proxy) in proxies {
-        if seen.contains(&proxy.base_url_variable.as_str()) {
-            let expected = format!(
-                "expected another variable than {}, which another proxy has",
-                proxy.base_url_variable
-            );
-            mistakes.note(&["proxy", name, "base_url_variable"], expected);
+    for (at, (name, proxy)) in proxies.clone().enumerate() {
+        let wrong = |key: &str, variable: &str, whose: &str| {
+            mistakes
+                .note(&["proxy", name, key], format!("expected another variable than {variable}, {whose}"));
+        };
+        for (key, variable) in
+            [("base_url_variable", &proxy.base_url_variable), ("token_variable", &proxy.token_variable)]
+        {
+            if NO_PROXY.contains(&variable.as_str()) {
+                wrong(key, variable, "which says what needs no proxy");
+            }
         }
-        seen.push(&proxy.base_url_variable);
+        let (base_url, token) = (&proxy.base_url_variable, &proxy.token_variable);
+        if proxies.clone().take(at).any(|(_, other)| other.base_url_variable == *base_url) {
+            wrong("base_url_variable", base_url, "which another proxy has");
+        }
+        // One would be overwritten by the other, and the token be told as an address.
+        if proxies.clone().any(|(_, other)| other.base_url_variable == *token) {
+            wrong("token_variable", token, "which tells an address");
+        }
     }
 }

@@ -528,7 +528,34 @@ fn a_proxy_is_a_target_and_what_a_program_is_told() {
     ] {
         assert_eq!(read(wrong).unwrap_err().id(), Id::ConfigMalformed);
     }
-    let two = ["a", "b"].map(|name| (name.into(), to("https://api.example.com")));
-    let both = Config::parse(RawConfig { proxy: two.into(), ..RawConfig::default() });
-    assert!(both.unwrap_err().why().contains("ANTHROPIC_BASE_URL"));
+}
+
+/// Of the variables of one program each has one meaning.
+#[test]
+fn proxies_do_not_write_over_each_others_variables() {
+    let proxy = |base_url: &str, token: &str| RawProxy {
+        to: Some("https://api.example.com".into()),
+        base_url_variable: Some(base_url.into()),
+        token_variable: Some(token.into()),
+        ..RawProxy::default()
+    };
+    let read = |proxies: &[(&str, &str)]| {
+        let names = ["a", "b", "c"].into_iter();
+        let proxies = names.zip(proxies).map(|(name, (base, token))| (name.into(), proxy(base, token)));
+        Config::parse(RawConfig { proxy: proxies.collect(), ..RawConfig::default() }).map(drop)
+    };
+    // The token is the same for all of them.
+    assert!(read(&[("A_URL", "TOKEN"), ("B_URL", "TOKEN"), ("C_URL", "OTHER")]).is_ok());
+    for (wrong, variable) in [
+        (&[("URL", "TOKEN"), ("URL", "OTHER")][..], "URL"),
+        (&[("BOTH", "BOTH")], "BOTH"),
+        (&[("A_URL", "TOKEN"), ("B_URL", "A_URL")], "A_URL"),
+        (&[("A_URL", "C_URL"), ("B_URL", "TOKEN"), ("C_URL", "TOKEN")], "C_URL"),
+        (&[("NO_PROXY", "TOKEN")], "NO_PROXY"),
+        (&[("URL", "no_proxy")], "no_proxy"),
+    ] {
+        let error = read(wrong).expect_err("two meanings");
+        assert_eq!(error.id(), Id::ConfigMalformed);
+        assert!(error.why().contains(variable), "{wrong:?}: {error}");
+    }
 }

@@ -75,13 +75,8 @@ async fn respond(
     request: Request<Incoming>,
     note: &mut Note,
 ) -> Result<Vec<u8>, Refusal> {
-    if !open.door.admits(peer.uid) {
-        let who = peer.uid.map_or("a user that the system does not tell".into(), |uid| format!("user {uid}"));
-        return Err(open.door.terms.refuse(&format!("it is not open to {who}")).into());
-    }
-    if open.closing.left().is_some_and(|left| left.is_zero()) {
-        return Err(open.door.terms.refuse("its time is over, and it has closed").into());
-    }
+    let is_over = open.closing.left().is_some_and(|left| left.is_zero());
+    open.door.terms.check_open(is_over, rustix::process::geteuid().as_raw(), peer.uid)?;
     let (parts, body) = request.into_parts();
     if let Some((status, why)) = strict::refused(&parts.method, parts.uri.path()) {
         return Err(Refusal::new(status, "the request is malformed", why));

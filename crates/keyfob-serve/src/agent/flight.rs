@@ -145,7 +145,7 @@ impl Flights {
         }
         let what = format!("the credential is not for {origin}");
         let why = "it is neither the provider's own nor under `hosts` in the configuration of the agent's environment";
-        Err(Error::new(ErrorId::AgentRefused, what, why))
+        Err(Error::new(ErrorId::AgentRefused, what, why).because(Cause::DoorHost {}))
     }
 
     /// How many renewals were seen, whoever made them.
@@ -266,7 +266,7 @@ fn look(client: &Client, host: &dyn Host, purpose: Purpose, wish: &Wish) -> Outc
 fn not_lent(source: Source) -> Error {
     let what = "the agent gives out the access tokens of a login alone";
     let why = format!("what would be used is from {source}, which is no login");
-    Error::new(ErrorId::AgentRefused, what, why)
+    Error::new(ErrorId::AgentRefused, what, why).because(Cause::NotLent {})
 }
 
 fn lendable(grant: &Grant) -> Result<Credential> {

@@ -30,6 +30,31 @@ pub trait Host: Send + Sync {
     fn count(&self, doors: &[(String, Counts)]) {
         let _ = doors;
     }
+    /// The same of a proxy: what has come of requests for each origin.
+    fn count_traffic(&self, origins: &[(String, Traffic)]) {
+        let _ = origins;
+    }
+}
+
+/// What is counted of the requests for an origin. No secret is in it, no path and no login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// How many answers of the origin were passed on, by the class of their status (`2xx`).
+    pub answered: BTreeMap<&'static str, u64>,
+    /// How many requests the proxy answered itself, by the id of the error.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// How many times a renewed credential came, whoever has renewed it.
+    pub renewed: u64,
+    /// How many answers are still coming, and connections speak another protocol, at this moment.
+    pub open: u64,
+}
+
+impl Traffic {
+    /// Whether nothing has come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.answered.is_empty() && self.refused.is_empty() && self.renewed == 0
+    }
 }
 
 /// What is counted at a door. No secret is in it, and no login.

@@ -1,7 +1,7 @@
 //! What a door gives, and to whom. Pure: fuzzed as it stands.
 
 use http::Uri;
-use keyfob::{Error, ErrorId, Result};
+use keyfob::{Cause, Error, ErrorId, Result};
 
 use crate::wire::{Narrowed, Question};
 
@@ -26,6 +26,18 @@ impl Terms {
         uid.is_some_and(|uid| uid == us || uid == 0 || self.users.contains(&uid))
     }
 
+    /// Refuses whom the door of this user is not open to, and everybody when its time is over.
+    pub(crate) fn check_open(&self, is_over: bool, us: u32, uid: Option<u32>) -> Result<()> {
+        if !self.admits(us, uid) {
+            let who = uid.map_or("a user that the system does not tell".into(), |uid| format!("user {uid}"));
+            return Err(self.refuse(Cause::DoorStranger {}, &format!("it is not open to {who}")));
+        }
+        if is_over {
+            return Err(self.refuse(Cause::DoorClosed {}, "its time is over, and it has closed"));
+        }
+        Ok(())
+    }
+
     /// Refuses what is meant for another login, or is more than this door gives. Returns the origin of the request that
     /// headers are for.
     pub(crate) fn check(&self, question: &Question, wants_token: bool) -> Result<Option<String>> {
@@ -36,11 +48,11 @@ impl Terms {
         for (what, asked, own) in others {
             if asked.as_ref().is_some_and(|asked| asked != own) {
                 let why = format!("it is for the {what} `{own}`, and another one was asked for");
-                return Err(self.refuse(&why));
+                return Err(self.refuse(Cause::DoorLogin {}, &why));
             }
         }
         if self.no_rejected && question.rejected.is_some() {
-            return Err(self.refuse("it renews no token because it was rejected"));
+            return Err(self.refuse(Cause::DoorRejected {}, "it renews no token because it was rejected"));
         }
         if wants_token {
             if question.url.is_some() || question.method.is_some() {
@@ -48,10 +60,14 @@ impl Terms {
                 return Err(Error::new(ErrorId::Usage, what, "`method` and `url` belong to /v1/headers"));
             }
             if self.headers_only {
-                return Err(self.refuse("it gives headers for a request (/v1/headers), and no token"));
+                return Err(self.refuse(
+                    Cause::DoorNarrow {},
+                    "it gives headers for a request (/v1/headers), and no token",
+                ));
             }
             if !self.hosts.is_empty() {
                 return Err(self.refuse(
+                    Cause::DoorNarrow {},
                     "it is for some hosts alone: it gives headers for a request (/v1/headers), and no token",
                 ));
             }
@@ -66,17 +82,21 @@ impl Terms {
         }
         // RFC 9110 §9.3.8: the answer of a TRACE is the request, credential and all.
         if matches!(method.as_str(), "TRACE" | "CONNECT") {
-            return Err(self.refuse("no credential goes with TRACE or CONNECT"));
+            return Err(self.refused("no credential goes with TRACE or CONNECT"));
         }
         let origin = origin(url)?;
         if !self.hosts.is_empty() && !self.hosts.contains(&origin) {
-            return Err(self.refuse(&format!("it is not for {origin}")));
+            return Err(self.refuse(Cause::DoorHost {}, &format!("it is not for {origin}")));
         }
         Ok(Some(origin))
     }
 
     /// A refusal of this door's.
-    pub(crate) fn refuse(&self, why: &str) -> Error {
+    pub(crate) fn refuse(&self, cause: Cause, why: &str) -> Error {
+        self.refused(why).because(cause)
+    }
+
+    fn refused(&self, why: &str) -> Error {
         Error::new(ErrorId::AgentRefused, format!("the agent's door `{}` does not give that", self.name), why)
     }
 }
@@ -206,5 +226,19 @@ mod tests {
         assert!(!door.admits(us, Some(other)) && !door.admits(us, None));
         let open = Terms { users: vec![other], ..door };
         assert!(open.admits(us, Some(other)));
+    }
+    #[test]
+    fn a_door_says_whom_it_is_not_open_to_and_when_it_has_closed() {
+        let cause = |is_over, uid| {
+            let refused = door().check_open(is_over, 4711, uid).err()?;
+            Some((refused.id(), refused.cause().cloned()))
+        };
+        assert_eq!((cause(false, Some(4711)), cause(false, Some(0))), (None, None));
+        let closed = Some((ErrorId::AgentRefused, Some(Cause::DoorClosed {})));
+        assert_eq!(cause(true, Some(4711)), closed);
+        for stranger in [None, Some(4712)] {
+            let told = Some((ErrorId::AgentRefused, Some(Cause::DoorStranger {})));
+            assert_eq!(cause(false, stranger), told);
+        }
     }
 }

@@ -11,6 +11,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use crate::proxy::{
     head,
     scrub::{Scrub, Stream},
+    tally::Counted,
     upstream::BoxError,
 };
 
@@ -22,11 +23,13 @@ pub(crate) struct Covered {
     stream: Option<Stream>,
     /// What comes when everything that was held back has gone: trailers, an error.
     last: Option<Option<Result<Frame<Bytes>, BoxError>>>,
+    _counted: Counted,
 }
 
 impl Covered {
-    pub(crate) fn new(from: Incoming, scrub: &Scrub, all: bool) -> Self {
-        Self { from, scrub: scrub.clone(), stream: all.then(|| scrub.stream()), last: None }
+    pub(crate) fn new(from: Incoming, scrub: &Scrub, all: bool, counted: Counted) -> Self {
+        let stream = all.then(|| scrub.stream());
+        Self { from, scrub: scrub.clone(), stream, last: None, _counted: counted }
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use crate::{
     agent::{
         flight::{Credential, Flights, Wish},
-        host::Host,
+        host::{Host, Known},
     },
-    proxy::{inject::is_credential, scrub::Scrub},
+    proxy::{inject::is_credential, scrub::Scrub, tally::Tally},
 };
 
 /// For how long nobody looks at the store again. Whoever signs out is obeyed within that time.
@@ -35,6 +35,9 @@ pub(crate) struct Credentials {
     /// What answers may still show: the tokens of late, until they end.
     recent: Mutex<Vec<Recent>>,
     replacement: Mutex<Option<Replacement>>,
+    /// The newest that has come.
+    seen: Mutex<Option<Generation>>,
+    tally: Arc<Tally>,
 }
 
 /// The secrets of a generation, until they are good for nothing.
@@ -59,7 +62,7 @@ pub(crate) struct Current {
 }
 
 impl Credentials {
-    pub(crate) fn new(flights: Arc<Flights>, host: Arc<dyn Host>, origin: String) -> Self {
+    pub(crate) fn new(flights: Arc<Flights>, host: Arc<dyn Host>, origin: String, tally: Arc<Tally>) -> Self {
         Self {
             flights,
             host,
@@ -67,12 +70,28 @@ impl Credentials {
             newest: Mutex::default(),
             recent: Mutex::default(),
             replacement: Mutex::default(),
+            seen: Mutex::default(),
+            tally,
+        }
+    }
+
+    /// Counts the ones that come in the place of another one of the same login.
+    fn see(&self, generation: &Generation) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = seen.as_ref().is_some_and(|known| known.login() == generation.login());
+        let is_newer = seen.as_ref().is_some_and(|known| known.number() < generation.number());
+        if is_same && is_newer {
+            self.tally.renewed();
+        }
+        if !is_same || is_newer {
+            *seen = Some(generation.clone());
         }
     }
 
     /// With all that has to be covered in the answers to what is sent with it.
     #[expect(clippy::disallowed_methods, reason = "it is looked for so that it goes nowhere")]
     fn current(&self, credential: Arc<Credential>) -> Arc<Current> {
+        self.see(&credential.generation);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.host.now();
         recent.retain(|known| {
@@ -135,6 +154,11 @@ impl Credentials {
         let current = self.current(next);
         self.note(asked, &current);
         Ok(Some(current))
+    }
+
+    /// What is known of it without asking anybody.
+    pub(crate) async fn known(&self) -> Result<Known> {
+        self.flights.known().await
     }
 
     /// The target took this one.

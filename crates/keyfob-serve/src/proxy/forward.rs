@@ -20,6 +20,8 @@ use crate::{
         open::{Caller, Open, Place},
         refusal::{MARK, Refusal},
         scrub::Scrub,
+        status,
+        tally::Counted,
         target::judge,
         upstream::{Body, crowded, forbidden},
     },
@@ -55,7 +57,10 @@ pub(crate) async fn answer(open: &Arc<Open>, caller: &Caller, request: Request<I
     let forwarded = forward(open, caller, request, &mut used).await;
     let (answer, error) = match forwarded {
         Ok(answer) => (answer, None),
-        Err(refusal) => (refusal.answer(&*open.host), Some(refusal.error.id().word())),
+        Err(refusal) => {
+            open.tally.refused(refusal.error.id());
+            (refusal.answer(&*open.host), Some(refusal.error.id().word()))
+        }
     };
     if let Some(log) = &open.log {
         let generation = used.as_ref().map(|used| &used.credential.generation);
@@ -89,6 +94,9 @@ async fn forward(
         return Err(Refusal::stranger());
     }
     caller.course.admit();
+    if status::is_asked(&request) {
+        return status::answer(open, &request).await;
+    }
     if !open.target.is_meant_by(request.uri()) {
         return Err(Refusal::forbidden(format!("it is for another host than {}", open.target.origin())));
     }
@@ -250,6 +258,7 @@ fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Res
     parts.headers.remove(MARK);
     cover(&mut parts.headers, scrub);
     if body.is_end_stream() {
+        open.tally.answered(parts.status);
         return Ok(Response::from_parts(parts, body.map_err(Into::into).boxed_unsync()));
     }
     let all = open.scrubs_bodies;
@@ -258,7 +267,9 @@ fn pass_on(open: &Open, answer: Response<Incoming>, scrub: &Scrub) -> Result<Res
         let why = "it is compressed although it was asked not to be, and so cannot be looked through";
         return Err(Refusal::gateway(ErrorId::AnswerInvalid, what, why));
     }
-    Ok(Response::from_parts(parts, Covered::new(body, scrub, all).boxed_unsync()))
+    open.tally.answered(parts.status);
+    let counted = Counted::stream(&open.tally);
+    Ok(Response::from_parts(parts, Covered::new(body, scrub, all, counted).boxed_unsync()))
 }
 
 /// From here on it is octets both ways.
@@ -277,7 +288,7 @@ fn switch(
     let client = client.ok_or_else(unasked)?;
     let wanted = outgoing.headers.get(header::UPGRADE).cloned().ok_or_else(unasked)?;
     let target = hyper::upgrade::on(&mut answer);
-    let held = (open.alive.clone(), place.clone());
+    let held = (open.alive.clone(), place.clone(), Counted::stream(&open.tally));
     tokio::spawn(async move {
         let _held = held;
         if let (Ok(client), Ok(target)) = tokio::join!(client, target) {

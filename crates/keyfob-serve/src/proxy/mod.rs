@@ -13,6 +13,8 @@ mod names;
 mod open;
 mod refusal;
 pub(crate) mod scrub;
+mod status;
+mod tally;
 pub(crate) mod target;
 pub(crate) mod upstream;
 
@@ -27,6 +29,7 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
+    time::Instant,
 };
 
 use crate::{
@@ -51,6 +54,7 @@ use self::{
     entrance::Pass,
     names::Names,
     open::{Caller, Open, Place},
+    tally::{Counted, Tally},
     target::{Rule, Target},
     upstream::{Road, Upstream},
 };
@@ -133,6 +137,7 @@ pub struct Proxy {
     host: Arc<dyn Host>,
     client: Arc<Client>,
     log: Option<Arc<Log>>,
+    whose: (String, String),
     routes: Vec<(Route, Entrance)>,
 }
 
@@ -146,7 +151,15 @@ impl Proxy {
     /// A proxy without a target, which adds the credential of this client.
     #[must_use]
     pub fn new(host: Arc<dyn Host>, client: Client) -> Self {
-        Self { host, client: Arc::new(client), log: None, routes: Vec::new() }
+        let whose = (String::new(), String::new());
+        Self { host, client: Arc::new(client), log: None, whose, routes: Vec::new() }
+    }
+
+    /// Whose credential it is, for people who ask for the state of the proxy.
+    #[must_use]
+    pub fn of(mut self, environment: &str, profile: &str) -> Self {
+        self.whose = (environment.to_owned(), profile.to_owned());
+        self
     }
 
     /// Serves this route at a unix socket, for whom the system says that it is one who may.
@@ -226,10 +239,14 @@ impl Serves for Proxy {
         let room = Arc::new(Semaphore::new(room_for_connections(2)));
         let flights = Flights::new(self.client, Arc::clone(&self.host));
         let (budget, names) = (Budget::new(KEPT), Names::new());
-        let mut serving = JoinSet::new();
+        let (whose, began) = (Arc::new(self.whose), Instant::now());
+        let (mut serving, mut all) = (JoinSet::new(), Vec::new());
         for (route, entrance) in self.routes {
             let origin = route.target.origin().to_owned();
-            let credentials = Credentials::new(Arc::clone(&flights), Arc::clone(&self.host), origin);
+            let tally = Arc::<Tally>::default();
+            all.push((origin.clone(), Arc::clone(&tally)));
+            let credentials =
+                Credentials::new(Arc::clone(&flights), Arc::clone(&self.host), origin, Arc::clone(&tally));
             let upstream = Upstream::new(&route.target, route.road, route.is_private, &names);
             let (pass, listener, socket) = match entrance {
                 Entrance::Socket(socket) => {
@@ -249,6 +266,9 @@ impl Serves for Proxy {
                 upstream,
                 credentials,
                 budget: budget.clone(),
+                tally,
+                whose: Arc::clone(&whose),
+                began,
                 host: Arc::clone(&self.host),
                 log: self.log.clone(),
                 alive: alive.clone(),
@@ -257,7 +277,10 @@ impl Serves for Proxy {
             serving.spawn(accept(Arc::new(open), listener, socket, Arc::clone(&room), stop.subscribe()));
         }
         drop(alive);
-        until.await;
+        tokio::select! {
+            () = until => {}
+            () = count(&self.host, &all) => {}
+        }
         stop.send_replace(true);
         let over = async {
             while serving.join_next().await.is_some() {}
@@ -267,7 +290,31 @@ impl Serves for Proxy {
         if closes {
             let _ = tokio::time::timeout(FAREWELL, over).await;
         }
+        tell(&self.host, &all).await;
         Ok(())
+    }
+}
+
+/// What is counted, by the origin.
+type Tallies = Vec<(String, Arc<Tally>)>;
+
+/// Tells the host what is counted, as often as it wants to hear it. Never ends.
+async fn count(host: &Arc<dyn Host>, all: &Tallies) {
+    let Some(every) = host.counts_every() else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(every).await;
+        tell(host, all).await;
+    }
+}
+
+async fn tell(host: &Arc<dyn Host>, all: &Tallies) {
+    if host.counts_every().is_none() {
+        return;
+    }
+    let news: Vec<_> = all.iter().map(|(origin, tally)| (origin.clone(), tally.news())).collect();
+    if news.iter().any(|(_, traffic)| !traffic.is_empty() || traffic.open > 0) {
+        let host = Arc::clone(host);
+        let _ = tokio::task::spawn_blocking(move || host.count_traffic(&news)).await;
     }
 }
 
@@ -340,6 +387,7 @@ async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, place: Place, mut stop
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let _counted = Counted::connection(&open.tally);
     let course = Course::default();
     let mut strict = Strict::new(stream, LONGEST_HEAD, course.clone()).may_upgrade();
     if open.pass.is_known_beforehand() {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::Instant,
+};
 
 use crate::{
     agent::{host::Host, log::Log, peer::Peer},
@@ -10,6 +13,7 @@ use crate::{
         budget::Budget,
         credentials::Credentials,
         entrance::Pass,
+        tally::Tally,
         target::{Rule, Target},
         upstream::Upstream,
     },
@@ -26,8 +30,12 @@ pub(crate) struct Open {
     pub(crate) credentials: Credentials,
     /// Of the whole proxy.
     pub(crate) budget: Budget,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) log: Option<Arc<Log>>,
+    /// Whose credential it is, for people: the environment and the profile.
+    pub(crate) whose: Arc<(String, String)>,
+    pub(crate) began: Instant,
     /// Held by what goes on when its connection is none of HTTP's any more.
     pub(crate) alive: mpsc::Sender<()>,
     /// The users that may come in by a unix socket, beside our own and root.

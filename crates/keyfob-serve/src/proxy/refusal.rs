@@ -17,6 +17,19 @@ pub(crate) const MARK: HeaderName = HeaderName::from_static("keyfob-error");
 /// After how long one may try again, where nobody has said.
 const LATER: u64 = 2;
 
+/// An error as it is told.
+pub(crate) fn problem(host: &dyn Host, error: &Error) -> Problem {
+    let told = host.told(error);
+    Problem {
+        id: error.id().word().into(),
+        cause: error.cause().map(|cause| cause.word().into()),
+        what: told.what,
+        why: told.why,
+        hint: told.hint,
+        exit_code: error.exit_code(),
+    }
+}
+
 /// A request that the proxy answers itself.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -56,18 +69,7 @@ impl Refusal {
     }
 
     pub(crate) fn answer(&self, host: &dyn Host) -> Response<Body> {
-        let told = host.told(&self.error);
-        let failed = Failed {
-            v: 1,
-            error: Problem {
-                id: self.error.id().word().into(),
-                cause: self.error.cause().map(|cause| cause.word().into()),
-                what: told.what,
-                why: told.why,
-                hint: told.hint,
-                exit_code: self.error.exit_code(),
-            },
-        };
+        let failed = Failed { v: 1, error: problem(host, &self.error) };
         let mut text = serde_json::to_vec(&failed).unwrap_or_default();
         text.push(b'\n');
         let mut answer =

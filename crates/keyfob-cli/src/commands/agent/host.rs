@@ -1,12 +1,12 @@
 //! What an agent is told by this command: the time, what is known of a login, and words for people.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use keyfob::{
     Client, Error, Purpose, Source, Timestamp,
     internals::world::{Clock as _, system::clock::SystemClock},
 };
-use keyfob_serve::{Counts, Host, Known, Told};
+use keyfob_serve::{Counts, Host, Known, Told, Traffic};
 
 use crate::{advice, output::report::Report, telemetry};
 
@@ -64,6 +64,21 @@ impl Host for ThisCommand {
             renewed: counts.renewed,
         };
         telemetry::at_doors(doors.iter().map(of_door).collect());
+        telemetry::finish();
+    }
+
+    fn count_traffic(&self, origins: &[(String, Traffic)]) {
+        let owned = |counts: &BTreeMap<&'static str, u64>| {
+            counts.iter().map(|(key, number)| ((*key).to_owned(), *number)).collect()
+        };
+        let of_origin = |(origin, traffic): &(String, Traffic)| telemetry::ToOrigin {
+            origin: origin.clone(),
+            answered: owned(&traffic.answered),
+            refused: owned(&traffic.refused),
+            renewed: traffic.renewed,
+            open: traffic.open,
+        };
+        telemetry::to_origins(origins.iter().map(of_origin).collect());
         telemetry::finish();
     }
 }

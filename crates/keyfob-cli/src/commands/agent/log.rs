@@ -1,4 +1,4 @@
-//! The access log of a door: opened so that nothing else than a file of this user's can be written to, or waited for.
+//! The access log of a door, or of a proxy: opened so that nothing else than a file of this user's can be written to, or waited for.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,8 +20,8 @@ use rustix::{fs::OFlags, io::Errno};
 use crate::hand_over::lent::judge;
 
 /// Opens a log, where no repository and nobody else has put something. A link is not followed, and a pipe, whose reader could
-/// hold up the agent, is none.
-pub(super) fn open(setup: &Setup, path: &Path) -> Result<File, Error> {
+/// hold up whoever writes, is none.
+pub(crate) fn open(setup: &Setup, path: &Path) -> Result<File, Error> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let what = format!("the log {} cannot be written", shown(&path));
     judge(setup, &path, what.clone())?;

@@ -2,7 +2,7 @@
 
 mod doors;
 pub(super) mod host;
-mod log;
+pub(super) mod log;
 pub(super) mod place;
 mod status;
 

@@ -26,7 +26,7 @@ use super::route::{self, Chosen};
 use crate::{
     args::{Exec, Global},
     commands::{
-        agent::host::ThisCommand,
+        agent::{host::ThisCommand, log},
         beside::{begun, exit_code},
         started::{API_HEADERS, not_started},
     },
@@ -39,7 +39,7 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let setup = session::setup(global);
     setup.check()?;
     let chosen = Chosen::all(&setup, &args.through)?;
-    let log = args.through.log.as_deref().map(route::open_log).transpose()?;
+    let log = args.through.log.as_deref().map(|path| log::open(&setup, path)).transpose()?;
     let client = session::quiet_client(global, setup);
     route::check_source(&client)?;
     // A program that cannot have any is not started.
@@ -61,7 +61,9 @@ pub(crate) fn run(global: &Global, args: &Exec) -> Result {
     let mut command = Command::new(program);
     command.args(rest);
     withhold(&mut command);
-    let mut proxy = keyfob_serve::Proxy::new(Arc::new(ThisCommand), client);
+    let environment = client.setup().require_environment()?.name.clone();
+    let profile = client.setup().profile()?.to_owned();
+    let mut proxy = keyfob_serve::Proxy::new(Arc::new(ThisCommand), client).of(&environment, &profile);
     for chosen in chosen {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -1,7 +1,9 @@
 //! `keyfob proxy`: adds the credential to requests for one origin, in the foreground.
 
 pub(super) mod beside;
+pub(super) mod check;
 mod route;
+mod status;
 
 use std::{
     fs::{self, OpenOptions},
@@ -23,10 +25,10 @@ use keyfob::{
 };
 use keyfob_serve::Socket;
 
-use self::route::{Chosen, open_log, token};
-use super::agent::{host::ThisCommand, place};
+use self::route::{Chosen, token};
+use super::agent::{host::ThisCommand, log, place};
 use crate::{
-    args::{Global, Listen, Proxy},
+    args::{Global, Listen, Proxy, ProxyCommand},
     hand_over::{grant, lent::judge},
     output::report::{Report, Result},
     session,
@@ -39,12 +41,15 @@ enum Entrance {
 }
 
 pub(crate) fn run(global: &Global, args: &Proxy) -> Result {
+    if let Some(ProxyCommand::Status(args)) = &args.command {
+        return status::run(global, args);
+    }
     let setup = session::setup(global);
     setup.check()?;
     grant::warn_of_the_way(&setup);
     let chosen = Chosen::one(&setup, &args.through)?;
     let entrance = entrance(&setup, args)?;
-    let log = args.through.log.as_deref().map(open_log).transpose()?;
+    let log = args.through.log.as_deref().map(|path| log::open(&setup, path)).transpose()?;
     Report::can_answer()?;
     let (environment, profile) = (setup.require_environment()?.name.clone(), setup.profile()?.to_owned());
     if let Some(path) = &args.info {
@@ -54,7 +59,7 @@ pub(crate) fn run(global: &Global, args: &Proxy) -> Result {
     let client = session::quiet_client(global, setup);
     route::check_source(&client)?;
 
-    let mut proxy = keyfob_serve::Proxy::new(Arc::new(ThisCommand), client);
+    let mut proxy = keyfob_serve::Proxy::new(Arc::new(ThisCommand), client).of(&environment, &profile);
     let route = chosen.route.users(args.for_uid.clone());
     let (address, token) = match &entrance {
         Entrance::Socket(_, path) => (format!("unix:{}", path.display()), None),

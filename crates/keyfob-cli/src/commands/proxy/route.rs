@@ -1,20 +1,11 @@
 //! What `proxy` and `exec --proxy` have in common: where requests go, and the token of a run.
 
-use std::{
-    fs::{File, OpenOptions},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
-
 use keyfob::{
     Client, Error, Purpose, Secret,
     internals::{
         core::{Id, config::ConfiguredProxy, contract::names},
         setup::Setup,
-        world::{
-            Entropy as _, failure,
-            system::{entropy::SystemEntropy, shown},
-        },
+        world::{Entropy as _, system::entropy::SystemEntropy},
     },
 };
 use keyfob_serve::{Road, Route, Rule, Target};
@@ -80,7 +71,12 @@ impl Chosen {
         }
     }
 
-    fn of(setup: &Setup, through: &Through, name: &str, proxy: &ConfiguredProxy) -> Result<Self, Error> {
+    pub(super) fn of(
+        setup: &Setup,
+        through: &Through,
+        name: &str,
+        proxy: &ConfiguredProxy,
+    ) -> Result<Self, Error> {
         let target = Target::parse(&proxy.to)?;
         let (origin, path) = (target.origin().to_owned(), target.path().to_owned());
         let found = setup.routes.road(&origin)?;
@@ -137,10 +133,4 @@ pub(super) fn token() -> Result<Secret, Error> {
         .map_err(|error| Error::caused_by(Id::SystemFailed, "no randomness", error))?;
     let digits: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     Ok(Secret::new(format!("keyfob-run-{digits}")))
-}
-
-pub(super) fn open_log(path: &Path) -> Result<File, Error> {
-    let what = || format!("the log {} cannot be written", shown(path));
-    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    opened.map_err(|error| failure::failed_at(Id::Usage, what(), path, error))
 }
