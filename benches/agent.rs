@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    stage::{Program, Result, Stage},
+    stage::{self, Program, Result, Stage},
     statistics::{median, ms, quantile, ratio, us},
 };
 
@@ -32,10 +32,12 @@ const QUESTION: &[u8] =
 pub(crate) fn run(program: &Program) -> Result<()> {
     let stage = Stage::start(program, Duration::ZERO, None)?;
     stage.sign_in("default")?;
-    let agent = Agent::start(&stage)?;
-    kept(&agent)?;
-    connected(&stage, &agent)?;
-    drop(agent);
+    // On one core: else it is the kernel's choice, anew in each run, whether an answer has to wake another core.
+    stage::confined(0, || {
+        let agent = Agent::start(&stage)?;
+        kept(&agent)?;
+        connected(&stage, &agent)
+    })?;
     idle::run(&stage)
 }
 

@@ -11,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 
 use crate::{
-    stage::{Program, Result, Stage},
+    stage::{self, Program, Result, Stage},
     statistics::{median, ratio, us},
 };
 
@@ -32,17 +31,11 @@ const BRIEF: &str = "1s";
 const CORES: [usize; 2] = [0, 1];
 
 pub(crate) fn run(program: &Program) -> Result<()> {
-    // With what is started from here on, but for the proxies.
-    let anywhere = sched_getaffinity(None)?;
-    let mut core = CpuSet::new();
-    core.set(CORES[1]);
-    sched_setaffinity(None, &core)?;
-    let done = confined(program);
-    sched_setaffinity(None, &anywhere)?;
-    done
+    // But for the proxies.
+    stage::confined(CORES[1], || all(program))
 }
 
-fn confined(program: &Program) -> Result<()> {
+fn all(program: &Program) -> Result<()> {
     let stage = Stage::start(program, Duration::ZERO, None)?;
     let (origin, own) = (Nginx::origin(CORES[1])?, Origin::start()?);
     let hosts = format!("[environments.local]\nhosts = [\"{}\", \"{}\"]\n", origin.base(), own.base());

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 
 pub(crate) type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -300,6 +301,17 @@ fn split(url: &str) -> Result<(&str, &str)> {
     let rest = url.strip_prefix("http://").ok_or("the development provider speaks plain http")?;
     let path = rest.find('/').unwrap_or(rest.len());
     Ok((&rest[..path], if path == rest.len() { "/" } else { &rest[path..] }))
+}
+
+/// Confines this, and what it starts, to one core.
+pub(crate) fn confined(core: usize, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let anywhere = sched_getaffinity(None)?;
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    sched_setaffinity(None, &cores)?;
+    let done = act();
+    sched_setaffinity(None, &anywhere)?;
+    done
 }
 
 /// The machine this ran on, in a line.
