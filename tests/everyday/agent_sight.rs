@@ -50,7 +50,7 @@ fn an_agent_with_few_descriptors_says_so_and_lets_the_others_wait() {
     let s = signed_in();
     let socket = s.path().join("doors/agent.sock");
     let path = socket.to_str().expect("text");
-    let few = "ulimit -Hn 100 && ulimit -Sn 50 && exec \"$0\" agent --socket \"$1\"";
+    let few = "ulimit -Sn 50 && ulimit -Hn 100 && exec \"$0\" agent --socket \"$1\"";
     let child = s.command("sh").args(["-c", few, program(), path]).spawn().expect("it starts");
     let mut agent = Agent::listens(child, &[socket.clone()]);
     let connect = || UnixStream::connect(&socket).expect("it listens");

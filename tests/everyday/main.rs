@@ -11,8 +11,8 @@ mod agent_inherited;
 mod agent_load;
 mod agent_narrowed;
 mod agent_rejections;
-#[cfg(feature = "tools")]
 mod agent_sight;
+#[cfg(feature = "tools")]
 mod agent_strangers;
 mod agent_units;
 mod answers;
