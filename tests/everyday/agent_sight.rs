@@ -52,7 +52,7 @@ fn an_agent_with_few_descriptors_says_so_and_lets_the_others_wait() {
     let path = socket.to_str().expect("text");
     let few = "ulimit -Sn 50 && ulimit -Hn 100 && exec \"$0\" agent --socket \"$1\"";
     let child = s.command("sh").args(["-c", few, program(), path]).spawn().expect("it starts");
-    let mut agent = Agent::listens(child, &[socket.clone()]);
+    let mut agent = Agent::listens(child, std::slice::from_ref(&socket));
     let connect = || UnixStream::connect(&socket).expect("it listens");
     // 100, less 128 for everything else: then there is room for 16 all the same.
     let mut first: Vec<_> = (0..16).map(|_| connect()).collect();
