@@ -34,7 +34,8 @@ while [ $# -gt 0 ]; do
         ;;
     --uninstall) act=uninstall ;;
     --prefix | --from)
-        [ $# -ge 2 ] || usage "$1 needs a value"
+        # An empty one comes of a variable that is not set.
+        { [ $# -ge 2 ] && [ -n "$2" ]; } || usage "$1 needs a value"
         if [ "$1" = --prefix ]; then prefix=$2; else from=$2; fi
         shift
         ;;
@@ -65,8 +66,6 @@ list=$prefix/share/keyfob/installed
 # What is half written has these names, in a directory that nobody else writes to, and is renamed to its place when it is whole.
 list_new=$list.new
 file_new=$prefix/share/keyfob/file.new
-again="sh install.sh --uninstall"
-[ "$prefix" = "${HOME-}/.local" ] || again="$again --prefix $prefix"
 
 # What was released for which machine is known before anything else is asked for.
 if [ "$act" = install ]; then
@@ -91,6 +90,16 @@ for tool in mktemp tar gzip sha256sum sed grep sort find mkdir mv rm rmdir cp ca
     command -v "$tool" >/dev/null 2>&1 || stop "the program $tool is not here" "the archive cannot be checked and unpacked without it" \
         "install it with your system's packages (coreutils, findutils, grep, tar, gzip, sed; or busybox), then run this again"
 done
+
+# As a shell reads it back.
+quoted() {
+    case $1 in
+    *[!A-Za-z0-9/._-]*) printf "'%s'" "$(printf '%s\n' "$1" | sed "s/'/'\\\\''/g")" ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
+again="sh install.sh --uninstall"
+[ "$prefix" = "${HOME-}/.local" ] || again="$again --prefix $(quoted "$prefix")"
 
 sum() {
     # shellcheck disable=SC2046 # The first word of what it prints.
@@ -129,8 +138,8 @@ no_link() {
 no_link share/keyfob/installed
 for name in "$list" "$list_new"; do
     [ ! -L "$name" ] || stop "$name is a link" "files are written through no link; it leads to $(readlink "$name")" "remove it, then run this again"
-    # A list has lines of these forms.
-    if [ -e "$name" ] && { [ ! -f "$name" ] || sed -n 1p "$name" | grep -qvE '^(dir |up /|link:|[0-9a-f]{64} )'; }; then
+    # A list has lines of these forms, the first of which may be cut short where it was killed.
+    if [ -e "$name" ] && { [ ! -f "$name" ] || sed -n 1p "$name" | grep -qvE '^(dir |up /|link:|[0-9a-f]{64} |(d|di|dir|u|up|up )$)'; }; then
         stop "$name is there already" "it was not written by this script" "move it away, or choose another place: sh install.sh --prefix DIR"
     fi
 done
@@ -138,16 +147,28 @@ done
 if [ ! -e "$list" ] && { [ -e "$file_new" ] || [ -L "$file_new" ]; }; then
     stop "$file_new is there already" "it was not written by this script" "move it away, or choose another place: sh install.sh --prefix DIR"
 fi
-# Killed while it wrote its first list: nothing but directories was made, and all but perhaps the last line is whole.
+# Killed while it wrote its first list: nothing but directories was made, all but perhaps the last line is whole, and what is lost of it were
+# the directories that the list itself needs.
 if [ ! -e "$list" ] && [ -e "$list_new" ]; then
-    { sed '$d' "$list_new" > "$list" && rm -f "$list_new"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
+    {
+        sed '$d' "$list_new" > "$list" && { grep -q '^dir ' "$list" || echo 'dir share' >> "$list"; } &&
+            echo 'dir share/keyfob' >> "$list" && rm -f "$list_new"
+    } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
 fi
 
+# Its own directories go if nothing else is in them: first the deepest, last those on the way to the prefix.
+directories_go() { # LIST
+    printf '%s\n' "$1" | sed -n 's/^dir //p' | sort -ru | while IFS= read -r name; do
+        [ -L "$prefix/$name" ] || rmdir "$prefix/$name" 2>/dev/null || true
+    done
+    printf '%s\n' "$1" | sed -n 's/^up //p' | while IFS= read -r name; do rmdir "$name" 2>/dev/null || true; done
+}
 uninstall() {
     [ -f "$list" ] || stop "nothing is installed in $prefix" "there is no list $list" "if it is elsewhere, name it: sh install.sh --uninstall --prefix DIR"
     whole=$(cat "$list")
     kept=
     while IFS= read -r name; do
+        [ -n "$name" ] || continue
         no_link "$name"
         found=$(state "$prefix/$name")
         if listed "$found" "$name"; then
@@ -160,11 +181,7 @@ uninstall() {
 $(printf '%s\n' "$whole" | sed '/^dir /d; /^up /d; s/^[^ ]* //' | sort -u)
 LIST
     rm -f "$list_new" "$file_new" "$list" || stop "$list cannot be removed" "the system said why, above" "make its directory writable, then run this again"
-    # Its own directories go if nothing else is in them: first the deepest, last those on the way to the prefix.
-    printf '%s\n' "$whole" | sed -n 's/^dir //p' | sort -ru | while IFS= read -r name; do
-        [ -L "$prefix/$name" ] || rmdir "$prefix/$name" 2>/dev/null || true
-    done
-    printf '%s\n' "$whole" | sed -n 's/^up //p' | while IFS= read -r name; do rmdir "$name" 2>/dev/null || true; done
+    directories_go "$whole"
     [ -n "$kept" ] || printf 'keyfob is no longer in %s. Your logins and configuration are untouched.\n' "$prefix"
 }
 if [ "$act" = uninstall ]; then
@@ -172,18 +189,9 @@ if [ "$act" = uninstall ]; then
     exit 0
 fi
 
-# Whether the place can be written to is known before anything is fetched.
-there=$prefix
-while [ ! -e "$there" ]; do there=${there%/*} && there=${there:-/}; done
-[ -w "$there" ] || stop "$there cannot be written to" "it is read-only, or belongs to somebody else" "choose another place: sh install.sh --prefix DIR"
-# `-w` says yes to root even where the whole file system is read-only.
-probe=$(mktemp "$there/.keyfob.XXXXXX" 2>/dev/null) || stop "$there cannot be written to" "it is read-only, or full" "choose another place: sh install.sh --prefix DIR"
-rm -f "$probe"
-
-work=$(mktemp -d) || stop "there is no place for the download" "a directory below ${TMPDIR:-/tmp} cannot be made" "name one: TMPDIR=DIR sh install.sh"
-# Interrupted or not, nothing of the download is left.
-trap 'rm -rf "$work"' EXIT
-writing=
+# Interrupted or not, nothing of the download is left. What makes a file ends, whatever happens, and says its name.
+work='' probe='' writing=''
+trap 'rm -rf ${work:+"$work"}; rm -f ${probe:+"$probe"}' EXIT
 interrupted() {
     trap '' HUP INT TERM
     [ -z "$writing" ] || printf 'install.sh: interrupted while it installed\n  a part of keyfob is in %s\n  run this again, or undo it: %s\n' "$prefix" "$again" >&2
@@ -192,6 +200,18 @@ interrupted() {
 trap 'interrupted 129' HUP
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM
+made() { (trap '' HUP INT TERM && mktemp "$@"); }
+
+# Whether the place can be written to is known before anything is fetched.
+there=$prefix
+while [ ! -e "$there" ]; do there=${there%/*} && there=${there:-/}; done
+[ -w "$there" ] || stop "$there cannot be written to" "it is read-only, or belongs to somebody else" "choose another place: sh install.sh --prefix DIR"
+# `-w` says yes to root even where the whole file system is read-only.
+probe=$(made "$there/.keyfob.XXXXXX" 2>/dev/null) || stop "$there cannot be written to" "it is read-only, or full" "choose another place: sh install.sh --prefix DIR"
+rm -f "$probe"
+probe=''
+
+work=$(made -d) || stop "there is no place for the download" "a directory below ${TMPDIR:-/tmp} cannot be made" "name one: TMPDIR=DIR sh install.sh"
 
 case $from in
 http://* | https://*)
@@ -245,7 +265,8 @@ done < "$work/files"
 {
     [ ! -f "$list" ] || sed -n '/^dir /p; /^up /p' "$list"
     way=$prefix
-    while [ ! -e "$way" ]; do
+    # Of a directory of the root, nothing is left.
+    while [ -n "$way" ] && [ ! -e "$way" ]; do
         printf 'up %s\n' "$way"
         way=${way%/*}
     done
@@ -255,7 +276,10 @@ done < "$work/files"
 } > "$work/list"
 replace_list() {
     rm -f "$list_new"
-    { cp "$1" "$list_new" && mv -f "$list_new" "$list"; } || stop "$list cannot be written" "the system said why, above" "make room, then run this again"
+    cp "$1" "$list_new" && mv -f "$list_new" "$list" && return
+    # Without a list, nothing but directories was made.
+    if [ ! -e "$list" ]; then rm -f "$list_new" && directories_go "$(cat "$work/list")"; fi
+    stop "$list cannot be written" "the system said why, above" "make room, then run this again"
 }
 writing=yes
 mkdir -p "$prefix/share/keyfob" || stop "$prefix/share/keyfob cannot be made" "the system said why, above" "choose another place: sh install.sh --prefix DIR"
@@ -285,6 +309,6 @@ printf 'keyfob %s is installed: %s\n' "$version" "$prefix/bin/keyfob"
 # shellcheck disable=SC2016 # For the profile, as it stands.
 case :${PATH-}: in
 *:"$prefix/bin":*) ;;
-*) printf 'Your shell does not look there yet. With this line in ~/.profile it does after the next login:\n  export PATH="%s:$PATH"\n' "$prefix/bin" ;;
+*) printf 'Your shell does not look there yet. With this line in ~/.profile it does after the next login:\n  export PATH=%s:"$PATH"\n' "$(quoted "$prefix/bin")" ;;
 esac
 printf 'To remove it: %s\n' "$again"

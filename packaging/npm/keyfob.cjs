@@ -3,7 +3,7 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
-const { closeSync, openSync, readSync } = require("node:fs");
+const { closeSync, openSync, readFileSync, readSync } = require("node:fs");
 const { constants } = require("node:os");
 const path = require("node:path");
 
@@ -26,7 +26,6 @@ function program() {
   }
 }
 
-// A terminal signals the whole group, the program included; what is sent to this process alone is passed on.
 // Node hands what the kernel does not take for a program to a shell, which would run it line by line.
 function isForThisMachine(file) {
   const head = Buffer.alloc(20);
@@ -34,6 +33,13 @@ function isForThisMachine(file) {
   readSync(descriptor, head, 0, 20, 0);
   closeSync(descriptor);
   return head.readUInt32BE(0) === 0x7f454c46 && head.readUInt16LE(18) === { x64: 62, arm64: 183 }[process.arch];
+}
+
+// Whether a terminal's own interrupt comes to this process: then it comes to the whole group, the program included. By proc(5): the numbers
+// of the group and of the terminal's foreground group, behind the name, which may hold anything.
+function isInForeground() {
+  const [, , group, , , foreground] = readFileSync("/proc/self/stat", "utf8").split(")").pop().trim().split(" ");
+  return group === foreground;
 }
 
 const found = program();
@@ -45,9 +51,12 @@ try {
 } catch (error) {
   cannotStart(error.message);
 }
-for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]) {
+// What is sent to this process alone is passed on. A terminal's interrupt would come twice, and the second one may mean more.
+for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
   process.on(signal, () => child.kill(signal));
 }
-process.on("SIGINT", () => {});
+for (const signal of ["SIGINT", "SIGQUIT"]) {
+  process.on(signal, () => isInForeground() || child.kill(signal));
+}
 child.on("error", (error) => cannotStart(error.message));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
