@@ -6,7 +6,7 @@
 #![no_main]
 
 extern crate self as keyfob;
-pub use keyfob_core::{Error, Id as ErrorId, Result, login::record::Generation};
+pub use keyfob_core::{Cause, Error, Id as ErrorId, Result, login::record::Generation};
 
 #[path = "../../crates/keyfob-serve/src/agent/asked.rs"]
 mod asked;
