@@ -146,6 +146,8 @@ class Server:
 
     def leaked(self):
         """Whether anything that was ever a token of the login came here, the refresh token too, however it was sent."""
+        # What came of a renewal since.
+        self.stage.learn()
         text = b"\n".join(s[0].encode() + s[1].encode() + s[2].encode() + s[3] for s in self.seen)
         parts = [text]
         for word in text.replace(b"\n", b" ").split():
