@@ -157,19 +157,15 @@ fn check_request(name: &str, door: &Door, head: &[u8], body: &[u8]) {
         let (method, url) = (question.method.as_deref().expect("a method"), question.url.as_deref().expect("a URL"));
         assert!(method != "TRACE" && method != "CONNECT");
         // By another reader of addresses, which repairs: what it makes of the text is the origin all the same.
-        let read = Url::parse(url).expect("an address");
         let origin = origin.expect("an origin");
-        assert_eq!(read.username(), "");
-        assert!(read.password().is_none());
-        assert_same_origin(&read, &origin);
+        // It knows more of names (IDNA) and of addresses, and may refuse what is plain to us; it may not read another one.
+        if let Ok(read) = Url::parse(url) {
+            assert_eq!(read.username(), "");
+            assert!(read.password().is_none());
+            assert_eq!(read.origin(), Url::parse(&origin).expect("an origin").origin());
+        }
         assert!(door.hosts.is_empty() || door.hosts.contains(&origin), "it is for {origin}");
     }
-}
-
-/// Two readers may write one address in two ways; they may not see two.
-fn assert_same_origin(read: &Url, origin: &str) {
-    let other = Url::parse(origin).expect("an origin");
-    assert_eq!(read.origin(), other.origin());
 }
 
 /// Whether a request gets any further follows from its head, whatever is in the rest of it.

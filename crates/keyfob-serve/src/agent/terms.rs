@@ -1,5 +1,7 @@
 //! What a door gives, and to whom. Pure: fuzzed as it stands.
 
+use std::net::Ipv6Addr;
+
 use http::Uri;
 use keyfob::{Cause, Error, ErrorId, Result};
 
@@ -118,6 +120,9 @@ pub(crate) fn origin(url: &str) -> Result<String> {
         _ => return Err(malformed("it is no absolute http or https address")),
     };
     let host = authority.host().to_ascii_lowercase();
+    if !is_host(&host) {
+        return Err(malformed("its host is none"));
+    }
     // Its reader would take `+443` and `0443` too.
     let is_plain = |port: &str| !port.starts_with('0') && port.bytes().all(|octet| octet.is_ascii_digit());
     let port = authority.port().filter(|port| is_plain(port.as_str()));
@@ -128,6 +133,19 @@ pub(crate) fn origin(url: &str) -> Result<String> {
     };
     let port = if port == usual { String::new() } else { format!(":{port}") };
     Ok(format!("{scheme}://{host}{port}"))
+}
+
+/// A name of letters, digits, `-`, `_` and dots, or an address of IPv6 in brackets and nothing beside it. The reader of addresses also
+/// takes `a[::1]` and escapes, which others read as another host, or as none.
+fn is_host(host: &str) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match bracketed {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+            !host.is_empty() && host.bytes().all(is_plain)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +169,10 @@ mod tests {
             ("http://127.0.0.1:3000/", Some("http://127.0.0.1:3000")),
             ("http://[::1]:80/", Some("http://[::1]")),
             ("wss://api.example.com/", None),
+            ("https://a.example[::1]:3000/", None),
+            ("https://[::1]a.example/", None),
+            ("https://[::g]/", None),
+            ("https://api%2eexample.com/", None),
             ("https://api.example.com@evil.example/", None),
             ("https:/api.example.com", None),
             ("https://api.example.com\\@evil.example/", None),
