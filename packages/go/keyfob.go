@@ -4,10 +4,10 @@ package keyfob
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"sync"
@@ -37,23 +37,6 @@ type Wanted struct {
 	Wait     int    `json:"wait,omitempty"`     // Seconds that the answer may take: 1 to 60, and 10 if it is 0.
 }
 
-// Credential is what to send. No verb of fmt shows its token or headers. Ask for another one before every request.
-type Credential struct {
-	Headers                              http.Header
-	Token, Kind, Source, Handle, Profile string     // Handle is empty where nothing could take its place.
-	ExpiresAt                            *time.Time `json:"expires_at"`
-	ExpiresIn                            *int       `json:"expires_in"`
-	Warning                              *Error
-}
-
-// Format writes what is no secret, whatever the verb.
-func (c Credential) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "keyfob.Credential{%s of %q from %s, handle %q}", c.Kind, c.Profile, c.Source, c.Handle)
-}
-
-// MarshalJSON leaves out what is secret.
-func (c Credential) MarshalJSON() ([]byte, error) { return json.Marshal(fmt.Sprint(c)) }
-
 // Client asks one keyfob, which is started when it is first needed and again when it has ended. It is for any number of goroutines.
 type Client struct {
 	// Program is its path; by default the first in PATH, if that is in an absolute directory. Never take it from a variable that a repository can set.
@@ -66,11 +49,11 @@ type Client struct {
 	number int
 }
 
-// child is a process that answers, and who waits for its answers: the channels are closed when it ends. The lock is its client's.
+// child is a process that answers, and who waits for its answers: an empty one is that it has ended.
 type child struct {
 	process *exec.Cmd
 	input   io.WriteCloser
-	waiting map[int]chan answer
+	waiting sync.Map // func(answer) by the number of the question
 }
 
 type answer struct {
@@ -82,21 +65,21 @@ type answer struct {
 // Format hides what a verb of fmt would find inside.
 func (c *Client) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "keyfob.Client") }
 
-// Get returns a credential, renewed if that is due. Its error is an *Error.
-func (c *Client) Get(wanted Wanted) (*Credential, error) {
+// Get is GetContext for who waits until there is an answer, which is bounded in time.
+func (c *Client) Get(w Wanted) (*Credential, error) { return c.GetContext(context.Background(), w) }
+
+// GetContext returns a credential, renewed if that is due. Its error is an *Error, or that of the context.
+func (c *Client) GetContext(ctx context.Context, wanted Wanted) (*Credential, error) {
 	for attempt := 0; attempt < 2; attempt++ {
-		asked, came, err := c.ask(wanted)
-		if err != nil {
-			return nil, failure("keyfob-missing", err.Error(), "install keyfob, or give its path as Program", 2)
-		}
-		late := time.AfterFunc(time.Duration(wanted.Wait+30)*time.Second, func() { _ = asked.process.Process.Kill() })
-		answer := <-came
-		if isLate := !late.Stop(); answer.Error != nil {
-			return nil, answer.Error
-		} else if answer.Credential != nil {
-			return answer.Credential, nil
-		} else if isLate {
-			return nil, failure("keyfob-silent", "no answer came in time", "ask again", 6)
+		select {
+		case answer := <-c.ask(wanted):
+			if answer.Error != nil {
+				return nil, answer.Error
+			} else if answer.Credential != nil {
+				return answer.Credential, nil
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 	return nil, failure("keyfob-ended", "it has ended without an answer", "see its standard error, or try `keyfob token`", 70)
@@ -113,25 +96,34 @@ func (c *Client) Close() {
 }
 
 // ask returns where the answer comes, from the process that is there or from a new one.
-func (c *Client) ask(wanted Wanted) (*child, <-chan answer, error) {
+func (c *Client) ask(wanted Wanted) <-chan answer {
 	c.lock.Lock()
 	defer c.lock.Unlock()
+	came := make(chan answer, 1)
 	if c.child == nil {
 		if err := c.start(); err != nil {
-			return nil, nil, err
+			came <- answer{Error: failure("keyfob-missing", err.Error(), "install keyfob, or give its path as Program", 2)}
+			return came
 		}
 	}
 	c.number++
-	came := make(chan answer, 1)
-	c.child.waiting[c.number] = came
+	asked, number := c.child, c.number
+	// It runs on for who no longer waits: a process that is silent has to give way to another one all the same.
+	late := time.AfterFunc(time.Duration(wanted.Wait+30)*time.Second, func() {
+		if asked.hand(answer{ID: number, Error: failure("keyfob-silent", "no answer came in time", "ask again", 6)}) {
+			_ = asked.process.Process.Kill()
+			c.end(asked)
+		}
+	})
+	asked.waiting.Store(number, func(answer answer) { late.Stop(); came <- answer })
 	line, _ := json.Marshal(struct {
 		V  int `json:"v"`
 		ID int `json:"id"`
 		Wanted
-	}{1, c.number, wanted})
+	}{1, number, wanted})
 	// It may have to wait for the process, which waits until its answers are read. os.File writes one whole line after the other.
-	go c.child.input.Write(append(line, '\n'))
-	return c.child, came, nil
+	go asked.input.Write(append(line, '\n'))
+	return came
 }
 
 func (c *Client) start() error {
@@ -156,7 +148,7 @@ func (c *Client) start() error {
 		return err
 	}
 	if err = process.Start(); err == nil {
-		c.child = &child{process, input, map[int]chan answer{}}
+		c.child = &child{process: process, input: input}
 		go c.read(c.child, bufio.NewScanner(output))
 	}
 	return err
@@ -167,21 +159,29 @@ func (c *Client) read(from *child, lines *bufio.Scanner) {
 	for lines.Buffer(nil, 1<<24); lines.Scan(); {
 		// What is no answer is nobody's: who waits for one is told when its time is over.
 		if came := (answer{}); json.Unmarshal(lines.Bytes(), &came) == nil {
-			c.lock.Lock()
-			if box, ok := from.waiting[came.ID]; ok {
-				box <- came
-				delete(from.waiting, came.ID)
-			}
-			c.lock.Unlock()
+			from.hand(came)
 		}
 	}
+	c.end(from)
+	_ = from.process.Wait()
+}
+
+// hand gives an answer to who waits for it, and says whether anybody does.
+func (from *child) hand(came answer) bool {
+	give, ok := from.waiting.LoadAndDelete(came.ID)
+	if ok {
+		give.(func(answer))(came)
+	}
+	return ok
+}
+
+// end asks a process nothing more. Its input is closed for what it has started itself, which may hold its output for long.
+func (c *Client) end(of *child) {
 	c.lock.Lock()
-	if c.child == from {
+	if c.child == of {
 		c.child = nil
 	}
-	for _, box := range from.waiting {
-		close(box)
-	}
 	c.lock.Unlock()
-	_ = from.process.Wait()
+	of.waiting.Range(func(number, _ any) bool { return of.hand(answer{ID: number.(int)}) || true })
+	_ = of.input.Close()
 }

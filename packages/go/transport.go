@@ -3,7 +3,6 @@ package keyfob
 import (
 	"io"
 	"net/http"
-	"strings"
 )
 
 // Transport sends requests with the credential, and once more with another one after a 401. A redirect is a request of its own: a host
@@ -16,7 +15,7 @@ type Transport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
-	credential, err := t.Client.Get(Wanted{URI: request.URL.String()})
+	credential, err := t.Client.GetContext(request.Context(), Wanted{URI: request.URL.String()})
 	if err != nil {
 		if request.Body != nil {
 			_ = request.Body.Close()
@@ -27,7 +26,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || response.StatusCode != http.StatusUnauthorized || credential.Handle == "" {
 		return response, err
 	}
-	next, err := t.Client.Get(Wanted{URI: request.URL.String(), Profile: credential.Profile, Rejected: credential.Handle})
+	next, err := t.Client.GetContext(request.Context(), Wanted{URI: request.URL.String(), Profile: credential.Profile, Rejected: credential.Handle})
 	if err != nil {
 		_ = response.Body.Close()
 		return nil, err
@@ -55,28 +54,4 @@ func (t *Transport) send(request *http.Request, credential *Credential) (*http.R
 	sent := request.Clone(request.Context())
 	credential.PutOn(sent.Header)
 	return base.RoundTrip(sent)
-}
-
-// PutOn adds the headers. One that is a list, as anthropic-beta is, is added to what is sent anyway.
-func (c *Credential) PutOn(headers http.Header) {
-	for name, values := range c.Headers {
-		if name = http.CanonicalHeaderKey(name); name == "Authorization" || name == "X-Api-Key" {
-			headers.Del(name)
-		}
-		for _, value := range values {
-			if !contains(headers.Values(name), value) {
-				headers.Add(name, value)
-			}
-		}
-	}
-}
-
-// contains says whether a list, which may be in several lines (RFC 9110 section 5.3), has this member.
-func contains(lines []string, value string) bool {
-	for _, part := range strings.Split(strings.Join(lines, ","), ",") {
-		if strings.TrimSpace(part) == value {
-			return true
-		}
-	}
-	return false
 }
