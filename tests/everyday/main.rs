@@ -75,5 +75,6 @@ mod terminal;
 mod tools;
 mod transcript;
 mod trusted_device;
+mod unit_credentials;
 mod visitor;
 mod waiting;

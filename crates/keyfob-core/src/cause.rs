@@ -330,6 +330,8 @@ causes! {
         "neither the configuration nor the provider's metadata names an endpoint that is needed",
     CommandFailed "command-failed" { key: String }
         "the configured command failed or printed nothing usable",
+    UnitCredentials "unit-credentials" { name: String }
+        "the service manager has given this process no credentials, or in a directory that is refused",
     IdentityVariableUnset "identity-variable-unset" { variable: String }
         "the variable that is to hold the identity token is not set",
     IdentityPermission "identity-permission" {}

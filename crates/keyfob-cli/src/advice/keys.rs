@@ -28,6 +28,10 @@ pub(super) fn choose(cause: &Cause, situation: &Situation) -> Option<Choice> {
             "see what it logs, or choose another `seal` in the configuration file".into()
         }
         Cause::BusAddress {} => "let it name the socket of your own session bus, or unset it".into(),
+        Cause::UnitCredentials { name } => format!(
+            "start it as a unit with `LoadCredential={name}:PATH`, or name the file by its path in the configuration"
+        )
+        .into(),
         Cause::CommandFailed { key } => {
             format!("run the `{key}` of the configuration file by hand and look at what it says").into()
         }

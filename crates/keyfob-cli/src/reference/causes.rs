@@ -123,6 +123,7 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::CommandFailed { .. } => {
             &[Id::HelperFailed, Id::ClientSecret, Id::ClientKey, Id::IdentityTokenMissing]
         }
+        Cause::UnitCredentials { .. } => &[Id::ClientSecret, Id::ClientKey],
         Cause::IdentityVariableUnset { .. }
         | Cause::IdentityPermission {}
         | Cause::IdentityNotAsked { .. }

@@ -21,7 +21,7 @@ use crate::{
         values,
     },
     oauth::{
-        client_auth::{Confidential, Place, Proof},
+        client_auth::{Confidential, Place, Proof, unit_credential},
         dialect::{Dialect, TokenBody},
         federation::Federation,
         prompt::Prompt,
@@ -354,8 +354,10 @@ fn place(
         None
     };
     match place {
-        (Some(path), None) if path.starts_with('/') => Some(Place::File(path.clone())),
-        (Some(_), None) => bad(file, "expected an absolute path"),
+        (Some(path), None) if path.starts_with('/') || unit_credential(path).is_some() => {
+            Some(Place::File(path.clone()))
+        }
+        (Some(_), None) => bad(file, "expected an absolute path, or $CREDENTIALS_DIRECTORY/NAME"),
         (None, Some(words)) if !words.trim().is_empty() => Some(Place::Command(words.clone())),
         (None, _) => bad(command, "expected a command"),
         (Some(_), Some(_)) => bad(file, &alloc::format!("expected this or {command}, not both")),

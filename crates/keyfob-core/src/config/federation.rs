@@ -197,7 +197,12 @@ fn identity(at: &Table<'_>, raw: &RawFederation, vendor: bool) -> Identity {
             Identity::File { path: text.to_string(), variable: None }
         }
         "identity_token_file" => {
-            at.wrong(key, "expected an absolute path");
+            let expected = if text.starts_with("$CREDENTIALS_DIRECTORY") {
+                "expected a file that is kept fresh: what a unit is given does not change while it runs"
+            } else {
+                "expected an absolute path"
+            };
+            at.wrong(key, expected);
             Identity::Surroundings
         }
         "identity_token_variable" if is_variable(text) => Identity::Variable(text.to_string()),

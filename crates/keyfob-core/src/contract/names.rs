@@ -37,6 +37,9 @@ pub const WORKSPACE: &str = "ANTHROPIC_WORKSPACE_ID";
 pub const IDENTITY_TOKEN: &str = "ANTHROPIC_IDENTITY_TOKEN";
 pub const IDENTITY_TOKEN_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
 
+/// What a service manager gives a unit (systemd.exec(5)).
+pub const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
 // What GitHub Actions gives a job that may ask for an identity token.
 pub const GITHUB_TOKEN_URL: &str = "ACTIONS_ID_TOKEN_REQUEST_URL";
 pub const GITHUB_TOKEN: &str = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";

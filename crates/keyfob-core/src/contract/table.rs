@@ -374,6 +374,11 @@ pub const DESCRIBED: &[(&str, &str)] = &[
          current repository and where others can change the way to it.",
     ),
     (
+        "CREDENTIALS_DIRECTORY",
+        "Where systemd has put what it gives a unit (`LoadCredential=`). Read where the configuration names a secret or a key as \
+         `$CREDENTIALS_DIRECTORY/NAME`. Refused inside the current repository and where others can change the way to it.",
+    ),
+    (
         "KUBECONFIG",
         "The kubeconfig that `setup kubernetes` changes. Refused inside the current repository and where others can write.",
     ),

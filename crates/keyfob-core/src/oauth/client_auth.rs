@@ -26,10 +26,19 @@ pub struct Confidential {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
-    /// A file of this user's alone.
+    /// A file of this user's alone, or one that the service manager has given this unit (see [`unit_credential`]).
     File(String),
     /// The output of a command.
     Command(String),
+}
+
+/// The name of a credential that the service manager gives a unit, where a configured path is `$CREDENTIALS_DIRECTORY/NAME`
+/// (systemd.exec(5), "Credentials"). Nothing else in a path is replaced, and what would lead elsewhere is no name.
+#[must_use]
+pub fn unit_credential(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("$CREDENTIALS_DIRECTORY/")?;
+    let is_plain = |c: char| c.is_ascii_graphic() && c != '/';
+    (!name.is_empty() && name != "." && name != ".." && name.chars().all(is_plain)).then_some(name)
 }
 
 /// How a client proves itself to the token endpoint (RFC 6749 §2.3.1, OpenID Connect Core §9), by the names of RFC 7591 §2.

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
-use keyfob_core::{Cause, Error, Id, Result, Secret, oauth::client_auth::Place, secret::strip_newline};
+use keyfob_core::{
+    Cause, Error, Id, Result, Secret,
+    oauth::client_auth::{Place, unit_credential},
+    secret::strip_newline,
+};
 use zeroize::Zeroizing;
 
 use crate::{
-    credential::command,
+    credential::{command, unit},
     world::{World, failure},
 };
 
@@ -87,15 +91,23 @@ pub(super) fn key_failed(environment: &str, at: &Place, id: Id, why: String) -> 
     Wanted { id, ..KEY }.failed(environment, at, why, None)
 }
 
-/// A mounted secret is often a link: where it leads is what is checked.
 fn from_file(world: &World, path: &Path) -> Result<Zeroizing<Vec<u8>>, (String, Option<Cause>)> {
-    let read = world.files.resolve(path).and_then(|path| world.files.read(&path));
+    let (path, read) = match path.to_str().and_then(unit_credential) {
+        // Who may read it is the service manager's to say, which gives it by an access list: its mode alone looks too open.
+        Some(name) => {
+            let path = unit::credential(world, name)?;
+            let read = world.files.read_trusted(&path, false);
+            (path, read.map(|bytes| bytes.map(Zeroizing::new)))
+        }
+        // A mounted secret is often a link: where it leads is what is checked.
+        None => (path.to_owned(), world.files.resolve(path).and_then(|path| world.files.read(&path))),
+    };
     match read {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err((
             format!("there is no file {}", path.display()),
             Some(Cause::Missing { path: path.to_string_lossy().into_owned() }),
         )),
-        Err(error) => Err((format!("{}: {error}", path.display()), failure::cause(&error, path))),
+        Err(error) => Err((format!("{}: {error}", path.display()), failure::cause(&error, &path))),
     }
 }

@@ -20,6 +20,7 @@ pub mod signed;
 pub mod standing;
 mod stored;
 pub mod survey;
+mod unit;
 pub(crate) mod verify;
 
 use std::sync::{Arc, PoisonError};

@@ -6,7 +6,7 @@ use keyfob_core::{
     error::escape,
     oauth::{
         client_assertion::Algorithm,
-        client_auth::Place,
+        client_auth::{Place, unit_credential},
         federation::{Identity, source as federation_source},
     },
     source::Purpose,
@@ -85,14 +85,21 @@ fn proof(session: &Session, wish: Wish) -> Option<(&'static str, State)> {
         },
         Place::File(path) => match look() {
             Ok(algorithm) => {
+                let whose = if unit_credential(path).is_some() { "this unit's" } else { "yours" };
                 let path = escape(path);
-                State::Fine(format!("{path} holds a {what}{}, and is yours alone ({by})", signing(algorithm)))
+                State::Fine(format!(
+                    "{path} holds a {what}{}, and is {whose} alone ({by})",
+                    signing(algorithm)
+                ))
             }
             Err(error) => {
                 let files = &session.world.files;
                 let own = files.resolve(std::path::Path::new(path));
-                let mended =
-                    wish.fix && own.is_ok_and(|path| files.restrict(&path).is_ok()) && look().is_ok();
+                // What the service manager gives a unit is its own to mend.
+                let mended = wish.fix
+                    && unit_credential(path).is_none()
+                    && own.is_ok_and(|path| files.restrict(&path).is_ok())
+                    && look().is_ok();
                 if mended { State::Mended(error.message()) } else { State::Wrong(error) }
             }
         },
