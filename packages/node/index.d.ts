@@ -45,6 +45,7 @@ export class Client {
   constructor(options?: ClientOptions);
   get(uri?: string | URL, wanted?: Wanted): Promise<Credential>;
   token(uri?: string | URL): Promise<string>;
+  /** Sent once more after a 401, unless the body is a stream or that of a `Request`: then the 401 is returned. */
   fetch(resource: string | URL | Request, init?: RequestInit): Promise<Response>;
   close(): void;
 }

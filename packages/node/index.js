@@ -99,16 +99,21 @@ export class Client {
     return (await this.get(uri)).token;
   }
 
-  /** As `fetch`, with the credential, and once more with another one after a 401. Redirects are not followed unless asked for, which
+  /** As `fetch`, with the credential, and once more with another one after a 401, unless the body is a stream: what was read from one
+   * cannot be sent twice, and so the 401 is returned, and the next request has the new one. Redirects are not followed unless asked for, which
    * is a TypeError for a credential in another header than `Authorization`: fetch would send that to any host redirected to. */
   async fetch(resource, init) {
     const request = new Request(resource, { redirect: "manual", ...init });
     const credential = await this.get(request.url);
-    const again = request.clone();
+    // A clone of a stream keeps in memory all of it that the first request reads.
+    const isStream = (body) => body instanceof ReadableStream || typeof body?.[Symbol.asyncIterator] === "function";
+    const isStreamed = request.body && (isStream(init?.body) || !init?.body);
+    const again = isStreamed ? null : request.clone();
     const response = await fetch(guarded(request, credential));
     const isOther = response.redirected && new URL(response.url).origin !== new URL(request.url).origin;
     if (response.status !== 401 || !credential.handle || isOther) return response;
     const next = await this.get(request.url, { rejected: credential.handle, profile: credential.profile ?? undefined });
+    if (!again) return response;
     await response.body?.cancel();
     return fetch(guarded(again, next));
   }
@@ -147,6 +152,9 @@ export class Client {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         child.kill("SIGKILL");
+        // What it has started may hold the pipes for long: the next question starts another one.
+        if (this.#child === child) this.#child = null;
+        child.stdin.destroy();
         done(failure("keyfob-silent", "no answer came in time", "ask again", 6));
       }, time);
       const done = (answer) => {

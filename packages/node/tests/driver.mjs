@@ -25,6 +25,10 @@ const acts = {
   get: ({ uri, min_valid: minValid, ...wanted }) => told(() => client.get(uri, { minValid, ...wanted })),
   many: (count) => Promise.all(Array.from({ length: count }, () => told(() => client.get()))),
   fetch: async (_, url) => (await client.fetch(url)).status,
+  stream: async (url) => {
+    const body = new ReadableStream({ start: (to) => (to.enqueue(Buffer.from("streamed")), to.close()) });
+    return (await client.fetch(url, /** @type {any} */ ({ method: "POST", body, duplex: "half" }))).status;
+  },
   follow: (url) => client.fetch(url, { redirect: "follow" }).then(({ status }) => status, ({ name }) => name),
   shown: async () => {
     const credential = await client.get();
