@@ -103,7 +103,7 @@ What it writes into ~/.codex/config.toml:
     /// Let AWS' programs take a role with the ID token of the login
     #[command(after_help = "Examples:
   keyfob setup aws --role arn:aws:iam::123456789012:role/agent
-  keyfob --profile work setup aws --role ARN --aws-profile work    with the login of that profile
+  keyfob --profile work setup aws --role arn:aws:iam::123456789012:role/agent --aws-profile work
   keyfob setup aws --undo                                          takes it out again
 
 What it writes into ~/.aws/config:
