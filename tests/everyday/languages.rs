@@ -475,6 +475,9 @@ fn python_libraries_send_it_and_renew_after_a_401() {
         assert_eq!(driver.does(&json!(["fetch", library, url])), first, "{library}");
         assert_eq!(token_requests(&s.server), before + renewals + 1, "{library}: one renewal");
     }
+    // Requests that overlapped have a 401 each for the same token: one renewal, and what came of it is kept.
+    let said = driver.does(&json!(["fetch", "anthropic, two 401s for one token", url]));
+    assert!(said[0] != said[1] && said[1] == said[2] && said[2] == said[3], "{said}");
     // OpenAI's asks before every request, and tells of no 401.
     let token = driver.get()["token"].clone();
     assert!(driver.does(&json!(["fetch", "openai", url])).is_string());

@@ -28,6 +28,11 @@ def fetch(auth: str, url: str) -> Any:
         import keyfob.requests
 
         return requests.get(url, auth=keyfob.requests.KeyfobAuth(client), timeout=60).status_code
+    if auth == "anthropic, two 401s for one token":
+        import keyfob.anthropic
+
+        provider = keyfob.anthropic.KeyfobCredentials(client, url)
+        return [provider(force_refresh=force).token for force in (False, True, True, False)]
     if auth == "anthropic":
         import anthropic
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from anthropic.lib.credentials import AccessToken
 
 from . import Client
 
 __all__ = ["KeyfobCredentials"]
+
+# How long after another credential came a 401 may still be for the one before it.
+_OVERLAP = 10.0
 
 
 class KeyfobCredentials:
@@ -18,14 +22,22 @@ class KeyfobCredentials:
         self._client, self._uri = client, uri
         self._lock = threading.Lock()
         self._handle: str | None = None
+        self._former: str | None = None
+        self._changed = float("-inf")
 
     def for_base_url(self, base_url: str) -> KeyfobCredentials:
         return type(self)(self._client, base_url)
 
     def __call__(self, *, force_refresh: bool = False) -> AccessToken:
+        # The SDK does not say which token was rejected. Requests that overlapped may all have a 401 for the former one, of which the
+        # first has brought another: keyfob renews only what is named as the newest, and for the former just gives that.
         with self._lock:
-            rejected = self._handle if force_refresh else None
+            is_new = time.monotonic() - self._changed < _OVERLAP
+            rejected = (self._former if is_new else self._handle) if force_refresh else None
         credential = self._client.get(self._uri, rejected=rejected)
         with self._lock:
-            self._handle = credential.handle
+            if credential.handle != self._handle:
+                if self._handle:
+                    self._former, self._changed = self._handle, time.monotonic()
+                self._handle = credential.handle
         return AccessToken(token=credential.token, expires_at=0)
