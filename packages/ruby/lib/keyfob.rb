@@ -106,7 +106,7 @@ module Keyfob
       box = Queue.new
       child = @lock.synchronize do
         # What another process has started answers that one.
-        @child = nil if @child && @child.owner != Process.pid
+        (@child.input.close; @child = nil) if @child && @child.owner != Process.pid
         @child ||= start
         @child.waiting[@number += 1] = box
         @child.input.write("#{JSON.generate(question.merge(id: @number))}\n")
@@ -117,8 +117,17 @@ module Keyfob
       end
       Timeout.timeout(seconds) { box.pop }
     rescue Timeout::Error
-      Process.kill(:KILL, child.process.pid)
+      forget(child)
       fail_with("keyfob-silent", "no answer came within #{seconds} s", "ask again", 6)
+    end
+
+    # What is silent is ended, and gives way to another one. What it has started may hold its output for long.
+    def forget(child)
+      @lock.synchronize { @child = nil if @child.equal?(child) }
+      child.input.close
+      Process.kill(:KILL, child.process.pid)
+    rescue Errno::ESRCH, IOError
+      nil # It has ended meanwhile.
     end
 
     def start

@@ -49,11 +49,9 @@ class Credential:
 def _places() -> list[Path]:
     """Where the program of this installation is, by the ways there are to install a wheel."""
     here = Path(__file__).resolve()
-    # `sysconfig.get_preferred_scheme` is new in 3.10.
-    user = "osx_framework_user" if sysconfig.get_config_var("PYTHONFRAMEWORK") else f"{os.name}_user"
-    places = [here.parent / "bin", Path(sysconfig.get_path("scripts")), Path(sysconfig.get_path("scripts", user))]
-    # pip install --target DIR, and --prefix DIR: DIR/lib/python3.N/site-packages/keyfob.
-    places.append(here.parents[1] / "bin")
+    scripts = sysconfig.get_path("scripts"), sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))
+    # The last is of pip install --target DIR. For --prefix DIR: DIR/lib/python3.N/site-packages/keyfob.
+    places = [here.parent / "bin", *map(Path, scripts), here.parents[1] / "bin"]
     if len(here.parents) > 4 and here.parents[2].name.startswith("python3"):
         places.append(here.parents[4] / "bin")
     return places
@@ -131,6 +129,8 @@ class _Child:
             return box.get(timeout=seconds)
         except queue.Empty:
             self._taken(question["id"])
+            # What it has started may hold its pipes for long: the next question starts another one, and closes those.
+            self.has_ended = True
             self.process.kill()
             raise Error("keyfob-silent", "keyfob does not answer", f"nothing came within {seconds:.0f} s", "ask again", 6) from None
 

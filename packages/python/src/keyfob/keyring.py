@@ -4,7 +4,8 @@ alone. Of everything else it knows nothing, and it keeps nothing. `PYTHON_KEYRIN
 from __future__ import annotations
 
 from keyring.backend import KeyringBackend
-from keyring.errors import KeyringError
+from keyring.credentials import SimpleCredential
+from keyring.errors import KeyringError, PasswordSetError
 
 from . import Client, Error
 
@@ -26,5 +27,10 @@ class KeyfobKeyring(KeyringBackend):
                 return None
             raise KeyringError(str(error)) from error
 
+    def get_credential(self, service: str, username: str | None) -> SimpleCredential | None:
+        """For pip and others that name no user."""
+        password = self.get_password(service, username or "oauth2")
+        return None if password is None else SimpleCredential(username or "oauth2", password)
+
     def set_password(self, service: str, username: str, password: str) -> None:
-        raise NotImplementedError("keyfob keeps no passwords")
+        raise PasswordSetError("keyfob keeps no passwords")
