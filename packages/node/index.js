@@ -104,7 +104,11 @@ export class Client {
    * is a TypeError for a credential in another header than `Authorization`: fetch would send that to any host redirected to. */
   async fetch(resource, init) {
     const request = new Request(resource, { redirect: "manual", ...init });
-    const credential = await this.get(request.url);
+    // The signal ends the waiting for keyfob as well.
+    const { signal } = request;
+    signal.throwIfAborted();
+    const aborted = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    const credential = await Promise.race([this.get(request.url), aborted]);
     // A clone of a stream keeps in memory all of it that the first request reads.
     const isStream = (body) => body instanceof ReadableStream || typeof body?.[Symbol.asyncIterator] === "function";
     const isStreamed = request.body && (isStream(init?.body) || !init?.body);
@@ -112,7 +116,8 @@ export class Client {
     const response = await fetch(guarded(request, credential));
     const isOther = response.redirected && new URL(response.url).origin !== new URL(request.url).origin;
     if (response.status !== 401 || !credential.handle || isOther) return response;
-    const next = await this.get(request.url, { rejected: credential.handle, profile: credential.profile ?? undefined });
+    const rejected = { rejected: credential.handle, profile: credential.profile ?? undefined };
+    const next = await Promise.race([this.get(request.url, rejected), aborted]);
     if (!again) return response;
     await response.body?.cancel();
     return fetch(guarded(again, next));
