@@ -10,6 +10,7 @@ mod agent_heads;
 mod agent_inherited;
 mod agent_load;
 mod agent_narrowed;
+mod agent_narrowed_ends;
 mod agent_rejections;
 mod agent_sight;
 #[cfg(feature = "tools")]

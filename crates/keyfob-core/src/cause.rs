@@ -352,6 +352,10 @@ causes! {
         "the provider's rule does not fit who the identity token says this is",
     NotNarrowed "not-narrowed" { environment: String }
         "the provider does not exchange a login's access token for one that is good for less",
+    DoorScope "door-scope" { scopes: String, environment: String }
+        "a door asks for a scope that its login does not have, or that the provider does not allow to its client",
+    LoginNotExchanged "login-not-exchanged" { profile: String, environment: String }
+        "the provider does not take the login's access token as one to exchange, although it has just been renewed",
     FederationLacks "federation-lacks" { member: String, variable: String }
         "the vendor's exchange lacks a member that it cannot be without",
     SecretEmpty "secret-empty" { path: String }

@@ -4,7 +4,7 @@ use keyfob_core::{Cause, Error, Id, Record, Result, contract::names, login::reco
 
 use crate::{
     credential::{
-        federation::{narrowed, place},
+        federation::{orphans, place},
         helper, look,
         survey::Survey,
     },
@@ -64,25 +64,7 @@ impl Session {
             // What is remembered of identity tokens stays: one of a single use must not be presented again.
             Some(keyfob_core::Source::Federation) => self.sign_out(&*place::store(self)?, false),
             Some(keyfob_core::Source::RefreshToken) => self.sign_out(&*look::seed_store(self)?, true),
-            _ => {
-                let store = self.store()?;
-                self.sign_out_narrowed(&*store);
-                self.sign_out(&*store, false)
-            }
-        }
-    }
-
-    /// Ends what the access token of this login was exchanged for. Nobody uses it without the login; that it is gone from the disk
-    /// too, and ended at the provider, must not keep the login from being signed out.
-    fn sign_out_narrowed(&self, store: &dyn Store) {
-        let Ok(Seen::Record(login)) = store.look() else { return };
-        let listed = self.logins().and_then(|logins| logins.list()).map(|listed| listed.stores);
-        for other in listed.unwrap_or_default().iter().filter(|other| other.is_federated()) {
-            if let Ok(Seen::Record(record)) = other.look()
-                && narrowed::is_of(&record, login.generation.login())
-            {
-                let _ = self.sign_out(&**other, false);
-            }
+            _ => self.sign_out(&*self.store()?, false),
         }
     }
 
@@ -92,19 +74,37 @@ impl Session {
     pub(crate) fn logout_all(&self) -> Result<(Vec<SignedOut>, Vec<Error>)> {
         let logins = self.logins()?.list()?;
         let (mut ended, mut failed) = (Vec::new(), logins.unreachable);
-        for store in &logins.stores {
-            match self.sign_out(&**store, store.is_seeded()) {
+        // Logins first: nothing is exchanged for them after that.
+        let (exchanged, mut stores): (Vec<_>, Vec<_>) =
+            logins.stores.into_iter().partition(|store| store.is_federated());
+        stores.extend(exchanged);
+        for store in &stores {
+            match self.sign_out_alone(&**store, store.is_seeded()) {
                 Ok(one) => ended.extend(one),
                 Err(error) => failed.push(error),
             }
         }
+        orphans::end(self, None, true);
         failed.extend(helper::forget_all(self)?);
         Ok((ended, failed))
     }
 
     /// Signs out the login in this store. With `keep_spent` its record stays, without tokens, so that the
     /// variable that seeded it is never replayed.
+    /// What its access token was exchanged for goes with it.
     pub(crate) fn sign_out(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
+        let login = match store.look() {
+            Ok(Seen::Record(record)) => Some(record.generation.login().to_owned()),
+            _ => None,
+        };
+        let ended = self.sign_out_alone(store, keep_spent)?;
+        if !store.is_federated() {
+            orphans::end(self, login.as_deref(), true);
+        }
+        Ok(ended)
+    }
+
+    fn sign_out_alone(&self, store: &dyn Store, keep_spent: bool) -> Result<Option<SignedOut>> {
         // While its token is still valid for the account. Under the lease nothing but the login itself is touched.
         if let Ok(Seen::Record(record)) = store.look() {
             self.forget_device_of(&record);
@@ -179,7 +179,10 @@ pub fn revoke_apart<T>(
     revoke: impl FnOnce(&Record) -> T,
 ) -> Result<Option<T>> {
     let _lease = renewal::wait_for_lease(world, store)?;
-    let shares = |seen: &Seen| matches!(seen, Seen::Record(stored) if stored.may_share_grant(tokens));
+    // What was exchanged for a login is that login's, which is looked at itself.
+    let is_a_login =
+        |stored: &Record| stored.federated.as_ref().is_none_or(|federated| federated.login.is_none());
+    let shares = |seen: &Seen| matches!(seen, Seen::Record(stored) if is_a_login(stored) && stored.may_share_grant(tokens));
     if shares(&store.look()?) {
         return Ok(None);
     }

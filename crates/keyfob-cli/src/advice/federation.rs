@@ -2,7 +2,7 @@
 
 use keyfob::internals::core::{Cause, contract::names};
 
-use super::choice::Choice;
+use super::{choice::Choice, words::quoted};
 
 pub(super) fn choose(cause: &Cause) -> Option<Choice> {
     let fresh = |source: &str, why: &str| -> Choice {
@@ -58,6 +58,17 @@ pub(super) fn choose(cause: &Cause) -> Option<Choice> {
         Cause::NotNarrowed { environment } => format!(
             "let the provider's client for [environments.{environment}] exchange access tokens (RFC 8693), or give the door a profile of its own, \
              signed in with fewer scopes"
+        )
+        .into(),
+        Cause::DoorScope { scopes, environment } => format!(
+            "see which of {scopes} the login has (`keyfob status`), and leave the others out of the door (`--scope`, or `scopes` of [agent.doors.NAME]), \
+             or add them to the scopes of [environments.{environment}] and sign in again"
+        )
+        .into(),
+        Cause::LoginNotExchanged { profile, environment } => format!(
+            "sign in again: `keyfob --profile {} login`; if it is refused then too, let the provider's client for [environments.{environment}] \
+             exchange access tokens (RFC 8693)",
+            quoted(profile)
         )
         .into(),
         Cause::FederationLacks { variable, .. } => format!("set {variable} beside {}", names::FEDERATION_RULE).into(),

@@ -132,7 +132,10 @@ pub(crate) fn ids_of(cause: &Cause) -> &'static [Id] {
         Cause::IdentityExpired { .. } => &[Id::IdentityTokenExpired],
         Cause::IdentityUsed { .. } => &[Id::IdentityTokenUsed],
         Cause::IdentityUncertain { .. } => &[Id::OutcomeUnknown],
-        Cause::IdentityNotAccepted { .. } | Cause::NotNarrowed { .. } => &[Id::FederationRefused],
+        Cause::IdentityNotAccepted { .. } | Cause::DoorScope { .. } | Cause::LoginNotExchanged { .. } => {
+            &[Id::FederationRefused]
+        }
+        Cause::NotNarrowed { .. } => &[Id::FederationRefused, Id::AnswerInvalid],
         Cause::FederationLacks { .. } => &[Id::EnvironmentIncomplete],
         Cause::SecretEmpty { .. } => &[Id::ClientSecret, Id::ClientKey, Id::SessionFile],
         Cause::HeldByProcess { .. } => &[Id::LeaseBusy],

@@ -23,6 +23,9 @@ pub struct Federated {
     /// The login whose access token was narrowed, where one was: the record is of no use to another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
+    /// The state of that login whose access token was refused although it had just been renewed: then another renewal is of no use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
     /// Those of a single use that were presented, or may have been.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     presented: Vec<Presented>,

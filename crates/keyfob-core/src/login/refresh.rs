@@ -18,7 +18,7 @@ use crate::{
         id_token::{self, Doubt, IdToken},
         reply::Reply,
         token_request::TokenRequest,
-        token_response::{self, Tokens, Verdict},
+        token_response::{self, GrantedScope, Tokens, Verdict},
     },
     provider,
 };
@@ -307,7 +307,7 @@ pub fn accept(
     if rotated.is_some() {
         record.refresh_token = rotated;
     }
-    if let Some(scope) = tokens.scope {
+    if let GrantedScope::Named(scope) = tokens.scope {
         // Nothing was asked for: then the provider decided.
         let decided = record.scopes.iter().next().is_none();
         record.scopes = if decided { scope } else { record.scopes.intersection(&scope) };

@@ -11,6 +11,7 @@ use crate::{
     oauth::{
         federation::{Federation, Identity, source},
         identity_token::IdentityToken,
+        narrowed,
         refusal::Refusal,
         reply::Reply,
         token_response::{self, Verdict},
@@ -30,25 +31,29 @@ pub fn answered(
 ) -> After {
     let what = failed_at(&record);
     // RFC 7523 has no refresh token, and one of RFC 8693 §2.2.1 would outlive the identity it was got for.
-    let (id, said) = match token_response::read(reply).open().1 {
-        Verdict::Granted(tokens) if federation.is_widened_by(tokens.scope.as_ref()) => {
+    let verdict = token_response::read(reply).open().1;
+    let fault = match &verdict {
+        Verdict::Granted(tokens) => narrowed::fault(federation, token, tokens),
+        _ => None,
+    };
+    let (id, said) = match (verdict, fault) {
+        (_, Some(why)) => {
             // What was to be narrowed is not: nobody gets it.
             note_asked(&mut record, token);
-            let why = "the provider granted more scopes than it was asked for".to_string();
-            (Id::AnswerInvalid, Refusal { why, word: None, status: reply.status })
+            (Id::AnswerInvalid, Refusal { why: why.to_string(), word: None, status: reply.status })
         }
-        Verdict::Granted(mut tokens) => {
+        (Verdict::Granted(mut tokens), None) => {
             tokens.expires_in = tokens.expires_in.or(Some(refresh::ASSUMED));
             record.scopes = federation.scopes.clone();
             let why = refresh::granted(&mut record, tokens, None, reply, now, kernel);
             let error = why.map(|why| Error::new(Id::AnswerInvalid, what, why));
             return After { record, error };
         }
-        Verdict::Odd { why } => {
+        (Verdict::Odd { why }, None) => {
             note_asked(&mut record, token);
             (Id::AnswerInvalid, Refusal { why, word: None, status: reply.status })
         }
-        Verdict::Refused(said) => {
+        (Verdict::Refused(said), None) => {
             // It was not exchanged: where the rule or the clock is mended, it is as good as before.
             if came_again(&said) {
                 note_asked(&mut record, token);
@@ -57,7 +62,7 @@ pub fn answered(
             }
             (Id::FederationRefused, said)
         }
-        Verdict::Later(said) => {
+        (Verdict::Later(said), None) => {
             if matches!(said.status, 425 | 429 | 503) {
                 forget(&mut record, token);
             } else {
@@ -65,15 +70,22 @@ pub fn answered(
             }
             (Id::Unreachable, said)
         }
-        Verdict::Unknown(said) => {
+        (Verdict::Unknown(said), None) => {
             note_asked(&mut record, token);
             (Id::OutcomeUnknown, said)
         }
     };
     refresh::mend_clock(&mut record, reply, now, kernel.as_deref());
     let at = record.ahead(kernel.as_deref()).theirs(now);
-    let asked = reply.retry_after(at, refresh::LONGEST_COOLDOWN);
+    // A provider that does not narrow does not learn to by being asked again, and each time there is another token that is good for all.
+    let asked = match fault {
+        Some(_) => Some(refresh::LONGEST_COOLDOWN),
+        None => reply.retry_after(at, refresh::LONGEST_COOLDOWN),
+    };
     let (id, why, cause) = match id {
+        _ if fault.is_some() => {
+            (id, said.why, Some(Cause::NotNarrowed { environment: record.environment.clone() }))
+        }
         Id::FederationRefused if token.ended_to_the_second(at) => {
             let why = format!("the identity token has expired, and the provider says: {}", said.why);
             (Id::IdentityTokenExpired, why, Some(Cause::IdentityExpired { source: source(federation) }))
@@ -115,17 +127,39 @@ fn forget(record: &mut Record, token: &IdentityToken) {
     }
 }
 
+/// Whether this answer may mean that the login's access token is accepted no more, whatever its record says of its end (RFC 8693 §2.2.2:
+/// `invalid_request`): then one that is renewed may be exchanged.
+#[must_use]
+pub fn doubts_the_login(federation: &Federation, reply: &Reply) -> bool {
+    let words = ["invalid_request", "invalid_token", "invalid_grant"];
+    federation.narrows()
+        && matches!(token_response::read(reply).open().1, Verdict::Refused(said)
+            if said.word.as_deref().is_some_and(|word| words.contains(&word)))
+}
+
 /// Why the exchange was refused, for programs that advise a person.
 fn refusal_of(record: &Record, federation: &Federation, token: &IdentityToken, said: &Refusal) -> Cause {
-    let narrows = matches!(federation.identity, Identity::Login { .. });
-    match said.word.as_deref() {
-        Some("invalid_client" | "unauthorized_client") if !narrows => Cause::ClientUnknown {
-            environment: record.environment.clone(),
+    let (word, environment) = (said.word.as_deref(), record.environment.clone());
+    if let Identity::Login { profile } = &federation.identity {
+        match word {
+            // RFC 6749 §5.2 and RFC 8707 §2: it does not do that, or not for this client.
+            Some("unsupported_grant_type" | "unauthorized_client" | "invalid_target" | "access_denied") => {
+                return Cause::NotNarrowed { environment };
+            }
+            Some("invalid_scope") => {
+                return Cause::DoorScope { scopes: federation.scopes.to_string(), environment };
+            }
+            Some("invalid_client") => {}
+            _ => return Cause::LoginNotExchanged { profile: profile.clone(), environment },
+        }
+    }
+    match word {
+        Some("invalid_client" | "unauthorized_client") => Cause::ClientUnknown {
+            environment,
             client: record.client_id.as_str().into(),
             secret: record.secret_at.is_some(),
         },
         Some("invalid_scope") => Cause::ScopeUnknown { scopes: federation.scopes.to_string() },
-        _ if narrows => Cause::NotNarrowed { environment: record.environment.clone() },
         _ => {
             let claims = token.claims().cloned().unwrap_or_default();
             let or = |text: Option<String>| text.unwrap_or_else(|| "-".into());
@@ -293,11 +327,33 @@ mod tests {
             assert!(error.is_none() && record.access_token.is_some(), "{scope}: {error:?}");
             assert_eq!(record.scopes.to_string(), "read");
         }
-        for wider in [r#","scope":"read write""#, r#","scope":"write""#] {
+        let longest = format!(r#","scope":"{}""#, "a".repeat(64 * 1024 + 1));
+        for wider in [
+            r#","scope":"read write""#,
+            r#","scope":"write""#,
+            // What cannot be read is not what was asked for.
+            r#","scope":"read","scope":"read write""#,
+            r#","scope":7"#,
+            r#","scope":{}"#,
+            r#","scope":["read",7]"#,
+            r#","scope":"read wr\"ite""#,
+            r#","scope":"""#,
+            &longest,
+        ] {
             let (record, error) = narrowed(200, &answer(wider));
-            assert_eq!(error.map(|error| error.id()), Some(Id::AnswerInvalid), "{wider}");
-            assert!(record.access_token.is_none() && record.cooldown.is_some(), "{wider}");
+            let error = error.unwrap_or_else(|| panic!("{wider}"));
+            assert_eq!(error.id(), Id::AnswerInvalid, "{wider}");
+            assert!(matches!(error.cause(), Some(Cause::NotNarrowed { .. })), "{wider}: {error:?}");
+            assert!(record.access_token.is_none(), "{wider}");
+            // Nothing that passes by itself: it is not asked for another one every few seconds.
+            let pause = record.cooldown.expect("a pause");
+            assert_eq!(pause.until.since(pause.since), refresh::LONGEST_COOLDOWN, "{wider}");
         }
+        // The login's own token is what it was, however the provider calls it.
+        let own = r#"{"access_token":"an-opaque-token","token_type":"Bearer","expires_in":60}"#;
+        let (record, error) = narrowed(200, own);
+        assert_eq!(error.map(|error| error.id()), Some(Id::AnswerInvalid));
+        assert!(record.access_token.is_none());
     }
 
     #[test]
@@ -309,7 +365,22 @@ mod tests {
             assert!(matches!(error.cause(), Some(Cause::NotNarrowed { .. })), "{word}: {error:?}");
             assert!(error.what().starts_with("the login's access token was not narrowed at "), "{error}");
         }
-        let (_, error) = narrowed(400, r#"{"error":"invalid_scope"}"#);
-        assert!(matches!(error.expect("one").cause(), Some(Cause::ScopeUnknown { .. })));
+        let cause = |word: &str| {
+            let (_, error) = narrowed(400, &format!(r#"{{"error":"{word}"}}"#));
+            error.expect(word).cause().cloned()
+        };
+        let environment = || record(NOW.0, -1).environment;
+        let scope = Cause::DoorScope { scopes: "read".into(), environment: environment() };
+        assert_eq!(cause("invalid_scope"), Some(scope));
+        assert!(matches!(cause("invalid_client"), Some(Cause::ClientUnknown { .. })));
+        let login = Cause::LoginNotExchanged { profile: "work".into(), environment: environment() };
+        for word in ["invalid_request", "invalid_token", "invalid_grant", "something_else"] {
+            assert_eq!(cause(word), Some(login.clone()), "{word}");
+        }
+        let federation = Federation::narrowing("work", Narrowing::default());
+        let doubts =
+            |word: &str| doubts_the_login(&federation, &reply(400, &format!(r#"{{"error":"{word}"}}"#)));
+        assert!(doubts("invalid_request") && doubts("invalid_token") && doubts("invalid_grant"));
+        assert!(!doubts("invalid_target") && !doubts("unsupported_grant_type"));
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         header::is_same_name,
         identity_token::IdentityToken,
         token_request::TokenRequest,
+        token_response::{TYPE_ACCESS_TOKEN, TYPE_JWT},
     },
 };
 
@@ -29,10 +30,6 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const JWT_BEARER_WORD: &str = "jwt-bearer";
 /// The grant of RFC 8693 §2.1.
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-/// What a subject token is unless the configuration says otherwise (RFC 8693 §3).
-pub const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-/// An access token (RFC 8693 §3).
-const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 /// An ID token (RFC 8693 §3).
 const TYPE_ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
@@ -223,17 +220,16 @@ impl Federation {
             audience,
             resource,
             subject_token_type: TYPE_ACCESS_TOKEN.into(),
+            // Otherwise it is left to the provider what it issues (RFC 8693 §2.1).
+            requested_token_type: Some(TYPE_ACCESS_TOKEN.into()),
             ..Self::standard(Grant::TokenExchange, identity)
         }
     }
 
-    /// Whether an answer that grants these scopes has not narrowed the token as it was asked to. Where no scopes were asked for, and
-    /// where the answer names none (RFC 6749 §5.1: then they are those of the request), it has.
+    /// Whether it is the exchange of a login's access token for one that is good for less.
     #[must_use]
-    pub(crate) fn is_widened_by(&self, granted: Option<&Scopes>) -> bool {
-        let narrows = matches!(self.identity, Identity::Login { .. }) && !self.scopes.is_empty();
-        let is_asked_for = |scope| self.scopes.iter().any(|asked| asked == scope);
-        narrows && granted.is_some_and(|granted| !granted.iter().all(is_asked_for))
+    pub fn narrows(&self) -> bool {
+        matches!(self.identity, Identity::Login { .. })
     }
 
     /// What the vendor's exchange cannot be without and is not given: the member, and the variable that gives it.

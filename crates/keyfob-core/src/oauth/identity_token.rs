@@ -155,7 +155,7 @@ fn bounded(text: &str) -> String {
 
 /// The claims of a signed JWT (RFC 7519 §7.2). Its signature is the provider's to judge.
 #[expect(clippy::disallowed_methods, reason = "taken apart here; nothing but the claims leaves")]
-fn claims(token: &Secret) -> Result<Map<String, Value>, String> {
+pub(super) fn claims(token: &Secret) -> Result<Map<String, Value>, String> {
     let mut parts = token.expose().split('.');
     let (Some(header), Some(claims), Some(signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -15,6 +15,7 @@ pub mod identity_token;
 pub mod jwk;
 pub mod jwt;
 mod members;
+mod narrowed;
 pub mod prompt;
 pub mod refusal;
 pub mod reply;

@@ -41,12 +41,36 @@ pub struct Tokens {
     /// Lifetime in seconds; 0 is one that has ended already. `None` when the provider said nothing usable: nothing,
     /// or no number at all.
     pub expires_in: Option<i64>,
-    /// The granted scope, if the provider named it.
-    pub scope: Option<Scopes>,
+    /// The granted scope.
+    pub scope: GrantedScope,
+    /// Whether it is an access token, as far as the answer to an exchange says what it has issued (RFC 8693 §2.2.1).
+    pub is_access_token: bool,
     /// The OpenID Connect ID token, unread.
     pub id_token: Option<Secret>,
     /// Whether the provider wants this machine to be a trusted device (`"trusted_device":"required"`).
     pub wants_device: bool,
+}
+
+/// What an answer says of the granted scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantedScope {
+    /// Nothing: it is that of the request (RFC 6749 §5.1).
+    AsAsked,
+    /// This.
+    Named(Scopes),
+    /// Something that cannot be read. It may be more than was asked for.
+    Unreadable,
+}
+
+impl GrantedScope {
+    /// What it names, if that can be read.
+    #[must_use]
+    pub fn named(&self) -> Option<&Scopes> {
+        match self {
+            Self::Named(scopes) => Some(scopes),
+            Self::AsAsked | Self::Unreadable => None,
+        }
+    }
 }
 
 /// What an answer means, apart from the refresh token in it.
@@ -78,6 +102,11 @@ impl Verdict {
         }
     }
 }
+
+/// An access token (RFC 8693 §3).
+pub(super) const TYPE_ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// A JWT (RFC 8693 §3).
+pub(super) const TYPE_JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// A hundred years: beyond it a lifetime is a mistake, but not one to fail for.
 const LONGEST: i64 = 100 * 365 * 24 * 3600;
@@ -179,7 +208,16 @@ fn granted(members: &Members<'_>, reply: &Reply) -> Result<Tokens, String> {
     Ok(Tokens {
         access_token,
         expires_in: other("expires_in").as_ref().and_then(lifetime),
-        scope: other("scope").as_ref().and_then(|value| scope(value, reply)),
+        scope: match members.get("scope") {
+            Member::Absent => GrantedScope::AsAsked,
+            Member::One(value) => scope(&value, reply).map_or(GrantedScope::Unreadable, GrantedScope::Named),
+            Member::Unreadable(_) => GrantedScope::Unreadable,
+        },
+        is_access_token: match members.get("issued_token_type") {
+            Member::Absent => true,
+            Member::One(Value::String(kind)) => [TYPE_ACCESS_TOKEN, TYPE_JWT].contains(&&*kind),
+            Member::One(_) | Member::Unreadable(_) => false,
+        },
         id_token: match other("id_token") {
             Some(Value::String(text)) => Secret::visible(&text).ok(),
             _ => None,
@@ -214,7 +252,7 @@ fn floor(seconds: f64) -> Option<i64> {
 fn scope(value: &Value, reply: &Reply) -> Option<Scopes> {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        Value::Array(list) => list.iter().map(Value::as_str).collect::<Option<Vec<_>>>()?.join(" "),
         _ => return None,
     };
     Scopes::granted(&text).filter(|_| !reply.sent.is_in(&text))
@@ -280,7 +318,7 @@ mod tests {
         let t = tokens(&example);
         assert_eq!(t.access_token.expose(), "2YotnFZFEjr1zCsicMWpAA");
         assert_eq!(t.expires_in, Some(3600));
-        assert!(t.scope.is_none() && !t.wants_device);
+        assert!(t.scope == GrantedScope::AsAsked && t.is_access_token && !t.wants_device);
         assert_eq!(opened(&example).0.as_deref(), Some("tGzv3JOkF0XG5Qx2TlKWIA"));
         let wish = r#"{"access_token":"a","token_type":"Bearer","trusted_device":"required"}"#;
         assert!(tokens(&reply(200, wish)).wants_device);
@@ -296,7 +334,7 @@ mod tests {
         let answer = form(200, pairs);
         let t = tokens(&answer);
         assert_eq!((t.access_token.expose(), t.expires_in), ("a+b", Some(60)));
-        assert_eq!(format!("{}", t.scope.unwrap()), "repo gist");
+        assert_eq!(format!("{}", t.scope.named().unwrap()), "repo gist");
         assert_eq!(opened(&answer).0.as_deref(), Some("next"));
         let cut = Reply { cut: Some("the line was cut".into()), ..answer };
         assert_eq!(
@@ -383,7 +421,7 @@ mod tests {
         let marked = [b"\xef\xbb\xbf \r\n", WHOLE.as_bytes(), b"\n"].concat();
         assert_eq!(opened(&reply(200, &marked)).1, "granted", "RFC 8259 §8.1");
         let list = WHOLE.replace("3600", r#"3600,"scope":["chat:read","user_read"]"#);
-        assert_eq!(format!("{}", tokens(&reply(200, list)).scope.unwrap()), "chat:read user_read");
+        assert_eq!(format!("{}", tokens(&reply(200, list)).scope.named().unwrap()), "chat:read user_read");
     }
 
     /// RFC 6749 §7.1: an unknown token type must not be used. But what was rotated was rotated.

@@ -86,7 +86,7 @@ pub(crate) struct Flights {
     renewed: AtomicU64,
     sight: Sight,
     threads: Semaphore,
-    looks: Semaphore,
+    looks: Arc<Semaphore>,
     own: Semaphore,
 }
 
@@ -107,7 +107,7 @@ impl Flights {
             renewed: AtomicU64::new(0),
             sight: Sight::default(),
             threads: Semaphore::new(THREADS),
-            looks: Semaphore::new(LOOKS),
+            looks: Arc::new(Semaphore::new(LOOKS)),
             own: Semaphore::new(OWN),
         })
     }
@@ -163,9 +163,14 @@ impl Flights {
         &self,
         look: impl FnOnce(&Client, &dyn Host) -> T + Send + 'static,
     ) -> Result<T> {
-        let _look = self.looks.acquire().await;
+        let turn = Arc::clone(&self.looks).acquire_owned().await;
         let (client, host) = (Arc::clone(&self.client), Arc::clone(&self.host));
-        tokio::task::spawn_blocking(move || look(&client, &*host)).await.map_err(|_| vanished())
+        let looking = move || {
+            // Of the thread, which goes on when whoever has asked has left.
+            let _turn = turn;
+            look(&client, &*host)
+        };
+        tokio::task::spawn_blocking(looking).await.map_err(|_| vanished())
     }
 
     async fn turn(self: &Arc<Self>, turn: Turn, wish: Wish) -> Outcome {

@@ -114,12 +114,28 @@ impl Keeping {
                 // Nobody is signed in, or not as the token's login: what was written is nobody's any more. Otherwise there is
                 // one later, and the token in the file is good until its end.
                 let has_ended = self.ends.is_some_and(|end| end.since(self.open.host.now()) <= 0);
-                if error.exit_code() == 4 || has_ended {
+                if error.exit_code() == 4 || has_ended || self.is_of_another(&error).await {
                     self.written = None;
                     self.take_back();
                 }
                 Err((Told::Asking(error.id()), error))
             }
+        }
+    }
+
+    /// Whether what was written is of another login than the one that is there: its own can be refused what it asks for, or not get
+    /// through to the provider, and the file is not the other one's until then.
+    async fn is_of_another(&self, error: &Error) -> bool {
+        let Some(written) = self.written.as_ref().filter(|_| self.put.is_some()) else { return false };
+        // A disk or a key store that is not to be had says nothing of whose login it is.
+        let is_of_the_store = matches!(
+            error.id(),
+            ErrorId::StoreFailed | ErrorId::StoreReadOnly | ErrorId::KeyStoreUnavailable | ErrorId::LeaseBusy
+        );
+        match self.open.flights.known().await.map(|known| known.generation) {
+            Ok(Some(known)) => known.login() != written.login(),
+            Ok(None) => !is_of_the_store,
+            Err(_) => false,
         }
     }
 

@@ -15,7 +15,7 @@ use keyfob_core::{
 
 use crate::world::failure;
 use crate::{
-    credential::client_auth,
+    credential::{client_auth, federation::orphans},
     login::{
         id_token,
         signed_in::{Confirm, Meant, SignedIn, TokenKind},
@@ -287,11 +287,18 @@ fn save(
         }
     }
     // The old login ends only when the new one is on the disk.
+    let gone = match &old {
+        Some(Ok(old)) => Some(old.generation.login().to_owned()),
+        _ => None,
+    };
     let replaced = old.filter(|_| revoke_old).map(|old| match old {
         Ok(old) if record.may_share_grant(&old) => logout::SPARED,
         Ok(old) => logout::end_unstored(session, &*store, &old),
         Err(error) => Revocation::Failed(error.message()),
     });
+    // What the old one was narrowed to ends with it, where it has ended, and is of no use to anybody in any case.
+    let has_ended = matches!(&replaced, Some(revocation) if *revocation != logout::SPARED);
+    orphans::end(session, gone.as_deref(), has_ended);
     Ok(SignedIn { record, replaced, unidentified, device: Enrolment::NotNeeded, left_open: Vec::new() })
 }
 

@@ -134,7 +134,7 @@ impl Minted {
             issuer: environment.issuer().to_owned(),
             email: identity.email,
             account: identity.account_uuid,
-            scopes: tokens.scope.as_ref().unwrap_or(asked).to_string(),
+            scopes: tokens.scope.named().unwrap_or(asked).to_string(),
             minted_at: now,
             expires_at: tokens.expires_in.map(|seconds| now.plus(seconds)),
         };

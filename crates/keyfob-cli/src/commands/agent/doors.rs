@@ -11,7 +11,11 @@ use std::{
 use keyfob::{
     Client, Error,
     internals::{
-        core::{Id, config::agent, oauth::federation::Narrowing},
+        core::{
+            Id,
+            config::agent::{self, SinkFormat},
+            oauth::federation::Narrowing,
+        },
         setup::Setup,
         world::system::{files::Disk, shown},
     },
@@ -136,6 +140,14 @@ fn one(
         let option = if key == "scopes" { "scope" } else { key };
         Error::new(Id::Usage, format!("`--{option}` is malformed"), expected)
     })?;
+    if narrowing.is_some()
+        && let Some(kept) = args.keep.iter().find(|kept| kept.format == SinkFormat::IdToken)
+    {
+        let what = format!("{} cannot be kept fresh", shown(&kept.path));
+        let why = "it is to hold the ID token, and a provider narrows access tokens alone";
+        return Err(Error::new(Id::Usage, what, why)
+            .hint("keep it in an agent without `--scope`, `--audience` and `--resource`"));
+    }
     let name = path.file_stem().map_or("agent".into(), |stem| stem.to_string_lossy().into_owned());
     let door = Door::new(&name, client(global, setup, narrowing.clone())?, &environment, &profile)
         .narrowed(narrowing.as_ref().map(told))

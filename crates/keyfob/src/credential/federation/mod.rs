@@ -9,6 +9,7 @@ mod github;
 pub(crate) mod identity;
 mod missing;
 pub(crate) mod narrowed;
+pub(crate) mod orphans;
 pub(crate) mod place;
 mod subject;
 
@@ -42,7 +43,7 @@ use crate::{
     renewal::{self, ANSWER, Asking, Need, Spender},
     session::Session,
     store::{Commit, Found, Lease, Seen, Store},
-    world::{Connected, NoAnswer, World, failure},
+    world::{Answer, Connected, NoAnswer, World, failure},
 };
 
 /// Exchanges in the calling thread.
@@ -58,6 +59,10 @@ struct Ready {
     auth: Option<ClientAuth>,
     request: Encoded,
 }
+
+/// What to do about an ID token that is wanted of what is narrowed.
+const NO_ID_TOKEN: &str =
+    "ask for the ID token of the login itself, without `--scope`, `--audience` and `--resource`";
 
 /// Whether this token was presented before, or may have been.
 fn was_presented(record: &Record, token: &IdentityToken) -> bool {
@@ -95,9 +100,11 @@ pub(crate) fn narrowed_grant(session: &Session, purpose: Purpose, need: &Need) -
         }
         known => known,
     };
-    let (Subject::Login(login), Purpose::Api | Purpose::Remote) = (subject, purpose) else {
-        return Err(nothing(session, &[]));
-    };
+    let Subject::Login(login) = subject else { return Err(nothing(session, &[])) };
+    if purpose == Purpose::IdToken {
+        let what = format!("the ID token of profile `{}` is not narrowed", session.setup.profile_name());
+        return Err(Error::new(Id::Usage, what, "a provider narrows access tokens alone").hint(NO_ID_TOKEN));
+    }
     let store = store(session)?;
     // What was got for a login that was replaced is of no use to this one.
     if !matches!(store.look()?, Seen::Record(record) if narrowed::is_of(&record, &login)) {
@@ -190,6 +197,21 @@ impl Spender for Exchanger<'_> {
         {
             answer = send(again);
         }
+        // The login's token may have ended before its time: one renewal, which helps or is not tried again for that.
+        let mut token = token;
+        if let Ok(refusal) = &answer
+            && exchange::doubts_the_login(self.federation, &refusal.reply)
+            && let Some((renewed, state)) = self.renewed(&record, &token)
+            && let ahead = world.clock.ahead(&record)
+            && let Ok((_, again)) = self.request(world, &record, &renewed, ahead)
+        {
+            let federated = record.federated.get_or_insert_default();
+            federated.present(&renewed, single, generation, world.clock.now());
+            token = renewed;
+            answer = send(again);
+            let is_of_use = |answer: &Answer| !exchange::doubts_the_login(self.federation, &answer.reply);
+            federated.refused = (!answer.as_ref().is_ok_and(is_of_use)).then_some(state);
+        }
         if let (Some(error), Err(NoAnswer { sent: false, .. })) = (refused.get(), &answer) {
             // What cannot be noted is not asked.
             return Err(lease.withdraw(error));
@@ -227,10 +249,18 @@ impl Exchanger<'_> {
         Ok(())
     }
 
+    /// The token of the login that is narrowed, renewed because this one was refused, and the state of the login that it is of.
+    fn renewed(&self, record: &Record, refused: &IdentityToken) -> Option<(IdentityToken, u64)> {
+        let known = record.federated.as_ref().and_then(|federated| federated.refused);
+        let (text, state) = subject::renewed(self.session, refused, known)?;
+        let token = IdentityToken::read(&text, self.federation.takes_opaque()).ok()?;
+        narrowed::check(self.session, record).is_ok().then_some((token, state))
+    }
+
     /// A fresh identity token, and the request that carries it.
     fn ready(&self, world: &World, record: &Record) -> Result<Ready, Missing> {
         let token = identity::fetch(self.session, self.federation)?;
-        if matches!(self.federation.identity, Identity::Login { .. }) {
+        if self.federation.narrows() {
             narrowed::check(self.session, record)?;
         }
         let is_command = matches!(self.federation.identity, Identity::Command(_));
