@@ -29,12 +29,12 @@ class KeyfobAuth(httpx.Auth):
                 yield request
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        credential = await anyio.to_thread.run_sync(self._client.get, str(request.url))
+        credential = await anyio.to_thread.run_sync(self._client.get, str(request.url), abandon_on_cancel=True)
         put(request.headers, credential)
         response = yield request
         if _is_rejected(request, response):
             ask = partial(other, self._client, str(request.url), request.headers, credential)
-            if self._again(request, await anyio.to_thread.run_sync(ask)):
+            if self._again(request, await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)):
                 yield request
 
     @staticmethod
