@@ -369,6 +369,13 @@ fn works(language: Language) {
     }
     if language == Language::Node {
         assert_eq!(driver.does(&json!(["follow", url])), json!(200), "`Authorization` alone");
+        // A body that was read from a stream is sent once. The next request has the new credential.
+        s.server.advance(12 * 3600);
+        let takes_post = format!("{}/oauth/userinfo", s.server.base_url());
+        assert_eq!(driver.does(&json!(["stream", takes_post])), json!(401));
+        assert_eq!(token_requests(&s.server), before + 3);
+        let seen = s.server.requests().iter().filter(|request| request.path == "/oauth/userinfo").count();
+        assert_eq!(seen, 1, "once");
     }
 
     // It is killed, and a new one answers.
@@ -414,7 +421,30 @@ fn works(language: Language) {
         assert!(said["error"]["hint"].is_string(), "{said}");
         driver.end();
     }
+    gives_way_when_silent(language, &s);
     works_with_long_answers(language, &s);
+}
+
+/// A launcher that never answers and whose own child holds its pipes when it is killed: who asks is told so, and the next question
+/// starts another one.
+fn gives_way_when_silent(language: Language, s: &Sandbox) {
+    let (launcher, was) = (s.path().join("silent"), s.path().join("was-silent"));
+    let holds = "read -r line; (while read -r line; do :; done); :";
+    executable(
+        &launcher,
+        &format!("if [ -e {was} ]; then {LONG}; fi\n: > {was}\n{holds}", was = was.display()),
+    );
+    let mut driver = Driver::start(language.driver(s, &launcher));
+    // A second: each waits a fixed while longer than it is told. On a busy machine that may be over before the launcher has begun.
+    let wait = if language == Language::Go { -29 } else { -19 };
+    while !was.exists() {
+        let said = driver.does(&json!(["get", { "wait": wait }]));
+        let told = (&said["error"]["id"], &said["error"]["exit_code"]);
+        assert_eq!(told, (&json!("keyfob-silent"), &json!(6)), "{said}");
+    }
+    let said = driver.get();
+    assert_eq!(said["token"], "t", "{said}");
+    driver.end();
 }
 
 #[test]
