@@ -146,6 +146,8 @@ fn what_cannot_be_set_up_is_left() {
     for (config_text, aws_text, words, code, id) in [
         (CONFIG, "[profile keyfob]\nregion = x\n", &[][..], 2, "usage"),
         (CONFIG, "[ profile   keyfob ]\n", &[], 2, "usage"),
+        (CONFIG, "[profile keyfob] # mine\nregion = x\n", &[], 2, "usage"),
+        (CONFIG, "[profile \"keyfob\"]\nregion = x\n", &[], 2, "usage"),
         (CONFIG, AWS, &["--aws-profile", "default"], 2, "usage"),
         (CONFIG, AWS, &["--environment", "local"], 2, "usage"),
         (CONFIG, AWS, &["--keep", "/srv/a;b"], 2, "usage"),
@@ -200,7 +202,12 @@ fn what_others_need_stays() {
     let s = with(CONFIG, AWS);
     assert_eq!(s.run(&SET_UP).code, Some(0));
     let added = format!("{}region = eu-north-1\n", read(&aws(&s)));
-    fs::write(aws(&s), added).expect("ours");
+    fs::write(aws(&s), &added).expect("ours");
+    let other_role = ["setup", "aws", "--role", "arn:aws:iam::123456789012:role/other"];
+    for (words, text) in [(&other_role, added.replace(ROLE, other_role[3])), (&SET_UP, added)] {
+        assert_eq!(s.run(words).code, Some(0));
+        assert_eq!(read(&aws(&s)), text, "another role, in the same place");
+    }
     assert_eq!(s.run(&["setup", "aws", "--undo"]).code, Some(0));
     assert_eq!(read(&aws(&s)), format!("{AWS}[profile keyfob]\nregion = eu-north-1\n"));
 

@@ -87,7 +87,7 @@ fn a_unit_has_its_secret_from_the_manager() {
     assert_ne!(ran.answer(), first, "renewed, by a process of its own");
     let ran = Ran::from(unit.command(&["doctor"]).output().expect("it runs"));
     assert!(
-        ran.out.contains("$CREDENTIALS_DIRECTORY/secret holds a secret, and is this unit's alone"),
+        ran.out.contains("$CREDENTIALS_DIRECTORY/secret holds a secret, and was given to this unit"),
         "{ran:?}"
     );
 }

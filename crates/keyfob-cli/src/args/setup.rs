@@ -203,7 +203,7 @@ pub(crate) struct SetupAws {
     /// The role that is taken, which trusts the provider of the login
     #[arg(long, value_name = "ARN", required_unless_present = "undo", value_parser = role)]
     pub(crate) role: Option<String>,
-    /// The profile of AWS to write
+    /// The profile of AWS to write, in the place of one that keyfob has written before
     #[arg(long, value_name = "NAME", default_value = "keyfob", value_parser = aws_profile)]
     pub(crate) aws_profile: String,
     /// The file to keep the ID token in [default: below keyfob's own state]

@@ -85,12 +85,11 @@ fn proof(session: &Session, wish: Wish) -> Option<(&'static str, State)> {
         },
         Place::File(path) => match look() {
             Ok(algorithm) => {
-                let whose = if unit_credential(path).is_some() { "this unit's" } else { "yours" };
+                // Who else may read what a unit is given is the service manager's to say, and does not show in its mode.
+                let whose =
+                    if unit_credential(path).is_some() { "was given to this unit" } else { "is yours alone" };
                 let path = escape(path);
-                State::Fine(format!(
-                    "{path} holds a {what}{}, and is {whose} alone ({by})",
-                    signing(algorithm)
-                ))
+                State::Fine(format!("{path} holds a {what}{}, and {whose} ({by})", signing(algorithm)))
             }
             Err(error) => {
                 let files = &session.world.files;

@@ -47,14 +47,11 @@ impl Tool for Aws<'_> {
             return Ok(rest.filter(|rest| !rest.is_empty()));
         }
         let lines = self.lines()?;
-        // AWS' programs take `[profile a]` and `[ profile  a ]` for the same.
-        let words = |line: &str| {
-            line.split(['[', ']', ' ', '\t'])
-                .filter(|word| !word.is_empty())
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let is_it = |line: &str| line.trim_start().starts_with('[') && words(line) == words(&lines[0]);
+        // Somebody may have added a region to it, which stays below it.
+        if let Some(new) = text.and_then(|text| BLOCKS.in_place(text, &lines)) {
+            return Ok(Some(new));
+        }
+        let is_it = |line: &str| section(line).is_some_and(|name| Some(name) == section(&lines[0]));
         if let Some(at) = rest.as_deref().unwrap_or_default().lines().position(is_it) {
             let why = format!(
                 "line {} is a profile `{}` that keyfob has not written",
@@ -103,4 +100,12 @@ impl Aws<'_> {
         let role = self.args.role.as_deref().unwrap_or_default();
         Ok(vec![head, format!("role_arn = {role}"), format!("web_identity_token_file = {path}")])
     }
+}
+
+/// What is between the brackets of a section's first line. AWS' programs take `[profile a]`, `[ profile  "a" ]` and
+/// `[profile a] # mine` for the same.
+fn section(line: &str) -> Option<String> {
+    let inside = line.trim_start().strip_prefix('[')?.split(']').next()?;
+    let words = inside.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    Some(words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
 }

@@ -20,10 +20,8 @@ impl Blocks<'_> {
     /// The text with these blocks, in the place of those that were there before.
     pub(super) fn with(&self, text: Option<&str>, blocks: &[Vec<String>]) -> String {
         let text = text.unwrap_or_default();
-        let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-        let note = note(self.tool);
-        let lines = |block: &Vec<String>| [std::slice::from_ref(&note), block].concat();
-        let block = blocks.iter().flat_map(lines).collect::<Vec<_>>().join(newline);
+        let newline = newline(text);
+        let block = blocks.iter().flat_map(|block| self.noted(block)).collect::<Vec<_>>().join(newline);
         let rest = self.without(text);
         // The last line keeps what it ends with, so that taking the block out leaves it as it was.
         if rest.is_empty() || rest.ends_with('\n') {
@@ -33,27 +31,54 @@ impl Blocks<'_> {
         }
     }
 
+    /// The text with this block in the place of the one with the same first line, below which somebody has written more in its
+    /// section. `None`: there is none.
+    pub(super) fn in_place(&self, text: &str, block: &[String]) -> Option<String> {
+        let note = note(self.tool);
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let is = |at: usize, what: &String| bare(&lines, at) == Some(what.as_str());
+        let at = (0..lines.len()).find(|at| is(*at, &note) && is(at + 1, &block[0]))?;
+        let end = self.end(&lines, at + 1);
+        let newline = newline(text);
+        let new = self.noted(block).join(newline);
+        self.goes_on(&lines, end)
+            .then(|| format!("{}{new}{newline}{}", lines[..at].concat(), lines[end..].concat()))
+    }
+
+    fn noted(&self, block: &[String]) -> Vec<String> {
+        [&[note(self.tool)], block].concat()
+    }
+
+    /// Behind the last line of the block whose lines begin here.
+    fn end(&self, lines: &[&str], first: usize) -> usize {
+        let note = note(self.tool);
+        let own =
+            |at: &usize| bare(lines, *at).is_some_and(|line| line != note && (self.own)(at - first, line));
+        (first..).find(|at| !own(at)).unwrap_or(first)
+    }
+
+    /// Whether somebody has added to the section that the block before this line begins.
+    fn goes_on(&self, lines: &[&str], end: usize) -> bool {
+        let says = |line: &&&str| !line.trim().is_empty() && !line.trim().starts_with(['#', ';']);
+        let next = lines[end..].iter().find(says);
+        self.sections && next.is_some_and(|line| !line.trim().starts_with('['))
+    }
+
     /// The text without them.
     pub(super) fn without(&self, text: &str) -> String {
         let note = note(self.tool);
         let lines: Vec<_> = text.split_inclusive('\n').collect();
-        let bare = |at: usize| lines.get(at).map(|line: &&str| line.trim_end_matches(['\r', '\n']));
         let (mut kept, mut at, mut cut_at_end) = (Vec::new(), 0, false);
-        while let Some(line) = bare(at) {
+        while let Some(line) = bare(&lines, at) {
             if line != note {
                 kept.push(lines[at]);
                 (at, cut_at_end) = (at + 1, false);
                 continue;
             }
             let first = at + 1;
-            at = first;
-            while bare(at).is_some_and(|line| line != note && (self.own)(at - first, line)) {
-                at += 1;
-            }
-            // Somebody has added to the section: it keeps its beginning.
-            let goes_on = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with(['#', ';']);
-            let next = lines[at..].iter().find(|line| goes_on(line));
-            if self.sections && at > first && next.is_some_and(|line| !line.trim().starts_with('[')) {
+            at = self.end(&lines, first);
+            // The section keeps its beginning.
+            if at > first && self.goes_on(&lines, at) {
                 kept.push(lines[first]);
             }
             cut_at_end = at == lines.len() && !text.ends_with('\n');
@@ -65,6 +90,15 @@ impl Blocks<'_> {
         }
         kept
     }
+}
+
+fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// This line without its end.
+fn bare<'a>(lines: &[&'a str], at: usize) -> Option<&'a str> {
+    lines.get(at).map(|line| line.trim_end_matches(['\r', '\n']))
 }
 
 #[cfg(test)]
