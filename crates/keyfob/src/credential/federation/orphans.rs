@@ -21,13 +21,14 @@ pub(crate) fn end(session: &Session, gone: Option<&str>, revoke: bool) {
     }
     // Looked for only now: whatever was exchanged for a login that has come meanwhile is that one's.
     let logins = all().ok().and_then(|stores| {
-        let of_login = |store: &Box<dyn Store>| match store.look() {
+        let of_login = |store: &dyn Store| match store.look() {
             Ok(Seen::Record(record)) => Some(Some(record.generation.login().to_owned())),
             Ok(Seen::Nothing) => Some(None),
             // It may be of any login.
             Ok(Seen::Damaged(_)) | Err(_) => None,
         };
-        stores.iter().filter(|store| !store.is_federated()).map(of_login).collect::<Option<Vec<_>>>()
+        let logins = stores.iter().filter(|store| !store.is_federated());
+        logins.map(|store| of_login(&**store)).collect::<Option<Vec<_>>>()
     });
     let is_left = |login: &str| {
         gone != Some(login)
