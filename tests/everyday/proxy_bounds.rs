@@ -63,6 +63,44 @@ fn what_is_kept_of_all_requests_has_an_end() {
     assert_eq!(token_requests(&s.server), before + 1);
 }
 
+/// A body that is not kept is still on its way when the target refuses the token, and the end of that answer comes after the
+/// renewal: the client gets all of it.
+#[test]
+fn a_401_to_a_large_body_comes_back_whole() {
+    let s = Sandbox::new();
+    s.sign_in("default", "ada@example.com");
+    let (go, may_go) = std::sync::mpsc::channel();
+    let may_go = Mutex::new(may_go);
+    let api = Upstream::start(move |_: &Asked, talk: &mut Conversation| {
+        talk.say("HTTP/1.1 401 Unauthorized\r\ncontent-length: 7\r\n\r\n");
+        may_go.lock().expect("no panic").recv().expect("it is told");
+        talk.say("refused");
+        talk.close();
+    });
+    may_go_to(&s, &api);
+    let proxy = Proxy::start(&s, &api, &[]);
+    let before = token_requests(&s.server);
+    let request = format!(
+        "POST /large HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        proxy.token,
+        2 * LARGEST
+    );
+    let mut stream = proxy.connect();
+    stream.write_all(request.as_bytes()).expect("it reads");
+    until("a renewal", || (token_requests(&s.server) == before + 1).then_some(()));
+    go.send(()).expect("it listens");
+    // The rest of the body never comes, so the connection is not what ends.
+    let mut answer = String::new();
+    let mut octets = BufReader::new(stream);
+    while !answer.ends_with("\r\n\r\nrefused") {
+        let mut octet = [0];
+        assert_eq!(octets.read(&mut octet).expect("it answers"), 1, "it was cut: {answer}");
+        answer.push(char::from(octet[0]));
+    }
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(api.asked().len(), 1);
+}
+
 /// What comes in one piece with a request before it, and with what belongs to the other protocol behind it.
 #[test]
 fn a_websocket_may_be_asked_for_before_the_answer_to_another_request() {
@@ -115,7 +153,8 @@ fn a_websocket_may_be_asked_for_before_the_answer_to_another_request() {
 fn a_stranger_has_one_short_try() {
     let api = Upstream::start(nod);
     let s = signed_in(&api);
-    let proxy = Proxy::start(&s, &api, &[]);
+    let log = s.path().join("log");
+    let proxy = Proxy::start(&s, &api, &["--log", log.to_str().expect("text")]);
     let request = |token: &str, more: &str| {
         format!("GET /v1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{more}\r\n")
     };
@@ -124,6 +163,8 @@ fn a_stranger_has_one_short_try() {
     assert!(answer.status == 401 && answer.head.contains("connection: close"), "{answer:?}");
     assert!(!answer.body.contains("HTTP/1.1"), "the second one was answered: {answer:?}");
     assert!(api.asked().is_empty());
+    let line = std::fs::read_to_string(&log).expect("it is written before the answer");
+    assert!(line.contains(r#""method":"?","path":"?","status":401"#), "{line}");
 
     let long = format!("x-long: {}\r\n", "x".repeat(17 * 1024));
     assert_eq!(proxy.raw(&request("guessed", &long)).status, 431);
@@ -139,13 +180,44 @@ fn a_stranger_has_one_short_try() {
     assert!(both.status == 200 && both.body.contains("HTTP/1.1 200"), "{both:?}");
 
     // Neither one that says nothing nor one that says it slowly stays.
-    for begun in ["", "GET /v1 HTTP/1.1\r\n"] {
+    let both = ["", "GET /v1 HTTP/1.1\r\n"].map(|begun| {
         let mut stream = proxy.connect();
         stream.write_all(begun.as_bytes()).expect("it reads");
+        (begun, stream)
+    });
+    for (begun, mut stream) in both {
         let mut end = Vec::new();
         let _ = stream.read_to_end(&mut end);
         assert!(end.is_empty(), "{begun:?}");
     }
+}
+
+/// However many connect and say nothing: whoever is known keeps the place, and the next one who shows that they may ask gets one.
+#[test]
+fn strangers_take_no_place_of_a_client() {
+    let api = Upstream::start(nod);
+    let s = signed_in(&api);
+    let info = s.path().join("proxy.json");
+    let mut command = s.command("sh");
+    let script = "ulimit -n 256 && exec \"$0\" proxy --to \"$1\" --listen 127.0.0.1:0 --info \"$2\"";
+    command.args(["-c", script, keyfob_testkit::program(), &api.origin()]).arg(&info);
+    command.stdout(std::process::Stdio::piped());
+    let proxy = Proxy::listening(command, &info);
+    let request = format!("GET /v1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", proxy.token);
+    let mut known = proxy.connect();
+    known.write_all(request.as_bytes()).expect("it reads");
+    until("the first request", || (api.asked().len() == 1).then_some(()));
+    let mut silent: Vec<_> = (0..80).map(|_| proxy.connect()).collect();
+    assert_eq!(proxy.get("/v1").status, 200);
+    // Whoever came first has left for it, and was told nothing.
+    let mut end = Vec::new();
+    let _ = silent[0].read_to_end(&mut end);
+    assert!(end.is_empty());
+    known
+        .write_all(request.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n").as_bytes())
+        .expect("it reads");
+    let both = Answer::read(known);
+    assert!(both.status == 200 && both.body.contains("HTTP/1.1 200"), "{both:?}");
 }
 
 /// At a unix socket the system has said who it is before.

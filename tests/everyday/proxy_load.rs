@@ -70,8 +70,8 @@ fn echo(old: String, said: mpsc::Receiver<&'static str>) -> Upstream {
 /// Why there is no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cut {
-    /// The connection, on which there had been answers before, was closed before this one had begun. Whoever keeps connections
-    /// knows that: nobody has seen the request (RFC 9112 section 9.3.1).
+    /// The connection was closed before this answer had begun: one on which there had been answers before, or one that had been
+    /// made a while before anything was said on it. Nobody has seen the request (RFC 9112 section 9.3.1), or it would be seen twice.
     Unheard,
     /// Any other way.
     Anyhow,
@@ -85,7 +85,6 @@ struct Client<'a> {
 
 impl Client<'_> {
     fn ask(&mut self, id: &str) -> Result<(u16, String), Cut> {
-        let is_kept = self.kept.is_some();
         let mut stream = self.kept.take().unwrap_or_else(|| {
             BufReader::new(UnixStream::connect(self.socket).expect("the manager listens"))
         });
@@ -96,7 +95,7 @@ impl Client<'_> {
         while !head.ends_with("\r\n\r\n") {
             match stream.read_line(&mut head) {
                 Ok(1..) => {}
-                _ if head.is_empty() && is_kept => return Err(Cut::Unheard),
+                _ if head.is_empty() => return Err(Cut::Unheard),
                 _ => return Err(Cut::Anyhow),
             }
         }

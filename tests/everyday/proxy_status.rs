@@ -164,7 +164,13 @@ fn a_proxy_sends_what_it_has_counted_by_origin_and_no_secret() {
         }
         assert!(sums.iter().zip(wanted).all(|(sum, wanted)| *sum <= wanted), "{sums:?}");
     }
+    // That nothing is open any more is told too.
     drop(stream);
+    until("no open stream", || {
+        let report = collector.next();
+        let mut streams = report.points.iter().filter(|(name, ..)| name == "keyfob.proxy.streams");
+        streams.any(|(_, number, _)| *number == 0.0).then_some(())
+    });
 }
 
 /// What the configuration says of proxies is tried before one is started.

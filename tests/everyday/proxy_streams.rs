@@ -156,7 +156,8 @@ fn trailers_pass() {
 #[test]
 fn a_websocket_is_opened_with_the_credential() {
     let api = Upstream::start(|asked, talk| {
-        let wanted = asked.one("upgrade").unwrap_or("nothing").to_owned();
+        let wanted = asked.one("upgrade").unwrap_or("nothing");
+        let wanted = if asked.path == "/odd" { "h2c, websocket" } else { wanted };
         talk.say(format!(
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: {wanted}\r\n\r\n"
         ));
@@ -184,6 +185,9 @@ fn a_websocket_is_opened_with_the_credential() {
     let asked = &api.asked()[0];
     assert_eq!(asked.one("authorization"), Some(format!("Bearer {}", s.token()).as_str()));
     assert_eq!(asked.one("sec-websocket-version"), Some("13"));
+    let mut odd = begin(&proxy, "GET", "/odd", upgrade);
+    let (status, told) = head(&mut odd);
+    assert!(status == 502 && told.contains("keyfob-error: answer-invalid"), "{told}");
     // Another protocol is not asked for.
     let other = begin(&proxy, "GET", "/h2c", "connection: Upgrade\r\nupgrade: h2c\r\n");
     until("the second request", || api.asked().into_iter().find(|asked| asked.path == "/h2c"));

@@ -97,8 +97,16 @@ fn lent_for(global: &Global, client: &Client, wanted: &Wanted, origin: &str) -> 
     };
     match lent::instead(nobody, global, client, purpose, wanted, Some(origin)) {
         // That it is for another profile, closed or not for this user is no "not for this host": a person has to hear of it.
-        Err(error) if matches!(error.cause(), Some(Cause::DoorHost {})) => Ok(None),
+        Err(error) if is_for_another_host(&error) => Ok(None),
         answered => Ok(Some(answered?)),
+    }
+}
+
+/// An agent that does not tell why it refuses is an older one, which meant this more often than anything else.
+fn is_for_another_host(error: &Error) -> bool {
+    match error.cause() {
+        Some(cause) => matches!(cause, Cause::DoorHost {}),
+        None => error.id() == Id::AgentRefused,
     }
 }
 
@@ -146,4 +154,19 @@ fn renewable(grant: Grant, wanted: &Wanted) -> Result<Grant, Error> {
             .because(Cause::RejectedSource { source: grant.source().to_string() }));
     }
     Ok(grant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_agent_that_refuses_means_that_it_is_not_for_this_host() {
+        let refused = |id| Error::new(id, "the agent refused", "");
+        assert!(is_for_another_host(&refused(Id::AgentRefused)));
+        assert!(is_for_another_host(&refused(Id::AgentRefused).because(Cause::DoorHost {})));
+        assert!(!is_for_another_host(&refused(Id::LoginNeeded)));
+        let other = Cause::Busy { status: 503, seconds: None };
+        assert!(!is_for_another_host(&refused(Id::AgentRefused).because(other)));
+    }
 }

@@ -30,7 +30,7 @@ type Reply = Response<Full<Bytes>>;
 
 /// Answers one request, and writes it down.
 pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incoming>) -> Reply {
-    let (method, path) = (request.method().clone(), known(request.uri().path()));
+    let (method, path) = (known_method(request.method()), known(request.uri().path()));
     let mut note = Note::default();
     let answered = respond(open, peer, request, &mut note).await;
     open.counted(answered.is_ok());
@@ -51,7 +51,7 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
             door: &open.door.terms.name,
             uid: peer.uid,
             pid: peer.pid(),
-            method: method.as_str(),
+            method,
             path,
             origin: note.origin.as_deref(),
             status: reply.status().as_u16(),
@@ -62,6 +62,11 @@ pub(crate) async fn answer(open: &Arc<Open>, peer: &Peer, request: Request<Incom
         .await;
     }
     reply
+}
+
+/// As for paths.
+fn known_method(method: &Method) -> &'static str {
+    ["GET", "POST"].into_iter().find(|known| *known == method.as_str()).unwrap_or("?")
 }
 
 /// Only what is known is written down: another path may hold anything.

@@ -62,7 +62,7 @@ where
         if !begins {
             return;
         }
-        match Box::pin(converse(&open, &peer, &talk, strict, &mut stopped)).await {
+        match Box::pin(converse(&open, &peer, &talk, strict, has_asked, &mut stopped)).await {
             Some(idle) => strict = idle,
             None => return,
         }
@@ -80,6 +80,7 @@ async fn converse<S>(
     peer: &Peer,
     talk: &Talk,
     strict: Strict<Patient<S>>,
+    has_asked: bool,
     stopped: &mut watch::Receiver<bool>,
 ) -> Option<Strict<Patient<S>>>
 where
@@ -107,6 +108,17 @@ where
         biased;
         rests = &mut to_rest => rests,
         () = told_to_stop(stopped) => {
+            // A head of which some has come is still kept back, so hyper knows of no request, and would end the connection.
+            if !has_asked && !talk.has_asked() {
+                let heard = std::future::poll_fn(|cx| match Pin::new(&mut serving).poll(cx) {
+                    Poll::Ready(_) => Poll::Ready(false),
+                    Poll::Pending if talk.has_asked() => Poll::Ready(true),
+                    Poll::Pending => Poll::Pending,
+                });
+                if !tokio::time::timeout(FIRST_WORD, heard).await.unwrap_or(true) {
+                    return None;
+                }
+            }
             Pin::new(&mut serving).graceful_shutdown();
             let _ = serving.await;
             return None;
@@ -123,6 +135,8 @@ where
 /// How far a request and its answer are.
 #[derive(Default)]
 struct Talk {
+    /// There has been a request.
+    heard: AtomicBool,
     /// The request has come in, and is being answered.
     answering: AtomicBool,
     /// All of it was read, and its answer is there.
@@ -135,8 +149,13 @@ struct Talk {
 
 impl Talk {
     fn asked(&self) {
+        self.heard.store(true, Ordering::Relaxed);
         self.whole.store(false, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
+    }
+
+    fn has_asked(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
     }
 
     fn answered(&self, whole: bool) {
@@ -257,6 +276,11 @@ mod tests {
 
     /// The answers on a connection at which this was said before anybody listened, and which may have been told to end by then.
     fn answers(said: &str, is_stopped: bool) -> String {
+        answers_to(said, "", is_stopped)
+    }
+
+    /// The same where the rest is said only when the beginning has been heard.
+    fn answers_to(said: &str, rest: &str, is_stopped: bool) -> String {
         let simulation = Simulation::signed_in().unwrap();
         let (release, held) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -268,10 +292,11 @@ mod tests {
             let stop = watch::Sender::new(is_stopped);
             let peer = Peer::of(&ours, false);
             let mut answers = String::new();
-            let (_, read) = tokio::join!(
-                serve(Arc::clone(&open), peer, ours, stop.subscribe()),
-                theirs.read_to_string(&mut answers)
-            );
+            let (_, read) = tokio::join!(serve(Arc::clone(&open), peer, ours, stop.subscribe()), async {
+                // Polled after the other one.
+                let _ = theirs.write_all(rest.as_bytes()).await;
+                theirs.read_to_string(&mut answers).await
+            });
             read.unwrap();
             answers
         });
@@ -287,6 +312,13 @@ mod tests {
             answered.starts_with("HTTP/1.1 200 OK\r\n") && answered.contains("connection: close"),
             "{answered}"
         );
+    }
+
+    #[test]
+    fn who_has_said_half_a_head_before_the_end_may_say_the_rest() {
+        let rest = "Keyfob: 1\r\nContent-Length: 2\r\n\r\n{}";
+        let answered = answers_to("POST /v1/token HTTP/1.1\r\nHost: keyfob\r\n", rest, true);
+        assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
     }
 
     /// Between two requests there is nothing of HTTP here: what has come of the second must not go with the first.

@@ -236,7 +236,9 @@ impl Flights {
         if let Ok(lent) = &outcome {
             if let Some(mark) = mark.filter(|_| purpose == Purpose::Api) {
                 self.sight.note(began, mark, lent);
-                tokio::spawn(self.sight.clone().fade(began));
+                if let Some(fading) = self.sight.fading() {
+                    tokio::spawn(fading);
+                }
             }
             self.rejections.came(&lent.generation, rejected.as_ref());
             let is_new = self.seen.came(&lent.generation, rejected.as_ref());

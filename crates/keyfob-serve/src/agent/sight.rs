@@ -2,10 +2,16 @@
 //!
 //! A look at the login takes a thread and some forty system calls, and most looks find what the one before them found. So for a
 //! while after each, it is only asked whether the file is still the one that was read. No answer is older than its question for
-//! that: who has signed out, or has renewed, has another file there before they are told that it is done.
+//! that: who has signed out, or has renewed, has another file there before they are told that it is done. There are two exceptions,
+//! and each lasts at most as long as a look is of use. Another machine's change of a shared home is seen when this one's kernel asks
+//! for it (NFS keeps attributes for some seconds). And a renewal whose record could not be put in its place lies beside the file, which is
+//! as it was; the token of that file is still handed out.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,14 +21,14 @@ use tokio::time::Instant;
 use crate::agent::lent::{Credential, Wish};
 
 /// For how long after a look. What was opened so lately is known to the kernel, also where the disk is another machine's, so that
-/// nobody waits for one; and what is no matter of that file (another source has come up) is found by the next look.
+/// nobody waits for one as a rule (a file system that has stopped answering within this time is waited for once); and what is no matter of that file (another source has come up) is found by the next look.
 const WHILE: Duration = Duration::from_secs(1);
 
 /// Nothing is renewed this many seconds before its end, or earlier: then the library decides.
 const EARLY: i64 = 300;
 
 #[derive(Clone, Default)]
-pub(crate) struct Sight(Arc<Mutex<Option<Seen>>>);
+pub(crate) struct Sight(Arc<Mutex<Option<Seen>>>, Arc<AtomicBool>);
 
 struct Seen {
     /// When the look began.
@@ -60,13 +66,26 @@ impl Sight {
         None
     }
 
-    /// Keeps what the look that began then has found no longer than it is of use.
-    pub(crate) async fn fade(self, at: Instant) {
-        tokio::time::sleep_until(at + WHILE).await;
+    /// Keeps what was seen no longer than it is of use. `None`: somebody sees to that already, until nothing is there.
+    pub(crate) fn fading(&self) -> Option<impl Future<Output = ()> + use<>> {
+        let sight = self.clone();
+        (!self.1.swap(true, Ordering::AcqRel)).then_some(async move {
+            while let Some(end) = sight.end() {
+                tokio::time::sleep_until(end).await;
+            }
+        })
+    }
+
+    /// When what was seen is of no use any more, if that is still to come.
+    fn end(&self) -> Option<Instant> {
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if place.as_ref().is_some_and(|seen| seen.at <= at) {
+        let end = place.as_ref().map(|seen| seen.at + WHILE).filter(|end| *end > Instant::now());
+        if end.is_none() {
             *place = None;
+            // With the place still held: what is noted next finds that nobody sees to it.
+            self.1.store(false, Ordering::Release);
         }
+        end
     }
 
     /// A look has found none.
@@ -100,6 +119,20 @@ mod tests {
         let sight = Sight::default();
         sight.note(began, MARK, &Arc::new(lent));
         sight
+    }
+
+    #[test]
+    fn one_at_a_time_sees_to_it_that_what_was_seen_is_forgotten() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let sight = seen(Instant::now(), |_| {});
+            let fading = sight.fading().expect("nobody does");
+            sight.note(Instant::now(), MARK, &Arc::new(credential(None)));
+            assert!(sight.fading().is_none());
+            fading.await;
+            assert!(sight.0.lock().unwrap().is_none());
+            assert!(sight.fading().is_some(), "the next one");
+        });
     }
 
     #[test]

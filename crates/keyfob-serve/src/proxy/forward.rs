@@ -31,6 +31,9 @@ use crate::{
 /// After how many seconds the target may be tried again where nobody could look up its name.
 const LATER: i64 = 5;
 
+/// So much of a path is written down.
+const LONGEST_WORD: usize = 256;
+
 /// A request, as it was answered.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -50,11 +53,28 @@ struct Line<'a> {
     generation: Option<u64>,
 }
 
+/// What is written down of a request, beside its answer.
+#[derive(Default)]
+struct Told {
+    /// Whoever sent it may ask here.
+    is_admitted: bool,
+    used: Option<Arc<Current>>,
+}
+
+impl Told {
+    /// No stranger fills a disk, or writes there what somebody reads: of their words none is written down, and of a client's no more
+    /// than a line has room for.
+    fn written<'a>(&self, word: &'a str) -> &'a str {
+        let end = (0..=LONGEST_WORD.min(word.len())).rev().find(|end| word.is_char_boundary(*end));
+        end.filter(|_| self.is_admitted).map_or("?", |end| &word[..end])
+    }
+}
+
 /// Answers one request, and writes it down when its answer begins.
 pub(crate) async fn answer(open: &Arc<Open>, caller: &Caller, request: Request<Incoming>) -> Response<Body> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut used: Option<Arc<Current>> = None;
-    let forwarded = forward(open, caller, request, &mut used).await;
+    let mut told = Told::default();
+    let forwarded = forward(open, caller, request, &mut told).await;
     let (answer, error) = match forwarded {
         Ok(answer) => (answer, None),
         Err(refusal) => {
@@ -63,14 +83,14 @@ pub(crate) async fn answer(open: &Arc<Open>, caller: &Caller, request: Request<I
         }
     };
     if let Some(log) = &open.log {
-        let generation = used.as_ref().map(|used| &used.credential.generation);
+        let generation = told.used.as_ref().map(|used| &used.credential.generation);
         log.write(&Line {
             time: open.host.now().to_string(),
             origin: open.target.origin(),
             uid: caller.peer.uid,
             pid: caller.peer.pid(),
-            method: method.as_str(),
-            path: &path,
+            method: told.written(method.as_str()),
+            path: told.written(&path),
             status: answer.status().as_u16(),
             error,
             login: generation.map(Generation::login),
@@ -85,7 +105,7 @@ async fn forward(
     open: &Arc<Open>,
     caller: &Caller,
     mut request: Request<Incoming>,
-    used: &mut Option<Arc<Current>>,
+    told: &mut Told,
 ) -> Result<Response<Body>, Refusal> {
     if let Some((status, why)) = refused(request.method(), request.uri().path()) {
         return Err(Refusal { status, ..Refusal::malformed(why) });
@@ -94,6 +114,8 @@ async fn forward(
         return Err(Refusal::stranger());
     }
     caller.course.admit();
+    told.is_admitted = true;
+    caller.place.move_to(&open.room).await;
     if status::is_asked(&request) {
         return status::answer(open, &request).await;
     }
@@ -111,7 +133,7 @@ async fn forward(
 
     let mut current = open.credentials.at_hand().await.map_err(Refusal::without)?;
     let body = Kept::new(body, &open.budget, &current.credential.headers);
-    *used = Some(Arc::clone(&current));
+    told.used = Some(Arc::clone(&current));
     let sent = outgoing.send(open, &current.credential, body.body()).await;
     // The target is not to blame for what it was not told to the end.
     let cut = |refusal| {
@@ -126,7 +148,7 @@ async fn forward(
         {
             drop(answer);
             current = renewed;
-            *used = Some(Arc::clone(&current));
+            told.used = Some(Arc::clone(&current));
             answer = outgoing.send(open, &current.credential, again).await?;
         }
     }
@@ -287,6 +309,12 @@ fn switch(
     };
     let client = client.ok_or_else(unasked)?;
     let wanted = outgoing.headers.get(header::UPGRADE).cloned().ok_or_else(unasked)?;
+    // RFC 9110 §7.8: it may change to none that was not asked for.
+    let mut spoken = answer.headers().get_all(header::UPGRADE).iter();
+    let is_wanted = |spoken: &HeaderValue| spoken.as_bytes().eq_ignore_ascii_case(wanted.as_bytes());
+    if !(spoken.next().is_some_and(is_wanted) && spoken.next().is_none()) {
+        return Err(unasked());
+    }
     let target = hyper::upgrade::on(&mut answer);
     let held = (open.alive.clone(), place.clone(), Counted::stream(&open.tally));
     tokio::spawn(async move {
@@ -302,4 +330,21 @@ fn switch(
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, wanted);
     Ok(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_stranger_is_written_down_and_not_much_of_a_client() {
+        let of = |is_admitted| Told { is_admitted, used: None };
+        assert_eq!(
+            [of(false).written("/v1"), of(true).written("/v1"), of(true).written("")],
+            ["?", "/v1", ""]
+        );
+        let long = "x".repeat(LONGEST_WORD - 1);
+        assert_eq!(of(true).written(&format!("{long}\u{e9}y")), long);
+        assert_eq!(of(true).written(&format!("{long}yz")), format!("{long}y"));
+    }
 }

@@ -1,6 +1,7 @@
 //! The body of a request on its way to the target: it streams, and as much is kept as may have to be sent again.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -40,10 +41,24 @@ struct Inner {
     is_whole: bool,
     /// It was cut, or is no body (RFC 9112 §7.1).
     is_broken: bool,
-    /// Who reads: what was handed on first must not take what comes for the second.
-    turn: u8,
-    /// Who waits for what comes.
+    /// Who reads.
+    turn: Turn,
+    /// What was read for the second time in vain, and is the first one's after all.
+    back: VecDeque<Bytes>,
+    /// So much of what is kept was handed on when the rest began to be read.
+    handed_on: usize,
+    /// What was handed on first waits for what comes, or for its turn.
     waits: Option<Waker>,
+}
+
+/// What was handed on first must not take what comes for the second.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    /// The rest is read for the second, if all of it comes.
+    Rest,
+    /// There is a second.
+    Second,
 }
 
 /// What was kept so far, with its share of what may be kept of all bodies.
@@ -82,7 +97,9 @@ impl Kept {
             trailers: None,
             is_whole,
             is_broken: false,
-            turn: 0,
+            turn: Turn::First,
+            back: VecDeque::new(),
+            handed_on: 0,
             waits: None,
         })))
     }
@@ -103,21 +120,18 @@ impl Kept {
 
     /// The body, as it comes from the client.
     pub(crate) fn body(&self) -> Body {
-        Stream { inner: Arc::clone(&self.0), turn: 0 }.boxed_unsync()
+        Stream { inner: Arc::clone(&self.0), turn: Turn::First }.boxed_unsync()
     }
 
-    /// The whole body once more, whose rest is waited for a while. `None`: it is too large, or did not come.
+    /// The whole body once more, whose rest is waited for a while. `None`: it is too large, or did not come; then what was handed on
+    /// first goes on, for the target's answer to it may still be on its way, and would be cut with it.
     pub(crate) async fn again(&self) -> Option<Body> {
-        let first = {
+        {
             let mut inner = self.inner();
-            inner.turn = 1;
-            inner.waits.take()
-        };
-        // It hears that it has nothing more to wait for.
-        if let Some(first) = first {
-            first.wake();
+            inner.handed_on = inner.parts.as_ref()?.octets.len();
+            inner.turn = Turn::Rest;
         }
-        let mut rest = Stream { inner: Arc::clone(&self.0), turn: 1 };
+        let mut rest = Stream { inner: Arc::clone(&self.0), turn: Turn::Rest };
         let reading = async {
             loop {
                 {
@@ -133,8 +147,18 @@ impl Kept {
         };
         let _ = tokio::time::timeout(REST, reading).await;
         let mut inner = self.inner();
+        let is_whole = inner.is_whole && inner.parts.is_some();
+        if !is_whole {
+            inner.give_back();
+        }
+        // Of what was cut, nobody takes the end of what there is for the end of it all.
+        inner.turn = if is_whole || inner.is_broken { Turn::Second } else { Turn::First };
+        // It hears that it has nothing more to wait for, or that it is its turn again.
+        if let Some(first) = inner.waits.take() {
+            first.wake();
+        }
         // There is no third time.
-        let parts = inner.parts.take().filter(|_| inner.is_whole)?;
+        let parts = inner.parts.take().filter(|_| is_whole)?;
         let again = Again {
             size: parts.octets.len() as u64,
             left: Some(Bytes::from(parts.octets)).filter(|all| !all.is_empty()),
@@ -148,7 +172,7 @@ impl Kept {
 /// Hands on what comes.
 struct Stream {
     inner: Arc<Mutex<Inner>>,
-    turn: u8,
+    turn: Turn,
 }
 
 impl Stream {
@@ -166,13 +190,21 @@ impl hyper::body::Body for Stream {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut inner = self.inner();
-        if inner.turn != self.turn {
+        if inner.turn == Turn::Second {
             return Poll::Ready(Some(Err("the target has answered already".into())));
         }
-        let Poll::Ready(frame) = Pin::new(&mut inner.from).poll_frame(cx) else {
+        if self.turn == Turn::First {
+            if inner.turn == Turn::First
+                && let Some(data) = inner.back.pop_front()
+            {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
             inner.waits = Some(cx.waker().clone());
+        }
+        if inner.turn != self.turn {
             return Poll::Pending;
-        };
+        }
+        let Poll::Ready(frame) = Pin::new(&mut inner.from).poll_frame(cx) else { return Poll::Pending };
         let frame = frame.map(|frame| frame.map(|frame| without_credentials(frame, &inner.added)));
         match &frame {
             Some(Ok(frame)) => inner.keep(frame),
@@ -186,7 +218,8 @@ impl hyper::body::Body for Stream {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner().from.is_end_stream()
+        let inner = self.inner();
+        inner.turn == self.turn && inner.back.is_empty() && inner.from.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -214,7 +247,19 @@ impl Inner {
         if let (Some(data), Some(parts)) = (frame.data_ref(), &mut self.parts)
             && !parts.add(data)
         {
-            self.parts = None;
+            self.give_back();
+            if self.turn == Turn::Rest {
+                self.back.push_back(data.clone());
+            }
+        }
+    }
+
+    /// It is not kept any more, and what was read of it for the second time is the first one's.
+    fn give_back(&mut self) {
+        let Some(parts) = self.parts.take() else { return };
+        let rest = Bytes::from(parts.octets).split_off(self.handed_on);
+        if self.turn == Turn::Rest && !rest.is_empty() {
+            self.back.push_back(rest);
         }
     }
 }

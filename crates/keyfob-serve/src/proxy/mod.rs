@@ -6,6 +6,7 @@ mod covered;
 mod credentials;
 mod entrance;
 mod forward;
+mod hall;
 mod head;
 mod inject;
 mod kept;
@@ -13,19 +14,16 @@ mod names;
 mod open;
 mod refusal;
 pub(crate) mod scrub;
+mod serving;
 mod status;
 mod tally;
 pub(crate) mod target;
 pub(crate) mod upstream;
 
-use std::{convert::Infallible, fs::File, io, net::TcpListener as StdListener, sync::Arc, time::Duration};
+use std::{fs::File, io, net::TcpListener as StdListener, sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use keyfob::{Client, Error, ErrorId, Purpose, Secret};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
@@ -37,41 +35,27 @@ use crate::{
         flight::{self, Flights},
         host::Host,
         log::Log,
-        peer::Peer,
         room::room_for_connections,
         socket::Socket,
     },
     running::{self, Serves},
-    strict::{
-        Strict,
-        course::{Course, Next},
-    },
 };
 
 use self::{
     budget::Budget,
     credentials::Credentials,
     entrance::Pass,
+    hall::Hall,
     names::Names,
-    open::{Caller, Open, Place},
-    tally::{Counted, Tally},
+    open::Open,
+    serving::{Listener, accept},
+    tally::Tally,
     target::{Rule, Target},
     upstream::{Road, Upstream},
 };
 
 /// How long streams that are open may go on when the proxy stops.
 const FAREWELL: Duration = Duration::from_secs(20);
-/// The longest head of a request.
-const LONGEST_HEAD: usize = 64 * 1024;
-/// The longest head of somebody who has not shown yet that they may ask.
-const LONGEST_FIRST: usize = 16 * 1024;
-/// How long a head may take to come in, and a connection may be idle.
-const PATIENCE: Duration = Duration::from_secs(90);
-/// How long somebody has to show that they may ask.
-const FOR_STRANGERS: Duration = Duration::from_secs(10);
-/// How long a connection on which nothing is asked is left open when the proxy stops. Whoever asks meanwhile is answered, and hears
-/// that it was the last time here; whoever is between two requests would not know whether the next one was heard.
-const LINGER: Duration = Duration::from_secs(1);
 /// So much of what was sent may be kept at the same time, by all connections, in case it has to be sent again.
 const KEPT: usize = 64 * 1024 * 1024;
 
@@ -236,7 +220,11 @@ impl Serves for Proxy {
         let stop = watch::Sender::new(false);
         let (alive, mut all_gone) = mpsc::channel(1);
         // Each has one to the target.
-        let room = Arc::new(Semaphore::new(room_for_connections(2)));
+        let all_places = room_for_connections(2);
+        let is_open = |(_, entrance): &(_, Entrance)| matches!(entrance, Entrance::Loopback(..));
+        let of_strangers = if self.routes.iter().any(is_open) { all_places / 4 } else { 0 };
+        let room = Arc::new(Semaphore::new(all_places - of_strangers));
+        let hall = Hall::new(of_strangers);
         let flights = Flights::new(self.client, Arc::clone(&self.host));
         let (budget, names) = (Budget::new(KEPT), Names::new());
         let (whose, began) = (Arc::new(self.whose), Instant::now());
@@ -248,14 +236,14 @@ impl Serves for Proxy {
             let credentials =
                 Credentials::new(Arc::clone(&flights), Arc::clone(&self.host), origin, Arc::clone(&tally));
             let upstream = Upstream::new(&route.target, route.road, route.is_private, &names);
-            let (pass, listener, socket) = match entrance {
+            let (pass, listener) = match entrance {
                 Entrance::Socket(socket) => {
                     let listener = UnixListener::from_std(socket.listener.try_clone()?)?;
-                    (Pass::User, Listener::Socket(listener), Some(socket))
+                    (Pass::User, Listener::Socket(listener, socket))
                 }
                 Entrance::Loopback(listener, token) => {
                     listener.set_nonblocking(true)?;
-                    (Pass::Token(token), Listener::Loopback(TcpListener::from_std(listener)?), None)
+                    (Pass::Token(token), Listener::Loopback(TcpListener::from_std(listener)?, hall.clone()))
                 }
             };
             let open = Open {
@@ -273,8 +261,9 @@ impl Serves for Proxy {
                 log: self.log.clone(),
                 alive: alive.clone(),
                 users: route.users,
+                room: Arc::clone(&room),
             };
-            serving.spawn(accept(Arc::new(open), listener, socket, Arc::clone(&room), stop.subscribe()));
+            serving.spawn(accept(Arc::new(open), listener, stop.subscribe()));
         }
         drop(alive);
         tokio::select! {
@@ -311,125 +300,15 @@ async fn tell(host: &Arc<dyn Host>, all: &Tallies) {
     if host.counts_every().is_none() {
         return;
     }
-    let news: Vec<_> = all.iter().map(|(origin, tally)| (origin.clone(), tally.news())).collect();
-    if news.iter().any(|(_, traffic)| !traffic.is_empty() || traffic.open > 0) {
+    let mut is_new = false;
+    let mut news = Vec::with_capacity(all.len());
+    for (origin, tally) in all {
+        let (traffic, is_to_be_told) = tally.news();
+        is_new |= is_to_be_told;
+        news.push((origin.clone(), traffic));
+    }
+    if is_new {
         let host = Arc::clone(host);
         let _ = tokio::task::spawn_blocking(move || host.count_traffic(&news)).await;
-    }
-}
-
-enum Listener {
-    Socket(UnixListener),
-    Loopback(TcpListener),
-}
-
-/// One target, until the proxy stops.
-async fn accept(
-    open: Arc<Open>,
-    listener: Listener,
-    socket: Option<Socket>,
-    room: Arc<Semaphore>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let end = watch::Sender::new(false);
-    let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            // Without room, whoever comes waits in the socket.
-            let place = Arc::clone(&room).acquire_owned().await.ok();
-            let stream = match &listener {
-                Listener::Socket(listener) => listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
-                Listener::Loopback(listener) => {
-                    listener.accept().await.map(|(stream, _)| Stream::Tcp(stream))
-                }
-            };
-            (stream, place)
-        };
-        let (stream, place) = tokio::select! {
-            next = next => next,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-        };
-        let (open, end) = (Arc::clone(&open), end.subscribe());
-        match stream {
-            Ok(Stream::Unix(stream)) => {
-                let peer = Peer::of(&stream, open.log.is_some());
-                // Nothing is said to another user, who has no business in a directory of ours.
-                if open.admits(peer.uid) {
-                    connections.spawn(async move {
-                        serve(open, peer, stream, Place::new(place), end).await;
-                    });
-                }
-            }
-            Ok(Stream::Tcp(stream)) => {
-                let _ = stream.set_nodelay(true);
-                connections.spawn(async move {
-                    serve(open, Peer::unknown(), stream, Place::new(place), end).await;
-                });
-            }
-            // Short of descriptors or memory, or a peer that has left: neither is a reason to end.
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
-    // Whoever comes from here on finds nobody, or the next one.
-    drop((listener, socket));
-    end.send_replace(true);
-    while connections.join_next().await.is_some() {}
-}
-
-enum Stream {
-    Unix(tokio::net::UnixStream),
-    Tcp(tokio::net::TcpStream),
-}
-
-/// Serves a connection to its end. When the proxy stops, what is being answered still is, and so is what comes a moment later.
-async fn serve<S>(open: Arc<Open>, peer: Peer, stream: S, place: Place, mut stopped: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let _counted = Counted::connection(&open.tally);
-    let course = Course::default();
-    let mut strict = Strict::new(stream, LONGEST_HEAD, course.clone()).may_upgrade();
-    if open.pass.is_known_beforehand() {
-        course.admit();
-    } else {
-        strict = strict.longest_first(LONGEST_FIRST);
-    }
-    let caller = Caller { peer, place, course: course.clone() };
-    let is_over = stopped.clone();
-    let service = service_fn(|request| {
-        let (open, caller, is_over) = (Arc::clone(&open), caller.clone(), is_over.clone());
-        let number = caller.course.asked();
-        async move {
-            let mut answer = forward::answer(&open, &caller, request).await;
-            let next = match answer.status() {
-                StatusCode::SWITCHING_PROTOCOLS => Next::Protocol,
-                _ => Next::Request,
-            };
-            if next == Next::Request && *is_over.borrow() {
-                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            caller.course.answered(number, next);
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD);
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(strict), service).with_upgrades());
-    let known = async {
-        tokio::time::sleep(FOR_STRANGERS).await;
-        if course.is_known() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        // What is wrong with a connection concerns nobody but its peer.
-        _ = serving.as_mut() => return,
-        () = known => return,
-        _ = stopped.wait_for(|stopped| *stopped) => {}
-    }
-    if tokio::time::timeout(LINGER, serving.as_mut()).await.is_err() && course.has_begun() {
-        serving.as_mut().graceful_shutdown();
-        let _ = serving.await;
     }
 }

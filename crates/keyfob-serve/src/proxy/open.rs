@@ -1,9 +1,9 @@
 //! A target that is being served: what its connections share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::Instant,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Open {
     pub(crate) alive: mpsc::Sender<()>,
     /// The users that may come in by a unix socket, beside our own and root.
     pub(crate) users: Vec<u32>,
+    /// For the connections of clients, of the whole proxy.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 impl Open {
@@ -60,10 +62,30 @@ pub(crate) struct Caller {
 
 /// Held by a connection, also when it is none of HTTP's any more.
 #[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Option<OwnedSemaphorePermit>>);
+pub(crate) struct Place(Arc<Mutex<Held>>);
+
+struct Held {
+    is_of_strangers: bool,
+    #[expect(dead_code, reason = "it is held")]
+    permit: OwnedSemaphorePermit,
+}
 
 impl Place {
-    pub(crate) fn new(permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self(Arc::new(permit))
+    /// One of a client's.
+    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(Mutex::new(Held { is_of_strangers: false, permit })))
+    }
+
+    /// One of somebody who has not shown yet that they may ask.
+    pub(crate) fn of_strangers(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(Mutex::new(Held { is_of_strangers: true, permit })))
+    }
+
+    /// They have. As soon as there is room for one more client, the place is free for the next stranger.
+    pub(crate) async fn move_to(&self, room: &Arc<Semaphore>) {
+        let is_of_strangers = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_of_strangers;
+        if is_of_strangers && let Ok(permit) = Arc::clone(room).acquire_owned().await {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Held { is_of_strangers: false, permit };
+        }
     }
 }

@@ -58,8 +58,9 @@ impl Tally {
         Traffic { open: self.streams.load(Ordering::Relaxed), ..self.all(|all| all.clone()) }
     }
 
-    /// What has come since this was called before, and what is open now.
-    pub(crate) fn news(&self) -> Traffic {
+    /// What has come since this was called before, and what is open now. Whether somebody has to hear of it: also that nothing is
+    /// open any more.
+    pub(crate) fn news(&self) -> (Traffic, bool) {
         let now = self.read();
         let before =
             std::mem::replace(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner), now.clone());
@@ -67,12 +68,15 @@ impl Tally {
             let more = now.into_iter().map(|(key, number)| (key, number - before.get(key).unwrap_or(&0)));
             more.filter(|(_, number)| *number > 0).collect()
         };
-        Traffic {
+        let (was_open, open) = (before.open, now.open);
+        let news = Traffic {
             answered: since(now.answered, &before.answered),
             refused: since(now.refused, &before.refused),
             renewed: now.renewed - before.renewed,
-            open: now.open,
-        }
+            open,
+        };
+        let is_to_be_told = !news.is_empty() || open > 0 || was_open > 0;
+        (news, is_to_be_told)
     }
 }
 
@@ -118,16 +122,18 @@ mod tests {
         tally.refused(ErrorId::ProxyRefused);
         tally.renewed();
         let (stream, connection) = (Counted::stream(&tally), Counted::connection(&tally));
-        let first = tally.news();
+        let (first, is_told) = tally.news();
+        assert!(is_told);
         assert_eq!(first.answered, [("1xx", 1), ("2xx", 2), ("4xx", 1)].into());
         assert_eq!((first.refused, first.renewed, first.open), ([("proxy-refused", 1)].into(), 1, 1));
         tally.answered(StatusCode::OK);
-        let second = tally.news();
+        let (second, _) = tally.news();
         assert_eq!((second.answered, second.renewed, second.open), ([("2xx", 1)].into(), 0, 1));
         assert!(second.refused.is_empty());
         drop(stream);
-        let third = tally.news();
-        assert!(third.is_empty() && third.open == 0);
+        let (third, is_told) = tally.news();
+        assert!(third.is_empty() && third.open == 0 && is_told, "that it has ended");
+        assert!(!tally.news().1, "once");
         assert_eq!((tally.read().answered["2xx"], tally.connections()), (3, 1));
         drop(connection);
         assert_eq!(tally.connections(), 0);
