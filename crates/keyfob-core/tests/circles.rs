@@ -38,6 +38,7 @@ fn every_way_to_name_another_file_is_an_arrow() {
         ("use crate::b::B;", "use crate::a::A;"),
         ("use super::b;", "fn f() { let a = crate::a::A; }"),
         ("use crate::{b::{self, B}, c};", "fn f(a: super::a::A) {}"),
+        ("use crate::b::B;", "fn f() -> impl T + use<> { { g(); } crate::a::A }"),
         ("use crate::B;", "use crate::a;"),
         ("use crate::c::B;", "use super::{a::A};"),
         ("fn f() { let x = '\"'; crate::b::f() } // \"", "use crate::a::A;"),
@@ -98,7 +99,8 @@ impl File {
                 "fn" | "struct" | "enum" | "trait" | "const" | "static" | "type" | "mod" | "union" => {
                     file.defined.insert(word(at + 1).to_owned());
                 }
-                "use" => {
+                // `impl Trait + use<>` names what a type captures.
+                "use" if word(at + 1) != "<" => {
                     at += 1;
                     use_tree(&tokens, &mut at, &[], &mut file.passed_on);
                 }
