@@ -45,18 +45,19 @@ function isInForeground() {
 const found = program();
 const cannotStart = (why) => stop(`${found} cannot be started`, why, "install it again, here: npm install --force keyfob");
 let child;
-try {
-  if (!isForThisMachine(found)) cannotStart(`it is damaged, or for another kind of machine than this one (${process.arch})`);
-  child = spawn(found, process.argv.slice(2), { stdio: "inherit" });
-} catch (error) {
-  cannotStart(error.message);
-}
-// What is sent to this process alone is passed on. A terminal's interrupt would come twice, and the second one may mean more.
+// What is sent to this process alone is passed on. A terminal's interrupt would come twice, and the second one may mean more. Listened for
+// before the program begins: what comes in between would end this process alone, and is passed on when the program is there.
 for (const signal of ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"]) {
   process.on(signal, () => child.kill(signal));
 }
 for (const signal of ["SIGINT", "SIGQUIT"]) {
   process.on(signal, () => isInForeground() || child.kill(signal));
+}
+try {
+  if (!isForThisMachine(found)) cannotStart(`it is damaged, or for another kind of machine than this one (${process.arch})`);
+  child = spawn(found, process.argv.slice(2), { stdio: "inherit" });
+} catch (error) {
+  cannotStart(error.message);
 }
 child.on("error", (error) => cannotStart(error.message));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
