@@ -25,6 +25,21 @@ pub(crate) struct Agent {
     pub(crate) socket: PathBuf,
 }
 
+/// Waits until it says that it listens at each of these sockets.
+pub(crate) fn wait_for_sockets(child: &mut Child, sockets: &[&Path]) {
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+    for socket in sockets {
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        if line.is_empty() {
+            let mut why = String::new();
+            let _ = child.stderr.take().expect("a pipe").read_to_string(&mut why);
+            panic!("it did not listen: {why}");
+        }
+        assert_eq!(line.trim_end(), socket.to_str().expect("text"));
+    }
+}
+
 impl Agent {
     /// With these words behind `agent`, beside its home.
     pub(crate) fn start(s: &Sandbox, words: &[&str]) -> Self {
@@ -44,17 +59,8 @@ impl Agent {
     }
 
     pub(crate) fn listens(mut child: Child, sockets: &[PathBuf]) -> Self {
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
-        for socket in sockets {
-            let mut line = String::new();
-            lines.read_line(&mut line).expect("a line");
-            if line.is_empty() {
-                let mut why = String::new();
-                let _ = child.stderr.take().expect("a pipe").read_to_string(&mut why);
-                panic!("it did not listen: {why}");
-            }
-            assert_eq!(line.trim_end(), socket.to_str().expect("text"));
-        }
+        let places: Vec<_> = sockets.iter().map(PathBuf::as_path).collect();
+        wait_for_sockets(&mut child, &places);
         Self { child, socket: sockets[0].clone() }
     }
 

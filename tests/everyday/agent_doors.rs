@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::Write as _,
     os::{
         fd::OwnedFd,
         unix::{fs::PermissionsExt as _, net::UnixListener},
@@ -14,7 +14,7 @@ use std::{
 use keyfob_testkit::{Home, Ran, Sandbox, program};
 use serde_json::Value;
 
-use crate::agent::{failure, signed_in};
+use crate::agent::{failure, signed_in, wait_for_sockets};
 
 /// An agent that was started without options. It ends with the test.
 struct Doors(Child);
@@ -35,17 +35,7 @@ fn configure(s: &Sandbox, text: &str) {
 /// Starts it, and waits for as many sockets as there are.
 fn start(command: &mut Command, sockets: &[&Path]) -> Doors {
     let mut child = command.spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
-    for socket in sockets {
-        let mut line = String::new();
-        lines.read_line(&mut line).expect("a line");
-        if line.is_empty() {
-            let mut why = String::new();
-            let _ = child.stderr.take().expect("a pipe").read_to_string(&mut why);
-            panic!("it did not listen: {why}");
-        }
-        assert_eq!(line.trim_end(), socket.to_str().expect("text"));
-    }
+    wait_for_sockets(&mut child, sockets);
     Doors(child)
 }
 

@@ -96,10 +96,15 @@ fn exec_with_an_agent_ends_as_its_program_does() {
     assert_eq!(run(&s, "exit 7").code, Some(7));
     assert_eq!(run(&s, "kill -KILL $$").code, Some(128 + 9));
     assert_eq!(s.run(&["exec", "--agent", "--", "no-such-program"]).code, Some(127));
-    // A signal for the program reaches it.
-    let mut child = command(&s, "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done")
-        .spawn()
-        .expect("it starts");
+    ends_as_it_is_told(&mut command(&s, ENDS_AT_A_SIGNAL));
+}
+
+/// A program that ends with 9 at the signal that asks it to end.
+pub(crate) const ENDS_AT_A_SIGNAL: &str = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+
+/// A signal for that program reaches it, and this command ends as it does.
+pub(crate) fn ends_as_it_is_told(command: &mut Command) {
+    let mut child = command.spawn().expect("it starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
     let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");

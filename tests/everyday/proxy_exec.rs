@@ -1,14 +1,13 @@
 //! A program with a proxy beside it: what it has, what it has not, and how both end.
-#![expect(clippy::disallowed_methods, reason = "tests start real programs")]
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::Command,
-};
+use std::process::Command;
 
 use keyfob_testkit::{Ran, Sandbox, program, upstream::Upstream};
 
-use crate::proxy::{nod, signed_in};
+use crate::{
+    agent_inherited::{ENDS_AT_A_SIGNAL, ends_as_it_is_told},
+    proxy::{nod, signed_in},
+};
 
 /// A script with a proxy beside it.
 fn command(s: &Sandbox, api: &Upstream, words: &[&str], script: &str) -> Command {
@@ -103,14 +102,7 @@ fn it_ends_as_its_program_does() {
     assert_eq!(run("kill -KILL $$").code, Some(128 + 9));
     let absent = ["exec", "--proxy", "--to", &api.origin(), "--", "no-such-program"];
     assert_eq!(s.run(&absent).code, Some(127));
-    let mut child = command(&s, &api, &[], "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done")
-        .spawn()
-        .expect("it starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
-    assert!(kill.success() && line == "ready\n");
-    assert_eq!(child.wait().expect("it ends").code(), Some(9));
+    ends_as_it_is_told(&mut command(&s, &api, &[], ENDS_AT_A_SIGNAL));
 }
 
 #[test]
